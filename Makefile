@@ -1,0 +1,44 @@
+# Each target does all the set-up that it needs; cargo and the user's cache see to it that nothing is done twice.
+
+CARGO ?= cargo
+PYTHON ?= python3
+DEMO = target/demo
+BINARIES = target/release
+
+.PHONY: help demo test build libtorch lint light bench
+
+help:
+	@echo "make demo      train on the tales in corpora/ for a minute, then write one"
+	@echo "make test      every check and every test"
+	@echo "make build     the two programs, in $(BINARIES)/"
+	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
+	@echo "make lint      formatting and clippy alone"
+	@echo "make bench     speed beside PyTorch, with a venv of its own"
+
+demo: build
+	rm -rf $(DEMO)
+	$(BINARIES)/carousel train corpora/tales -o $(DEMO) --time 60s
+	$(BINARIES)/carousel generate -m $(DEMO) -p "The old man" --length 600 --seed 1
+
+test: lint light build
+	$(CARGO) test --release --locked
+
+build: libtorch
+	$(CARGO) build --release --locked
+
+libtorch:
+	@$(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda)
+
+lint: libtorch
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+
+# What runs where libtorch has never been: it must build without it, and depend on nothing that wants it.
+light:
+	$(CARGO) clippy --release --locked --no-default-features --all-targets --target-dir target/light -- -D warnings
+	$(CARGO) build --release --locked --no-default-features --target-dir target/light
+	@! $(CARGO) tree --locked --no-default-features --edges normal,build | grep -E "(tch|torch-sys) v" \
+		|| (echo "the build without training depends on libtorch"; exit 1)
+
+bench: build
+	$(PYTHON) benches/training.py

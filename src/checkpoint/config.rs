@@ -1,0 +1,165 @@
+/*!
+What a network is: everything that decides the names and shapes of its tensors.
+*/
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::text::{Level, Split};
+
+/// The version of the checkpoint directory that this program writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What the recurrent layers are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cell {
+    /// Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+    Lstm,
+}
+
+/// What the network is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Predict the next token.
+    LanguageModel,
+}
+
+/// config.json: embedding → `num_layers` recurrent layers → dropout → output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// [`FORMAT_VERSION`] of the program that wrote it.
+    pub format_version: u32,
+    /// What the network is for.
+    pub task: Task,
+    /// What a token is.
+    pub level: Level,
+    /// Where words end.
+    pub split: Split,
+    /// What the recurrent layers are made of.
+    pub cell: Cell,
+    /// How many different tokens there are.
+    pub vocab_size: usize,
+    /// Width of a token's vector.
+    pub embedding_size: usize,
+    /// Width of the hidden state of each layer.
+    pub hidden_size: usize,
+    /// How many recurrent layers are stacked.
+    pub num_layers: usize,
+    /// Share of units dropped in training, between layers and before the output.
+    pub dropout: f64,
+    /// Whether the output's weights are the embedding's (Press and Wolf 2017).
+    pub tie_weights: bool,
+}
+
+impl ModelConfig {
+    /// The name and shape of every tensor, in PyTorch's names, in a fixed order.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let gates = 4 * self.hidden_size;
+        let mut tensors = vec![(
+            "embedding.weight".to_string(),
+            vec![self.vocab_size, self.embedding_size],
+        )];
+        for layer in 0..self.num_layers {
+            let input_size = if layer == 0 {
+                self.embedding_size
+            } else {
+                self.hidden_size
+            };
+            tensors.push((format!("rnn.weight_ih_l{layer}"), vec![gates, input_size]));
+            tensors.push((
+                format!("rnn.weight_hh_l{layer}"),
+                vec![gates, self.hidden_size],
+            ));
+            tensors.push((format!("rnn.bias_ih_l{layer}"), vec![gates]));
+            tensors.push((format!("rnn.bias_hh_l{layer}"), vec![gates]));
+        }
+        if !self.tie_weights {
+            tensors.push((
+                "output.weight".to_string(),
+                vec![self.vocab_size, self.hidden_size],
+            ));
+        }
+        tensors.push(("output.bias".to_string(), vec![self.vocab_size]));
+        tensors
+    }
+
+    /// How many numbers are learnt.
+    pub fn parameters(&self) -> usize {
+        self.tensors()
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// Sizes that can be.
+    ///
+    /// # Errors
+    /// A size of zero, a dropout outside [0, 1), tied weights of different width.
+    pub fn check(&self) -> Result<()> {
+        if self.format_version != FORMAT_VERSION {
+            return Err(Error::new(format!(
+                "the checkpoint has format version {}, and this program reads version {FORMAT_VERSION}; \
+                 use the version of carousel that wrote it",
+                self.format_version
+            )));
+        }
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("embedding_size", self.embedding_size),
+            ("hidden_size", self.hidden_size),
+            ("num_layers", self.num_layers),
+        ];
+        for (name, size) in sizes {
+            if size == 0 || size > 1 << 24 {
+                return Err(Error::new(format!(
+                    "{name} is {size}; it must be between 1 and {}",
+                    1 << 24
+                )));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error::new(format!(
+                "dropout is {}; it must be at least 0 and below 1",
+                self.dropout
+            )));
+        }
+        if self.tie_weights && self.embedding_size != self.hidden_size {
+            return Err(Error::new(format!(
+                "tied weights need an embedding as wide as the hidden state, but embedding_size is {} and hidden_size {}",
+                self.embedding_size, self.hidden_size
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_counted_as_pytorch_counts_them() {
+        let mut config = ModelConfig {
+            format_version: FORMAT_VERSION,
+            task: Task::LanguageModel,
+            level: Level::Character,
+            split: Split::Natural,
+            cell: Cell::Lstm,
+            vocab_size: 65,
+            embedding_size: 512,
+            hidden_size: 512,
+            num_layers: 2,
+            dropout: 0.0,
+            tie_weights: false,
+        };
+        // sum(p.numel()) over nn.Embedding(65, 512), nn.LSTM(512, 512, 2), nn.Linear(512, 65)
+        assert_eq!(config.parameters(), 33_280 + 4_202_496 + 33_345);
+        config.tie_weights = true;
+        assert_eq!(config.parameters(), 33_280 + 4_202_496 + 65);
+        assert!(config.check().is_ok());
+        config.embedding_size = 100;
+        assert!(config.check().is_err());
+    }
+}

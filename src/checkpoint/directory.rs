@@ -1,0 +1,368 @@
+/*!
+The checkpoint directory: the only place that knows its file names.
+
+Every file is replaced by one rename after a flush, so that the directory is whole at any moment.
+*/
+
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::config::ModelConfig;
+use super::record::Record;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::text::tokenizer::Tokenizer;
+
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+const RECORD: &str = "training.json";
+const METRICS: &str = "metrics.jsonl";
+const RESUME: &str = "resume.safetensors";
+const STANDARD_INPUT: &str = "corpus.txt";
+
+/// A checkpoint directory, which may be empty yet.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+/// A safetensors file in memory, its tensors found by name.
+pub struct Weights {
+    map: Mmap,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The directory at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Directory { path: path.into() }
+    }
+
+    /// The directory that a user means by `model`: a path, or the name of a model that ships.
+    ///
+    /// # Errors
+    /// If there is no such model; the message says where it was looked for.
+    pub fn find(model: &Path) -> Result<Self> {
+        if model.is_dir() {
+            return Self::at(model).existing();
+        }
+        let shelves = shelves();
+        if let Some(found) = shelves
+            .iter()
+            .map(|shelf| shelf.join(model))
+            .find(|path| path.join(CONFIG).is_file())
+        {
+            return Ok(Self::at(found));
+        }
+        let looked: Vec<String> = shelves
+            .iter()
+            .map(|shelf| shelf.display().to_string())
+            .collect();
+        Err(Error::new(format!(
+            "there is no model {}: it is no folder, and not in {}; `carousel train CORPUS -o {}` makes one",
+            model.display(),
+            looked.join(", "),
+            model.display()
+        )))
+    }
+
+    fn existing(self) -> Result<Self> {
+        if self.holds_checkpoint() {
+            return Ok(self);
+        }
+        Err(Error::new(format!(
+            "{} is no checkpoint: it has no {CONFIG}; give the folder that `carousel train` was given with -o",
+            self.path.display()
+        )))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a run has been here.
+    pub fn holds_checkpoint(&self) -> bool {
+        self.path.join(CONFIG).exists()
+    }
+
+    /// Takes away what a run left, and nothing else.
+    pub fn clear(&self) -> Result<()> {
+        for name in [
+            CONFIG,
+            TOKENIZER,
+            WEIGHTS,
+            RECORD,
+            METRICS,
+            RESUME,
+            STANDARD_INPUT,
+        ] {
+            remove(&self.path.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directory.
+    pub fn create(&self) -> Result<()> {
+        files::create_folder(&self.path)
+    }
+
+    /// Where the text of standard input is kept, so that a run can be resumed.
+    pub fn standard_input(&self) -> PathBuf {
+        self.path.join(STANDARD_INPUT)
+    }
+
+    /// Writes what never changes: the network's description and its vocabulary.
+    pub fn save_description(&self, config: &ModelConfig, tokenizer: &Tokenizer) -> Result<()> {
+        files::write_atomically(&self.path.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
+        self.save_json(CONFIG, config)
+    }
+
+    /// Loads and checks config.json.
+    pub fn load_config(&self) -> Result<ModelConfig> {
+        let config: ModelConfig = self.load_json(CONFIG)?;
+        config
+            .check()
+            .map_err(|e| Error::new(format!("{}: {e}", self.path.join(CONFIG).display())))?;
+        Ok(config)
+    }
+
+    /// Loads tokenizer.json and holds it against the configuration.
+    pub fn load_tokenizer(&self, config: &ModelConfig) -> Result<Tokenizer> {
+        let path = self.path.join(TOKENIZER);
+        let tokenizer = Tokenizer::load(&path, config.level, config.split)?;
+        if tokenizer.vocab_size() != config.vocab_size {
+            return Err(Error::new(format!(
+                "{} knows {} tokens, but {CONFIG} beside it is for {}; one of them belongs to another model",
+                path.display(),
+                tokenizer.vocab_size(),
+                config.vocab_size
+            )));
+        }
+        Ok(tokenizer)
+    }
+
+    /// Writes training.json.
+    pub fn save_record(&self, record: &Record) -> Result<()> {
+        self.save_json(RECORD, record)
+    }
+
+    /// Loads training.json.
+    pub fn load_record(&self) -> Result<Record> {
+        self.load_json(RECORD)
+    }
+
+    /// Replaces the best weights, given as the bytes of a safetensors file.
+    pub fn save_weights(&self, safetensors: &[u8]) -> Result<()> {
+        files::write_atomically(&self.path.join(WEIGHTS), safetensors)
+    }
+
+    /// Whether weights have been saved yet.
+    pub fn has_weights(&self) -> bool {
+        self.path.join(WEIGHTS).exists()
+    }
+
+    /// Opens the best weights and holds every tensor against the configuration.
+    ///
+    /// # Errors
+    /// A missing, cut or foreign file; tensors that are missing, or of another shape or type than they should be.
+    pub fn load_weights(&self, config: &ModelConfig) -> Result<Weights> {
+        let path = self.path.join(WEIGHTS);
+        if !path.exists() {
+            return Err(Error::new(format!(
+                "{} has no {WEIGHTS}: no weights were saved yet; `carousel train --resume {}` goes on",
+                self.path.display(),
+                self.path.display()
+            )));
+        }
+        let weights = Weights::open(&path)?;
+        weights.check(&config.tensors())?;
+        Ok(weights)
+    }
+
+    /// Replaces the state that a resumed run begins with.
+    pub fn save_resume(&self, safetensors: &[u8]) -> Result<()> {
+        files::write_atomically(&self.path.join(RESUME), safetensors)
+    }
+
+    /// Opens the state that a resumed run begins with, if one was saved.
+    pub fn load_resume(&self) -> Result<Option<Weights>> {
+        let path = self.path.join(RESUME);
+        if path.exists() {
+            Weights::open(&path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The run is over: there is nothing to resume.
+    pub fn remove_resume(&self) -> Result<()> {
+        remove(&self.path.join(RESUME))
+    }
+
+    /// Opens metrics.jsonl for appending, cut to its first `length` bytes.
+    pub fn open_metrics(&self, length: u64) -> Result<MetricsFile> {
+        let path = self.path.join(METRICS);
+        let failed = |e| Error::file("open", &path, e);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(failed)?;
+        file.set_len(length).map_err(failed)?;
+        Ok(MetricsFile { file, path, length })
+    }
+
+    /// The lines of metrics.jsonl; none if there is no such file.
+    pub fn load_metrics(&self) -> Result<Vec<serde_json::Value>> {
+        let path = self.path.join(METRICS);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        Ok(files::read_text(&path)?
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
+    fn save_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let mut json = serde_json::to_vec_pretty(value).expect("settings are plain data");
+        json.push(b'\n');
+        files::write_atomically(&self.path.join(name), &json)
+    }
+
+    fn load_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.path.join(name);
+        serde_json::from_str(&files::read_text(&path)?)
+            .map_err(|e| Error::new(format!("{} cannot be understood: {e}", path.display())))
+    }
+}
+
+/// Where models that are named, not pathed, are looked for.
+fn shelves() -> Vec<PathBuf> {
+    let named = env::var_os("CAROUSEL_MODELS").map(PathBuf::from);
+    let beside = env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.parent()?.join("share/carousel")));
+    let data = files::data_folder();
+    named
+        .into_iter()
+        .chain([PathBuf::from("checkpoints")])
+        .chain(beside)
+        .chain(data)
+        .collect()
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// metrics.jsonl while a run appends to it.
+pub struct MetricsFile {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl MetricsFile {
+    /// Appends one object as a line.
+    pub fn append(&mut self, value: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_vec(value).expect("metrics are plain data");
+        line.push(b'\n');
+        self.file
+            .write_all(&line)
+            .map_err(|e| Error::file("write", &self.path, e))?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Its length in bytes, everything appended on the disk.
+    pub fn flush(&mut self) -> Result<u64> {
+        self.file
+            .sync_data()
+            .map_err(|e| Error::file("write", &self.path, e))?;
+        Ok(self.length)
+    }
+}
+
+impl Weights {
+    fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+        let weights = Weights {
+            map: files::map_file(&file, path)?,
+            path: path.to_path_buf(),
+        };
+        SafeTensors::deserialize(&weights.map).map_err(|e| {
+            Error::new(format!(
+                "{} is no whole safetensors file: {e}; it may have been cut short",
+                path.display()
+            ))
+        })?;
+        Ok(weights)
+    }
+
+    /// The parsed file.
+    pub fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.map).expect("checked when it was opened")
+    }
+
+    /// The text stored under `key` in the file's header.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        let (_, header) = SafeTensors::read_metadata(&self.map).ok()?;
+        header.metadata().as_ref()?.get(key).cloned()
+    }
+
+    /// The numbers of a float32 tensor.
+    ///
+    /// # Errors
+    /// If the file has no such tensor of float32.
+    pub fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        if tensor.dtype() != Dtype::F32 {
+            return Err(Error::new(format!(
+                "{}: {name} is {:?}, but this program reads F32",
+                self.path.display(),
+                tensor.dtype()
+            )));
+        }
+        let bytes = tensor.data().chunks_exact(4);
+        Ok(bytes
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect())
+    }
+
+    /// Holds the tensors' shapes against those that are `expected`.
+    pub fn check(&self, expected: &[(String, Vec<usize>)]) -> Result<()> {
+        let tensors = self.tensors();
+        for (name, shape) in expected {
+            let found = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+            if found.shape() != &shape[..] {
+                return Err(Error::new(format!(
+                    "{}: {name} has the shape {:?}, but {CONFIG} asks for {shape:?}; they belong to different models",
+                    self.path.display(),
+                    found.shape()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn lacks(&self, name: &str) -> Error {
+        Error::new(format!(
+            "{} has no tensor {name}; it belongs to another kind of model",
+            self.path.display()
+        ))
+    }
+}

@@ -1,0 +1,141 @@
+/*!
+training.json: what produced a model, and how it went.
+*/
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::LanguageScore;
+use crate::text::corpus::{CorpusPlan, Statistics};
+
+/// When training ends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// After so many seconds of the whole command.
+    Seconds(f64),
+    /// After so many passes over the training part.
+    Epochs(f64),
+    /// After so many updates of the weights.
+    Steps(u64),
+}
+
+/// How the learning rate runs over the budget, after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Down to nearly nothing along half a cosine
+    Cosine,
+    /// The same all along
+    Constant,
+    /// Halved when the validation loss has stopped falling
+    Plateau,
+}
+
+/// Every option of a training run as it was resolved at the start. A resumed run obeys it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// When training ends.
+    pub budget: Budget,
+    /// Parallel streams that the training part is cut into.
+    pub batch_size: usize,
+    /// Window length: tokens a stream before each update.
+    pub bptt: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// How it runs over the budget.
+    pub schedule: Schedule,
+    /// Share of the budget over which the learning rate rises from zero.
+    pub warmup: f64,
+    /// Decoupled weight decay of AdamW, on matrices.
+    pub weight_decay: f64,
+    /// The longest gradient; longer ones are scaled down to it. 0 switches it off.
+    pub clip_norm: f64,
+    /// Evaluations without a better one before training stops early. 0 switches it off.
+    pub patience: u64,
+    /// Steps between evaluations; 0 where a time budget leaves it to the measured speed.
+    pub evaluate_every: u64,
+    /// What everything random comes from.
+    pub seed: u64,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Threads of libtorch; other numbers give other roundings.
+    pub threads: i32,
+}
+
+/// One evaluation on the validation part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Updates before it.
+    pub step: u64,
+    /// Passes over the training part before it.
+    pub epoch: f64,
+    /// Mean training loss since the evaluation before, in nats per token.
+    pub train_loss: f64,
+    /// Mean validation loss, in nats per token.
+    pub valid_loss: f64,
+    /// The validation loss as people compare it.
+    pub bits_per_character: f64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// What the network has to beat, measured on the validation part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baselines {
+    /// Every token equally likely.
+    pub uniform: LanguageScore,
+    /// Every token as likely as it is frequent in the training part.
+    pub unigram: LanguageScore,
+}
+
+/// training.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of carousel.
+    pub version: String,
+    /// What was read, and how.
+    pub corpus: CorpusPlan,
+    /// What it was found to be.
+    pub statistics: Statistics,
+    /// Every option as resolved.
+    pub options: Options,
+    /// The options that the program chose, each with its reason.
+    pub chosen: Vec<String>,
+    /// Tokens of the validation part that evaluations during training read, from its start.
+    pub valid_tokens_read: usize,
+    /// What the network has to beat.
+    pub baselines: Baselines,
+    /// How it went.
+    pub evaluations: Vec<Evaluation>,
+    /// Why training ended; absent while it has not.
+    pub finished: Option<Finish>,
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The budget is spent.
+    Budget,
+    /// No better evaluation within the patience.
+    Patience,
+    /// The loss exploded too often.
+    Diverged,
+}
+
+impl Record {
+    /// The evaluation whose weights were kept.
+    pub fn best(&self) -> Option<&Evaluation> {
+        self.evaluations
+            .iter()
+            .filter(|e| e.valid_loss.is_finite())
+            .min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss))
+    }
+
+    /// The corpus files, for showing.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.corpus.files
+    }
+}

@@ -1,0 +1,104 @@
+/*!
+What the program needs of a file system: the user's folders, whole-or-nothing writing, and memory maps.
+*/
+
+use std::env;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// The user's cache folder for this program (`$XDG_CACHE_HOME` or `~/.cache`); a temporary folder where neither is known.
+pub fn cache_folder() -> PathBuf {
+    user_folder("XDG_CACHE_HOME", ".cache")
+        .unwrap_or_else(env::temp_dir)
+        .join("carousel")
+}
+
+/// The user's data folder for this program (`$XDG_DATA_HOME` or `~/.local/share`).
+pub fn data_folder() -> Option<PathBuf> {
+    user_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("carousel"))
+}
+
+fn user_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let named = env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    named.or_else(|| env::home_dir().map(|home| home.join(below_home)))
+}
+
+/// Creates `folder` and what lies above it.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Error::file("create the folder", folder, e))
+}
+
+/// Writes the file at `path` whole or not at all: into a temporary file beside it, flushed to the disk, then renamed.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let failed = |e| Error::file("write", path, e);
+    let mut partial = NamedTempFile::new_in(folder).map_err(failed)?;
+    partial.write_all(bytes).map_err(failed)?;
+    partial.as_file().sync_data().map_err(failed)?;
+    make_readable(partial.as_file()).map_err(failed)?;
+    partial.persist(path).map_err(|e| failed(e.error))?;
+    // The rename itself is on the disk only once the folder is.
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(failed)
+}
+
+/// Temporary files are private to their user; what they become is an ordinary file.
+fn make_readable(file: &File) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    let _ = file;
+    Ok(())
+}
+
+/// Reads a whole text file.
+pub fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
+}
+
+/// Maps an open file into memory for reading. `path` is for the message only.
+pub fn map_file(file: &File, path: &Path) -> Result<Mmap> {
+    // SAFETY: the files mapped here (ids and checkpoints) are written under another name and renamed into place,
+    // never changed; if somebody truncates one from outside meanwhile, the process dies of a bus error, as
+    // every program that maps files does.
+    unsafe { Mmap::map(file) }.map_err(|e| Error::file("map", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_file_reads_as_the_file_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bytes");
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 7) as u8).collect();
+        write_atomically(&path, &bytes).unwrap();
+        let mapped = map_file(&File::open(&path).unwrap(), &path).unwrap();
+        assert_eq!(mapped[..], fs::read(&path).unwrap()[..]);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        write_atomically(&path, b"old").unwrap();
+        let below_a_file = path.join("new");
+        assert!(write_atomically(&below_a_file, b"new").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+}

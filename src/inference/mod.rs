@@ -1,0 +1,36 @@
+/*!
+What is done with a trained model, in plain Rust: nothing here needs libtorch.
+*/
+
+pub mod evaluation;
+pub mod generator;
+pub mod recurrent;
+pub mod sampling;
+
+use crate::checkpoint::{Directory, ModelConfig};
+use crate::error::Result;
+use crate::text::tokenizer::Tokenizer;
+
+/// A checkpoint, opened.
+pub struct Model {
+    /// What the network is.
+    pub config: ModelConfig,
+    /// Its vocabulary.
+    pub tokenizer: Tokenizer,
+    /// Its weights, ready to step.
+    pub network: recurrent::Network,
+}
+
+impl Model {
+    /// Opens a checkpoint, and checks that its parts belong together.
+    pub fn open(directory: &Directory) -> Result<Self> {
+        let config = directory.load_config()?;
+        let tokenizer = directory.load_tokenizer(&config)?;
+        let network = recurrent::Network::load(&config, &directory.load_weights(&config)?)?;
+        Ok(Model {
+            config,
+            tokenizer,
+            network,
+        })
+    }
+}

@@ -1,0 +1,61 @@
+/*!
+Words to numbers. Nothing here knows what a model is.
+
+[`source`] reads files as text, [`learner`] makes a vocabulary of it, [`tokenizer`] defines how the two meet,
+[`encoder`] does the same fast, and [`corpus`] keeps the ids on disk.
+*/
+
+pub mod corpus;
+pub mod encoder;
+pub mod learner;
+pub mod source;
+pub mod spelling;
+pub mod streams;
+pub mod tokenizer;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Level {
+    /// Unicode characters
+    #[serde(rename = "char")]
+    #[value(name = "char")]
+    Character,
+    /// Bytes, whatever they mean
+    #[serde(rename = "byte")]
+    #[value(name = "byte")]
+    Byte,
+    /// Words, punctuation and line ends
+    #[serde(rename = "word")]
+    #[value(name = "word")]
+    Word,
+    /// Pieces of words learnt on the corpus (byte-pair encoding)
+    #[serde(rename = "bpe")]
+    #[value(name = "bpe")]
+    Subword,
+}
+
+/// Where words end, at word level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// At spaces and punctuation; the text's own spacing is kept
+    #[default]
+    Natural,
+    /// At white space alone, with one token for each line's end, as the Penn Treebank is read
+    Whitespace,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Character => "char",
+            Level::Byte => "byte",
+            Level::Word => "word",
+            Level::Subword => "bpe",
+        })
+    }
+}

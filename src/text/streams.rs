@@ -1,0 +1,156 @@
+/*!
+How a row of tokens is cut for training, and how for measuring.
+
+Both wings measure by [`EvaluationStreams`], so that the validation loss of training is the loss of `evaluate`.
+*/
+
+use std::ops::Range;
+
+use super::corpus::Ids;
+
+/// Streams of at least this many tokens are measured side by side.
+const LEAST_STREAM: usize = 4096;
+/// The most streams measured side by side.
+const MOST_STREAMS: usize = 32;
+/// Tokens that a stream reads before its own, so that it does not begin with an empty memory.
+pub const WARM_UP: usize = 256;
+
+/// A text cut into `batch_size` contiguous streams, read side by side in windows of `bptt` tokens.
+///
+/// The streams are treated as independent: what the end of one has to do with the start of the next is not learnt.
+/// Within a stream, row `r` of a window continues row `r` of the window before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainingStreams {
+    /// How many streams.
+    pub batch_size: usize,
+    /// Predictions in each stream.
+    pub length: usize,
+    /// The most predictions a window has in each stream.
+    pub bptt: usize,
+}
+
+impl TrainingStreams {
+    /// Cuts `tokens` tokens; what does not divide evenly is left at the end.
+    pub fn new(tokens: usize, batch_size: usize, bptt: usize) -> Self {
+        // The last token of a text is a target only.
+        TrainingStreams {
+            batch_size,
+            length: tokens.saturating_sub(1) / batch_size,
+            bptt,
+        }
+    }
+
+    /// Windows in one pass.
+    pub fn windows(&self) -> usize {
+        self.length.div_ceil(self.bptt)
+    }
+
+    /// Reads window `index`: inputs and, one token later, targets. Both are time-major: `[window length, batch_size]`.
+    pub fn read(&self, ids: &Ids, index: usize) -> (Vec<i64>, Vec<i64>) {
+        let start = index * self.bptt;
+        let length = self.bptt.min(self.length - start);
+        let mut inputs = vec![0; length * self.batch_size];
+        let mut targets = inputs.clone();
+        for stream in 0..self.batch_size {
+            let begin = stream * self.length + start;
+            let mut at = stream;
+            let mut tokens = ids.read(begin..begin + length + 1).map(i64::from);
+            let mut input = tokens.next().unwrap_or_default();
+            for target in tokens {
+                inputs[at] = input;
+                targets[at] = target;
+                input = target;
+                at += self.batch_size;
+            }
+        }
+        (inputs, targets)
+    }
+}
+
+/// A text cut for measuring: every token is predicted once, the first from an empty memory after an end of line,
+/// each later stream after [`WARM_UP`] tokens of what precedes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationStreams {
+    tokens: usize,
+    /// How many streams are read side by side.
+    pub streams: usize,
+    length: usize,
+}
+
+/// One step of all streams: what they read, and what they should have predicted where that counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvaluationWindow {
+    /// Time-major inputs, `[length, streams]`.
+    pub inputs: Vec<u32>,
+    /// Targets of the same shape; `None` where nothing is counted.
+    pub targets: Vec<Option<u32>>,
+    /// Whether the memory of stream 0 is emptied before this window.
+    pub begins: bool,
+}
+
+impl EvaluationStreams {
+    /// Cuts `tokens` tokens.
+    pub fn new(tokens: usize) -> Self {
+        let streams = (tokens / LEAST_STREAM).clamp(1, MOST_STREAMS);
+        EvaluationStreams {
+            tokens,
+            streams,
+            length: tokens.div_ceil(streams),
+        }
+    }
+
+    /// The windows, of at most `bptt` steps each, warm-up first. `line_end` is the token before the text.
+    pub fn windows(
+        self,
+        ids: &Ids,
+        line_end: u32,
+        bptt: usize,
+    ) -> impl Iterator<Item = EvaluationWindow> + '_ {
+        let warm_up = if self.streams > 1 { WARM_UP } else { 0 };
+        let steps = (0..warm_up)
+            .step_by(bptt)
+            .map(move |s| s..(s + bptt).min(warm_up));
+        let counted = (0..self.length)
+            .step_by(bptt)
+            .map(move |s| s..(s + bptt).min(self.length));
+        let warming = steps.map(move |range| self.window(ids, line_end, range, Some(warm_up)));
+        warming.chain(counted.map(move |range| self.window(ids, line_end, range, None)))
+    }
+
+    fn window(
+        &self,
+        ids: &Ids,
+        line_end: u32,
+        steps: Range<usize>,
+        warm_up: Option<usize>,
+    ) -> EvaluationWindow {
+        let begins = warm_up.is_none() && steps.start == 0;
+        let mut window = EvaluationWindow {
+            begins,
+            ..EvaluationWindow::default()
+        };
+        for step in steps {
+            for stream in 0..self.streams {
+                let own = stream * self.length;
+                // Stream 0 has nothing before it: while the others warm up it reads line ends, and forgets them.
+                let at = match warm_up {
+                    Some(length) => (own + step).checked_sub(length).filter(|_| stream > 0),
+                    None => Some(own + step),
+                };
+                let input = at
+                    .and_then(|at| at.checked_sub(1))
+                    .filter(|&before| before < self.tokens);
+                window
+                    .inputs
+                    .push(input.map_or(line_end, |before| ids.get(before)));
+                let counts = warm_up.is_none() && own + step < self.tokens;
+                window.targets.push(if counts {
+                    Some(ids.get(own + step))
+                } else {
+                    None
+                });
+            }
+        }
+        window
+    }
+}

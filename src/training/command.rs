@@ -1,0 +1,120 @@
+/*!
+`carousel train`: flags → one run.
+*/
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::language_model::Run;
+use crate::progress::Progress;
+use carousel::checkpoint::Directory;
+use carousel::cli::standard;
+use carousel::cli::train::Arguments;
+use carousel::error::{Error, Result};
+use carousel::settings::Settings;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Trains.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let started = Instant::now();
+    obey_interrupts()?;
+    let directory = match (&arguments.resume, &arguments.output) {
+        (Some(folder), _) | (None, Some(folder)) => Directory::at(folder),
+        (None, None) => {
+            return Err(Error::usage("give the folder to keep the model in with -o"));
+        }
+    };
+    let mut progress = Progress::new(directory.clone(), arguments.quiet);
+    let mut notify = |event| progress.show(event);
+    let mut run = match arguments.resume {
+        Some(_) => {
+            alone(arguments)?;
+            match Run::resume(existing(directory)?, started, &mut notify)? {
+                Some(run) => run,
+                None => {
+                    standard::tell("this run is finished; there is nothing left to resume");
+                    return Ok(());
+                }
+            }
+        }
+        None => {
+            let directory = vacant(directory, arguments.overwrite)?;
+            let corpus = without_standard_input(&arguments.corpus, &directory)?;
+            Run::begin(
+                directory,
+                &corpus,
+                &arguments.settings,
+                started,
+                &mut notify,
+            )?
+        }
+    };
+    run.train(&INTERRUPTED, &mut notify)
+}
+
+/// The first Ctrl-C (or a polite kill) asks the run to save and stop; a second one does not wait for it.
+fn obey_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))
+}
+
+/// `--resume` obeys what was settled when the run began.
+fn alone(arguments: &Arguments) -> Result<()> {
+    let others = arguments.output.is_some() || arguments.overwrite || !arguments.corpus.is_empty();
+    if others || arguments.settings != Settings::default() {
+        return Err(Error::usage(
+            "--resume goes on with the corpus and the options that the run began with; give it alone (or with --quiet)",
+        ));
+    }
+    Ok(())
+}
+
+fn existing(directory: Directory) -> Result<Directory> {
+    if directory.holds_checkpoint() {
+        return Ok(directory);
+    }
+    Err(Error::new(format!(
+        "{} holds no run to resume; `carousel train CORPUS -o {}` begins one",
+        directory.path().display(),
+        directory.path().display()
+    )))
+}
+
+fn vacant(directory: Directory, overwrite: bool) -> Result<Directory> {
+    if directory.holds_checkpoint() {
+        if !overwrite {
+            return Err(Error::usage(format!(
+                "{0} holds a model already; continue it with --resume {0}, choose another folder, or replace it with \
+                 --overwrite",
+                directory.path().display()
+            )));
+        }
+        directory.clear()?;
+    }
+    Ok(directory)
+}
+
+/// Standard input is kept in the model's folder, so that the run can be resumed.
+fn without_standard_input(corpus: &[PathBuf], directory: &Directory) -> Result<Vec<PathBuf>> {
+    let kept = directory.standard_input();
+    if corpus.iter().any(|path| standard::is_input(path)) {
+        directory.create()?;
+        let mut file = File::create(&kept).map_err(|e| Error::file("create", &kept, e))?;
+        standard::copy(&kept, &mut file)?;
+    }
+    let named = |path: &PathBuf| {
+        if standard::is_input(path) {
+            kept.clone()
+        } else {
+            Path::to_path_buf(path)
+        }
+    };
+    Ok(corpus.iter().map(named).collect())
+}

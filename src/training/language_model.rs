@@ -1,0 +1,762 @@
+/*!
+Learning a language model: truncated back-propagation through time over contiguous streams.
+
+A [`Run`] is begun or resumed, says what it plans, and trains. Everything it has to say it says through one callback of
+[`Event`]s; it prints nothing.
+*/
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tch::{Device, Tensor};
+
+use crate::evaluation;
+use crate::network::{Network, State};
+use crate::optimizer::{AdamW, clip_norm};
+use crate::resume::{Progress, Snapshot, Standing};
+use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
+use carousel::baselines::language_baselines;
+use carousel::checkpoint::directory::MetricsFile;
+use carousel::checkpoint::record::{Budget, Evaluation, Finish, Options, Record, Schedule};
+use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::error::{Error, Result};
+use carousel::files;
+use carousel::metrics::{LanguageScore, TextSize};
+use carousel::settings::{self, MOST_VALID_TOKENS, Settings, resolve, total_steps};
+use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};
+use carousel::text::source::list_files;
+use carousel::text::streams::{EvaluationStreams, TrainingStreams};
+
+/// Steps between lines of metrics.jsonl.
+const STEPS_A_LINE: u64 = 10;
+/// The longest that a run goes without saving its state.
+const SAVE_AT_LEAST: Duration = Duration::from_secs(50);
+/// Passes over a corpus may be shorter than this; then not each of them is saved.
+const SAVE_AT_MOST: Duration = Duration::from_secs(5);
+/// Rescues before a run is given up.
+const MOST_RESCUES: u64 = 5;
+/// What a rescue multiplies the learning rate by.
+const RESCUE_FACTOR: f64 = 0.5;
+/// Share of a time budget that evaluations on the way may take, and how many there are at least and at most.
+const EVALUATION_SHARE: f64 = 0.03;
+const EVALUATIONS: (f64, f64) = (4.0, 20.0);
+/// Steps that the speed is measured on, after one that is not counted, and the longest that may take.
+const MEASURED_STEPS: u32 = 3;
+const MEASURED_TIME: Duration = Duration::from_secs(3);
+
+/// What a run has to say.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something that a user should know.
+    Note(String),
+    /// What will be done, before it is.
+    Plan(Plan),
+    /// An update of the weights.
+    Step(Step),
+    /// A validation; the weights were saved if it was the best yet.
+    Evaluated {
+        /// Its figures.
+        evaluation: Evaluation,
+        /// Whether it is the best yet.
+        best: bool,
+    },
+    /// The end.
+    Finished(Finish),
+}
+
+/// What will be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The network.
+    pub config: ModelConfig,
+    /// The training.
+    pub options: Options,
+    /// Sizes of the training and the validation part.
+    pub train: TextSize,
+    /// Of the validation part, all of it.
+    pub valid: TextSize,
+    /// What the program chose, and why.
+    pub chosen: Vec<String>,
+    /// Steps in one pass.
+    pub steps_per_epoch: usize,
+    /// Steps of the whole budget, as far as can be told.
+    pub total_steps: u64,
+    /// Bytes of weights, gradients, moments and activations.
+    pub memory: u64,
+    /// Measured on a few steps.
+    pub tokens_per_second: f64,
+    /// Seconds that the budget comes to.
+    pub seconds: f64,
+    /// The step that the run goes on from; 0 for a new one.
+    pub resumed_at: u64,
+}
+
+/// An update of the weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Its number, counted from 1.
+    pub step: u64,
+    /// Passes over the training part so far.
+    pub epoch: f64,
+    /// Smoothed over recent steps.
+    pub smooth_loss: f64,
+    /// Share of the budget that is spent.
+    pub progress: f64,
+    /// Training tokens a second, of late.
+    pub tokens_per_second: f64,
+    /// Seconds left, as far as can be told.
+    pub seconds_left: f64,
+}
+
+/// Training of one language model in one directory.
+pub struct Run {
+    directory: Directory,
+    corpus: Corpus,
+    record: Record,
+    streams: TrainingStreams,
+    valid: Ids,
+    standing: Standing,
+    good: Snapshot,
+    metrics: MetricsFile,
+    clock: Clock,
+    resumed_at: u64,
+}
+
+/// The time that a run has taken and may take.
+struct Clock {
+    started: Instant,
+    before: f64,
+    last_save: Instant,
+    /// Of one evaluation and save.
+    evaluation_seconds: f64,
+    tokens_per_second: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Run {
+    /// Reads the corpus, settles every option, and writes both down before anything is learnt. `started` is when the
+    /// command began.
+    ///
+    /// # Errors
+    /// A corpus that cannot be read or is too small, options that cannot be obeyed, a directory that is taken.
+    pub fn begin(
+        directory: Directory,
+        paths: &[PathBuf],
+        settings: &Settings,
+        started: Instant,
+        notify: &mut dyn FnMut(Event),
+    ) -> Result<Self> {
+        let validation = match settings.validation()? {
+            Validation::Files(files) => Validation::Files(absolute(list_files(&files)?)?),
+            fraction => fraction,
+        };
+        let plan = CorpusPlan {
+            files: absolute(list_files(paths)?)?,
+            validation,
+            lossy: settings.lossy,
+            vocabulary: settings.vocabulary()?,
+        };
+        settings.budget()?;
+        let device = device(settings.device.unwrap_or_default())?;
+        let corpus = plan.prepare(&files::cache_folder().join("corpora"))?;
+        let statistics = &corpus.statistics;
+        statistics
+            .notes
+            .iter()
+            .for_each(|note| notify(Event::Note(note.clone())));
+        if statistics.valid_unknown > 0 {
+            notify(Event::Note(format!(
+                "{} of the validation part's {} tokens are not in the vocabulary",
+                statistics.valid_unknown, statistics.valid.tokens
+            )));
+        }
+        let resolved = resolve(
+            settings,
+            corpus.tokenizer.vocab_size(),
+            corpus.train.len(),
+            corpus.valid.len(),
+        )?;
+        let options = Options {
+            device: device_name(device),
+            threads: tch::get_num_threads(),
+            ..resolved.options
+        };
+        let record = Record {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            baselines: language_baselines(
+                &corpus.valid,
+                &statistics.valid,
+                statistics.valid_spelling_nats,
+                &statistics.token_counts,
+            ),
+            corpus: plan,
+            statistics: statistics.clone(),
+            options,
+            chosen: resolved.chosen,
+            valid_tokens_read: corpus.valid.len().min(MOST_VALID_TOKENS),
+            evaluations: Vec::new(),
+            finished: None,
+        };
+        directory.create()?;
+        // A folder holds a checkpoint once it has a config.json: that is written last.
+        directory.save_record(&record)?;
+        directory.save_description(&resolved.config, &corpus.tokenizer)?;
+        Self::start(directory, corpus, record, resolved.config, device, started)
+    }
+
+    /// Takes up a run where it was saved last; `None` if it is finished.
+    ///
+    /// # Errors
+    /// A directory without a run, damaged files, a corpus that has changed.
+    pub fn resume(
+        directory: Directory,
+        started: Instant,
+        notify: &mut dyn FnMut(Event),
+    ) -> Result<Option<Self>> {
+        let config = directory.load_config()?;
+        let tokenizer = directory.load_tokenizer(&config)?;
+        let record = directory.load_record()?;
+        if record.finished.is_some() {
+            directory.remove_resume()?;
+            return Ok(None);
+        }
+        let device = device(
+            record
+                .options
+                .device
+                .parse()
+                .map_err(|e: String| Error::new(e))?,
+        )?;
+        tch::set_num_threads(record.options.threads);
+        let cache = files::cache_folder().join("corpora");
+        let corpus = record
+            .corpus
+            .prepare_again(&cache, tokenizer, &record.statistics.hash)?;
+        let saved = directory.load_resume()?;
+        let mut run = Self::start(directory, corpus, record, config, device, started)?;
+        match saved {
+            Some(saved) => {
+                let (current, good) = Snapshot::read(&saved, &run.good)?;
+                run.standing.restore(&current);
+                run.good = good;
+                let progress = &run.standing.progress;
+                run.clock.before = progress.seconds;
+                run.resumed_at = progress.step;
+                run.metrics = run.directory.open_metrics(progress.metrics_length)?;
+                run.record.evaluations = progress.evaluations.clone();
+                notify(Event::Note(format!(
+                    "resuming after step {}",
+                    progress.step
+                )));
+            }
+            None => notify(Event::Note(
+                "no state was saved yet: starting anew".to_string(),
+            )),
+        }
+        Ok(Some(run))
+    }
+
+    fn start(
+        directory: Directory,
+        corpus: Corpus,
+        record: Record,
+        config: ModelConfig,
+        device: Device,
+        started: Instant,
+    ) -> Result<Self> {
+        let options = &record.options;
+        seed(options.seed, u64::MAX, 0);
+        let network = Network::initialise(&config, device);
+        let standing = Standing {
+            optimizer: AdamW::new(&network.parameters),
+            state: State::zeros(&config, options.batch_size, device),
+            network,
+            progress: Progress {
+                learning_rate_scale: 1.0,
+                ..Progress::default()
+            },
+        };
+        Ok(Run {
+            streams: TrainingStreams::new(corpus.train.len(), options.batch_size, options.bptt),
+            valid: corpus.valid.slice(0..record.valid_tokens_read),
+            good: standing.snapshot(),
+            metrics: directory.open_metrics(0)?,
+            clock: Clock {
+                started,
+                before: 0.0,
+                last_save: Instant::now(),
+                evaluation_seconds: 0.0,
+                tokens_per_second: 0.0,
+            },
+            resumed_at: 0,
+            directory,
+            corpus,
+            record,
+            standing,
+        })
+    }
+
+    /// Trains until the budget is spent, and leaves the best weights in the directory.
+    ///
+    /// # Errors
+    /// An interruption, after everything was saved; a disk that cannot be written; a loss that exploded too often.
+    pub fn train(&mut self, interrupt: &AtomicBool, notify: &mut dyn FnMut(Event)) -> Result<()> {
+        self.measure();
+        notify(Event::Plan(self.plan()));
+        let finish = loop {
+            if interrupt.load(Ordering::Relaxed) {
+                self.save()?;
+                return Err(Error::interrupted(format!(
+                    "interrupted after step {}; everything is saved, and `carousel train --resume {}` goes on",
+                    self.standing.progress.step,
+                    self.directory.path().display()
+                )));
+            }
+            if let Some(finish) = self.finish() {
+                break finish;
+            }
+            let Some(step) = self.step()? else {
+                if let Some(finish) = self.rescue(notify)? {
+                    break finish;
+                }
+                continue;
+            };
+            notify(Event::Step(step));
+            if self.evaluation_is_due() {
+                if let Some(event) = self.evaluate()? {
+                    notify(event);
+                } else if let Some(finish) = self.rescue(notify)? {
+                    break finish;
+                }
+            } else if self.save_is_due() {
+                self.save()?;
+            }
+        };
+        self.record.finished = Some(finish);
+        self.save_record()?;
+        self.directory.remove_resume()?;
+        notify(Event::Finished(finish));
+        match finish {
+            Finish::Diverged => Err(Error::new(format!(
+                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; try a --learning-rate \
+                 well below {}, or --clip-norm 1",
+                MOST_RESCUES + 1,
+                if self.directory.has_weights() {
+                    "the best weights so far are saved"
+                } else {
+                    "no weights were worth saving"
+                },
+                self.record.options.learning_rate
+            ))),
+            Finish::Budget | Finish::Patience => Ok(()),
+        }
+    }
+
+    /// One update of the weights; `None`, and no update, if the loss or the gradients are not finite, or the loss jumped.
+    fn step(&mut self) -> Result<Option<Step>> {
+        let options = &self.record.options;
+        let progress_share = self.progress_share();
+        let standing = &mut self.standing;
+        let began = Instant::now();
+        let device = standing.network.device();
+        if standing.progress.window == 0 {
+            // A pass begins where no text precedes.
+            standing.state = State::zeros(&standing.network.config, options.batch_size, device);
+        }
+        seed(
+            options.seed,
+            standing.progress.step,
+            standing.progress.rescues,
+        );
+        let (inputs, targets) = self.window(self.standing.progress.window);
+        let standing = &mut self.standing;
+        let (loss, next) = standing
+            .network
+            .loss(&inputs, &targets, &standing.state, true);
+        let mut gradients = standing.network.gradients(&loss);
+        let gradient_norm = clip_norm(&mut gradients, options.clip_norm);
+        let loss = loss.double_value(&[]);
+        let progress = &mut standing.progress;
+        if !loss.is_finite() || !gradient_norm.is_finite() || jumped(loss, progress) {
+            return Ok(None);
+        }
+        let rate = learning_rate(options, progress_share, progress.learning_rate_scale);
+        standing.optimizer.update(
+            &mut standing.network.parameters,
+            &gradients,
+            progress.step + 1,
+            rate,
+            options.weight_decay,
+        );
+        standing.state = next;
+        let tokens = inputs.numel();
+        progress.step += 1;
+        progress.window += 1;
+        if progress.window == self.streams.windows() {
+            progress.window = 0;
+            progress.epoch += 1;
+        }
+        let smoothing = 0.98f64.min(1.0 - 1.0 / progress.step as f64);
+        progress.smooth_loss = smoothing * progress.smooth_loss + (1.0 - smoothing) * loss;
+        progress.line.add(loss);
+        progress.since_evaluation.add(loss);
+
+        let speed = tokens as f64 / began.elapsed().as_secs_f64();
+        self.clock.tokens_per_second += 0.1 * (speed - self.clock.tokens_per_second);
+        let step = self.describe();
+        if self.standing.progress.step.is_multiple_of(STEPS_A_LINE) || self.evaluation_is_due() {
+            self.write_line(&step, rate, gradient_norm)?;
+        }
+        Ok(Some(step))
+    }
+
+    fn describe(&self) -> Step {
+        let progress = &self.standing.progress;
+        let tokens_per_second = self.clock.tokens_per_second;
+        let seconds_left = match self.record.options.budget {
+            Budget::Seconds(budget) => budget - self.clock.seconds(),
+            _ => self.steps_left() as f64 * self.tokens_per_step() as f64 / tokens_per_second,
+        };
+        Step {
+            step: progress.step,
+            epoch: self.epoch(),
+            smooth_loss: progress.smooth_loss,
+            progress: self.progress_share(),
+            tokens_per_second,
+            seconds_left: seconds_left.max(0.0),
+        }
+    }
+
+    fn write_line(&mut self, step: &Step, rate: f64, gradient_norm: f64) -> Result<()> {
+        let line = json!({
+            "step": step.step,
+            "epoch": step.epoch,
+            "tokens": self.tokens_seen(),
+            "seconds": self.clock.seconds(),
+            "loss": self.standing.progress.line.take(),
+            "learning_rate": rate,
+            "gradient_norm": gradient_norm,
+            "tokens_per_second": step.tokens_per_second,
+        });
+        self.metrics.append(&line)
+    }
+
+    /// Measures on the validation part and saves; `None` if what came out is not a number.
+    fn evaluate(&mut self) -> Result<Option<Event>> {
+        let began = Instant::now();
+        let line_end = self.corpus.tokenizer.line_end();
+        let nats = evaluation::nats(&self.standing.network, &self.valid, line_end);
+        let statistics = &self.corpus.statistics;
+        // What is read of a very long validation part stands for all of it.
+        let share = self.valid.len() as f64 / statistics.valid.tokens as f64;
+        let score = LanguageScore::new(
+            nats / share,
+            statistics.valid_spelling_nats,
+            &statistics.valid,
+        );
+        if !score.loss.is_finite() {
+            return Ok(None);
+        }
+        let epoch = self.epoch();
+        let best_yet = self.record.best().map(|best| best.valid_loss);
+        let best = best_yet.is_none_or(|loss| score.loss < loss);
+        let progress = &mut self.standing.progress;
+        let evaluation = Evaluation {
+            step: progress.step,
+            epoch,
+            train_loss: progress.since_evaluation.take(),
+            valid_loss: score.loss,
+            bits_per_character: score.bits_per_character,
+            seconds: self.clock.seconds(),
+        };
+        progress.evaluations.push(evaluation.clone());
+        progress.without_better = if best { 0 } else { progress.without_better + 1 };
+        progress.on_plateau = if best { 0 } else { progress.on_plateau + 1 };
+        if self.record.options.schedule == Schedule::Plateau
+            && progress.on_plateau >= PLATEAU_EVALUATIONS
+        {
+            progress.on_plateau = 0;
+            progress.learning_rate_scale *= PLATEAU_FACTOR;
+        }
+        self.record.evaluations = progress.evaluations.clone();
+        let line = json!({
+            "step": evaluation.step,
+            "epoch": evaluation.epoch,
+            "tokens": self.tokens_seen(),
+            "seconds": evaluation.seconds,
+            "loss": evaluation.train_loss,
+            "valid_loss": evaluation.valid_loss,
+            "bits_per_character": evaluation.bits_per_character,
+        });
+        self.metrics.append(&line)?;
+        if best {
+            self.directory.save_weights(&self.standing.weights()?)?;
+        }
+        self.standing.progress.seconds = self.clock.seconds();
+        self.standing.progress.metrics_length = self.metrics.flush()?;
+        self.good = self.standing.snapshot();
+        self.save()?;
+        self.save_record()?;
+        self.clock.evaluation_seconds = began.elapsed().as_secs_f64();
+        Ok(Some(Event::Evaluated { evaluation, best }))
+    }
+
+    /// Saves all that decides how the run goes on.
+    fn save(&mut self) -> Result<()> {
+        self.standing.progress.seconds = self.clock.seconds();
+        self.standing.progress.metrics_length = self.metrics.flush()?;
+        self.directory
+            .save_resume(&self.standing.snapshot().serialize(&self.good)?)?;
+        self.clock.last_save = Instant::now();
+        Ok(())
+    }
+
+    fn save_record(&self) -> Result<()> {
+        self.directory.save_record(&self.record)
+    }
+
+    /// Back to the last good state with a smaller learning rate; the end if that has been tried often enough.
+    fn rescue(&mut self, notify: &mut dyn FnMut(Event)) -> Result<Option<Finish>> {
+        let exploded_at = self.standing.progress.step + 1;
+        let rescues = self.standing.progress.rescues + 1;
+        let scale = self.standing.progress.learning_rate_scale * RESCUE_FACTOR;
+        if rescues > MOST_RESCUES {
+            return Ok(Some(Finish::Diverged));
+        }
+        self.standing.restore(&self.good);
+        let progress = &mut self.standing.progress;
+        progress.rescues = rescues;
+        progress.learning_rate_scale = scale;
+        // Also of the state to go back to, or a run resumed after this would not know.
+        self.good.progress.rescues = rescues;
+        self.good.progress.learning_rate_scale = scale;
+        self.metrics.append(
+            &json!({"step": progress.step, "rescue": rescues, "learning_rate_scale": scale}),
+        )?;
+        notify(Event::Note(format!(
+            "the loss exploded at step {exploded_at}: back to step {}, with the learning rate times {scale}",
+            progress.step
+        )));
+        Ok(None)
+    }
+
+    /// Whether and why the run is over.
+    fn finish(&self) -> Option<Finish> {
+        let progress = &self.standing.progress;
+        let options = &self.record.options;
+        if options.patience > 0 && progress.without_better >= options.patience {
+            return Some(Finish::Patience);
+        }
+        let spent = match options.budget {
+            Budget::Seconds(_) => self.progress_share() >= 1.0,
+            _ => self.steps_left() == 0,
+        };
+        // A run ends with an evaluation, so that its last weights are judged too.
+        let judged = progress
+            .evaluations
+            .last()
+            .is_some_and(|last| last.step == progress.step);
+        (spent && judged).then_some(Finish::Budget)
+    }
+
+    fn evaluation_is_due(&self) -> bool {
+        let progress = &self.standing.progress;
+        match self.record.options.budget {
+            Budget::Seconds(budget) => {
+                // Until one was timed, its cost is taken from the speed of training, of which it is about a third.
+                let cost = self.evaluation_seconds();
+                let count = (EVALUATION_SHARE * budget / cost)
+                    .clamp(EVALUATIONS.0, EVALUATIONS.1)
+                    .floor();
+                let share = self.progress_share();
+                share >= 1.0 || share * count >= progress.evaluations.len() as f64 + 1.0
+            }
+            _ => {
+                let end_of_pass = progress.window == 0 && self.pass_is_long();
+                end_of_pass
+                    || progress.step % self.record.options.evaluate_every == 0
+                    || self.steps_left() == 0
+            }
+        }
+    }
+
+    /// Whether a pass is so long that its end is worth an evaluation of its own.
+    fn pass_is_long(&self) -> bool {
+        self.streams.windows() as u64 > self.record.options.evaluate_every
+    }
+
+    fn save_is_due(&self) -> bool {
+        let since = self.clock.last_save.elapsed();
+        since >= SAVE_AT_LEAST || (self.standing.progress.window == 0 && since >= SAVE_AT_MOST)
+    }
+
+    /// Share of the budget that is spent. A time budget keeps some back for the last evaluation and save.
+    fn progress_share(&self) -> f64 {
+        match self.record.options.budget {
+            Budget::Seconds(budget) => {
+                let reserve = 1.3 * self.evaluation_seconds() + 0.3;
+                self.clock.seconds() / (budget - reserve).max(budget * 0.1)
+            }
+            _ => self.standing.progress.step as f64 / self.total_steps() as f64,
+        }
+    }
+
+    fn evaluation_seconds(&self) -> f64 {
+        if self.clock.evaluation_seconds > 0.0 {
+            return self.clock.evaluation_seconds;
+        }
+        self.valid.len() as f64 / (2.0 * self.clock.tokens_per_second).max(1.0) + 0.2
+    }
+
+    /// Updates that the budget comes to; of a time budget, as many as the measured speed allows.
+    fn total_steps(&self) -> u64 {
+        let budget = self.record.options.budget;
+        total_steps(&budget, &self.streams).unwrap_or_else(|| match budget {
+            Budget::Seconds(seconds) => {
+                let left = (seconds - self.clock.seconds()).max(0.0);
+                let steps = left * self.clock.tokens_per_second / self.tokens_per_step() as f64;
+                self.standing.progress.step + steps as u64
+            }
+            _ => 0,
+        })
+    }
+
+    fn steps_left(&self) -> u64 {
+        self.total_steps()
+            .saturating_sub(self.standing.progress.step)
+    }
+
+    fn tokens_per_step(&self) -> usize {
+        self.streams.batch_size * self.streams.bptt
+    }
+
+    fn tokens_seen(&self) -> u64 {
+        let progress = &self.standing.progress;
+        let pass = self.streams.length.min(progress.window * self.streams.bptt) as u64;
+        (progress.epoch * self.streams.length as u64 + pass) * self.streams.batch_size as u64
+    }
+
+    fn epoch(&self) -> f64 {
+        let progress = &self.standing.progress;
+        progress.epoch as f64 + progress.window as f64 / self.streams.windows() as f64
+    }
+
+    fn window(&self, index: usize) -> (Tensor, Tensor) {
+        let (inputs, targets) = self.streams.read(&self.corpus.train, index);
+        let device = self.standing.network.device();
+        let tensor = |ids: &[i64]| {
+            Tensor::from_slice(ids)
+                .view([-1, self.streams.batch_size as i64])
+                .to_device(device)
+        };
+        (tensor(&inputs), tensor(&targets))
+    }
+
+    /// Runs a few steps for their speed alone: no weight changes, and no later random number.
+    fn measure(&mut self) {
+        let network = &self.standing.network;
+        let state = State::zeros(&network.config, self.streams.batch_size, network.device());
+        let began = Instant::now();
+        let mut counted = None;
+        for step in 0..=MEASURED_STEPS {
+            let (inputs, targets) = self.window(0);
+            let (loss, _) = network.loss(&inputs, &targets, &state, true);
+            let norm = clip_norm(&mut network.gradients(&loss), 0.0);
+            std::hint::black_box(norm);
+            let (from, tokens) = counted.get_or_insert_with(|| (Instant::now(), 0));
+            let seconds = from.elapsed().as_secs_f64();
+            *tokens += if step > 0 { inputs.numel() } else { 0 };
+            if *tokens > 0 {
+                self.clock.tokens_per_second = *tokens as f64 / seconds;
+            } else if began.elapsed() > MEASURED_TIME {
+                self.clock.tokens_per_second =
+                    inputs.numel() as f64 / began.elapsed().as_secs_f64();
+            }
+            if began.elapsed() > MEASURED_TIME {
+                break;
+            }
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let config = &self.standing.network.config;
+        let options = &self.record.options;
+        let total_steps = self.total_steps();
+        let evaluations = EvaluationStreams::new(self.valid.len());
+        Plan {
+            config: config.clone(),
+            options: options.clone(),
+            train: self.corpus.statistics.train,
+            valid: self.corpus.statistics.valid,
+            chosen: self.record.chosen.clone(),
+            steps_per_epoch: self.streams.windows(),
+            total_steps,
+            memory: settings::memory(config, options, evaluations.streams),
+            tokens_per_second: self.clock.tokens_per_second,
+            seconds: match options.budget {
+                Budget::Seconds(seconds) => seconds,
+                _ => {
+                    let tokens = (total_steps - self.standing.progress.step.min(total_steps))
+                        as f64
+                        * self.tokens_per_step() as f64;
+                    tokens / self.clock.tokens_per_second
+                }
+            },
+            resumed_at: self.resumed_at,
+        }
+    }
+}
+
+/// Whether a loss is so far above those of late that the run has lost its way.
+fn jumped(loss: f64, progress: &Progress) -> bool {
+    progress.step >= 20 && loss > 2.0 * progress.smooth_loss + 2.0
+}
+
+/// Seeds libtorch for one step of a run. Every step has a seed of its own, so that a resumed run draws the same numbers.
+fn seed(run: u64, step: u64, rescues: u64) {
+    let bytes: Vec<u8> = [run, step, rescues]
+        .iter()
+        .flat_map(|n| n.to_le_bytes())
+        .collect();
+    let hash = blake3::hash(&bytes);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    tch::manual_seed(i64::from_le_bytes(first));
+}
+
+fn absolute(files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    files
+        .into_iter()
+        .map(|file| std::path::absolute(&file).map_err(|e| Error::file("find", &file, e)))
+        .collect()
+}
+
+/// The device that was asked for. One that is asked for and absent is an error, never silently another.
+fn device(asked: settings::Device) -> Result<Device> {
+    match asked {
+        settings::Device::Auto => Ok(Device::cuda_if_available()),
+        settings::Device::Cpu => Ok(Device::Cpu),
+        settings::Device::Cuda(number)
+            if tch::Cuda::is_available() && (number as i64) < tch::Cuda::device_count() =>
+        {
+            Ok(Device::Cuda(number))
+        }
+        settings::Device::Cuda(number) => Err(Error::usage(format!(
+            "libtorch sees no GPU number {number}; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)"
+        ))),
+    }
+}
+
+fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".to_string(),
+    }
+}

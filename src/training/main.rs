@@ -1,0 +1,27 @@
+/*!
+`carousel-train`: the training wing, and the only part of the program that names libtorch.
+
+`carousel` runs it for the commands that learn. It is a crate of its own over the library, so that the compiler
+holds what the house plan says: text, checkpoint, kernels and inference cannot depend on libtorch, and a binary
+without it needs none.
+*/
+
+mod command;
+mod evaluation;
+mod language_model;
+mod network;
+mod optimizer;
+mod progress;
+mod resume;
+mod schedule;
+
+use std::process::ExitCode;
+
+use carousel::cli::{self, Command};
+
+fn main() -> ExitCode {
+    cli::main(|command| match command {
+        Command::Train(arguments) => command::run(&arguments),
+        other => cli::run(other),
+    })
+}

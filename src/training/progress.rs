@@ -1,0 +1,207 @@
+/*!
+How training looks: a bar on a terminal, plain lines in a pipe.
+*/
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::language_model::{Event, Plan, Step};
+use carousel::checkpoint::Directory;
+use carousel::checkpoint::record::{Budget, Evaluation, Finish};
+use carousel::cli::standard::tell;
+use carousel::inference::Model;
+use carousel::inference::generator::Generator;
+use carousel::inference::sampling::Sampling;
+use carousel::text::Level;
+
+/// The bar's resolution.
+const BAR_LENGTH: u64 = 1000;
+/// Share of the budget between two plain lines.
+const LINE_SHARE: f64 = 0.02;
+/// Characters of a sample.
+const SAMPLE: usize = 160;
+
+/// Draws the events of a run on standard error.
+pub struct Progress {
+    directory: Directory,
+    quiet: bool,
+    /// Hidden where there is no terminal.
+    bar: ProgressBar,
+    terminal: bool,
+    next_line: f64,
+    best: Option<Evaluation>,
+    tokens_per_character: f64,
+}
+
+impl Progress {
+    /// A view of the run in `directory`.
+    pub fn new(directory: Directory, quiet: bool) -> Self {
+        let terminal = stderr().is_terminal();
+        let target = if terminal && !quiet {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style = ProgressStyle::with_template("{bar:32} {percent:>3}%  {msg}")
+            .expect("the template is well formed");
+        let bar = ProgressBar::with_draw_target(Some(BAR_LENGTH), target).with_style(style);
+        Progress {
+            directory,
+            quiet,
+            bar,
+            terminal,
+            next_line: 0.0,
+            best: None,
+            tokens_per_character: 1.0,
+        }
+    }
+
+    /// Shows one event.
+    pub fn show(&mut self, event: Event) {
+        match event {
+            Event::Note(note) => self.tell(note),
+            _ if self.quiet => {}
+            Event::Plan(plan) => self.plan(&plan),
+            Event::Step(step) => self.step(&step),
+            Event::Evaluated { evaluation, best } => self.evaluated(evaluation, best),
+            Event::Finished(finish) => self.finished(finish),
+        }
+    }
+
+    fn tell(&self, text: impl std::fmt::Display) {
+        self.bar.suspend(|| tell(text));
+    }
+
+    fn plan(&mut self, plan: &Plan) {
+        let config = &plan.config;
+        let options = &plan.options;
+        let count = |n: u64| HumanCount(n).to_string();
+        self.tokens_per_character = plan.train.tokens as f64 / plan.train.characters.max(1) as f64;
+        let tied = if config.tie_weights { ", tied" } else { "" };
+        let budget = match options.budget {
+            Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
+            Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
+            Budget::Steps(steps) => {
+                format!("{} steps, about {}", count(steps), duration(plan.seconds))
+            }
+        };
+        let epochs = plan.total_steps as f64 / plan.steps_per_epoch as f64;
+        self.tell(format!(
+            "corpus      {} tokens ({}) to train on, {} to measure on, {} different ones
+network     LSTM, {} x {}, embedding {}{tied}, dropout {}: {} parameters
+training    batch {}, window {}, learning rate {}; about {} of memory
+budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
+            count(plan.train.tokens),
+            config.level,
+            count(plan.valid.tokens),
+            count(config.vocab_size as u64),
+            config.num_layers,
+            config.hidden_size,
+            config.embedding_size,
+            config.dropout,
+            count(config.parameters() as u64),
+            options.batch_size,
+            options.bptt,
+            options.learning_rate,
+            HumanBytes(plan.memory),
+            count(plan.total_steps),
+            count(plan.tokens_per_second as u64),
+            options.device,
+        ));
+        plan.chosen
+            .iter()
+            .for_each(|reason| self.tell(format!("chosen      {reason}")));
+        if plan.resumed_at > 0 {
+            self.tell(format!("resumed     after step {}", count(plan.resumed_at)));
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let bits = step.smooth_loss / std::f64::consts::LN_2 * self.tokens_per_character;
+        let message = format!(
+            "epoch {:.2}  loss {:.3}  {bits:.3} bits/char  {} tokens/s  {} left",
+            step.epoch,
+            step.smooth_loss,
+            HumanCount(step.tokens_per_second as u64),
+            duration(step.seconds_left)
+        );
+        self.bar
+            .set_position((step.progress.min(1.0) * BAR_LENGTH as f64) as u64);
+        if !self.terminal && step.progress >= self.next_line {
+            self.next_line = step.progress + LINE_SHARE;
+            tell(format!(
+                "{:3.0}%  step {}  {message}",
+                step.progress.min(1.0) * 100.0,
+                step.step
+            ));
+        }
+        self.bar.set_message(message);
+    }
+
+    fn evaluated(&mut self, evaluation: Evaluation, best: bool) {
+        let Evaluation {
+            step,
+            train_loss,
+            valid_loss,
+            bits_per_character,
+            ..
+        } = evaluation;
+        let verdict = if best {
+            "the best yet, saved"
+        } else {
+            "not better"
+        };
+        self.tell(format!(
+            "step {step}  training loss {train_loss:.4}  validation loss {valid_loss:.4}  \
+             {bits_per_character:.3} bits/char  ({verdict})"
+        ));
+        if best {
+            self.best = Some(evaluation);
+            if let Some(sample) = sample(&self.directory) {
+                self.tell(format!("  | {}", sample.trim_end().replace('\n', "\n  | ")));
+            }
+        }
+    }
+
+    fn finished(&mut self, finish: Finish) {
+        self.bar.finish_and_clear();
+        let Some(best) = &self.best else {
+            return;
+        };
+        let reason = match finish {
+            Finish::Budget => "done",
+            Finish::Patience => "stopped early: no better evaluation for a while",
+            Finish::Diverged => "given up",
+        };
+        let folder = self.directory.path().display();
+        tell(format!(
+            "{reason}: the best validation loss is {:.4} ({:.3} bits/char), of step {}\n\
+             the model is in {folder}; try: carousel generate -m {folder} -p \"It was\"",
+            best.valid_loss, best.bits_per_character, best.step
+        ));
+    }
+}
+
+/// A little text by the model just saved. Nothing, if it cannot be opened: training must not end over a sample.
+fn sample(directory: &Directory) -> Option<String> {
+    let model = Model::open(directory).ok()?;
+    let sampling = Sampling::Random {
+        temperature: 0.8,
+        top_k: None,
+        top_p: None,
+    };
+    let tokens = match model.config.level {
+        Level::Character | Level::Byte => SAMPLE,
+        Level::Word | Level::Subword => SAMPLE / 4,
+    };
+    let mut generator = Generator::new(&model, &[], sampling, 0, 0);
+    let mut text: String = generator.by_ref().take(tokens).collect();
+    text.push_str(&generator.finish());
+    Some(text)
+}
+
+/// Whole seconds, as people say them.
+fn duration(seconds: f64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds.clamp(0.0, 1e9) as u64)).to_string()
+}

@@ -1,0 +1,74 @@
+/*!
+The learning rate over a budget.
+*/
+
+use carousel::checkpoint::record::{Options, Schedule};
+
+/// The share of the highest learning rate that the cosine ends at.
+const LAST: f64 = 0.01;
+/// What a plateau multiplies the learning rate by.
+pub const PLATEAU_FACTOR: f64 = 0.5;
+/// Evaluations without a better one that make a plateau.
+pub const PLATEAU_EVALUATIONS: u64 = 2;
+
+/// The learning rate when `progress` of the budget, from 0 to 1, is spent: a linear rise over the warm-up, then the
+/// schedule (cosine: Loshchilov and Hutter 2017). `scale` is what plateaus and rescues have made of it.
+pub fn learning_rate(options: &Options, progress: f64, scale: f64) -> f64 {
+    let highest = options.learning_rate * scale;
+    let progress = progress.clamp(0.0, 1.0);
+    if progress < options.warmup {
+        // Never zero: the first step of a run should learn something.
+        return highest * (progress / options.warmup).max(0.02);
+    }
+    match options.schedule {
+        Schedule::Constant | Schedule::Plateau => highest,
+        Schedule::Cosine => {
+            let along = (progress - options.warmup) / (1.0 - options.warmup).max(f64::MIN_POSITIVE);
+            let cosine = 0.5 * (1.0 + (std::f64::consts::PI * along).cos());
+            highest * (LAST + (1.0 - LAST) * cosine)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carousel::checkpoint::record::Budget;
+
+    fn at(schedule: Schedule, progress: f64) -> f64 {
+        let options = Options {
+            budget: Budget::Steps(100),
+            batch_size: 1,
+            bptt: 1,
+            learning_rate: 2.0,
+            schedule,
+            warmup: 0.1,
+            weight_decay: 0.0,
+            clip_norm: 0.0,
+            patience: 0,
+            evaluate_every: 1,
+            seed: 1,
+            device: "cpu".to_string(),
+            threads: 1,
+        };
+        learning_rate(&options, progress, 0.5)
+    }
+
+    #[test]
+    fn the_rate_rises_and_falls_as_its_schedule_says() {
+        let table = [
+            (Schedule::Cosine, [0.02, 0.5, 1.0, 0.505, 0.01, 0.01]),
+            (Schedule::Constant, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0]),
+            (Schedule::Plateau, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0]),
+        ];
+        for (schedule, expected) in table {
+            for (progress, expected) in [0.0, 0.05, 0.1, 0.55, 1.0, 1.5].into_iter().zip(expected) {
+                let rate = at(schedule, progress);
+                assert!(
+                    (rate - expected).abs() < 1e-9,
+                    "{schedule:?} {progress}: {rate} is not {expected}"
+                );
+            }
+        }
+    }
+}
