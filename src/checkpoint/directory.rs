@@ -217,6 +217,8 @@ impl Directory {
             .append(true)
             .open(&path)
             .map_err(failed)?;
+        // Never longer: somebody may have emptied it meanwhile.
+        let length = length.min(file.metadata().map_err(failed)?.len());
         file.set_len(length).map_err(failed)?;
         Ok(MetricsFile { file, path, length })
     }

@@ -18,7 +18,7 @@ use crate::optimizer::{AdamW, clip_norm};
 use crate::resume::{Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use carousel::baselines::language_baselines;
-use carousel::checkpoint::directory::MetricsFile;
+use carousel::checkpoint::directory::{MetricsFile, Weights};
 use carousel::checkpoint::record::{Budget, Evaluation, Finish, Options, Record, Schedule};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
@@ -52,7 +52,7 @@ pub enum Event {
     /// Something that a user should know.
     Note(String),
     /// What will be done, before it is.
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// An update of the weights.
     Step(Step),
     /// A validation; the weights were saved if it was the best yet.
@@ -208,7 +208,15 @@ impl Run {
         // A folder holds a checkpoint once it has a config.json: that is written last.
         directory.save_record(&record)?;
         directory.save_description(&resolved.config, &corpus.tokenizer)?;
-        Self::start(directory, corpus, record, resolved.config, device, started)
+        Self::start(
+            directory,
+            corpus,
+            record,
+            resolved.config,
+            device,
+            started,
+            None,
+        )
     }
 
     /// Takes up a run where it was saved last; `None` if it is finished.
@@ -240,41 +248,29 @@ impl Run {
             .corpus
             .prepare_again(&cache, tokenizer, &record.statistics.hash)?;
         let saved = directory.load_resume()?;
-        let mut run = Self::start(directory, corpus, record, config, device, started)?;
-        match saved {
-            Some(saved) => {
-                let (current, good) = Snapshot::read(&saved, &run.good)?;
-                run.standing.restore(&current);
-                run.good = good;
-                let progress = &run.standing.progress;
-                run.clock.before = progress.seconds;
-                run.resumed_at = progress.step;
-                run.metrics = run.directory.open_metrics(progress.metrics_length)?;
-                run.record.evaluations = progress.evaluations.clone();
-                notify(Event::Note(format!(
-                    "resuming after step {}",
-                    progress.step
-                )));
-            }
-            None => notify(Event::Note(
-                "no state was saved yet: starting anew".to_string(),
-            )),
-        }
+        let anew = saved.is_none();
+        let run = Self::start(directory, corpus, record, config, device, started, saved)?;
+        notify(Event::Note(match run.resumed_at {
+            _ if anew => "no state was saved yet: starting anew".to_string(),
+            step => format!("resuming after step {step}"),
+        }));
         Ok(Some(run))
     }
 
+    /// A run at its first step, or where `saved` left it.
     fn start(
         directory: Directory,
         corpus: Corpus,
-        record: Record,
+        mut record: Record,
         config: ModelConfig,
         device: Device,
         started: Instant,
+        saved: Option<Weights>,
     ) -> Result<Self> {
         let options = &record.options;
         seed(options.seed, u64::MAX, 0);
         let network = Network::initialise(&config, device);
-        let standing = Standing {
+        let mut standing = Standing {
             optimizer: AdamW::new(&network.parameters),
             state: State::zeros(&config, options.batch_size, device),
             network,
@@ -283,23 +279,35 @@ impl Run {
                 ..Progress::default()
             },
         };
+        let mut good = standing.snapshot();
+        if let Some(saved) = saved {
+            let current;
+            (current, good) = Snapshot::read(&saved, &good)?;
+            standing.restore(&current);
+        }
+        let progress = &standing.progress;
+        record.evaluations = progress.evaluations.clone();
         Ok(Run {
-            streams: TrainingStreams::new(corpus.train.len(), options.batch_size, options.bptt),
+            streams: TrainingStreams::new(
+                corpus.train.len(),
+                record.options.batch_size,
+                record.options.bptt,
+            ),
             valid: corpus.valid.slice(0..record.valid_tokens_read),
-            good: standing.snapshot(),
-            metrics: directory.open_metrics(0)?,
+            metrics: directory.open_metrics(progress.metrics_length)?,
             clock: Clock {
                 started,
-                before: 0.0,
+                before: progress.seconds,
                 last_save: Instant::now(),
                 evaluation_seconds: 0.0,
                 tokens_per_second: 0.0,
             },
-            resumed_at: 0,
+            resumed_at: progress.step,
             directory,
             corpus,
             record,
             standing,
+            good,
         })
     }
 
@@ -309,7 +317,7 @@ impl Run {
     /// An interruption, after everything was saved; a disk that cannot be written; a loss that exploded too often.
     pub fn train(&mut self, interrupt: &AtomicBool, notify: &mut dyn FnMut(Event)) -> Result<()> {
         self.measure();
-        notify(Event::Plan(self.plan()));
+        notify(Event::Plan(Box::new(self.plan())));
         let finish = loop {
             if interrupt.load(Ordering::Relaxed) {
                 self.save()?;
@@ -581,7 +589,9 @@ impl Run {
             _ => {
                 let end_of_pass = progress.window == 0 && self.pass_is_long();
                 end_of_pass
-                    || progress.step % self.record.options.evaluate_every == 0
+                    || progress
+                        .step
+                        .is_multiple_of(self.record.options.evaluate_every)
                     || self.steps_left() == 0
             }
         }

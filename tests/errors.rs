@@ -1,0 +1,270 @@
+use std::fs;
+
+use crate::sandbox::{Said, Sandbox, model_by_hand};
+
+/// Runs `line`, which must fail with `code` and say `message` and nothing else; `{}` stands for the sandbox's folder.
+#[track_caller]
+fn check(sandbox: &Sandbox, line: &str, code: i32, message: &str) {
+    let Said {
+        code: found,
+        out,
+        err,
+    } = sandbox.carousel(line);
+    let folder = sandbox.path("");
+    let err = err
+        .replace(&*folder.to_string_lossy(), "{}/")
+        .replace("{}//", "{}/");
+    assert_eq!(
+        (found, out.as_str(), err.as_str()),
+        (Some(code), "", format!("carousel: {message}\n").as_str())
+    );
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    model_by_hand(&sandbox.path("model"), "abc\n", 1, false);
+    sandbox
+}
+
+#[test]
+fn wrong_sampling_is_refused() {
+    let sandbox = sandbox();
+    let table = [
+        (
+            "--temperature=-1",
+            "--temperature -1 cannot be; give 0 (the likeliest text) or more",
+        ),
+        (
+            "--temperature nan",
+            "--temperature NaN cannot be; give 0 (the likeliest text) or more",
+        ),
+        (
+            "--top-k 0",
+            "--top-k 0 leaves nothing to choose from; give 1 or more",
+        ),
+        (
+            "--top-p 0",
+            "--top-p 0 is no probability to keep; give a number above 0, up to 1",
+        ),
+        (
+            "--top-p 1.5",
+            "--top-p 1.5 is no probability to keep; give a number above 0, up to 1",
+        ),
+    ];
+    for (options, message) in table {
+        check(
+            &sandbox,
+            &format!("generate -m model {options}"),
+            2,
+            message,
+        );
+    }
+}
+
+#[test]
+fn missing_things_are_named() {
+    let sandbox = sandbox();
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    sandbox.write("nothing.txt", "");
+    check(
+        &sandbox,
+        "generate -m model --prompt-file gone.txt",
+        1,
+        "cannot read gone.txt: there is no such file or folder",
+    );
+    check(
+        &sandbox,
+        "evaluate -m model gone.txt",
+        1,
+        "cannot read gone.txt: there is no such file or folder",
+    );
+    check(
+        &sandbox,
+        "evaluate -m model empty",
+        1,
+        "the folder empty holds no files",
+    );
+    check(
+        &sandbox,
+        "evaluate -m model nothing.txt",
+        1,
+        "there is no text in nothing.txt",
+    );
+    check(
+        &sandbox,
+        "inspect empty",
+        1,
+        "empty is no checkpoint: it has no config.json; give the folder that `carousel train` was given with -o",
+    );
+    let said = sandbox.carousel("inspect gone");
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.starts_with(
+        "carousel: there is no model gone: it is no folder, and not in checkpoints, "
+    ));
+    assert!(
+        said.err
+            .ends_with("; `carousel train CORPUS -o gone` makes one\n"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn text_that_is_none_is_named_or_replaced() {
+    let sandbox = sandbox();
+    sandbox.write("latin.txt", b"abc\nab\xE4c");
+    check(
+        &sandbox,
+        "evaluate -m model latin.txt",
+        1,
+        "latin.txt is not UTF-8 text: line 2, byte offset 6, found byte 0xE4; convert the file, read it as bytes \
+         (--level byte), or replace what is no text (--lossy)",
+    );
+    let said = sandbox
+        .carousel("evaluate -m model latin.txt --lossy")
+        .well();
+    assert_eq!(
+        said.err,
+        "note: 1 byte sequences were no text and were replaced (--lossy)\n"
+    );
+}
+
+#[test]
+fn damaged_models_say_what_is_wrong() {
+    let damage = |harm: &dyn Fn(&Sandbox), message: &str| {
+        let sandbox = sandbox();
+        harm(&sandbox);
+        check(&sandbox, "generate -m model -p a", 1, message);
+    };
+    let edit = |sandbox: &Sandbox, name: &str, from: &str, to: &str| {
+        let text = String::from_utf8(sandbox.read(name)).unwrap();
+        assert!(text.contains(from), "{from} in {text}");
+        sandbox.write(name, text.replace(from, to));
+    };
+    let remove = |sandbox: &Sandbox, name: &str| fs::remove_file(sandbox.path(name)).unwrap();
+
+    damage(
+        &|s| remove(s, "model/tokenizer.json"),
+        "cannot read model/tokenizer.json: there is no such file or folder",
+    );
+    damage(
+        &|s| remove(s, "model/model.safetensors"),
+        "model has no model.safetensors: no weights were saved yet; `carousel train --resume model` goes on",
+    );
+    damage(
+        &|s| {
+            edit(
+                s,
+                "model/config.json",
+                "\"hidden_size\": 20",
+                "\"hidden_size\": 21",
+            )
+        },
+        "model/model.safetensors: rnn.weight_ih_l0 has the shape [80, 12], but config.json asks for [84, 12]; they belong \
+         to different models",
+    );
+    damage(
+        &|s| {
+            edit(
+                s,
+                "model/config.json",
+                "\"num_layers\": 1",
+                "\"num_layers\": 2",
+            )
+        },
+        "model/model.safetensors has no tensor rnn.weight_ih_l1; it belongs to another kind of model",
+    );
+    damage(
+        &|s| {
+            edit(
+                s,
+                "model/config.json",
+                "\"vocab_size\": 5",
+                "\"vocab_size\": 6",
+            )
+        },
+        "model/tokenizer.json knows 5 tokens, but config.json beside it is for 6; one of them belongs to another model",
+    );
+    damage(
+        &|s| {
+            edit(
+                s,
+                "model/config.json",
+                "\"format_version\": 1",
+                "\"format_version\": 9",
+            )
+        },
+        "model/config.json: the checkpoint has format version 9, and this program reads version 1; use the version of \
+         carousel that wrote it",
+    );
+    damage(
+        &|s| edit(s, "model/config.json", "\"lstm\"", "\"gru\""),
+        "model/config.json cannot be understood: unknown variant `gru`, expected `lstm` at line 6 column 15",
+    );
+    damage(
+        &|s| {
+            edit(
+                s,
+                "model/config.json",
+                "\"dropout\": 0.0",
+                "\"dropout\": 1.0",
+            )
+        },
+        "model/config.json: dropout is 1; it must be at least 0 and below 1",
+    );
+    let cut = |sandbox: &Sandbox| {
+        let mut bytes = sandbox.read("model/model.safetensors");
+        bytes.truncate(bytes.len() - 5);
+        sandbox.write("model/model.safetensors", bytes);
+    };
+    let sandbox = sandbox();
+    cut(&sandbox);
+    let said = sandbox.carousel("generate -m model -p a");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err
+            .starts_with("carousel: model/model.safetensors is no whole safetensors file: "),
+        "{}",
+        said.err
+    );
+    sandbox.write(
+        "model/model.safetensors",
+        b"PK\x03\x04 a pickle in a zip, as torch.save writes it",
+    );
+    let said = sandbox.carousel("generate -m model -p a");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("is no whole safetensors file"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn training_without_its_program_says_how_to_get_it() {
+    let sandbox = Sandbox::new();
+    let alone = sandbox.path("bin/carousel");
+    fs::create_dir(sandbox.path("bin")).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_carousel"), &alone).unwrap();
+    let output = sandbox
+        .command(&alone)
+        .args(["train", "text", "-o", "model"])
+        .output()
+        .unwrap();
+    let said = Said::of(output);
+    assert_eq!(said.code, Some(1));
+    let expected = format!(
+        "carousel: training needs carousel-train, which is not beside {}; install both with `make libtorch && cargo install \
+         --path .` in carousel's source folder\n",
+        alone.canonicalize().unwrap().display()
+    );
+    assert_eq!(said.err, expected);
+}
+
+#[test]
+fn an_unknown_option_is_a_wrong_command_line() {
+    let sandbox = sandbox();
+    let said = sandbox.carousel("generate -m model --wings 2");
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("--wings"));
+}

@@ -1,0 +1,352 @@
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use carousel::checkpoint::Directory;
+use carousel::inference::recurrent::Wanted;
+use carousel::inference::sampling::{Sampling, likeliest};
+use carousel::inference::{Model, evaluation, generator::Generator};
+use carousel::kernels::log_sum_exp;
+use carousel::text::corpus::encode_files;
+use carousel::text::spelling::Spelling;
+
+use crate::sandbox::{Sandbox, model_by_hand};
+
+const ALPHABET: &str = "abcdefghijklmnopqrstuvwxyz .\né世😀";
+
+fn sandbox_with_model() -> Sandbox {
+    let sandbox = Sandbox::new();
+    model_by_hand(&sandbox.path("model"), ALPHABET, 2, false);
+    sandbox
+}
+
+fn open(sandbox: &Sandbox) -> Model {
+    Model::open(&Directory::at(sandbox.path("model"))).unwrap()
+}
+
+#[test]
+fn the_light_program_has_never_heard_of_libtorch() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_carousel")).unwrap();
+    let needle = b"libtorch_cpu";
+    assert!(!program.windows(needle.len()).any(|window| window == needle));
+}
+
+#[test]
+fn reading_at_once_is_reading_step_by_step() {
+    let sandbox = sandbox_with_model();
+    let network = open(&sandbox).network;
+    let tokens = [3, 1, 4, 1, 5, 9, 2, 6];
+    let mut state = network.zero_state(1);
+    let at_once = network.forward(&tokens, &mut state, Wanted::All);
+    let mut stepped = network.zero_state(1);
+    let by_step: Vec<f32> = tokens
+        .iter()
+        .flat_map(|&t| network.forward(&[t], &mut stepped, Wanted::Last))
+        .collect();
+    assert!(
+        at_once
+            .iter()
+            .zip(&by_step)
+            .all(|(a, b)| (a - b).abs() < 1e-5)
+    );
+    let mut last = network.zero_state(1);
+    let last = network.forward(&tokens, &mut last, Wanted::Last);
+    let of_all = &at_once[at_once.len() - network.vocab_size()..];
+    assert!(last.iter().zip(of_all).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn texts_side_by_side_do_not_disturb_each_other() {
+    let sandbox = sandbox_with_model();
+    let network = open(&sandbox).network;
+    let streams = [[1u32, 2, 3], [7, 8, 9], [4, 4, 4], [0, 5, 0], [2, 2, 1]];
+    let interleaved: Vec<u32> = (0..3)
+        .flat_map(|t| streams.map(|stream| stream[t]))
+        .collect();
+    let mut state = network.zero_state(5);
+    let together = network.forward(&interleaved, &mut state, Wanted::Last);
+    for (stream, together) in streams
+        .iter()
+        .zip(together.chunks_exact(network.vocab_size()))
+    {
+        let mut state = network.zero_state(1);
+        let alone = network.forward(stream, &mut state, Wanted::Last);
+        assert!(
+            alone
+                .iter()
+                .zip(together)
+                .all(|(a, b)| (a - b).abs() < 1e-5)
+        );
+    }
+}
+
+#[test]
+fn evaluation_counts_every_token_once_from_an_end_of_line_on() {
+    let sandbox = sandbox_with_model();
+    let model = open(&sandbox);
+    let text = "a small text. world 世界\n".repeat(30);
+    let file = sandbox.write("text", &text);
+    let encoded = encode_files(&[file], &model.tokenizer, &Spelling::default(), false).unwrap();
+    assert_eq!(encoded.size.tokens as usize, text.chars().count());
+    assert_eq!(encoded.unknown, 30);
+    let mut heard = 0;
+    let nats = evaluation::nats(
+        &model.network,
+        &encoded.ids,
+        model.tokenizer.line_end(),
+        |read| heard += read,
+    );
+    assert_eq!(heard, encoded.size.tokens);
+
+    let mut state = model.network.zero_state(1);
+    let mut input = model.tokenizer.line_end();
+    let mut expected = 0.0;
+    for target in encoded.ids.read(0..encoded.ids.len()) {
+        let logits = model.network.forward(&[input], &mut state, Wanted::Last);
+        expected += log_sum_exp(&logits) - f64::from(logits[target as usize]);
+        input = target;
+    }
+    assert!(
+        (nats - expected).abs() < 1e-3 * expected,
+        "{nats} {expected}"
+    );
+}
+
+#[test]
+fn streams_measured_side_by_side_come_to_the_same_as_one() {
+    let sandbox = sandbox_with_model();
+    let model = open(&sandbox);
+    let text: String = (0..20_000)
+        .map(|i| ALPHABET.chars().nth(i * i % 33).unwrap())
+        .collect();
+    let file = sandbox.write("text", &text);
+    let encoded = encode_files(&[file], &model.tokenizer, &Spelling::default(), false).unwrap();
+    let line_end = model.tokenizer.line_end();
+    let side_by_side = evaluation::nats(&model.network, &encoded.ids, line_end, |_| ());
+    let mut state = model.network.zero_state(1);
+    let inputs: Vec<u32> = [line_end]
+        .into_iter()
+        .chain(encoded.ids.read(0..encoded.ids.len() - 1))
+        .collect();
+    let logits = model.network.forward(&inputs, &mut state, Wanted::All);
+    let rows = logits
+        .chunks_exact(model.network.vocab_size())
+        .zip(encoded.ids.read(0..encoded.ids.len()));
+    let one: f64 = rows
+        .map(|(row, id)| log_sum_exp(row) - f64::from(row[id as usize]))
+        .sum();
+    assert!(
+        (side_by_side - one).abs() / 20_000.0 < 1e-4,
+        "{side_by_side} {one}"
+    );
+}
+
+#[test]
+fn greedy_text_is_the_likeliest_token_each_time() {
+    let sandbox = sandbox_with_model();
+    let model = open(&sandbox);
+    let (prompt, _) = model.tokenizer.encode("once");
+    let text: String = Generator::new(&model, &prompt, Sampling::Greedy, 0, 0)
+        .take(20)
+        .collect();
+    let mut state = model.network.zero_state(1);
+    let mut ids = vec![model.tokenizer.line_end()];
+    ids.extend(&prompt);
+    let mut expected = Vec::new();
+    for step in 0.. {
+        let mut logits = model
+            .network
+            .forward(&[ids[step]], &mut state, Wanted::Last);
+        logits[0] = f32::NEG_INFINITY; // The token for the unknown is never written.
+        if step >= prompt.len() {
+            expected.push(likeliest(&logits));
+            ids.push(likeliest(&logits));
+        }
+        if expected.len() == 20 {
+            break;
+        }
+    }
+    assert_eq!(text, model.tokenizer.decode(&expected));
+}
+
+#[test]
+fn one_seed_gives_one_text_and_another_seed_another() {
+    let sandbox = sandbox_with_model();
+    let write = |seed: u64| {
+        sandbox
+            .carousel(&format!(
+                "generate -m model -p ab --length 60 --seed {seed}"
+            ))
+            .well()
+    };
+    assert_eq!(write(1).out, write(1).out);
+    assert_ne!(write(1).out, write(2).out);
+    assert!(write(1).out.starts_with("ab"));
+    assert!(write(1).err.contains("60 tokens") && write(1).err.contains("seed 1"));
+}
+
+#[test]
+fn samples_differ_and_the_first_does_not_depend_on_their_number() {
+    let sandbox = sandbox_with_model();
+    let lines = |samples: u32| {
+        let line =
+            format!("generate -m model -p ab --length 30 --seed 5 --samples {samples} --json");
+        let out = sandbox.carousel(&line).well().out;
+        out.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<serde_json::Value>>()
+    };
+    let three = lines(3);
+    assert_eq!(three.len(), 3);
+    assert_ne!(three[0]["text"], three[1]["text"]);
+    assert_eq!(lines(1)[0]["text"], three[0]["text"]);
+    assert_eq!(three[0]["prompt"], "ab");
+    assert_eq!(
+        (&three[0]["tokens"], &three[0]["seed"]),
+        (&30.into(), &5.into())
+    );
+    assert_eq!(three[0]["finish_reason"], "length");
+}
+
+#[test]
+fn prompts_come_from_the_option_a_file_or_standard_input() {
+    let sandbox = sandbox_with_model();
+    sandbox.write("prompt.txt", "ab\n");
+    let option = sandbox
+        .carousel("generate -m model -p ab --length 40 --greedy")
+        .well()
+        .out;
+    let file = sandbox
+        .carousel("generate -m model --prompt-file prompt.txt --length 40 --temperature 0")
+        .well()
+        .out;
+    assert_eq!(option, file);
+    for line in [
+        "generate -m model -p - --length 40 --greedy",
+        "generate -m model --prompt-file - --length 40 --greedy",
+    ] {
+        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+        command
+            .args(crate::sandbox::words(line))
+            .stdin(std::fs::File::open(sandbox.path("prompt.txt")).unwrap());
+        assert_eq!(
+            String::from_utf8(command.output().unwrap().stdout).unwrap(),
+            option
+        );
+    }
+}
+
+#[test]
+fn characters_that_the_model_never_saw_are_told_and_kept() {
+    let sandbox = sandbox_with_model();
+    let said = sandbox
+        .carousel("generate -m model -p 'Zebra Ü' --length 5 --seed 1")
+        .well();
+    assert!(said.out.starts_with("Zebra Ü"));
+    assert!(
+        said.err
+            .contains("note: the model does not know \"Z\", \"Ü\"; read as unknown"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let sandbox = sandbox_with_model();
+    let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+    command
+        .args(["generate", "-m", "model", "--length", "1000000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn evaluate_prints_the_agreed_figures() {
+    let sandbox = sandbox_with_model();
+    let text = "hello world.\nÜ é\n";
+    sandbox.write("text", text);
+    let out = sandbox.carousel("evaluate -m model text --json").well().out;
+    let figures: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let number = |key: &str| {
+        figures[key]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key} in {out}"))
+    };
+    assert_eq!(number("tokens"), 17.0);
+    assert_eq!(number("characters"), 17.0);
+    assert_eq!(number("bytes"), 19.0);
+    assert!((number("unknown_rate") - 1.0 / 17.0).abs() < 1e-9);
+    assert!((number("perplexity") - number("loss").exp()).abs() < 1e-9);
+    let uniform = &figures["baselines"]["uniform"];
+    assert!((uniform["perplexity"].as_f64().unwrap() - 33.0).abs() < 1e-9);
+    // Spelling the unknown character costs bits, not perplexity.
+    assert!(number("bits_per_character") > number("loss") / 2f64.ln());
+    assert!(number("tokens_per_second") > 0.0);
+    let table = sandbox.carousel("evaluate -m model text").well().out;
+    assert!(
+        ["17 tokens", "perplexity", "unigram", "uniform"]
+            .iter()
+            .all(|word| table.contains(word)),
+        "{table}"
+    );
+}
+
+#[test]
+fn tied_and_deep_models_open_too() {
+    let sandbox = Sandbox::new();
+    model_by_hand(&sandbox.path("tied"), ALPHABET, 1, true);
+    model_by_hand(&sandbox.path("deep"), ALPHABET, 4, false);
+    for model in ["tied", "deep"] {
+        sandbox
+            .carousel(&format!("generate -m {model} -p abc --length 10"))
+            .well();
+    }
+}
+
+#[test]
+fn inspect_shows_what_a_model_is() {
+    let sandbox = sandbox_with_model();
+    let out = sandbox.carousel("inspect model").well().out;
+    for expected in [
+        "LSTM, 2 x 20, embedding 12",
+        "char, 33 different ones",
+        "made-up.txt",
+        "7 steps",
+        "2.2500",
+        "best",
+    ] {
+        assert!(out.contains(expected), "{expected} in\n{out}");
+    }
+}
+
+#[test]
+fn models_are_found_by_name_on_the_shelf() {
+    let sandbox = Sandbox::new();
+    model_by_hand(&sandbox.path("shelf/tales"), ALPHABET, 1, false);
+    let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+    command
+        .env("CAROUSEL_MODELS", sandbox.path("shelf"))
+        .args(["inspect", "tales"]);
+    assert!(command.output().unwrap().status.success());
+}
+
+#[test]
+fn every_command_has_an_example_in_its_help() {
+    let sandbox = Sandbox::new();
+    for command in ["train", "generate", "evaluate", "inspect"] {
+        let help = sandbox.carousel(&format!("{command} --help")).well().out;
+        assert!(
+            help.contains("Example") && help.contains(&format!("  carousel {command}")),
+            "{help}"
+        );
+    }
+}

@@ -1,0 +1,224 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
+use carousel::checkpoint::record::{
+    Baselines, Budget, Evaluation, Finish, Options, Record, Schedule,
+};
+use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::metrics::{LanguageScore, TextSize};
+use carousel::text::corpus::{CorpusPlan, Statistics, Validation};
+use carousel::text::learner::Vocabulary;
+use carousel::text::spelling::Spelling;
+use carousel::text::tokenizer::Tokenizer;
+use carousel::text::{Level, Split};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+/// A folder of a test's own, which is also its cache.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Sandbox {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// The program, to be run in this folder, with one thread so that tests side by side do not wait for each other.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("OMP_NUM_THREADS", "1")
+            .env_remove("CAROUSEL_MODELS")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `carousel` with the words of `line`; single quotes hold words together.
+    pub fn carousel(&self, line: &str) -> Said {
+        let output = self
+            .command(Path::new(env!("CARGO_BIN_EXE_carousel")))
+            .args(words(line))
+            .output()
+            .unwrap();
+        Said::of(output)
+    }
+}
+
+impl Said {
+    pub fn of(output: Output) -> Self {
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The same, having checked that it went well.
+    #[track_caller]
+    pub fn well(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+}
+
+pub fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_string());
+        } else {
+            words.extend(part.split_whitespace().map(String::from));
+        }
+    }
+    words
+}
+
+/// A small model with made-up weights for the characters of `alphabet`, saved in `directory`.
+pub fn model_by_hand(
+    directory: &Path,
+    alphabet: &str,
+    num_layers: usize,
+    tie_weights: bool,
+) -> ModelConfig {
+    let mut characters: Vec<char> = alphabet.chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    let tokenizer = Tokenizer::characters(&characters);
+    let config = ModelConfig {
+        format_version: FORMAT_VERSION,
+        task: Task::LanguageModel,
+        level: Level::Character,
+        split: Split::Natural,
+        cell: Cell::Lstm,
+        vocab_size: tokenizer.vocab_size(),
+        embedding_size: 12,
+        hidden_size: if tie_weights { 12 } else { 20 },
+        num_layers,
+        dropout: 0.0,
+        tie_weights,
+    };
+    let directory = Directory::at(directory);
+    directory.create().unwrap();
+    directory.save_weights(&made_up_weights(&config)).unwrap();
+    directory
+        .save_record(&made_up_record(&config, &characters))
+        .unwrap();
+    directory.save_description(&config, &tokenizer).unwrap();
+    config
+}
+
+fn made_up_weights(config: &ModelConfig) -> Vec<u8> {
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = config
+        .tensors()
+        .into_iter()
+        .enumerate()
+        .map(|(which, (name, shape))| {
+            let count = shape.iter().product::<usize>();
+            let values = (0..count).map(|i| ((i * (which + 3)) as f32).cos() * 0.7);
+            (name, shape, values.flat_map(f32::to_le_bytes).collect())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (
+            name,
+            TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
+        )
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
+    let size = TextSize {
+        tokens: 100,
+        characters: 100,
+        bytes: 100,
+    };
+    let score = LanguageScore::new(100.0, 0.0, &size);
+    Record {
+        version: "0.0.0".to_string(),
+        corpus: CorpusPlan {
+            files: vec![PathBuf::from("made-up.txt")],
+            validation: Validation::Fraction(0.1),
+            lossy: false,
+            vocabulary: Vocabulary {
+                level: config.level,
+                split: config.split,
+                vocab_size: None,
+                min_count: 1,
+            },
+        },
+        statistics: Statistics {
+            train: size,
+            valid: size,
+            valid_unknown: 0,
+            valid_spelling_nats: 0.0,
+            hash: "0".repeat(64),
+            token_counts: (0..config.vocab_size as u64).collect(),
+            spelling: Spelling {
+                characters: characters.iter().map(|&c| (c, 3)).collect(),
+                tokens: 100,
+            },
+            notes: Vec::new(),
+        },
+        options: Options {
+            budget: Budget::Steps(7),
+            batch_size: 1,
+            bptt: 1,
+            learning_rate: 0.1,
+            schedule: Schedule::Cosine,
+            warmup: 0.0,
+            weight_decay: 0.0,
+            clip_norm: 1.0,
+            patience: 0,
+            evaluate_every: 7,
+            seed: 1,
+            device: "cpu".to_string(),
+            threads: 1,
+        },
+        chosen: Vec::new(),
+        valid_tokens_read: 100,
+        baselines: Baselines {
+            uniform: score,
+            unigram: score,
+        },
+        evaluations: vec![Evaluation {
+            step: 7,
+            epoch: 1.0,
+            train_loss: 2.5,
+            valid_loss: 2.25,
+            bits_per_character: 3.246,
+            seconds: 1.5,
+        }],
+        finished: Some(Finish::Budget),
+    }
+}

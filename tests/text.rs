@@ -1,0 +1,108 @@
+use carousel::text::encoder::Encoder;
+use carousel::text::learner::{Learner, Vocabulary};
+use carousel::text::tokenizer::Tokenizer;
+use carousel::text::{Level, Split};
+use proptest::prelude::*;
+
+/// Text of every kind: letters, digits, marks, white space, apostrophes, several scripts, combining marks.
+const ANY: &str = r"(?s)([a-z]{1,8}|[A-Z0-9'’\-_.,!?]{1,4}|[ \n\t\r]{1,3}|\PC|[äößé世界अनुच्छेद😀\u{301}\u{85}\u{2028}]{1,3}|.){0,40}";
+
+fn learn(text: &str, level: Level, split: Split) -> Tokenizer {
+    let vocabulary = Vocabulary {
+        level,
+        split,
+        vocab_size: None,
+        min_count: 1,
+    };
+    let mut learner = Learner::new(vocabulary, text.len() as u64);
+    learner.push(text.as_bytes());
+    learner.finish().unwrap()
+}
+
+/// Encodes a text that comes in pieces of at least the given lengths.
+fn encode_in_pieces(tokenizer: &Tokenizer, text: &str, lengths: &[usize]) -> Vec<u32> {
+    let mut encoder = Encoder::new(tokenizer);
+    let mut ids = Vec::new();
+    let mut ignore = |_: &str| ();
+    let mut rest = text;
+    for &length in lengths.iter().cycle().take(10_000) {
+        let end = (length..=rest.len())
+            .find(|&end| rest.is_char_boundary(end))
+            .unwrap_or(rest.len());
+        let (piece, later) = rest.split_at(end);
+        encoder.push(piece.as_bytes(), &mut ids, &mut ignore);
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    encoder.finish(&mut ids, &mut ignore);
+    ids
+}
+
+const KINDS: [(Level, Split); 5] = [
+    (Level::Character, Split::Natural),
+    (Level::Byte, Split::Natural),
+    (Level::Word, Split::Natural),
+    (Level::Word, Split::Whitespace),
+    (Level::Subword, Split::Natural),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_fast_path_gives_the_ids_that_the_tokenizer_defines(
+        learnt in ANY, text in ANY, lengths in prop::collection::vec(1usize..30, 1..6),
+    ) {
+        for (level, split) in KINDS {
+            let tokenizer = learn(&format!("{learnt} and a word or two"), level, split);
+            for text in [&learnt, &text] {
+                let expected = tokenizer.define(text);
+                prop_assert_eq!(encode_in_pieces(&tokenizer, text, &lengths), expected, "{:?} {:?}", level, split);
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_and_subwords_bring_any_text_back(learnt in ANY, text in ANY) {
+        for level in [Level::Byte, Level::Subword] {
+            let tokenizer = learn(&learnt, level, Split::Natural);
+            let (ids, strangers) = tokenizer.encode(&text);
+            prop_assert_eq!(tokenizer.decode(&ids), text.clone());
+            prop_assert!(strangers.is_empty());
+        }
+    }
+
+    #[test]
+    fn characters_and_words_bring_back_any_text_over_their_vocabulary(text in ANY) {
+        for level in [Level::Character, Level::Word] {
+            let tokenizer = learn(&text, level, Split::Natural);
+            let (ids, strangers) = tokenizer.encode(&text);
+            prop_assert_eq!(tokenizer.decode(&ids), text.clone());
+            prop_assert!(strangers.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_saved_tokenizer_is_the_same_tokenizer(learnt in ANY, text in ANY) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        for (level, split) in KINDS {
+            let tokenizer = learn(&learnt, level, split);
+            std::fs::write(&path, tokenizer.to_json()).unwrap();
+            let loaded = Tokenizer::load(&path, level, split).unwrap();
+            prop_assert_eq!(loaded.encode(&text), tokenizer.encode(&text));
+            prop_assert_eq!(loaded.to_json(), tokenizer.to_json());
+        }
+    }
+
+    #[test]
+    fn any_bytes_become_ids_and_the_same_bytes_again(bytes: Vec<u8>) {
+        let tokenizer = Tokenizer::bytes();
+        let mut ids = Vec::new();
+        Encoder::new(&tokenizer).push(&bytes, &mut ids, &mut |_: &str| ());
+        let back: Vec<u8> = ids.iter().flat_map(|&id| tokenizer.piece(id)).copied().collect();
+        prop_assert_eq!(back, bytes);
+    }
+}

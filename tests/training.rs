@@ -1,0 +1,519 @@
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::sandbox::{Said, Sandbox, words};
+
+const CAROUSEL: &str = env!("CARGO_BIN_EXE_carousel");
+
+/// About 20 kB of sentences with some order in them.
+fn tale() -> String {
+    const WHO: [&str; 7] = [
+        "the miller",
+        "a fox",
+        "her uncle",
+        "nobody",
+        "the tall clerk",
+        "Anna",
+        "the ferryman",
+    ];
+    const DOES: [&str; 6] = ["saw", "mended", "sold", "forgot", "carried", "painted"];
+    const WHAT: [&str; 5] = [
+        "the bridge",
+        "a red boat",
+        "seven apples",
+        "the last letter",
+        "an old clock",
+    ];
+    let sentences = (0..600usize).map(|i| {
+        let pick = |list: &'static [&'static str], salt: usize| {
+            list[(i * i + i * salt + i / 7) % list.len()]
+        };
+        format!(
+            "{} {} {}.\n",
+            pick(&WHO, 3),
+            pick(&DOES, 5),
+            pick(&WHAT, 11)
+        )
+    });
+    sentences.collect()
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("tale.txt", tale());
+    sandbox
+}
+
+/// Options of a small network that learns in a moment.
+const SMALL: &str =
+    "--hidden-size 24 --embedding-size 16 --num-layers 2 --dropout 0.2 --batch-size 4 --bptt 16";
+
+fn metrics(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
+    let text = String::from_utf8(sandbox.read(&format!("{model}/metrics.jsonl"))).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// metrics.jsonl without what the clock decides.
+fn timeless(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
+    let mut lines = metrics(sandbox, model);
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        line.remove("seconds");
+        line.remove("tokens_per_second");
+    }
+    lines
+}
+
+#[test]
+fn a_text_of_a_kilobyte_is_learnt_by_heart() {
+    let sandbox = Sandbox::new();
+    let tale = include_str!("../corpora/tales/the_glass_harbour.txt");
+    let text: String = tale.chars().take(1024).collect();
+    sandbox.write("poem.txt", &text);
+    let options = "--valid poem.txt --steps 1200 --hidden-size 128 --dropout 0 --batch-size 1 --bptt 64 --learning-rate 0.004";
+    sandbox
+        .carousel(&format!("train poem.txt -o model -q {options}"))
+        .well();
+    let prompt: String = text.chars().take(40).collect();
+    sandbox.write("prompt.txt", &prompt);
+    let length = text.chars().count() - 40;
+    let said = sandbox.carousel(&format!(
+        "generate -m model --prompt-file prompt.txt --greedy --length {length}"
+    ));
+    assert_eq!(
+        said.well().out.trim_end_matches('\n'),
+        text.trim_end_matches('\n')
+    );
+}
+
+#[test]
+fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
+    let sandbox = sandbox();
+    let options = format!("{SMALL} --epochs 4 --seed 3");
+    sandbox
+        .carousel(&format!("train tale.txt -o whole -q {options}"))
+        .well();
+
+    // The program is killed after random times, growing so that it ends some day.
+    let mut pause = Duration::from_millis(30);
+    let mut random = 12_345u64;
+    let mut kills = 0;
+    loop {
+        let line = if sandbox.path("killed/config.json").exists() {
+            "train --resume killed -q".to_string()
+        } else {
+            format!("train tale.txt -o killed -q {options}")
+        };
+        let mut child = sandbox
+            .command(Path::new(CAROUSEL))
+            .args(words(&line))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let deadline = Instant::now() + pause + Duration::from_millis((random >> 33) % 400);
+        let ended = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if Instant::now() >= deadline {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        match ended {
+            Some(status) => {
+                let said = Said::of(child.wait_with_output().unwrap());
+                assert!(status.success(), "{said:?}");
+                break;
+            }
+            None => kills += 1,
+        }
+        pause += Duration::from_millis(60);
+    }
+    assert!(kills >= 3, "only {kills} kills");
+    assert_eq!(
+        sandbox.read("whole/model.safetensors"),
+        sandbox.read("killed/model.safetensors")
+    );
+    assert_eq!(timeless(&sandbox, "whole"), timeless(&sandbox, "killed"));
+    assert!(!sandbox.path("killed/resume.safetensors").exists());
+
+    let again = sandbox.carousel("train --resume killed").well();
+    assert_eq!(
+        again.err,
+        "this run is finished; there is nothing left to resume\n"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_saves_and_says_how_to_go_on() {
+    let sandbox = sandbox();
+    let options = format!("{SMALL} --steps 3000");
+    let mut command = sandbox.command(Path::new(CAROUSEL));
+    command
+        .args(words(&format!("train tale.txt -o model {options}")))
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    // Once a step has been shown it is learning.
+    assert!(lines.by_ref().any(|line| line.contains("  step ")));
+    let interrupt = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupt.success());
+    let last = lines.last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(
+        last.starts_with("carousel: interrupted after step "),
+        "{last}"
+    );
+    assert!(
+        last.ends_with("; everything is saved, and `carousel train --resume model` goes on"),
+        "{last}"
+    );
+    assert!(sandbox.path("model/resume.safetensors").exists());
+    let resumed = sandbox.carousel("train --resume model").well();
+    assert!(
+        resumed.err.contains("resuming after step"),
+        "{}",
+        resumed.err
+    );
+    assert!(sandbox.path("model/model.safetensors").exists());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
+    let sandbox = sandbox();
+    let weights = |folder: &str, seed: u32| {
+        sandbox
+            .carousel(&format!(
+                "train tale.txt -o {folder} -q {SMALL} --steps 20 --seed {seed}"
+            ))
+            .well();
+        sandbox.read(&format!("{folder}/model.safetensors"))
+    };
+    let first = weights("first", 1);
+    assert_eq!(first, weights("second", 1));
+    assert_ne!(first, weights("third", 2));
+}
+
+#[test]
+fn metrics_are_written_at_least_every_ten_steps_and_at_the_last() {
+    let sandbox = sandbox();
+    sandbox
+        .carousel(&format!("train tale.txt -o model -q {SMALL} --steps 57"))
+        .well();
+    let lines = metrics(&sandbox, "model");
+    let steps: Vec<u64> = lines
+        .iter()
+        .filter(|l| l.get("learning_rate").is_some())
+        .map(|l| l["step"].as_u64().unwrap())
+        .collect();
+    assert!(
+        steps
+            .windows(2)
+            .all(|pair| pair[1] > pair[0] && pair[1] - pair[0] <= 10),
+        "{steps:?}"
+    );
+    assert_eq!((steps[0] <= 10, steps.last()), (true, Some(&57)));
+    for key in [
+        "step",
+        "epoch",
+        "tokens",
+        "seconds",
+        "loss",
+        "learning_rate",
+        "gradient_norm",
+        "tokens_per_second",
+    ] {
+        assert!(lines[0][key].is_number(), "{key} in {}", lines[0]);
+    }
+    let measured: Vec<f64> = lines
+        .iter()
+        .filter_map(|line| line["valid_loss"].as_f64())
+        .collect();
+    assert!(
+        measured.len() >= 2 && measured.last() < measured.first(),
+        "{measured:?}"
+    );
+    let rates: Vec<f64> = lines
+        .iter()
+        .filter_map(|line| line["learning_rate"].as_f64())
+        .collect();
+    assert!(
+        rates.last().unwrap() < &(rates[2] * 0.1),
+        "the cosine ends low: {rates:?}"
+    );
+}
+
+#[test]
+fn an_exploding_loss_is_rescued_and_then_given_up() {
+    let sandbox = sandbox();
+    let said = sandbox.carousel(&format!(
+        "train tale.txt -o model {SMALL} --steps 400 --learning-rate 1e4 --clip-norm 0"
+    ));
+    assert!(
+        said.err.contains("the loss exploded at step ")
+            && said.err.contains("with the learning rate times 0.5")
+    );
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("the loss exploded 6 times"),
+        "{}",
+        said.err
+    );
+    assert!(
+        String::from_utf8(sandbox.read("model/training.json"))
+            .unwrap()
+            .contains("\"finished\": \"diverged\"")
+    );
+}
+
+#[test]
+fn patience_ends_a_run_that_no_longer_improves() {
+    let sandbox = sandbox();
+    let said = sandbox.carousel(&format!(
+        "train tale.txt -o model {SMALL} --steps 2000 --learning-rate 1e-30 --schedule constant --patience 2"
+    ));
+    assert!(said.well().err.contains("stopped early"));
+}
+
+#[test]
+fn a_plateau_halves_the_learning_rate() {
+    let sandbox = sandbox();
+    let options = "--steps 3000 --learning-rate 1e-20 --schedule plateau --patience 0 --warmup 0";
+    sandbox
+        .carousel(&format!("train tale.txt -o model -q {SMALL} {options}"))
+        .well();
+    let lines = metrics(&sandbox, "model");
+    let rates: Vec<f64> = lines
+        .iter()
+        .filter_map(|line| line["learning_rate"].as_f64())
+        .collect();
+    assert!(
+        rates.contains(&1e-20) && rates.contains(&5e-21),
+        "{rates:?}"
+    );
+}
+
+#[test]
+fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
+    let sandbox = sandbox();
+    let train = format!("train tale.txt -o model -q {SMALL} --steps 2");
+    sandbox.carousel(&train).well();
+    let said = sandbox.carousel(&train);
+    assert_eq!(said.code, Some(2));
+    assert_eq!(
+        said.err,
+        "carousel: model holds a model already; continue it with --resume model, choose another folder, or replace it \
+         with --overwrite\n"
+    );
+    sandbox.carousel(&format!("{train} --overwrite")).well();
+}
+
+#[test]
+fn a_run_that_saved_nothing_starts_anew() {
+    let sandbox = sandbox();
+    let mut child = sandbox
+        .command(Path::new(CAROUSEL))
+        .args(words(&format!(
+            "train tale.txt -o model -q {SMALL} --steps 100000"
+        )))
+        .spawn()
+        .unwrap();
+    while !sandbox.path("model/config.json").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
+    let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
+    sandbox.write("model/training.json", json.replace("100000", "4"));
+    let said = sandbox.carousel("train --resume model -q").well();
+    assert_eq!(said.err, "no state was saved yet: starting anew\n");
+}
+
+#[test]
+fn resume_wants_to_be_alone_and_the_corpus_unchanged() {
+    let sandbox = sandbox();
+    let said = sandbox.carousel("train --resume model --steps 7");
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("give it alone"), "{}", said.err);
+    let said = sandbox.carousel("train --resume nowhere");
+    assert_eq!(
+        said.err,
+        "carousel: nowhere holds no run to resume; `carousel train CORPUS -o nowhere` begins one\n"
+    );
+
+    let mut child = sandbox
+        .command(Path::new(CAROUSEL))
+        .args(words(&format!(
+            "train tale.txt -o model -q {SMALL} --steps 100000"
+        )))
+        .spawn()
+        .unwrap();
+    while !sandbox.path("model/config.json").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    sandbox.write("tale.txt", tale().replace("fox", "cat"));
+    let said = sandbox.carousel("train --resume model");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err
+            .contains("the corpus has changed since the run began"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn corpora_too_small_shrink_what_was_chosen_and_refuse_what_was_given() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "short.txt",
+        "the rat and the cat and the hat and the mat and the bat saw the rat at the hat.\n",
+    );
+    let said = sandbox
+        .carousel("train short.txt -o model --steps 3")
+        .well();
+    assert!(
+        said.err
+            .contains("the corpus is too small for a batch of 8 and windows of 32"),
+        "{}",
+        said.err
+    );
+    let said = sandbox.carousel("train short.txt -o other --steps 3 --batch-size 64 --bptt 64");
+    assert_eq!(said.code, Some(1));
+    assert_eq!(
+        said.err,
+        "carousel: the text to train on has 65 tokens, but a batch of 64 streams and windows of 64 need at least 4097; \
+         give more text, or a smaller --batch-size or --bptt\n"
+    );
+    assert!(
+        !sandbox.path("other").exists(),
+        "a refused run leaves nothing behind"
+    );
+    sandbox.write("letter.txt", "a");
+    let said = sandbox.carousel("train letter.txt -o other --steps 3");
+    assert_eq!(said.code, Some(1));
+}
+
+#[test]
+fn every_level_learns_and_writes() {
+    let sandbox = sandbox();
+    for level in ["char", "byte", "word", "bpe", "word --split whitespace"] {
+        let line = format!(
+            "train tale.txt -o model --overwrite -q --level {level} --steps 30 --hidden-size 32"
+        );
+        sandbox.carousel(&line).well();
+        sandbox
+            .carousel("generate -m model -p 'the miller' --length 20")
+            .well();
+        let out = sandbox
+            .carousel("evaluate -m model tale.txt --json")
+            .well()
+            .out;
+        let figures: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(figures["characters"], tale().chars().count());
+        let bits = figures["bits_per_character"].as_f64().unwrap();
+        let naive = figures["baselines"]["uniform"]["bits_per_character"]
+            .as_f64()
+            .unwrap();
+        assert!(bits < naive, "{level}: {bits} {naive}");
+    }
+}
+
+#[test]
+fn text_comes_from_folders_and_standard_input_too() {
+    let sandbox = sandbox();
+    sandbox.write("folder/one.txt", tale());
+    sandbox.write("folder/deeper/two.txt", "\u{FEFF}and that was all.\r\n");
+    let said = sandbox
+        .carousel(&format!("train folder -o model {SMALL} --steps 2"))
+        .well();
+    assert!(
+        said.err.contains("line ends are CRLF and were read as LF"),
+        "{}",
+        said.err
+    );
+
+    let mut command = sandbox.command(Path::new(CAROUSEL));
+    command.args(words(&format!("train - -o piped -q {SMALL} --steps 20")));
+    command.stdin(std::fs::File::open(sandbox.path("tale.txt")).unwrap());
+    Said::of(command.output().unwrap()).well();
+    assert_eq!(sandbox.read("piped/corpus.txt"), sandbox.read("tale.txt"));
+    sandbox
+        .carousel(&format!("train tale.txt -o named -q {SMALL} --steps 20"))
+        .well();
+    assert_eq!(
+        sandbox.read("piped/model.safetensors"),
+        sandbox.read("named/model.safetensors")
+    );
+}
+
+#[test]
+fn a_time_budget_ends_and_draws_its_schedule_to_the_end() {
+    let sandbox = sandbox();
+    sandbox
+        .carousel(&format!("train tale.txt -o model -q {SMALL} --time 3s"))
+        .well();
+    let rates: Vec<f64> = metrics(&sandbox, "model")
+        .iter()
+        .filter_map(|line| line["learning_rate"].as_f64())
+        .collect();
+    assert!(
+        rates.last().unwrap() < &(rates.iter().copied().fold(0.0, f64::max) * 0.05),
+        "{rates:?}"
+    );
+}
+
+#[test]
+fn contradicting_options_are_refused() {
+    let sandbox = sandbox();
+    let table = [
+        ("--steps 0", "--steps 0 is no budget; give 1 or more"),
+        (
+            "--split whitespace",
+            "--split is for --level word, not for char",
+        ),
+        (
+            "--dropout 1",
+            "dropout is 1; it must be at least 0 and below 1",
+        ),
+        (
+            "--valid 2",
+            "--valid 2 is no share: give a number above 0 and below 1, or the name of a file",
+        ),
+        (
+            "--tie-weights --hidden-size 10 --embedding-size 20",
+            "tied weights need an embedding as wide as the hidden state, but embedding_size is 20 and hidden_size 10",
+        ),
+        (
+            "--device cuda:7",
+            "libtorch sees no GPU number 7; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)",
+        ),
+    ];
+    for (options, message) in table {
+        let said = sandbox.carousel(&format!("train tale.txt -o model {options}"));
+        assert_eq!(
+            (said.code, said.err.as_str()),
+            (Some(2), format!("carousel: {message}\n").as_str()),
+            "{options}"
+        );
+    }
+}
