@@ -154,3 +154,89 @@ impl EvaluationStreams {
         window
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::corpus::encode_files;
+    use crate::text::spelling::Spelling;
+    use crate::text::tokenizer::Tokenizer;
+
+    fn ids(count: usize) -> Ids {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bytes");
+        std::fs::write(
+            &file,
+            (0..count).map(|i| (i * i % 251) as u8).collect::<Vec<_>>(),
+        )
+        .unwrap();
+        encode_files(&[file], &Tokenizer::bytes(), &Spelling::default(), false)
+            .unwrap()
+            .ids
+    }
+
+    #[test]
+    fn windows_rebuild_the_corpus() {
+        for (count, batch_size, bptt) in
+            [(100, 4, 7), (101, 4, 5), (50, 1, 64), (9, 2, 4), (2, 1, 1)]
+        {
+            let ids = ids(count);
+            let streams = TrainingStreams::new(count, batch_size, bptt);
+            let mut inputs = vec![Vec::new(); batch_size];
+            let mut targets = inputs.clone();
+            for window in 0..streams.windows() {
+                let (window_inputs, window_targets) = streams.read(&ids, window);
+                for (at, (input, target)) in
+                    window_inputs.into_iter().zip(window_targets).enumerate()
+                {
+                    inputs[at % batch_size].push(input as u32);
+                    targets[at % batch_size].push(target as u32);
+                }
+            }
+            let used = streams.length * batch_size;
+            assert!(
+                count - 1 - used < batch_size,
+                "no more than a batch is left over"
+            );
+            assert_eq!(inputs.concat(), ids.read(0..used).collect::<Vec<_>>());
+            assert_eq!(targets.concat(), ids.read(1..used + 1).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn every_token_is_measured_once_after_what_precedes_it() {
+        const LINE_END: u32 = 10;
+        for count in [1, 2, 63, 64, 65, 4_095, 8_192, 8_193, 20_000, 140_000] {
+            let ids = ids(count);
+            let streams = EvaluationStreams::new(count);
+            let mut read = vec![Vec::new(); streams.streams];
+            let mut counted = vec![Vec::new(); streams.streams];
+            for window in streams.windows(&ids, LINE_END, 64) {
+                if window.begins {
+                    read[0].clear();
+                }
+                for (at, (&input, target)) in window.inputs.iter().zip(&window.targets).enumerate()
+                {
+                    let stream = at % streams.streams;
+                    read[stream].push(input);
+                    if let Some(target) = target {
+                        // What was read last is what stands before the target in the text.
+                        counted[stream].push((read[stream].len(), *target));
+                    }
+                }
+            }
+            let targets: Vec<u32> = counted
+                .concat()
+                .into_iter()
+                .map(|(_, target)| target)
+                .collect();
+            assert_eq!(targets, ids.read(0..count).collect::<Vec<_>>(), "{count}");
+            assert_eq!(read[0][0], LINE_END);
+            for (stream, read) in read.iter().enumerate().skip(1) {
+                let begin = stream * count.div_ceil(streams.streams) - WARM_UP - 1;
+                let expected: Vec<u32> = ids.read(begin..begin + WARM_UP + 10).collect();
+                assert_eq!(read[..WARM_UP + 10], expected);
+            }
+        }
+    }
+}

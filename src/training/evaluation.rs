@@ -53,3 +53,95 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32) -> f64 {
     });
     nats
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::tests::{config, network_of_cosines};
+    use crate::optimizer::AdamW;
+    use crate::resume::{Progress, Standing};
+    use carousel::checkpoint::Directory;
+    use carousel::inference;
+    use carousel::inference::recurrent::Wanted;
+    use carousel::text::corpus::encode_files;
+    use carousel::text::spelling::Spelling;
+    use carousel::text::tokenizer::Tokenizer;
+    use tch::Device;
+
+    /// A network as training has it, and the same as inference reads it from a checkpoint.
+    fn both_wings(folder: &std::path::Path, tie_weights: bool) -> (Network, inference::Model) {
+        let config = config(tie_weights, 0.3);
+        let network = network_of_cosines(&config);
+        let directory = Directory::at(folder);
+        let standing = Standing {
+            optimizer: AdamW::new(&network.parameters),
+            state: State::zeros(&config, 1, Device::Cpu),
+            network,
+            progress: Progress::default(),
+        };
+        directory
+            .save_weights(&standing.weights().unwrap())
+            .unwrap();
+        directory
+            .save_description(
+                &config,
+                &Tokenizer::characters(&['\n', 'a', 'b', 'c', 'd', 'e']),
+            )
+            .unwrap();
+        (
+            standing.network,
+            inference::Model::open(&directory).unwrap(),
+        )
+    }
+
+    #[test]
+    fn inference_gives_the_logits_of_libtorch() {
+        let folder = tempfile::tempdir().unwrap();
+        for tie_weights in [false, true] {
+            let (network, model) = both_wings(folder.path(), tie_weights);
+            let tokens: Vec<i64> = (0..40).map(|i| (i * i + 3) % 7).collect();
+            let zeros = State::zeros(&network.config, 2, Device::Cpu);
+            let (expected, _) =
+                network.forward(&Tensor::from_slice(&tokens).view([20, 2]), &zeros, false);
+            let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
+            let tokens: Vec<u32> = tokens.iter().map(|&t| t as u32).collect();
+            let found =
+                model
+                    .network
+                    .forward(&tokens, &mut model.network.zero_state(2), Wanted::All);
+            assert_eq!(found.len(), expected.len());
+            assert!(
+                found
+                    .iter()
+                    .zip(&expected)
+                    .all(|(a, b)| (a - b).abs() < 1e-4)
+            );
+        }
+    }
+
+    #[test]
+    fn both_wings_measure_the_same_loss() {
+        let folder = tempfile::tempdir().unwrap();
+        let (network, model) = both_wings(folder.path(), false);
+        let text: String = (0..30_000u64)
+            .map(|i| ['a', 'b', 'c', 'd', '\n'][(i * i / 7 % 5) as usize])
+            .collect();
+        let file = folder.path().join("text");
+        std::fs::write(&file, text).unwrap();
+        let ids = encode_files(&[file], &model.tokenizer, &Spelling::default(), false)
+            .unwrap()
+            .ids;
+        for length in [1, 100, 4_095, 9_000, 30_000] {
+            let part = ids.slice(0..length);
+            let line_end = model.tokenizer.line_end();
+            let found = nats(&network, &part, line_end) / length as f64;
+            let expected = inference::evaluation::nats(&model.network, &part, line_end, |_| ())
+                / length as f64;
+            assert!(
+                (found - expected).abs() < 1e-4,
+                "{length}: {found} {expected}"
+            );
+            assert_eq!(nats(&network, &part, line_end) / length as f64, found);
+        }
+    }
+}

@@ -5,7 +5,7 @@ The parameters are our own, under PyTorch's names, over libtorch's LSTM operatio
 when it is built, and would drop units in evaluation too.
 */
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 
 use carousel::checkpoint::ModelConfig;
 
@@ -152,15 +152,203 @@ impl Network {
         train: bool,
     ) -> (Tensor, State) {
         let (logits, next) = self.forward(inputs, state, train);
-        (
-            logits.cross_entropy_for_logits(&targets.view([-1])),
-            next.detach(),
-        )
+        let loss = logits.cross_entropy_loss::<Tensor>(
+            &targets.view([-1]),
+            None,
+            Reduction::Mean,
+            -100,
+            0.0,
+        );
+        (loss, next.detach())
     }
 
     /// The gradients of a loss, in the order of the parameters.
     pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
         let parameters: Vec<&Tensor> = self.parameters.iter().collect();
         Tensor::run_backward(&[loss], &parameters, false, false)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
+    use carousel::text::{Level, Split};
+
+    pub fn config(tie_weights: bool, dropout: f64) -> ModelConfig {
+        ModelConfig {
+            format_version: FORMAT_VERSION,
+            task: Task::LanguageModel,
+            level: Level::Character,
+            split: Split::Natural,
+            cell: Cell::Lstm,
+            vocab_size: 7,
+            embedding_size: if tie_weights { 3 } else { 5 },
+            hidden_size: 3,
+            num_layers: 2,
+            dropout,
+            tie_weights,
+        }
+    }
+
+    /// Every tensor filled with 0.5 · cos(0, k, 2k, …), where k counts the tensors from 1.
+    pub fn network_of_cosines(config: &ModelConfig) -> Network {
+        let mut network = Network::initialise(config, Device::Cpu);
+        let values: Vec<Tensor> = network
+            .parameters
+            .iter()
+            .zip(1..)
+            .map(|(parameter, k)| {
+                let count = Tensor::arange(parameter.numel() as i64, (Kind::Float, Device::Cpu));
+                ((count * k).cos() * 0.5).view(parameter.size().as_slice())
+            })
+            .collect();
+        network.assign(&values);
+        network
+    }
+
+    fn window() -> (Tensor, Tensor) {
+        let inputs = Tensor::from_slice(&[1i64, 4, 2, 5, 3, 6]).view([3, 2]);
+        (
+            inputs,
+            Tensor::from_slice(&[2i64, 5, 3, 6, 4, 0]).view([3, 2]),
+        )
+    }
+
+    fn assert_close(found: &Tensor, expected: &[f32]) {
+        let found = Vec::<f32>::try_from(found.flatten(0, -1)).unwrap();
+        assert_eq!(found.len(), expected.len());
+        let close = found
+            .iter()
+            .zip(expected)
+            .all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(close, "{found:?}\nis not\n{expected:?}");
+    }
+
+    /// The numbers are PyTorch's:
+    /// ```python
+    /// lstm, e, o = nn.LSTM(5, 3, 2), nn.Embedding(7, 5), nn.Linear(3, 7)
+    /// for k, p in enumerate([e.weight, *lstm.parameters(), o.weight, o.bias], 1):
+    ///     p.data = (torch.cos(torch.arange(p.numel()).float() * k) * 0.5).view(p.shape)
+    /// ys, (h, c) = lstm(e(torch.tensor([[1, 4], [2, 5], [3, 6]])))
+    /// print(o(ys)[-1], h, c, F.cross_entropy(o(ys).view(-1, 7), torch.tensor([2, 5, 3, 6, 4, 0])))
+    /// ```
+    #[test]
+    fn the_network_agrees_with_pytorch() {
+        let network = network_of_cosines(&config(false, 0.0));
+        let (inputs, targets) = window();
+        let zeros = State::zeros(&network.config, 2, Device::Cpu);
+        let (logits, state) = network.forward(&inputs, &zeros, true);
+        #[rustfmt::skip]
+        assert_close(&logits.narrow(0, 4, 2), &[
+            0.207_655_07, -0.174_665_36, -0.262_202_95, 0.243_594_88, 0.339_341_88, -0.288_709_2, -0.431_724_64,
+            0.211_314_95, -0.171_157, -0.264_780_46, 0.239_291_36, 0.340_591_73, -0.284_020_1, -0.431_527_9,
+        ]);
+        #[rustfmt::skip]
+        assert_close(&state.hidden, &[
+            0.123_493_77, -0.223_113_83, -0.054_028_15, 0.158_460_77, -0.204_591_7, -0.030_422_702,
+            -0.327_218_06, 0.231_972_13, -0.153_965_53, -0.323_819_7, 0.229_861_42, -0.148_696_14,
+        ]);
+        #[rustfmt::skip]
+        assert_close(&state.cell, &[
+            0.223_625_02, -0.437_367_23, -0.089_142_844, 0.256_165_4, -0.470_791_8, -0.046_263_605,
+            -0.873_335_6, 0.543_735_3, -0.244_504_18, -0.856_982_8, 0.547_553_1, -0.239_588_75,
+        ]);
+        let (loss, _) = network.loss(&inputs, &targets, &zeros, true);
+        assert!((loss.double_value(&[]) - 1.981_091).abs() < 1e-5);
+    }
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_loss() {
+        for tie_weights in [false, true] {
+            let mut network = network_of_cosines(&config(tie_weights, 0.0));
+            network.parameters = network
+                .parameters
+                .iter()
+                .map(|p| p.detach().to_kind(Kind::Double).set_requires_grad(true))
+                .collect();
+            let zeros = State::zeros(&network.config, 2, Device::Cpu);
+            let zeros = State {
+                hidden: zeros.hidden.to_kind(Kind::Double),
+                cell: zeros.cell.to_kind(Kind::Double),
+            };
+            let (inputs, targets) = window();
+            let loss = |network: &Network| network.loss(&inputs, &targets, &zeros, true).0;
+            let gradients = network.gradients(&loss(&network));
+            const NUDGE: f64 = 1e-6;
+            for (index, gradient) in gradients.iter().enumerate() {
+                for at in 0..gradient.numel() as i64 {
+                    let nudged = |by: f64| {
+                        tch::no_grad(|| {
+                            let _ = network.parameters[index].view(-1).get(at).g_add_scalar_(by);
+                            let loss = loss(&network).double_value(&[]);
+                            let _ = network.parameters[index]
+                                .view(-1)
+                                .get(at)
+                                .g_add_scalar_(-by);
+                            loss
+                        })
+                    };
+                    let slope = (nudged(NUDGE) - nudged(-NUDGE)) / (2.0 * NUDGE);
+                    let found = gradient.view(-1).double_value(&[at]);
+                    assert!(
+                        (found - slope).abs() < 1e-7,
+                        "{index} {at}: {found} is not {slope}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn units_are_dropped_in_training_alone() {
+        let network = network_of_cosines(&config(false, 0.5));
+        let (inputs, _) = window();
+        let zeros = State::zeros(&network.config, 2, Device::Cpu);
+        let sum = |train| {
+            network
+                .forward(&inputs, &zeros, train)
+                .0
+                .abs()
+                .sum(Kind::Double)
+                .double_value(&[])
+        };
+        assert_eq!(sum(false), sum(false));
+        let dropped: Vec<f64> = (0..10).map(|_| sum(true)).collect();
+        assert!(dropped.iter().any(|&s| s != dropped[0]), "{dropped:?}");
+    }
+
+    #[test]
+    fn a_fresh_network_knows_nothing_and_keeps_what_it_has() {
+        for tie_weights in [false, true] {
+            let mut config = config(tie_weights, 0.0);
+            (config.vocab_size, config.hidden_size) = (50, 32);
+            config.embedding_size = 32;
+            let network = Network::initialise(&config, Device::Cpu);
+            let tokens = Tensor::arange(50, (Kind::Int64, Device::Cpu)).view([25, 2]);
+            let zeros = State::zeros(&config, 2, Device::Cpu);
+            let loss = network
+                .loss(&tokens, &tokens.roll([1], [0]), &zeros, false)
+                .0
+                .double_value(&[]);
+            assert!((loss - 50f64.ln()).abs() < 0.15, "{loss}");
+            let recurrent = &network.parameters[2].narrow(0, 0, 32);
+            let identity = recurrent.matmul(&recurrent.tr());
+            let off = (identity - Tensor::eye(32, (Kind::Float, Device::Cpu)))
+                .abs()
+                .max()
+                .double_value(&[]);
+            assert!(off < 1e-5, "recurrent weights are orthogonal: {off}");
+            let forget = network.parameters[3].narrow(0, 32, 32);
+            assert_eq!(forget.min().double_value(&[]), 1.0);
+            assert_eq!(
+                network.parameters[3]
+                    .narrow(0, 64, 64)
+                    .abs()
+                    .max()
+                    .double_value(&[]),
+                0.0
+            );
+        }
     }
 }

@@ -79,3 +79,58 @@ pub fn clip_norm(gradients: &mut [Tensor], longest: f64) -> f64 {
         norm
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are PyTorch's:
+    /// ```python
+    /// w, b = Parameter(cos(arange(6.)).view(2, 3)), Parameter(sin(arange(3.)))
+    /// opt = AdamW([{"params": [w], "weight_decay": 0.1}, {"params": [b], "weight_decay": 0.0}],
+    ///             lr=0.05, betas=(0.9, 0.99), eps=1e-8)
+    /// for step in 1, 2, 3:
+    ///     w.grad, b.grad = sin(arange(6.) * step).view(2, 3), cos(arange(3.) + step)
+    ///     clip_grad_norm_([w, b], 1.0)
+    ///     opt.step()
+    /// ```
+    #[test]
+    fn updates_agree_with_pytorch() {
+        let range = |n: i64| Tensor::arange(n, (Kind::Float, tch::Device::Cpu));
+        let mut parameters = [range(6).cos().view([2, 3]), range(3).sin()];
+        let mut optimizer = AdamW::new(&parameters);
+        let mut norms = Vec::new();
+        for step in 1..=3 {
+            let mut gradients = [
+                (range(6) * step).sin().view([2, 3]),
+                (range(3) + step).cos(),
+            ];
+            norms.push(clip_norm(&mut gradients, 1.0));
+            optimizer.update(&mut parameters, &gradients, step as u64, 0.05, 0.1);
+        }
+        let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap();
+        let close = |found: Vec<f32>, expected: &[f32]| {
+            assert!(
+                found
+                    .iter()
+                    .zip(expected)
+                    .all(|(a, b)| (a - b).abs() < 1e-6),
+                "{found:?} is not {expected:?}"
+            );
+        };
+        close(values(&parameters[0]), &PYTORCH_W);
+        close(values(&parameters[1]), &PYTORCH_B);
+        assert!((norms[0] - PYTORCH_NORM).abs() < 1e-6, "{norms:?}");
+    }
+
+    const PYTORCH_W: [f32; 6] = [
+        0.985_074_9,
+        0.389_777_27,
+        -0.452_362_72,
+        -1.026_987_2,
+        -0.594_500_54,
+        0.385_366_62,
+    ];
+    const PYTORCH_B: [f32; 3] = [-0.026_256_679, 0.986_940_4, 1.033_942];
+    const PYTORCH_NORM: f64 = 2.119_501_4;
+}

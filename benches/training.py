@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Training speed beside PyTorch: the same network on the same text, in turn, in one run.
+
+    make bench
+
+PyTorch lives in a virtual environment of its own (.venv), made on demand. The network is an embedding, stacked LSTM
+layers and an output, trained in float32 by back-propagation through windows of carried state, with clipping and AdamW.
+Run it on a quiet machine.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CAROUSEL = os.path.join(ROOT, "target", "release", "carousel")
+CORPUS = os.path.join(ROOT, "corpora", "tales")
+VENV = os.path.join(ROOT, ".venv")
+PYTORCH = "torch==2.11.0"
+ROUNDS = 3
+# Steps that are timed come after these, which warm up.
+WARM_UP, STEPS = 10, 30
+SHAPES = [
+    {"num_layers": 2, "hidden_size": 512, "batch_size": 64, "bptt": 64},
+    {"num_layers": 1, "hidden_size": 256, "batch_size": 32, "bptt": 64},
+]
+
+
+def main():
+    python = venv()
+    print(f"{cpu()}, {os.cpu_count()} cores; medians of {ROUNDS} runs of each, in turn; training tokens a second")
+    print(f"{'network':28}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
+    for shape in SHAPES:
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            ours.append(carousel(shape))
+            theirs.append(float(subprocess.check_output([python, __file__, json.dumps(shape)], text=True)))
+        name = f"{shape['num_layers']} x {shape['hidden_size']}, batch {shape['batch_size']} x {shape['bptt']}"
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs))
+        print(f"{name:28}{statistics.median(ours):12,.0f}{statistics.median(theirs):12,.0f}{ratio:8.2f}", flush=True)
+
+
+def carousel(shape):
+    """Tokens a second between the lines of metrics.jsonl that bound the timed steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--steps", str(2 * STEPS), "--dropout", "0", "--embedding-size", str(shape["hidden_size"])]
+        for key, value in shape.items():
+            options += [f"--{key.replace('_', '-')}", str(value)]
+        model = os.path.join(folder, "model")
+        subprocess.run([CAROUSEL, "train", CORPUS, "-o", model, "--quiet", *options], check=True)
+        with open(os.path.join(model, "metrics.jsonl")) as file:
+            lines = {line["step"]: line for line in map(json.loads, file) if "learning_rate" in line}
+    first, last = lines[WARM_UP], lines[STEPS]
+    return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
+
+
+def pytorch(shape):
+    import torch
+
+    text = "".join(open(os.path.join(CORPUS, name)).read() for name in sorted(os.listdir(CORPUS)))
+    symbols = sorted(set(text))
+    ids = torch.tensor([symbols.index(c) for c in text])
+    batch, bptt, hidden = shape["batch_size"], shape["bptt"], shape["hidden_size"]
+    streams = ids[: len(ids) // batch * batch].view(batch, -1).t().contiguous()
+    embedding = torch.nn.Embedding(len(symbols), hidden)
+    lstm = torch.nn.LSTM(hidden, hidden, shape["num_layers"])
+    output = torch.nn.Linear(hidden, len(symbols))
+    parameters = [*embedding.parameters(), *lstm.parameters(), *output.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3)
+    state, at, began = None, 0, None
+    for step in range(STEPS):
+        if step == WARM_UP:
+            began = time.perf_counter()
+        if at + bptt >= len(streams):
+            state, at = None, 0
+        inputs, targets = streams[at : at + bptt], streams[at + 1 : at + 1 + bptt]
+        at += bptt
+        outputs, state = lstm(embedding(inputs), state)
+        state = tuple(s.detach() for s in state)
+        loss = torch.nn.functional.cross_entropy(output(outputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        loss.item()
+    print((STEPS - WARM_UP) * batch * bptt / (time.perf_counter() - began))
+
+
+def venv():
+    python = os.path.join(VENV, "bin", "python")
+    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode if os.path.exists(python) else True:
+        print(f"making a virtual environment with {PYTORCH} in {VENV} (some gigabytes, once)", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PYTORCH, "numpy"], check=True)
+    return python
+
+
+def cpu():
+    if os.path.exists("/proc/cpuinfo"):
+        names = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        pytorch(json.loads(sys.argv[1]))
+    else:
+        main()
