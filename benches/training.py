@@ -19,12 +19,14 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CAROUSEL = os.path.join(ROOT, "target", "release", "carousel")
-CORPUS = os.path.join(ROOT, "corpora", "tales")
+TALES = os.path.join(ROOT, "corpora", "tales")
+# So often that no pass over the text ends, and nothing is measured, among the timed steps.
+REPEATED = 10
 VENV = os.path.join(ROOT, ".venv")
 PYTORCH = "torch==2.11.0"
 ROUNDS = 3
 # Steps that are timed come after these, which warm up.
-WARM_UP, STEPS = 10, 30
+WARM_UP, STEPS = 10, 20
 SHAPES = [
     {"num_layers": 2, "hidden_size": 512, "batch_size": 64, "bptt": 64},
     {"num_layers": 1, "hidden_size": 256, "batch_size": 32, "bptt": 64},
@@ -35,36 +37,46 @@ def main():
     python = venv()
     print(f"{cpu()}, {os.cpu_count()} cores; medians of {ROUNDS} runs of each, in turn; training tokens a second")
     print(f"{'network':28}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
+    folder = tempfile.TemporaryDirectory()
+    corpus = os.path.join(folder.name, "corpus.txt")
+    with open(corpus, "w") as file:
+        file.write(text() * REPEATED)
     for shape in SHAPES:
         ours, theirs = [], []
         for _ in range(ROUNDS):
-            ours.append(carousel(shape))
-            theirs.append(float(subprocess.check_output([python, __file__, json.dumps(shape)], text=True)))
+            ours.append(carousel(corpus, shape))
+            command = [python, __file__, corpus, json.dumps(shape)]
+            theirs.append(float(subprocess.check_output(command, text=True)))
         name = f"{shape['num_layers']} x {shape['hidden_size']}, batch {shape['batch_size']} x {shape['bptt']}"
         ratio = statistics.median(a / b for a, b in zip(ours, theirs))
         print(f"{name:28}{statistics.median(ours):12,.0f}{statistics.median(theirs):12,.0f}{ratio:8.2f}", flush=True)
 
 
-def carousel(shape):
+def text():
+    return "".join(open(os.path.join(TALES, name)).read() for name in sorted(os.listdir(TALES)))
+
+
+def carousel(corpus, shape):
     """Tokens a second between the lines of metrics.jsonl that bound the timed steps."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--steps", str(2 * STEPS), "--dropout", "0", "--embedding-size", str(shape["hidden_size"])]
         for key, value in shape.items():
             options += [f"--{key.replace('_', '-')}", str(value)]
         model = os.path.join(folder, "model")
-        subprocess.run([CAROUSEL, "train", CORPUS, "-o", model, "--quiet", *options], check=True)
+        subprocess.run([CAROUSEL, "train", corpus, "-o", model, "--quiet", *options], check=True)
         with open(os.path.join(model, "metrics.jsonl")) as file:
             lines = {line["step"]: line for line in map(json.loads, file) if "learning_rate" in line}
     first, last = lines[WARM_UP], lines[STEPS]
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
-def pytorch(shape):
+def pytorch(corpus, shape):
     import torch
 
-    text = "".join(open(os.path.join(CORPUS, name)).read() for name in sorted(os.listdir(CORPUS)))
-    symbols = sorted(set(text))
-    ids = torch.tensor([symbols.index(c) for c in text])
+    with open(corpus) as file:
+        text = file.read()
+    symbols = {symbol: index for index, symbol in enumerate(sorted(set(text)))}
+    ids = torch.tensor([symbols[c] for c in text])
     batch, bptt, hidden = shape["batch_size"], shape["bptt"], shape["hidden_size"]
     streams = ids[: len(ids) // batch * batch].view(batch, -1).t().contiguous()
     embedding = torch.nn.Embedding(len(symbols), hidden)
@@ -110,6 +122,6 @@ def cpu():
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        pytorch(json.loads(sys.argv[1]))
+        pytorch(sys.argv[1], json.loads(sys.argv[2]))
     else:
         main()

@@ -7,7 +7,7 @@ Products of a few rows read the weights once and take the widest vectors that th
 
 /// Rows up to which reading the weights once a row beats packing them.
 const FEW_ROWS: usize = 3;
-/// Lanes of partial sums in a dot product: four registers of AVX2, or two of AVX-512.
+/// Lanes of partial sums: four registers of AVX2, or two of AVX-512.
 const LANES: usize = 32;
 
 /// `out[r][o] (+)= Σ_k x[r][k] · weights[o][k]`: `x` is `[rows, inner]`, `weights` `[outer, inner]` as PyTorch keeps
@@ -65,54 +65,107 @@ pub fn multiply_transposed(
     }
 }
 
-fn matrix_vector(weights: &[f32], x: &[f32], out: &mut [f32], accumulate: bool) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the CPU has what the function was compiled for.
-            return unsafe { matrix_vector_avx512(weights, x, out, accumulate) };
+/// Compiles a loop once for each kind of CPU and chooses at run time. In the body, `FMA` says whether multiplying and
+/// adding is one instruction.
+macro_rules! for_each_cpu {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        $visibility fn $name($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn portable<const FMA: bool>($($argument: $type),*) $(-> $result)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,fma")]
+                fn avx512($($argument: $type),*) $(-> $result)? { portable::<true>($($argument),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($argument: $type),*) $(-> $result)? { portable::<true>($($argument),*) }
+                if is_x86_feature_detected!("avx512f") {
+                    // SAFETY: the CPU has what the function was compiled for.
+                    return unsafe { avx512($($argument),*) };
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: the CPU has what the function was compiled for.
+                    return unsafe { avx2($($argument),*) };
+                }
+            }
+            portable::<false>($($argument),*)
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the CPU has what the function was compiled for.
-            return unsafe { matrix_vector_avx2(weights, x, out, accumulate) };
+    };
+}
+
+/// a · b + c.
+#[inline(always)]
+fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+for_each_cpu! {
+    fn matrix_vector(weights: &[f32], x: &[f32], out: &mut [f32], accumulate: bool) {
+        for (row, out) in weights.chunks_exact(x.len()).zip(out) {
+            // Partial sums that the compiler keeps in vectors.
+            let mut sums = [0.0f32; LANES];
+            let (row_blocks, row_rest) = row.as_chunks::<LANES>();
+            let (x_blocks, x_rest) = x.as_chunks::<LANES>();
+            for (a, b) in row_blocks.iter().zip(x_blocks) {
+                for lane in 0..LANES {
+                    sums[lane] = multiply_add::<FMA>(a[lane], b[lane], sums[lane]);
+                }
+            }
+            let mut sum: f32 = row_rest.iter().zip(x_rest).map(|(a, b)| a * b).sum();
+            sum += sums.iter().sum::<f32>();
+            *out = if accumulate { *out + sum } else { sum };
         }
     }
-    matrix_vector_portable(weights, x, out, accumulate, |a, b, c| a * b + c);
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,fma")]
-fn matrix_vector_avx512(weights: &[f32], x: &[f32], out: &mut [f32], accumulate: bool) {
-    matrix_vector_portable(weights, x, out, accumulate, f32::mul_add);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn matrix_vector_avx2(weights: &[f32], x: &[f32], out: &mut [f32], accumulate: bool) {
-    matrix_vector_portable(weights, x, out, accumulate, f32::mul_add);
-}
-
-/// One loop, compiled for each kind of CPU: `LANES` partial sums that the compiler keeps in vectors.
-#[inline(always)]
-fn matrix_vector_portable(
-    weights: &[f32],
-    x: &[f32],
-    out: &mut [f32],
-    accumulate: bool,
-    multiply_add: impl Fn(f32, f32, f32) -> f32,
-) {
-    for (row, out) in weights.chunks_exact(x.len()).zip(out) {
-        let mut sums = [0.0f32; LANES];
-        let (row_blocks, row_rest) = row.as_chunks::<LANES>();
-        let (x_blocks, x_rest) = x.as_chunks::<LANES>();
-        for (a, b) in row_blocks.iter().zip(x_blocks) {
-            for lane in 0..LANES {
-                sums[lane] = multiply_add(a[lane], b[lane], sums[lane]);
+for_each_cpu! {
+    /// Σ x².
+    pub fn sum_of_squares(x: &[f32]) -> f64 {
+        // Short blocks in float32 keep the vectors full; summing the blocks in float64 keeps the digits.
+        let block = |block: &[f32]| {
+            let mut sums = [0.0f32; LANES];
+            let (lanes, rest) = block.as_chunks::<LANES>();
+            for values in lanes {
+                for lane in 0..LANES {
+                    sums[lane] = multiply_add::<FMA>(values[lane], values[lane], sums[lane]);
+                }
             }
+            let rest: f32 = rest.iter().map(|v| v * v).sum();
+            sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + f64::from(rest)
+        };
+        x.chunks(4096).map(block).sum()
+    }
+}
+
+/// The numbers of one AdamW update, the same for all weights of a tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamWStep {
+    /// Every gradient is first multiplied by this (clipping).
+    pub gradient_scale: f32,
+    /// How much of the running means is kept: of the gradients, and of their squares.
+    pub betas: (f32, f32),
+    /// What the weights are multiplied by before they move (decoupled decay).
+    pub keep: f32,
+    /// The learning rate over the first mean's bias correction.
+    pub rate: f32,
+    /// One over the root of the second mean's bias correction.
+    pub second_correction: f32,
+    /// What keeps the division finite.
+    pub epsilon: f32,
+}
+
+for_each_cpu! {
+    /// One pass of AdamW over a tensor: weights, gradients and both moments, all of one length.
+    pub fn adamw(weights: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32], step: AdamWStep) {
+        let (beta1, beta2) = step.betas;
+        let moments = first.iter_mut().zip(second);
+        for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradients).zip(moments) {
+            let gradient = gradient * step.gradient_scale;
+            *first = multiply_add::<FMA>(beta1, *first, (1.0 - beta1) * gradient);
+            *second = multiply_add::<FMA>(beta2, *second, (1.0 - beta2) * gradient * gradient);
+            let spread = multiply_add::<FMA>(second.sqrt(), step.second_correction, step.epsilon);
+            *weight = *weight * step.keep - step.rate * *first / spread;
         }
-        let mut sum: f32 = row_rest.iter().zip(x_rest).map(|(a, b)| a * b).sum();
-        sum += sums.iter().sum::<f32>();
-        *out = if accumulate { *out + sum } else { sum };
     }
 }
 
@@ -192,13 +245,46 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_cpu_gets_the_same_product() {
-        let (x, weights) = (numbers(75, 1), numbers(75 * 9, 2));
-        let mut expected = [0.0; 9];
-        twin(&x, &weights, &mut expected, 75, false);
-        let mut out = [0.0; 9];
-        matrix_vector_portable(&weights, &x, &mut out, false, |a, b, c| a * b + c);
-        assert!(out.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
+    fn squares_are_summed_as_their_plain_twin_sums_them() {
+        for count in [0, 1, 31, 32, 33, 5000, 9001] {
+            let x = numbers(count, 3);
+            let expected: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            assert!(
+                (sum_of_squares(&x) - expected).abs() <= 1e-5 * expected,
+                "{count}"
+            );
+        }
+    }
+
+    #[test]
+    fn adamw_agrees_with_its_plain_twin() {
+        let step = AdamWStep {
+            gradient_scale: 0.5,
+            betas: (0.9, 0.99),
+            keep: 0.999,
+            rate: 0.01,
+            second_correction: 3.0,
+            epsilon: 1e-8,
+        };
+        for count in [1, 15, 16, 17, 100] {
+            let (mut weights, gradients) = (numbers(count, 1), numbers(count, 2));
+            let (mut first, mut second) = (numbers(count, 3), numbers(count, 4));
+            second.iter_mut().for_each(|v| *v = v.abs());
+            let twin = |i: usize| {
+                let gradient = f64::from(gradients[i]) * 0.5;
+                let first = 0.9 * f64::from(first[i]) + 0.1 * gradient;
+                let second = 0.99 * f64::from(second[i]) + 0.01 * gradient * gradient;
+                f64::from(weights[i]) * 0.999 - 0.01 * first / (second.sqrt() * 3.0 + 1e-8)
+            };
+            let expected: Vec<f64> = (0..count).map(twin).collect();
+            adamw(&mut weights, &gradients, &mut first, &mut second, step);
+            for (found, expected) in weights.iter().zip(expected) {
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-6,
+                    "{found} {expected}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tch::{Device, Tensor};
 
 use crate::evaluation;
 use crate::network::{Network, State};
-use crate::optimizer::{AdamW, clip_norm};
+use crate::optimizer::AdamW;
 use crate::resume::{Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use carousel::baselines::language_baselines;
@@ -43,7 +43,7 @@ const RESCUE_FACTOR: f64 = 0.5;
 const EVALUATION_SHARE: f64 = 0.03;
 const EVALUATIONS: (f64, f64) = (4.0, 20.0);
 /// Steps that the speed is measured on, after one that is not counted, and the longest that may take.
-const MEASURED_STEPS: u32 = 3;
+const MEASURED_STEPS: usize = 3;
 const MEASURED_TIME: Duration = Duration::from_secs(3);
 
 /// What a run has to say.
@@ -388,21 +388,24 @@ impl Run {
         let (loss, next) = standing
             .network
             .loss(&inputs, &targets, &standing.state, true);
-        let mut gradients = standing.network.gradients(&loss);
-        let gradient_norm = clip_norm(&mut gradients, options.clip_norm);
+        let gradients = standing.network.gradients(&loss);
         let loss = loss.double_value(&[]);
         let progress = &mut standing.progress;
-        if !loss.is_finite() || !gradient_norm.is_finite() || jumped(loss, progress) {
+        if !loss.is_finite() || jumped(loss, progress) {
             return Ok(None);
         }
         let rate = learning_rate(options, progress_share, progress.learning_rate_scale);
-        standing.optimizer.update(
+        let gradient_norm = standing.optimizer.update(
             &mut standing.network.parameters,
             &gradients,
             progress.step + 1,
             rate,
             options.weight_decay,
+            options.clip_norm,
         );
+        if !gradient_norm.is_finite() {
+            return Ok(None);
+        }
         standing.state = next;
         let tokens = inputs.numel();
         progress.step += 1;
@@ -673,26 +676,17 @@ impl Run {
     fn measure(&mut self) {
         let network = &self.standing.network;
         let state = State::zeros(&network.config, self.streams.batch_size, network.device());
+        let (inputs, targets) = self.window(0);
+        let one_step = || network.gradients(&network.loss(&inputs, &targets, &state, true).0);
+        one_step();
         let began = Instant::now();
-        let mut counted = None;
-        for step in 0..=MEASURED_STEPS {
-            let (inputs, targets) = self.window(0);
-            let (loss, _) = network.loss(&inputs, &targets, &state, true);
-            let norm = clip_norm(&mut network.gradients(&loss), 0.0);
-            std::hint::black_box(norm);
-            let (from, tokens) = counted.get_or_insert_with(|| (Instant::now(), 0));
-            let seconds = from.elapsed().as_secs_f64();
-            *tokens += if step > 0 { inputs.numel() } else { 0 };
-            if *tokens > 0 {
-                self.clock.tokens_per_second = *tokens as f64 / seconds;
-            } else if began.elapsed() > MEASURED_TIME {
-                self.clock.tokens_per_second =
-                    inputs.numel() as f64 / began.elapsed().as_secs_f64();
-            }
-            if began.elapsed() > MEASURED_TIME {
-                break;
-            }
+        let mut steps = 0;
+        while steps < MEASURED_STEPS && (steps == 0 || began.elapsed() < MEASURED_TIME) {
+            one_step();
+            steps += 1;
         }
+        self.clock.tokens_per_second =
+            (steps * inputs.numel()) as f64 / began.elapsed().as_secs_f64();
     }
 
     fn plan(&self) -> Plan {

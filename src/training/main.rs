@@ -14,6 +14,7 @@ mod optimizer;
 mod progress;
 mod resume;
 mod schedule;
+mod view;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,10 @@
 AdamW with moments that can be saved (Kingma and Ba 2015; Loshchilov and Hutter 2019), and clipping by norm.
 */
 
-use tch::{Kind, Tensor};
+use carousel::kernels::{AdamWStep, adamw, sum_of_squares};
+use tch::{Device, Kind, Tensor};
+
+use crate::view::{floats, floats_mut};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.99;
@@ -26,7 +29,11 @@ impl AdamW {
         }
     }
 
-    /// Update number `step`, counted from 1. Weight decay is for matrices: pulling biases to zero regularises nothing.
+    /// Update number `step`, counted from 1. The gradients are clipped: scaled down to the norm `clip_norm` together,
+    /// if they are longer (Pascanu et al. 2013); 0 lets any pass. Weight decay is for matrices: pulling biases to
+    /// zero regularises nothing.
+    ///
+    /// Returns the norm that the gradients had; if that is no number, nothing is updated.
     pub fn update(
         &mut self,
         parameters: &mut [Tensor],
@@ -34,50 +41,74 @@ impl AdamW {
         step: u64,
         learning_rate: f64,
         weight_decay: f64,
-    ) {
+        clip_norm: f64,
+    ) -> f64 {
+        let norm = norm(gradients);
+        if !norm.is_finite() {
+            return norm;
+        }
+        let gradient_scale = if clip_norm > 0.0 && norm > clip_norm {
+            clip_norm / norm
+        } else {
+            1.0
+        };
         let step = step.min(i32::MAX as u64) as i32;
-        let first_bias = 1.0 - BETA1.powi(step);
-        let second_bias = (1.0 - BETA2.powi(step)).sqrt();
+        let rate = learning_rate / (1.0 - BETA1.powi(step));
+        let second_correction = 1.0 / (1.0 - BETA2.powi(step)).sqrt();
         let moments = self.first_moments.iter_mut().zip(&mut self.second_moments);
-        tch::no_grad(|| {
-            for ((parameter, gradient), (first, second)) in
-                parameters.iter_mut().zip(gradients).zip(moments)
-            {
+        for ((parameter, gradient), (first, second)) in
+            parameters.iter_mut().zip(gradients).zip(moments)
+        {
+            let decay = if parameter.dim() > 1 {
+                weight_decay
+            } else {
+                0.0
+            };
+            let keep = 1.0 - learning_rate * decay;
+            if parameter.device() == Device::Cpu {
+                let step = AdamWStep {
+                    gradient_scale: gradient_scale as f32,
+                    betas: (BETA1 as f32, BETA2 as f32),
+                    keep: keep as f32,
+                    rate: rate as f32,
+                    second_correction: second_correction as f32,
+                    epsilon: EPSILON as f32,
+                };
+                let gradient = gradient.contiguous();
+                adamw(
+                    floats_mut(parameter),
+                    floats(&gradient),
+                    floats_mut(first),
+                    floats_mut(second),
+                    step,
+                );
+                continue;
+            }
+            tch::no_grad(|| {
+                let gradient = gradient * gradient_scale;
                 let _ = first
                     .g_mul_scalar_(BETA1)
-                    .g_add_(&(gradient * (1.0 - BETA1)));
-                let scaled = gradient * (1.0 - BETA2).sqrt();
-                let _ = second.g_mul_scalar_(BETA2).addcmul_(&scaled, &scaled);
-                if parameter.dim() > 1 && weight_decay > 0.0 {
-                    let _ = parameter.g_mul_scalar_(1.0 - learning_rate * weight_decay);
-                }
-                let mut denominator = second.sqrt();
-                let _ = denominator
-                    .g_div_scalar_(second_bias)
-                    .g_add_scalar_(EPSILON);
-                let _ =
-                    parameter.addcdiv_(&(&*first * (-learning_rate / first_bias)), &denominator);
-            }
-        });
+                    .g_add_(&(&gradient * (1.0 - BETA1)));
+                let _ = second
+                    .g_mul_scalar_(BETA2)
+                    .g_add_(&(gradient.square() * (1.0 - BETA2)));
+                let spread = second.sqrt() * second_correction + EPSILON;
+                let _ = parameter
+                    .g_mul_scalar_(keep)
+                    .addcdiv_(&(&*first * -rate), &spread);
+            });
+        }
+        norm
     }
 }
 
-/// Scales the gradients down to the norm `longest` together, if they are longer (Pascanu et al. 2013); 0 lets any pass.
-/// Returns the norm that they had.
-pub fn clip_norm(gradients: &mut [Tensor], longest: f64) -> f64 {
-    tch::no_grad(|| {
-        let norms: Vec<Tensor> = gradients
-            .iter()
-            .map(|g| g.norm().to_kind(Kind::Double))
-            .collect();
-        let norm = Tensor::stack(&norms, 0).norm().double_value(&[]);
-        if longest > 0.0 && norm > longest {
-            for gradient in gradients {
-                let _ = gradient.g_mul_scalar_(longest / norm);
-            }
-        }
-        norm
-    })
+/// The norm of all gradients together.
+fn norm(gradients: &[Tensor]) -> f64 {
+    let squares = gradients.iter().map(|gradient| match gradient.device() {
+        Device::Cpu => sum_of_squares(floats(&gradient.contiguous())),
+        _ => gradient.square().sum(Kind::Double).double_value(&[]),
+    });
+    squares.sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -101,12 +132,11 @@ mod tests {
         let mut optimizer = AdamW::new(&parameters);
         let mut norms = Vec::new();
         for step in 1..=3 {
-            let mut gradients = [
+            let gradients = [
                 (range(6) * step).sin().view([2, 3]),
                 (range(3) + step).cos(),
             ];
-            norms.push(clip_norm(&mut gradients, 1.0));
-            optimizer.update(&mut parameters, &gradients, step as u64, 0.05, 0.1);
+            norms.push(optimizer.update(&mut parameters, &gradients, step as u64, 0.05, 0.1, 1.0));
         }
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap();
         let close = |found: Vec<f32>, expected: &[f32]| {
