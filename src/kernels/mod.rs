@@ -225,14 +225,29 @@ fn exp<const FMA: bool>(x: f32) -> f32 {
     e_to_r * f32::from_bits(((n as i32 + 127) as u32) << 23)
 }
 
-/// ln Σ exp(x), without overflow.
-pub fn log_sum_exp(x: &[f32]) -> f64 {
-    let highest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if !highest.is_finite() {
-        return f64::from(highest);
+for_each_cpu! {
+    /// ln Σ exp(x), without overflow; NaN if any is NaN.
+    pub fn log_sum_exp(x: &[f32]) -> f64 {
+        let (blocks, rest) = x.as_chunks::<LANES>();
+        let mut highest = [f32::NEG_INFINITY; LANES];
+        for values in blocks {
+            for lane in 0..LANES {
+                highest[lane] = if values[lane] > highest[lane] { values[lane] } else { highest[lane] };
+            }
+        }
+        let highest = highest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+        if !highest.is_finite() {
+            return f64::from(highest);
+        }
+        let mut sums = [0.0f32; LANES];
+        for values in blocks {
+            for lane in 0..LANES {
+                sums[lane] += exp::<FMA>(values[lane] - highest);
+            }
+        }
+        let rest: f64 = rest.iter().map(|&value| f64::from(exp::<FMA>(value - highest))).sum();
+        f64::from(highest) + (sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest).ln()
     }
-    let sum: f64 = x.iter().map(|&v| f64::from((v - highest).exp())).sum();
-    f64::from(highest) + sum.ln()
 }
 
 #[cfg(test)]
@@ -348,6 +363,11 @@ mod tests {
         assert!((log_sum_exp(&[1000.0, 1000.0]) - (1000.0 + 2f64.ln())).abs() < 1e-9);
         assert!((log_sum_exp(&[-1000.0, -1000.0]) - (-1000.0 + 2f64.ln())).abs() < 1e-9);
         assert!(log_sum_exp(&[f32::NAN, 0.0]).is_nan());
+        for count in [1, 31, 32, 65, 10_000] {
+            let x = numbers(count, 5);
+            let expected = x.iter().map(|&v| f64::from(v).exp()).sum::<f64>().ln();
+            assert!((log_sum_exp(&x) - expected).abs() < 1e-6, "{count}");
+        }
         let (mut cell, mut hidden) = ([0.5], [0.0]);
         lstm_gates(&[1e30, -1e30, 1e30, 1e30], &mut cell, &mut hidden, 1);
         assert!((cell[0] - 1.0).abs() < 1e-6 && (hidden[0] - 1f32.tanh()).abs() < 1e-6);
