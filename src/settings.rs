@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checkpoint::ModelConfig;
 use crate::checkpoint::config::{Cell, FORMAT_VERSION, Task};
 use crate::checkpoint::record::{Budget, Options, Schedule};
@@ -28,7 +30,8 @@ const TRAINED_PER_MEASURED: u64 = 7;
 pub const MOST_VALID_TOKENS: usize = 1 << 18;
 
 /// The options of `carousel train`, as they were typed.
-#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(default)]
 pub struct Settings {
     /// What a token is [default: char]
     #[arg(long, value_enum, help_heading = "Text")]
@@ -108,7 +111,8 @@ pub struct Settings {
 }
 
 /// Where training computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Device {
     /// The first GPU that libtorch sees, else the CPU.
     #[default]

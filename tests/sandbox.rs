@@ -4,10 +4,11 @@ use std::process::{Command, Output, Stdio};
 
 use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
 use carousel::checkpoint::record::{
-    Baselines, Budget, Evaluation, Finish, Options, Record, Schedule,
+    Baselines, Budget, Evaluation, Finish, Options, Record, Request, Schedule,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
+use carousel::settings::Settings;
 use carousel::text::corpus::{CorpusPlan, Statistics, Validation};
 use carousel::text::learner::Vocabulary;
 use carousel::text::spelling::Spelling;
@@ -165,7 +166,11 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
     };
     let score = LanguageScore::new(100.0, 0.0, &size);
     Record {
-        version: "0.0.0".to_string(),
+        request: Request {
+            version: "0.0.0".to_string(),
+            paths: vec![PathBuf::from("made-up.txt")],
+            settings: Settings::default(),
+        },
         corpus: CorpusPlan {
             files: vec![PathBuf::from("made-up.txt")],
             validation: Validation::Fraction(0.1),

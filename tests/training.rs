@@ -343,7 +343,27 @@ fn a_run_that_saved_nothing_starts_anew() {
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "4"));
     let said = sandbox.carousel("train --resume model -q").well();
-    assert_eq!(said.err, "no state was saved yet: starting anew\n");
+    assert_eq!(said.err, "nothing was saved yet: starting anew\n");
+}
+
+#[test]
+fn a_run_that_was_killed_while_reading_begins_again() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt -o model -q {SMALL} --steps 3 --level word --seed 9");
+    sandbox.carousel(&line).well();
+    let weights = sandbox.read("model/model.safetensors");
+    // What the folder holds from the first second on is what was asked for, and nothing else.
+    let record: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("model/training.json")).unwrap();
+    std::fs::remove_dir_all(sandbox.path("model")).unwrap();
+    sandbox.write(
+        "model/training.json",
+        serde_json::json!({ "request": record["request"] }).to_string(),
+    );
+    assert_eq!(sandbox.carousel(&line).code, Some(2), "the folder is taken");
+    let said = sandbox.carousel("train --resume model -q").well();
+    assert_eq!(said.err, "nothing was saved yet: starting anew\n");
+    assert_eq!(sandbox.read("model/model.safetensors"), weights);
 }
 
 #[test]

@@ -13,9 +13,10 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::config::ModelConfig;
-use super::record::Record;
+use super::record::{Record, Request};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::text::tokenizer::Tokenizer;
@@ -89,12 +90,17 @@ impl Directory {
         &self.path
     }
 
-    /// Whether a run has been here.
+    /// Whether a run has been here and got as far as a network.
     pub fn holds_checkpoint(&self) -> bool {
         self.path.join(CONFIG).exists()
     }
 
-    /// Takes away what a run left, and nothing else.
+    /// Whether a run has been here at all.
+    pub fn holds_run(&self) -> bool {
+        self.path.join(RECORD).exists() || self.holds_checkpoint()
+    }
+
+    /// Takes away what a run left, and the folder if nothing else is in it.
     pub fn clear(&self) -> Result<()> {
         for name in [
             CONFIG,
@@ -107,6 +113,8 @@ impl Directory {
         ] {
             remove(&self.path.join(name))?;
         }
+        // Fails if something else is there, as it should.
+        let _ = fs::remove_dir(&self.path);
         Ok(())
     }
 
@@ -148,6 +156,20 @@ impl Directory {
             )));
         }
         Ok(tokenizer)
+    }
+
+    /// Writes the first training.json: what was asked for.
+    pub fn save_request(&self, request: &Request) -> Result<()> {
+        self.save_json(RECORD, &json!({ "request": request }))
+    }
+
+    /// Loads what was asked for.
+    pub fn load_request(&self) -> Result<Request> {
+        #[derive(serde::Deserialize)]
+        struct Requested {
+            request: Request,
+        }
+        self.load_json(RECORD).map(|Requested { request }| request)
     }
 
     /// Writes training.json.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::LanguageScore;
+use crate::settings::Settings;
 use crate::text::corpus::{CorpusPlan, Statistics};
 
 /// When training ends.
@@ -90,27 +91,39 @@ pub struct Baselines {
     pub unigram: LanguageScore,
 }
 
-/// training.json.
+/// What was asked for, as it was typed: in training.json from the first second, so that a run that was killed while it
+/// read its corpus can be begun again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Request {
     /// The version of carousel.
     pub version: String,
-    /// What was read, and how.
-    pub corpus: CorpusPlan,
-    /// What it was found to be.
-    pub statistics: Statistics,
+    /// The files and folders to learn from, as absolute paths.
+    pub paths: Vec<PathBuf>,
+    /// The options.
+    pub settings: Settings,
+}
+
+/// training.json. Until the corpus has been read, it holds the request alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What was asked for.
+    pub request: Request,
     /// Every option as resolved.
     pub options: Options,
     /// The options that the program chose, each with its reason.
     pub chosen: Vec<String>,
-    /// Tokens of the validation part that evaluations during training read, from its start.
-    pub valid_tokens_read: usize,
-    /// What the network has to beat.
-    pub baselines: Baselines,
-    /// How it went.
-    pub evaluations: Vec<Evaluation>,
     /// Why training ended; absent while it has not.
     pub finished: Option<Finish>,
+    /// How it went.
+    pub evaluations: Vec<Evaluation>,
+    /// What the network has to beat.
+    pub baselines: Baselines,
+    /// What was read, and how.
+    pub corpus: CorpusPlan,
+    /// Tokens of the validation part that evaluations during training read, from its start.
+    pub valid_tokens_read: usize,
+    /// What the corpus was found to be.
+    pub statistics: Statistics,
 }
 
 /// Why training ended.

@@ -118,7 +118,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(Finish::Diverged) => "given up: the loss exploded",
         None => "not finished; --resume goes on",
     };
-    row("state", format!("{state} (carousel {})", record.version))?;
+    row(
+        "state",
+        format!("{state} (carousel {})", record.request.version),
+    )?;
 
     line("")?;
     line(format!(

@@ -186,12 +186,12 @@ pub struct Statistics {
     pub valid_spelling_nats: f64,
     /// BLAKE3 of the text as it was read, both parts.
     pub hash: String,
-    /// How often each token occurs in the training part.
-    pub token_counts: Vec<u64>,
-    /// The training part's characters, for spelling unknown words.
-    pub spelling: Spelling,
     /// What was noticed while reading.
     pub notes: Vec<String>,
+    /// The training part's characters, for spelling unknown words.
+    pub spelling: Spelling,
+    /// How often each token occurs in the training part.
+    pub token_counts: Vec<u64>,
 }
 
 /// A text ready to train on.

@@ -16,6 +16,7 @@ use carousel::error::{Error, Result};
 use carousel::settings::Settings;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static LEARNING: AtomicBool = AtomicBool::new(false);
 
 /// Trains.
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -52,13 +53,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             )?
         }
     };
+    LEARNING.store(true, Ordering::Relaxed);
     run.train(&INTERRUPTED, &mut notify)
 }
 
-/// The first Ctrl-C (or a polite kill) asks the run to save and stop; a second one does not wait for it.
+/// Once there is something to save, the first Ctrl-C (or a polite kill) asks the run to save and stop. Before that, and at
+/// the second one, the program just ends.
 fn obey_interrupts() -> Result<()> {
     ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) || !LEARNING.load(Ordering::Relaxed) {
             std::process::exit(130);
         }
     })
@@ -77,7 +80,7 @@ fn alone(arguments: &Arguments) -> Result<()> {
 }
 
 fn existing(directory: Directory) -> Result<Directory> {
-    if directory.holds_checkpoint() {
+    if directory.holds_run() {
         return Ok(directory);
     }
     Err(Error::new(format!(
@@ -88,7 +91,7 @@ fn existing(directory: Directory) -> Result<Directory> {
 }
 
 fn vacant(directory: Directory, overwrite: bool) -> Result<Directory> {
-    if directory.holds_checkpoint() {
+    if directory.holds_run() {
         if !overwrite {
             return Err(Error::usage(format!(
                 "{0} holds a model already; continue it with --resume {0}, choose another folder, or replace it with \

@@ -19,7 +19,9 @@ use crate::resume::{Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use carousel::baselines::language_baselines;
 use carousel::checkpoint::directory::{MetricsFile, Weights};
-use carousel::checkpoint::record::{Budget, Evaluation, Finish, Options, Record, Schedule};
+use carousel::checkpoint::record::{
+    Budget, Evaluation, Finish, Options, Record, Request, Schedule,
+};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files;
@@ -153,8 +155,13 @@ impl Run {
         started: Instant,
         notify: &mut dyn FnMut(Event),
     ) -> Result<Self> {
+        let mut settings = settings.clone();
         let validation = match settings.validation()? {
-            Validation::Files(files) => Validation::Files(absolute(list_files(&files)?)?),
+            Validation::Files(files) => {
+                let files = absolute(files)?;
+                settings.valid = files.first().map(|file| file.display().to_string());
+                Validation::Files(absolute(list_files(&files)?)?)
+            }
             fraction => fraction,
         };
         let plan = CorpusPlan {
@@ -165,6 +172,33 @@ impl Run {
         };
         settings.budget()?;
         let device = device(settings.device.unwrap_or_default())?;
+        directory.create()?;
+        let request = Request {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            paths: absolute(paths.to_vec())?,
+            settings,
+        };
+        directory.save_request(&request)?;
+        match Self::settle(&directory, request, plan, device, notify) {
+            Ok((corpus, record, config)) => {
+                Self::start(directory, corpus, record, config, device, started, None)
+            }
+            Err(error) => {
+                // What cannot begin leaves nothing behind.
+                directory.clear()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the corpus, settles every option, and writes both down.
+    fn settle(
+        directory: &Directory,
+        request: Request,
+        plan: CorpusPlan,
+        device: Device,
+        notify: &mut dyn FnMut(Event),
+    ) -> Result<(Corpus, Record, ModelConfig)> {
         let corpus = plan.prepare(&files::cache_folder().join("corpora"))?;
         let statistics = &corpus.statistics;
         statistics
@@ -177,9 +211,10 @@ impl Run {
                 statistics.valid_unknown, statistics.valid.tokens
             )));
         }
+        let vocab_size = corpus.tokenizer.vocab_size();
         let resolved = resolve(
-            settings,
-            corpus.tokenizer.vocab_size(),
+            &request.settings,
+            vocab_size,
             corpus.train.len(),
             corpus.valid.len(),
         )?;
@@ -188,35 +223,27 @@ impl Run {
             threads: tch::get_num_threads(),
             ..resolved.options
         };
+        let baselines = language_baselines(
+            &corpus.valid,
+            &statistics.valid,
+            statistics.valid_spelling_nats,
+            &statistics.token_counts,
+        );
         let record = Record {
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            baselines: language_baselines(
-                &corpus.valid,
-                &statistics.valid,
-                statistics.valid_spelling_nats,
-                &statistics.token_counts,
-            ),
-            corpus: plan,
-            statistics: statistics.clone(),
+            request,
             options,
             chosen: resolved.chosen,
-            valid_tokens_read: corpus.valid.len().min(MOST_VALID_TOKENS),
-            evaluations: Vec::new(),
             finished: None,
+            evaluations: Vec::new(),
+            baselines,
+            corpus: plan,
+            valid_tokens_read: corpus.valid.len().min(MOST_VALID_TOKENS),
+            statistics: statistics.clone(),
         };
-        directory.create()?;
         // A folder holds a checkpoint once it has a config.json: that is written last.
         directory.save_record(&record)?;
         directory.save_description(&resolved.config, &corpus.tokenizer)?;
-        Self::start(
-            directory,
-            corpus,
-            record,
-            resolved.config,
-            device,
-            started,
-            None,
-        )
+        Ok((corpus, record, resolved.config))
     }
 
     /// Takes up a run where it was saved last; `None` if it is finished.
@@ -228,6 +255,15 @@ impl Run {
         started: Instant,
         notify: &mut dyn FnMut(Event),
     ) -> Result<Option<Self>> {
+        if !directory.holds_checkpoint() {
+            let Request {
+                paths, settings, ..
+            } = directory.load_request()?;
+            notify(Event::Note(
+                "nothing was saved yet: starting anew".to_string(),
+            ));
+            return Self::begin(directory, &paths, &settings, started, notify).map(Some);
+        }
         let config = directory.load_config()?;
         let tokenizer = directory.load_tokenizer(&config)?;
         let record = directory.load_record()?;
@@ -251,7 +287,7 @@ impl Run {
         let anew = saved.is_none();
         let run = Self::start(directory, corpus, record, config, device, started, saved)?;
         notify(Event::Note(match run.resumed_at {
-            _ if anew => "no state was saved yet: starting anew".to_string(),
+            _ if anew => "nothing was saved yet: starting anew".to_string(),
             step => format!("resuming after step {step}"),
         }));
         Ok(Some(run))
