@@ -52,16 +52,16 @@ pub struct Settings {
     #[arg(long, help_heading = "Text")]
     pub lossy: bool,
 
-    /// Width of a token's vector
+    /// Width of a token's vector [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub embedding_size: Option<usize>,
-    /// Width of each layer's hidden state
+    /// Width of each layer's hidden state [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub hidden_size: Option<usize>,
-    /// Stacked LSTM layers
+    /// Stacked LSTM layers [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub num_layers: Option<usize>,
-    /// Share of units dropped in training, from 0 to below 1
+    /// Share of units dropped in training, from 0 to below 1 [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub dropout: Option<f64>,
     /// Use the embedding as the output's weights [default: for words and bpe]
@@ -77,13 +77,13 @@ pub struct Settings {
     /// How long to train, in updates of the weights
     #[arg(long, value_name = "N", group = "budget", help_heading = "Training")]
     pub steps: Option<u64>,
-    /// Parallel streams that the corpus is cut into
+    /// Parallel streams that the corpus is cut into [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub batch_size: Option<usize>,
-    /// Window length: tokens before each update
+    /// Window length: tokens before each update [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub bptt: Option<usize>,
-    /// The highest learning rate
+    /// The highest learning rate [default: suits the corpus]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// How the learning rate runs over the budget [default: cosine]
@@ -259,9 +259,10 @@ fn recipe(level: Level, train_tokens: usize) -> Recipe {
         },
         (false, 20_000..400_000) => Recipe {
             embedding_size: 128,
-            dropout: 0.4,
-            batch_size: 16,
-            learning_rate: 5e-3,
+            hidden_size: 384,
+            dropout: 0.5,
+            batch_size: 8,
+            learning_rate: 4e-3,
             reason: "a small corpus, easily learnt by heart",
             ..base
         },

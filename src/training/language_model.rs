@@ -133,6 +133,8 @@ struct Clock {
     last_save: Instant,
     /// Of one evaluation and save.
     evaluation_seconds: f64,
+    /// The share of a time budget at which the next evaluation is due.
+    next_evaluation: f64,
     tokens_per_second: f64,
 }
 
@@ -336,6 +338,7 @@ impl Run {
                 before: progress.seconds,
                 last_save: Instant::now(),
                 evaluation_seconds: 0.0,
+                next_evaluation: 1.0,
                 tokens_per_second: 0.0,
             },
             resumed_at: progress.step,
@@ -353,6 +356,7 @@ impl Run {
     /// An interruption, after everything was saved; a disk that cannot be written; a loss that exploded too often.
     pub fn train(&mut self, interrupt: &AtomicBool, notify: &mut dyn FnMut(Event)) -> Result<()> {
         self.measure();
+        self.clock.next_evaluation = self.next_evaluation();
         notify(Event::Plan(Box::new(self.plan())));
         let finish = loop {
             if interrupt.load(Ordering::Relaxed) {
@@ -552,6 +556,7 @@ impl Run {
         self.save()?;
         self.save_record()?;
         self.clock.evaluation_seconds = began.elapsed().as_secs_f64();
+        self.clock.next_evaluation = self.next_evaluation();
         Ok(Some(Event::Evaluated { evaluation, best }))
     }
 
@@ -616,15 +621,7 @@ impl Run {
     fn evaluation_is_due(&self) -> bool {
         let progress = &self.standing.progress;
         match self.record.options.budget {
-            Budget::Seconds(budget) => {
-                // Until one was timed, its cost is taken from the speed of training, of which it is about a third.
-                let cost = self.evaluation_seconds();
-                let count = (EVALUATION_SHARE * budget / cost)
-                    .clamp(EVALUATIONS.0, EVALUATIONS.1)
-                    .floor();
-                let share = self.progress_share();
-                share >= 1.0 || share * count >= progress.evaluations.len() as f64 + 1.0
-            }
+            Budget::Seconds(_) => self.progress_share() >= self.clock.next_evaluation.min(1.0),
             _ => {
                 let end_of_pass = progress.window == 0 && self.pass_is_long();
                 end_of_pass
@@ -634,6 +631,18 @@ impl Run {
                     || self.steps_left() == 0
             }
         }
+    }
+
+    /// The share of a time budget at which the next evaluation is worth its cost.
+    fn next_evaluation(&self) -> f64 {
+        let Budget::Seconds(budget) = self.record.options.budget else {
+            return 1.0;
+        };
+        let (least, most) = EVALUATIONS;
+        let count = (EVALUATION_SHARE * budget / self.evaluation_seconds()).clamp(least, most);
+        let next = self.progress_share() + 1.0 / count;
+        // Not so shortly before the last.
+        if next > 1.0 - 0.5 / count { 1.0 } else { next }
     }
 
     /// Whether a pass is so long that its end is worth an evaluation of its own.

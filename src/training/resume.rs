@@ -38,7 +38,7 @@ pub struct Progress {
     pub line: Mean,
     /// Losses since the last evaluation.
     pub since_evaluation: Mean,
-    /// Evaluations since the best one, and since the learning rate last fell.
+    /// Evaluations since the best one.
     pub without_better: u64,
     /// Evaluations without a better one that count towards the next plateau.
     pub on_plateau: u64,
