@@ -36,7 +36,7 @@ arguments. One tree of commands ([`cli`]) serves both.
 
 - [`text`]: words to numbers; knows no model
 - [`checkpoint`]: the contract
-- [`settings`]: what was typed, and what it resolves to
+- [`settings`], [`recipe`]: what was typed, and what it comes to for a corpus
 - [`kernels`]: arithmetic on slices, chosen for the CPU at run time
 - [`inference`]: the network stepped, sampled and measured
 - [`baselines`]: what the network has to beat
@@ -53,5 +53,6 @@ pub mod files;
 pub mod inference;
 pub mod kernels;
 pub mod metrics;
+pub mod recipe;
 pub mod settings;
 pub mod text;

@@ -4,11 +4,11 @@ use std::process::{Command, Output, Stdio};
 
 use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
 use carousel::checkpoint::record::{
-    Baselines, Budget, Evaluation, Finish, Options, Record, Request, Schedule,
+    Baselines, Budget, Evaluation, Finish, Options, Record, Request,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
-use carousel::settings::Settings;
+use carousel::settings::{Schedule, Settings};
 use carousel::text::corpus::{CorpusPlan, Statistics, Validation};
 use carousel::text::learner::Vocabulary;
 use carousel::text::spelling::Spelling;

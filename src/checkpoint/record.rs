@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::LanguageScore;
-use crate::settings::Settings;
+use crate::settings::{Schedule, Settings};
 use crate::text::corpus::{CorpusPlan, Statistics};
 
 /// When training ends.
@@ -20,18 +20,6 @@ pub enum Budget {
     Epochs(f64),
     /// After so many updates of the weights.
     Steps(u64),
-}
-
-/// How the learning rate runs over the budget, after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// Down to nearly nothing along half a cosine
-    Cosine,
-    /// The same all along
-    Constant,
-    /// Halved when the validation loss has stopped falling
-    Plateau,
 }
 
 /// Every option of a training run as it was resolved at the start. A resumed run obeys it.

@@ -60,6 +60,19 @@ impl Splitter {
     }
 }
 
+impl Tokenizer {
+    /// The ids of a text, and its characters or words that are not in the vocabulary.
+    pub fn encode(&self, text: &str) -> (Vec<u32>, Vec<String>) {
+        let mut encoder = Encoder::new(self);
+        let mut ids = Vec::new();
+        let mut strangers = Vec::new();
+        let mut stranger = |word: &str| strangers.push(word.to_string());
+        encoder.push(text.as_bytes(), &mut ids, &mut stranger);
+        encoder.finish(&mut ids, &mut stranger);
+        (ids, strangers)
+    }
+}
+
 /// Turns text that comes in pieces into ids.
 pub struct Encoder<'t> {
     means: Means<'t>,

@@ -21,7 +21,6 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizerSequence;
 use tokenizers::pre_tokenizers::split::{Split as SplitPreTokenizer, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
-use super::encoder::Encoder;
 use super::source::Form;
 use super::{Level, Split};
 use crate::error::{Error, Result};
@@ -221,24 +220,13 @@ impl Tokenizer {
         }
     }
 
-    /// The ids of a text, by the `tokenizers` crate: the definition that [`Encoder`] is held to.
+    /// The ids of a text, by the `tokenizers` crate: the definition that [`super::encoder`] is held to.
     pub fn define(&self, text: &str) -> Vec<u32> {
         self.inner
             .encode(text, false)
             .expect("every level has a token for anything")
             .get_ids()
             .to_vec()
-    }
-
-    /// The ids of a text, and its characters or words that are not in the vocabulary.
-    pub fn encode(&self, text: &str) -> (Vec<u32>, Vec<String>) {
-        let mut encoder = Encoder::new(self);
-        let mut ids = Vec::new();
-        let mut strangers = Vec::new();
-        let mut stranger = |word: &str| strangers.push(word.to_string());
-        encoder.push(text.as_bytes(), &mut ids, &mut stranger);
-        encoder.finish(&mut ids, &mut stranger);
-        (ids, strangers)
     }
 
     /// The text of some ids.
@@ -249,7 +237,7 @@ impl Tokenizer {
         text
     }
 
-    /// The subword model, for [`Encoder`].
+    /// The subword model, for [`super::encoder`].
     pub(super) fn subword_model(&self) -> &tokenizers::ModelWrapper {
         self.inner.get_model()
     }

@@ -19,14 +19,13 @@ use crate::resume::{Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use carousel::baselines::language_baselines;
 use carousel::checkpoint::directory::{MetricsFile, Weights};
-use carousel::checkpoint::record::{
-    Budget, Evaluation, Finish, Options, Record, Request, Schedule,
-};
+use carousel::checkpoint::record::{Budget, Evaluation, Finish, Options, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files;
 use carousel::metrics::{LanguageScore, TextSize};
-use carousel::settings::{self, MOST_VALID_TOKENS, Settings, resolve, total_steps};
+use carousel::recipe::{self, MOST_VALID_TOKENS, resolve, total_steps};
+use carousel::settings::{self, Schedule, Settings};
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};
 use carousel::text::source::list_files;
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
@@ -158,7 +157,7 @@ impl Run {
         notify: &mut dyn FnMut(Event),
     ) -> Result<Self> {
         let mut settings = settings.clone();
-        let validation = match settings.validation()? {
+        let validation = match recipe::validation(&settings)? {
             Validation::Files(files) => {
                 let files = absolute(files)?;
                 settings.valid = files.first().map(|file| file.display().to_string());
@@ -170,9 +169,9 @@ impl Run {
             files: absolute(list_files(paths)?)?,
             validation,
             lossy: settings.lossy,
-            vocabulary: settings.vocabulary()?,
+            vocabulary: recipe::vocabulary(&settings)?,
         };
-        settings.budget()?;
+        recipe::budget(&settings)?;
         let device = device(settings.device.unwrap_or_default())?;
         directory.create()?;
         let request = Request {
@@ -747,7 +746,7 @@ impl Run {
             chosen: self.record.chosen.clone(),
             steps_per_epoch: self.streams.windows(),
             total_steps,
-            memory: settings::memory(config, options, evaluations.streams),
+            memory: recipe::memory(config, options, evaluations.streams),
             tokens_per_second: self.clock.tokens_per_second,
             seconds: match options.budget {
                 Budget::Seconds(seconds) => seconds,

@@ -2,7 +2,8 @@
 The learning rate over a budget.
 */
 
-use carousel::checkpoint::record::{Options, Schedule};
+use carousel::checkpoint::record::Options;
+use carousel::settings::Schedule;
 
 /// The share of the highest learning rate that the cosine ends at.
 const LAST: f64 = 0.01;

@@ -1,0 +1,538 @@
+/*!
+What the settings come to for a corpus: the one place where defaults are chosen.
+
+[`resolve`] turns what was typed, the corpus's size and nothing else into a [`ModelConfig`] and [`Options`]. Only with a
+time budget may the machine's speed matter, and that is settled later.
+*/
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::checkpoint::ModelConfig;
+use crate::checkpoint::config::{Cell, FORMAT_VERSION, Task};
+use crate::checkpoint::record::{Budget, Options};
+use crate::error::{Error, Result};
+use crate::settings::{Schedule, Settings};
+use crate::text::corpus::Validation;
+use crate::text::learner::Vocabulary;
+use crate::text::streams::TrainingStreams;
+use crate::text::{Level, Split};
+
+/// The default budget.
+const DEFAULT_TIME: Duration = Duration::from_secs(180);
+/// The most evaluations that a budget in steps or epochs is given by default.
+const EVALUATIONS: u64 = 20;
+/// Tokens that training may read for each that is measured; measuring costs a third of training.
+const TRAINED_PER_MEASURED: u64 = 7;
+/// The most validation tokens that an evaluation during training reads.
+pub const MOST_VALID_TOKENS: usize = 1 << 18;
+
+/// Settings resolved, with a reason for each thing that was chosen or changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The network.
+    pub config: ModelConfig,
+    /// The training; device and threads are filled in by whoever knows them.
+    pub options: Options,
+    /// What the program chose, and why.
+    pub chosen: Vec<String>,
+}
+
+/// How the vocabulary is to be made.
+///
+/// # Errors
+/// Options that contradict the level.
+pub fn vocabulary(settings: &Settings) -> Result<Vocabulary> {
+    let level = settings.level.unwrap_or(Level::Character);
+    let split = settings.split.unwrap_or_default();
+    if settings.split.is_some() && level != Level::Word {
+        return Err(Error::usage(format!(
+            "--split is for --level word, not for {level}"
+        )));
+    }
+    if settings.vocab_size.is_some() && level == Level::Byte {
+        return Err(Error::usage(
+            "--vocab-size is not for --level byte, which always has 256 tokens",
+        ));
+    }
+    if settings.min_count.is_some() && matches!(level, Level::Byte | Level::Subword) {
+        return Err(Error::usage(format!(
+            "--min-count is for characters and words, not for {level}"
+        )));
+    }
+    let natural_words = level == Level::Word && split == Split::Natural;
+    Ok(Vocabulary {
+        level,
+        split,
+        vocab_size: settings
+            .vocab_size
+            .or((level == Level::Word).then_some(30_000)),
+        min_count: settings
+            .min_count
+            .unwrap_or(if natural_words { 2 } else { 1 }),
+    })
+}
+
+/// What is measured on.
+///
+/// # Errors
+/// A share that is not from 0 to below 1.
+pub fn validation(settings: &Settings) -> Result<Validation> {
+    let Some(given) = &settings.valid else {
+        return Ok(Validation::Fraction(0.1));
+    };
+    match given.parse::<f64>() {
+        Ok(fraction) if fraction > 0.0 && fraction < 1.0 => Ok(Validation::Fraction(fraction)),
+        Ok(fraction) => Err(Error::usage(format!(
+            "--valid {fraction} is no share: give a number above 0 and below 1, or the name of a file"
+        ))),
+        Err(_) => Ok(Validation::Files(vec![PathBuf::from(given)])),
+    }
+}
+
+/// When training ends.
+///
+/// # Errors
+/// A budget of nothing.
+pub fn budget(settings: &Settings) -> Result<Budget> {
+    let budget = match (settings.time, settings.epochs, settings.steps) {
+        (_, Some(epochs), _) => Budget::Epochs(epochs),
+        (_, _, Some(steps)) => Budget::Steps(steps),
+        (time, None, None) => Budget::Seconds(time.unwrap_or(DEFAULT_TIME).as_secs_f64()),
+    };
+    match budget {
+        Budget::Epochs(n) if !(n > 0.0 && n <= 1e9) => Err(Error::usage(format!(
+            "--epochs {n} is no budget; give a number above 0"
+        ))),
+        Budget::Steps(0) => Err(Error::usage("--steps 0 is no budget; give 1 or more")),
+        Budget::Seconds(s) if s <= 0.0 => {
+            Err(Error::usage("--time 0 is no budget; give 30s, 2m, 1h …"))
+        }
+        budget => Ok(budget),
+    }
+}
+
+/// The settings that suit a corpus: what the user did not give.
+struct Recipe {
+    embedding_size: usize,
+    hidden_size: usize,
+    num_layers: usize,
+    dropout: f64,
+    batch_size: usize,
+    bptt: usize,
+    learning_rate: f64,
+    reason: &'static str,
+}
+
+/// Small corpora are memorised by large networks and by few, long streams' updates; large ones are not.
+fn recipe(level: Level, train_tokens: usize) -> Recipe {
+    let words = matches!(level, Level::Word | Level::Subword);
+    let base = Recipe {
+        embedding_size: 256,
+        hidden_size: 256,
+        num_layers: 1,
+        dropout: 0.1,
+        batch_size: 32,
+        bptt: 64,
+        learning_rate: 8e-3,
+        reason: "a corpus that minutes go over a few times",
+    };
+    match (words, train_tokens) {
+        (false, 0..20_000) => Recipe {
+            embedding_size: 64,
+            hidden_size: 128,
+            dropout: 0.3,
+            batch_size: 8,
+            bptt: 32,
+            learning_rate: 5e-3,
+            reason: "a very small corpus",
+            ..base
+        },
+        (false, 20_000..400_000) => Recipe {
+            embedding_size: 128,
+            hidden_size: 384,
+            dropout: 0.5,
+            batch_size: 8,
+            learning_rate: 4e-3,
+            reason: "a small corpus, easily learnt by heart",
+            ..base
+        },
+        (false, _) => base,
+        (true, 0..100_000) => Recipe {
+            embedding_size: 128,
+            hidden_size: 128,
+            dropout: 0.5,
+            batch_size: 16,
+            bptt: 32,
+            learning_rate: 5e-3,
+            reason: "a small corpus, easily learnt by heart",
+            ..base
+        },
+        (true, _) => Recipe {
+            dropout: 0.4,
+            bptt: 35,
+            learning_rate: 4e-3,
+            ..base
+        },
+    }
+}
+
+/// Resolves what was typed for a corpus of so many tokens.
+///
+/// # Errors
+/// Values that cannot be, options that contradict each other, a corpus too small for what was asked.
+pub fn resolve(
+    settings: &Settings,
+    vocab_size: usize,
+    train_tokens: usize,
+    valid_tokens: usize,
+) -> Result<Resolved> {
+    let vocabulary = vocabulary(settings)?;
+    let recipe = recipe(vocabulary.level, train_tokens);
+    let words = matches!(vocabulary.level, Level::Word | Level::Subword);
+    let mut chosen = Vec::new();
+
+    let widths = (settings.embedding_size, settings.hidden_size);
+    let tie_weights = settings
+        .tie_weights
+        .unwrap_or(words && (widths.0 == widths.1 || widths.0.is_none() || widths.1.is_none()));
+    // Tied weights are of one width: what was given for either is meant for both.
+    let (embedding_size, hidden_size) = match widths {
+        (embedding, hidden) if tie_weights => {
+            let width = hidden.or(embedding).unwrap_or(recipe.hidden_size);
+            (embedding.unwrap_or(width), width)
+        }
+        (embedding, hidden) => {
+            let hidden = hidden.unwrap_or(recipe.hidden_size);
+            (
+                embedding.unwrap_or(recipe.embedding_size.min(hidden)),
+                hidden,
+            )
+        }
+    };
+    let config = ModelConfig {
+        format_version: FORMAT_VERSION,
+        task: Task::LanguageModel,
+        level: vocabulary.level,
+        split: vocabulary.split,
+        cell: Cell::Lstm,
+        vocab_size,
+        embedding_size,
+        hidden_size,
+        num_layers: settings.num_layers.unwrap_or(recipe.num_layers),
+        dropout: settings.dropout.unwrap_or(recipe.dropout),
+        tie_weights,
+    };
+    config.check().map_err(|e| Error::usage(e.to_string()))?;
+
+    let streams = fit(settings, &recipe, train_tokens, &mut chosen)?;
+    if valid_tokens == 0 {
+        return Err(Error::new(
+            "nothing is left to measure on: the corpus is too small for --valid; give a text of at least 20 characters",
+        ));
+    }
+    let budget = budget(settings)?;
+    let schedule = settings.schedule.unwrap_or(Schedule::Cosine);
+    let options = Options {
+        budget,
+        batch_size: streams.batch_size,
+        bptt: streams.bptt,
+        learning_rate: positive(
+            "--learning-rate",
+            settings.learning_rate.unwrap_or(recipe.learning_rate),
+        )?,
+        schedule,
+        warmup: within_one("--warmup", settings.warmup.unwrap_or(0.05))?,
+        weight_decay: not_negative("--weight-decay", settings.weight_decay.unwrap_or(0.01))?,
+        clip_norm: not_negative("--clip-norm", settings.clip_norm.unwrap_or(1.0))?,
+        patience: settings
+            .patience
+            .unwrap_or(if schedule == Schedule::Cosine { 0 } else { 10 }),
+        evaluate_every: evaluate_every(&budget, &streams, valid_tokens.min(MOST_VALID_TOKENS)),
+        seed: settings.seed.unwrap_or(1),
+        device: "cpu".to_string(),
+        threads: 1,
+    };
+    let given = [
+        settings.embedding_size.is_some()
+            || settings.hidden_size.is_some()
+            || settings.num_layers.is_some(),
+        settings.dropout.is_some(),
+        settings.batch_size.is_some() || settings.bptt.is_some(),
+        settings.learning_rate.is_some(),
+    ];
+    if given.contains(&false) {
+        chosen.insert(
+            0,
+            format!(
+                "what was not given suits {} of {train_tokens} tokens",
+                recipe.reason
+            ),
+        );
+    }
+    Ok(Resolved {
+        config,
+        options,
+        chosen,
+    })
+}
+
+/// Batch and window that the corpus is large enough for. What the user gave stays; what was chosen shrinks.
+fn fit(
+    settings: &Settings,
+    recipe: &Recipe,
+    train_tokens: usize,
+    chosen: &mut Vec<String>,
+) -> Result<TrainingStreams> {
+    for (name, value) in [
+        ("--batch-size", settings.batch_size),
+        ("--bptt", settings.bptt),
+    ] {
+        if value == Some(0) {
+            return Err(Error::usage(format!(
+                "{name} 0 trains nothing; give 1 or more"
+            )));
+        }
+    }
+    let mut batch_size = settings.batch_size.unwrap_or(recipe.batch_size);
+    let mut bptt = settings.bptt.unwrap_or(recipe.bptt);
+    let fits = |batch_size: usize, bptt: usize| batch_size.saturating_mul(bptt) < train_tokens;
+    while !fits(batch_size, bptt) && settings.batch_size.is_none() && batch_size > 1 {
+        batch_size /= 2;
+    }
+    while !fits(batch_size, bptt) && settings.bptt.is_none() && bptt > 1 {
+        bptt /= 2;
+    }
+    if !fits(batch_size, bptt) {
+        return Err(Error::new(format!(
+            "the text to train on has {train_tokens} tokens, but a batch of {batch_size} streams and windows of {bptt} \
+             need at least {}; give more text, or a smaller --batch-size or --bptt",
+            batch_size.saturating_mul(bptt).saturating_add(1)
+        )));
+    }
+    if batch_size != settings.batch_size.unwrap_or(recipe.batch_size)
+        || bptt != settings.bptt.unwrap_or(recipe.bptt)
+    {
+        chosen.push(format!(
+            "the corpus is too small for a batch of {} and windows of {}: {batch_size} and {bptt} instead",
+            settings.batch_size.unwrap_or(recipe.batch_size),
+            settings.bptt.unwrap_or(recipe.bptt)
+        ));
+    }
+    Ok(TrainingStreams::new(train_tokens, batch_size, bptt))
+}
+
+/// Steps between evaluations: fixed by the sizes, so that an interrupted run meets the same ones. A time budget
+/// leaves it open (0).
+fn evaluate_every(budget: &Budget, streams: &TrainingStreams, valid_tokens: usize) -> u64 {
+    let Some(steps) = total_steps(budget, streams) else {
+        return 0;
+    };
+    let trained = steps * (streams.batch_size * streams.bptt) as u64;
+    let affordable = trained / (TRAINED_PER_MEASURED * valid_tokens.max(1) as u64);
+    steps.div_ceil(affordable.clamp(2, EVALUATIONS)).max(1)
+}
+
+/// The updates that a budget comes to; `None` where the clock decides.
+pub fn total_steps(budget: &Budget, streams: &TrainingStreams) -> Option<u64> {
+    match *budget {
+        Budget::Steps(steps) => Some(steps),
+        Budget::Epochs(epochs) => Some(((epochs * streams.windows() as f64).round() as u64).max(1)),
+        Budget::Seconds(_) => None,
+    }
+}
+
+/// Bytes that training holds: weights, their gradients, two moments and the copies that a rescue and a save need;
+/// what each step keeps for its gradients; logits. `streams` are those of an evaluation.
+pub fn memory(config: &ModelConfig, options: &Options, streams: usize) -> u64 {
+    let parameters = config.parameters();
+    let tokens = options.batch_size * options.bptt;
+    // Four gates, the gates' gradients, cell, output and its dropout in each layer; the embedding and its gradient.
+    let layers = config.num_layers * 12 * config.hidden_size + 2 * config.embedding_size;
+    // Logits, their logarithms, their gradients; an evaluation keeps the first two.
+    let logits = (3 * tokens).max(2 * 64 * streams) * config.vocab_size;
+    (4 * (4 + 6) * parameters + 4 * (tokens * layers + logits)) as u64
+}
+
+fn positive(name: &str, value: f64) -> Result<f64> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(value);
+    }
+    Err(Error::usage(format!(
+        "{name} {value} cannot be; give a number above 0"
+    )))
+}
+
+fn not_negative(name: &str, value: f64) -> Result<f64> {
+    if value >= 0.0 && value.is_finite() {
+        return Ok(value);
+    }
+    Err(Error::usage(format!(
+        "{name} {value} cannot be; give 0 or more"
+    )))
+}
+
+fn within_one(name: &str, value: f64) -> Result<f64> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::usage(format!(
+        "{name} {value} cannot be; give a share from 0 to 1"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(settings: Settings, train_tokens: usize) -> Result<Resolved> {
+        resolve(&settings, 65, train_tokens, train_tokens / 10)
+    }
+
+    #[test]
+    fn what_was_given_is_obeyed() {
+        let settings = Settings {
+            hidden_size: Some(512),
+            embedding_size: Some(100),
+            num_layers: Some(2),
+            dropout: Some(0.2),
+            batch_size: Some(64),
+            bptt: Some(50),
+            learning_rate: Some(1e-3),
+            steps: Some(10),
+            ..Settings::default()
+        };
+        let Resolved {
+            config,
+            options,
+            chosen,
+        } = resolved(settings, 1_000_000).unwrap();
+        assert_eq!(
+            (config.hidden_size, config.embedding_size, config.num_layers),
+            (512, 100, 2)
+        );
+        assert_eq!((config.dropout, config.tie_weights), (0.2, false));
+        assert_eq!(
+            (options.batch_size, options.bptt, options.learning_rate),
+            (64, 50, 1e-3)
+        );
+        assert_eq!(
+            (options.budget, options.evaluate_every),
+            (Budget::Steps(10), 5)
+        );
+        assert_eq!(chosen, [""; 0]);
+    }
+
+    #[test]
+    fn tied_weights_are_of_one_width() {
+        let words = |embedding_size, hidden_size, tie_weights| Settings {
+            level: Some(Level::Word),
+            embedding_size,
+            hidden_size,
+            tie_weights,
+            ..Settings::default()
+        };
+        let table = [
+            (words(None, None, None), Some((256, 256, true))),
+            (words(Some(100), None, None), Some((100, 100, true))),
+            (words(None, Some(300), None), Some((300, 300, true))),
+            (words(Some(100), Some(300), None), Some((100, 300, false))),
+            (words(Some(100), Some(300), Some(true)), None),
+            (words(None, None, Some(false)), Some((256, 256, false))),
+        ];
+        for (settings, expected) in table {
+            let found = resolved(settings.clone(), 1_000_000).ok().map(|r| r.config);
+            let found = found.map(|c| (c.embedding_size, c.hidden_size, c.tie_weights));
+            assert_eq!(found, expected, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_chosen_shrinks_for_a_small_corpus_and_what_was_given_does_not() {
+        let Resolved {
+            options, chosen, ..
+        } = resolved(Settings::default(), 100).unwrap();
+        assert!(options.batch_size * options.bptt < 100);
+        assert!(
+            chosen
+                .iter()
+                .any(|line| line.contains("too small for a batch of 8")),
+            "{chosen:?}"
+        );
+        let given = Settings {
+            batch_size: Some(4),
+            bptt: Some(32),
+            ..Settings::default()
+        };
+        let message = resolved(given, 100).unwrap_err().to_string();
+        assert!(
+            message.contains("has 100 tokens") && message.contains("at least 129"),
+            "{message}"
+        );
+        assert!(resolved(Settings::default(), 1).is_err());
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        let impossible = [
+            Settings {
+                steps: Some(0),
+                ..Settings::default()
+            },
+            Settings {
+                epochs: Some(-1.0),
+                ..Settings::default()
+            },
+            Settings {
+                time: Some(Duration::ZERO),
+                ..Settings::default()
+            },
+            Settings {
+                learning_rate: Some(0.0),
+                ..Settings::default()
+            },
+            Settings {
+                learning_rate: Some(f64::NAN),
+                ..Settings::default()
+            },
+            Settings {
+                dropout: Some(1.0),
+                ..Settings::default()
+            },
+            Settings {
+                warmup: Some(1.5),
+                ..Settings::default()
+            },
+            Settings {
+                clip_norm: Some(-1.0),
+                ..Settings::default()
+            },
+            Settings {
+                batch_size: Some(0),
+                ..Settings::default()
+            },
+            Settings {
+                split: Some(Split::Whitespace),
+                ..Settings::default()
+            },
+            Settings {
+                level: Some(Level::Byte),
+                vocab_size: Some(9),
+                ..Settings::default()
+            },
+        ];
+        for settings in impossible {
+            assert!(
+                resolved(settings.clone(), 1_000_000).is_err(),
+                "{settings:?}"
+            );
+        }
+        assert!(
+            validation(&Settings {
+                valid: Some("1.5".to_string()),
+                ..Settings::default()
+            })
+            .is_err()
+        );
+    }
+}
