@@ -40,7 +40,10 @@ def main():
             f"libtorch: this script serves Linux on x86-64, not {platform.system()} on {platform.machine()}; "
             f"{BRING_YOUR_OWN}"
         )
-    kind = "cuda" if "--cuda" in sys.argv[1:] else "cpu"
+    asked_for_cuda = "--cuda" in sys.argv[1:]
+    if not asked_for_cuda and os.path.realpath(LINK).endswith("-cuda") and os.path.isdir(LINK):
+        return  # The CUDA libraries serve the CPU too; `rm .libtorch` goes back to the small ones.
+    kind = "cuda" if asked_for_cuda else "cpu"
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "carousel")
     home = os.path.join(cache, f"libtorch-{VERSION}-{kind}")
     if not os.path.isdir(home):
@@ -122,7 +125,8 @@ def link(home):
     os.symlink(home, fresh)
     os.replace(fresh, LINK)
     if changed:
-        subprocess.run(["cargo", "clean", "--quiet", "--release", "-p", "torch-sys", "-p", "carousel"], cwd=os.path.dirname(LINK))
+        for profile in ([], ["--release"]):
+            subprocess.run(["cargo", "clean", "--quiet", *profile, "-p", "torch-sys", "-p", "carousel"], cwd=os.path.dirname(LINK))
     print(f"libtorch: .libtorch -> {home}")
 
 

@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
@@ -36,33 +35,43 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::file("create the folder", folder, e))
 }
 
-/// Writes the file at `path` whole or not at all: into a temporary file beside it, flushed to the disk, then renamed.
+/// Writes the file at `path` whole or not at all: into a partial file beside it, flushed to the disk, then renamed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let failed = |e| Error::file("write", path, e);
-    let mut partial = NamedTempFile::new_in(folder).map_err(failed)?;
-    partial.write_all(bytes).map_err(failed)?;
-    partial.as_file().sync_data().map_err(failed)?;
-    make_readable(partial.as_file()).map_err(failed)?;
-    partial.persist(path).map_err(|e| failed(e.error))?;
-    // The rename itself is on the disk only once the folder is.
-    File::open(folder)
-        .and_then(|f| f.sync_all())
-        .map_err(failed)
+    let partial = partial(path);
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&partial, path)?;
+        // The rename itself is on the disk only once the folder is.
+        let folder = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|e| {
+        // On a full disk the half that was written would be in the way of everything else.
+        let _ = fs::remove_file(&partial);
+        Error::file("write", path, e)
+    })
 }
 
-/// Temporary files are private to their user; what they become is an ordinary file.
-fn make_readable(file: &File) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    let _ = file;
-    Ok(())
+/// Where a file is written before it is whole. The name is always the same, so that a killed run's partial file is
+/// replaced by the next one's.
+pub fn partial(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.partial"))
+}
+
+/// Bytes of memory that programs can still have, where the system tells.
+pub fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Reads a whole text file.

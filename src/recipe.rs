@@ -79,7 +79,7 @@ pub fn vocabulary(settings: &Settings) -> Result<Vocabulary> {
 /// A share that is not from 0 to below 1.
 pub fn validation(settings: &Settings) -> Result<Validation> {
     let Some(given) = &settings.valid else {
-        return Ok(Validation::Fraction(0.1));
+        return Ok(Validation::Default);
     };
     match given.parse::<f64>() {
         Ok(fraction) if fraction > 0.0 && fraction < 1.0 => Ok(Validation::Fraction(fraction)),
@@ -227,9 +227,12 @@ pub fn resolve(
 
     let streams = fit(settings, &recipe, train_tokens, &mut chosen)?;
     if valid_tokens == 0 {
-        return Err(Error::new(
-            "nothing is left to measure on: the corpus is too small for --valid; give a text of at least 20 characters",
-        ));
+        return Err(Error::new(match validation(settings)? {
+            Validation::Files(_) => "the file to measure on (--valid) holds no text",
+            _ => {
+                "the corpus is too small to measure on a part of it; give more text, or a text of its own with --valid"
+            }
+        }));
     }
     let budget = budget(settings)?;
     let schedule = settings.schedule.unwrap_or(Schedule::Cosine);
@@ -275,6 +278,15 @@ pub fn resolve(
         options,
         chosen,
     })
+}
+
+/// Refuses, before anything is read, what no corpus could make possible.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check(settings: &Settings) -> Result<()> {
+    validation(settings)?;
+    resolve(settings, 1000, usize::MAX / 2, 1000).map(|_| ())
 }
 
 /// Batch and window that the corpus is large enough for. What the user gave stays; what was chosen shrinks.
@@ -328,7 +340,7 @@ fn evaluate_every(budget: &Budget, streams: &TrainingStreams, valid_tokens: usiz
     let Some(steps) = total_steps(budget, streams) else {
         return 0;
     };
-    let trained = steps * (streams.batch_size * streams.bptt) as u64;
+    let trained = steps.saturating_mul((streams.batch_size * streams.bptt) as u64);
     let affordable = trained / (TRAINED_PER_MEASURED * valid_tokens.max(1) as u64);
     steps.div_ceil(affordable.clamp(2, EVALUATIONS)).max(1)
 }

@@ -45,7 +45,8 @@ pub struct Settings {
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub dropout: Option<f64>,
     /// Use the embedding as the output's weights [default: for words and bpe]
-    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", help_heading = "Network")]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
     pub tie_weights: Option<bool>,
 
     /// How long to train, the whole command: 90s, 2m, 1h30m [default: 3m]

@@ -102,8 +102,9 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     let mut pause = Duration::from_millis(30);
     let mut random = 12_345u64;
     let mut kills = 0;
+    let mut took_up = false;
     loop {
-        let line = if sandbox.path("killed/config.json").exists() {
+        let line = if sandbox.path("killed/training.json").exists() {
             "train --resume killed -q".to_string()
         } else {
             format!("train tale.txt -o killed -q {options}")
@@ -133,13 +134,19 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
             Some(status) => {
                 let said = Said::of(child.wait_with_output().unwrap());
                 assert!(status.success(), "{said:?}");
+                took_up |= said.err.contains("resuming after step ");
                 break;
             }
-            None => kills += 1,
+            None => {
+                kills += 1;
+                let said = Said::of(child.wait_with_output().unwrap()).err;
+                took_up |= said.contains("resuming after step ");
+            }
         }
         pause += Duration::from_millis(60);
     }
     assert!(kills >= 3, "only {kills} kills");
+    assert!(took_up, "no run took up what another had saved");
     assert_eq!(
         sandbox.read("whole/model.safetensors"),
         sandbox.read("killed/model.safetensors")
@@ -314,6 +321,20 @@ fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
     let sandbox = sandbox();
     let train = format!("train tale.txt -o model -q {SMALL} --steps 2");
     sandbox.carousel(&train).well();
+    let weights = sandbox.read("model/model.safetensors");
+    for impossible in [
+        "--dropout 1",
+        "--device cuda:7",
+        "--batch-size 9999 --bptt 9999",
+    ] {
+        let said = sandbox.carousel(&format!("train tale.txt -o model --overwrite {impossible}"));
+        assert_ne!(said.code, Some(0), "{impossible}");
+        assert_eq!(
+            sandbox.read("model/model.safetensors"),
+            weights,
+            "a refused run replaces nothing"
+        );
+    }
     let said = sandbox.carousel(&train);
     assert_eq!(said.code, Some(2));
     assert_eq!(
@@ -364,6 +385,42 @@ fn a_run_that_was_killed_while_reading_begins_again() {
     let said = sandbox.carousel("train --resume model -q").well();
     assert_eq!(said.err, "nothing was saved yet: starting anew\n");
     assert_eq!(sandbox.read("model/model.safetensors"), weights);
+}
+
+#[test]
+fn a_corpus_inside_the_models_folder_is_not_taken_for_a_part_of_the_model() {
+    let sandbox = sandbox();
+    sandbox.write("model/standard-input.txt", tale());
+    let said =
+        sandbox.carousel("train model/standard-input.txt -o model --batch-size 9999 --bptt 9999");
+    assert_eq!(said.code, Some(1));
+    sandbox
+        .carousel(&format!(
+            "train model/standard-input.txt -o model -q {SMALL} --steps 2"
+        ))
+        .well();
+    sandbox
+        .carousel(&format!(
+            "train model/standard-input.txt -o model -q {SMALL} --steps 2 --overwrite"
+        ))
+        .well();
+    assert_eq!(
+        sandbox.read("model/standard-input.txt"),
+        tale().into_bytes()
+    );
+}
+
+#[test]
+fn a_network_that_no_memory_holds_is_refused() {
+    let sandbox = sandbox();
+    let said = sandbox.carousel("train tale.txt -o model --hidden-size 1000000 --steps 1");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("this network needs about "),
+        "{}",
+        said.err
+    );
+    assert!(!sandbox.path("model").exists());
 }
 
 #[test]
@@ -476,7 +533,10 @@ fn text_comes_from_folders_and_standard_input_too() {
     command.args(words(&format!("train - -o piped -q {SMALL} --steps 20")));
     command.stdin(std::fs::File::open(sandbox.path("tale.txt")).unwrap());
     Said::of(command.output().unwrap()).well();
-    assert_eq!(sandbox.read("piped/corpus.txt"), sandbox.read("tale.txt"));
+    assert_eq!(
+        sandbox.read("piped/standard-input.txt"),
+        sandbox.read("tale.txt")
+    );
     sandbox
         .carousel(&format!("train tale.txt -o named -q {SMALL} --steps 20"))
         .well();

@@ -27,7 +27,7 @@ const WEIGHTS: &str = "model.safetensors";
 const RECORD: &str = "training.json";
 const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
-const STANDARD_INPUT: &str = "corpus.txt";
+const STANDARD_INPUT: &str = "standard-input.txt";
 
 /// A checkpoint directory, which may be empty yet.
 #[derive(Clone, Debug)]
@@ -100,8 +100,12 @@ impl Directory {
         self.path.join(RECORD).exists() || self.holds_checkpoint()
     }
 
-    /// Takes away what a run left, and the folder if nothing else is in it.
-    pub fn clear(&self) -> Result<()> {
+    /// Takes away what a run left, but for the files to `keep`, and the folder if nothing else is in it.
+    pub fn clear(&self, keep: &[PathBuf]) -> Result<()> {
+        let kept: Vec<PathBuf> = keep
+            .iter()
+            .filter_map(|path| path.canonicalize().ok())
+            .collect();
         for name in [
             CONFIG,
             TOKENIZER,
@@ -111,7 +115,11 @@ impl Directory {
             RESUME,
             STANDARD_INPUT,
         ] {
-            remove(&self.path.join(name))?;
+            let path = self.path.join(name);
+            if !path.canonicalize().is_ok_and(|path| kept.contains(&path)) {
+                remove(&path)?;
+            }
+            remove(&files::partial(&path))?;
         }
         // Fails if something else is there, as it should.
         let _ = fs::remove_dir(&self.path);
@@ -243,18 +251,6 @@ impl Directory {
         let length = length.min(file.metadata().map_err(failed)?.len());
         file.set_len(length).map_err(failed)?;
         Ok(MetricsFile { file, path, length })
-    }
-
-    /// The lines of metrics.jsonl; none if there is no such file.
-    pub fn load_metrics(&self) -> Result<Vec<serde_json::Value>> {
-        let path = self.path.join(METRICS);
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        Ok(files::read_text(&path)?
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect())
     }
 
     fn save_json(&self, name: &str, value: &impl Serialize) -> Result<()> {

@@ -126,17 +126,11 @@ impl Network {
                 .cycle()
                 .take(tokens.len() * 4 * hidden_size)
                 .collect();
-            kernels::multiply_transposed(
-                &inputs,
-                &layer.weight_ih,
-                &mut gates,
-                layer.input_size,
-                true,
-            );
+            kernels::add_product(&inputs, &layer.weight_ih, &mut gates, layer.input_size);
             let (hidden, cell) = (&mut state.hidden[index], &mut state.cell[index]);
             let mut outputs = Vec::with_capacity(tokens.len() * hidden_size);
             for step in gates.chunks_exact_mut(streams * 4 * hidden_size) {
-                kernels::multiply_transposed(hidden, &layer.weight_hh, step, hidden_size, true);
+                kernels::add_product(hidden, &layer.weight_hh, step, hidden_size);
                 kernels::lstm_gates(step, cell, hidden, hidden_size);
                 outputs.extend_from_slice(hidden);
             }
@@ -155,7 +149,7 @@ impl Network {
             .take(rows * self.vocab_size)
             .collect();
         let output = self.output.as_ref().unwrap_or(&self.embedding);
-        kernels::multiply_transposed(wanted, output, &mut logits, hidden_size, true);
+        kernels::add_product(wanted, output, &mut logits, hidden_size);
         logits
     }
 }

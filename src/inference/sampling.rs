@@ -70,11 +70,6 @@ impl Candidates {
         }
     }
 
-    /// Their ids.
-    pub fn ids(&self) -> Vec<u32> {
-        self.tokens.iter().map(|&(id, _)| id).collect()
-    }
-
     /// Keeps the `k` likeliest (Fan et al. 2018).
     pub fn keep_top_k(&mut self, k: usize) {
         if k < self.tokens.len() {
@@ -146,7 +141,7 @@ mod tests {
     fn kept(cut: impl FnOnce(&mut Candidates)) -> Vec<u32> {
         let mut candidates = Candidates::new(&LOGITS);
         cut(&mut candidates);
-        let mut ids = candidates.ids();
+        let mut ids: Vec<u32> = candidates.tokens.iter().map(|&(id, _)| id).collect();
         ids.sort_unstable();
         ids
     }

@@ -10,18 +10,12 @@ const FEW_ROWS: usize = 3;
 /// Lanes of partial sums: four registers of AVX2, or two of AVX-512.
 const LANES: usize = 32;
 
-/// `out[r][o] (+)= Σ_k x[r][k] · weights[o][k]`: `x` is `[rows, inner]`, `weights` `[outer, inner]` as PyTorch keeps
-/// them, `out` `[rows, outer]`, all row by row. With `accumulate` the products are added to what `out` holds.
+/// `out[r][o] += Σ_k x[r][k] · weights[o][k]`: `x` is `[rows, inner]`, `weights` `[outer, inner]` as PyTorch keeps
+/// them, `out` `[rows, outer]`, all row by row.
 ///
 /// # Panics
 /// If a slice's length is not the product of its sizes.
-pub fn multiply_transposed(
-    x: &[f32],
-    weights: &[f32],
-    out: &mut [f32],
-    inner: usize,
-    accumulate: bool,
-) {
+pub fn add_product(x: &[f32], weights: &[f32], out: &mut [f32], inner: usize) {
     let (rows, outer) = (x.len() / inner, weights.len() / inner);
     assert_eq!(
         (x.len(), weights.len(), out.len()),
@@ -30,7 +24,7 @@ pub fn multiply_transposed(
     );
     if rows <= FEW_ROWS {
         for (row, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(outer)) {
-            matrix_vector(weights, row, out, accumulate);
+            matrix_vector(weights, row, out);
         }
         return;
     }
@@ -48,7 +42,7 @@ pub fn multiply_transposed(
             out.as_mut_ptr(),
             1,
             outer as isize,
-            accumulate,
+            true,
             x.as_ptr(),
             1,
             inner as isize,
@@ -79,7 +73,7 @@ macro_rules! for_each_cpu {
                 fn avx512($($argument: $type),*) $(-> $result)? { portable::<true>($($argument),*) }
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($argument: $type),*) $(-> $result)? { portable::<true>($($argument),*) }
-                if is_x86_feature_detected!("avx512f") {
+                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma") {
                     // SAFETY: the CPU has what the function was compiled for.
                     return unsafe { avx512($($argument),*) };
                 }
@@ -100,7 +94,7 @@ fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 }
 
 for_each_cpu! {
-    fn matrix_vector(weights: &[f32], x: &[f32], out: &mut [f32], accumulate: bool) {
+    fn matrix_vector(weights: &[f32], x: &[f32], out: &mut [f32]) {
         for (row, out) in weights.chunks_exact(x.len()).zip(out) {
             // Partial sums that the compiler keeps in vectors.
             let mut sums = [0.0f32; LANES];
@@ -113,7 +107,7 @@ for_each_cpu! {
             }
             let mut sum: f32 = row_rest.iter().zip(x_rest).map(|(a, b)| a * b).sum();
             sum += sums.iter().sum::<f32>();
-            *out = if accumulate { *out + sum } else { sum };
+            *out += sum;
         }
     }
 }
@@ -255,7 +249,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn twin(x: &[f32], weights: &[f32], out: &mut [f32], inner: usize, accumulate: bool) {
+    fn twin(x: &[f32], weights: &[f32], out: &mut [f32], inner: usize) {
         let outer = weights.len() / inner;
         for (r, row) in x.chunks_exact(inner).enumerate() {
             for (o, weights) in weights.chunks_exact(inner).enumerate() {
@@ -265,7 +259,7 @@ mod tests {
                     .map(|(&a, &b)| f64::from(a) * f64::from(b))
                     .sum();
                 let out = &mut out[r * outer + o];
-                *out = if accumulate { *out } else { 0.0 } + sum as f32;
+                *out += sum as f32;
             }
         }
     }
@@ -279,13 +273,13 @@ mod tests {
     proptest! {
         #[test]
         fn products_agree_with_their_plain_twin(
-            rows in 1usize..9, outer in 1usize..70, inner in 1usize..150, accumulate: bool, seed in 0u64..1000,
+            rows in 1usize..9, outer in 1usize..70, inner in 1usize..150, seed in 0u64..1000,
         ) {
             let (x, weights) = (numbers(rows * inner, seed), numbers(outer * inner, seed + 1));
             let mut out = numbers(rows * outer, seed + 2);
             let mut expected = out.clone();
-            multiply_transposed(&x, &weights, &mut out, inner, accumulate);
-            twin(&x, &weights, &mut expected, inner, accumulate);
+            add_product(&x, &weights, &mut out, inner);
+            twin(&x, &weights, &mut expected, inner);
             for (a, b) in out.iter().zip(&expected) {
                 prop_assert!((a - b).abs() < 1e-3, "{a} {b}");
             }

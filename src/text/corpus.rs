@@ -10,6 +10,7 @@ use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ use crate::metrics::TextSize;
 
 /// Goes into the key of the cache: raised whenever ids of the same text and settings would come out differently.
 const CACHE_VERSION: u32 = 1;
+/// What the names of corpora begin with that are being encoded.
+const SCRATCH: &str = "encoding-";
 
 /// Token ids in a memory-mapped file.
 #[derive(Clone)]
@@ -152,8 +155,10 @@ impl Ids {
 
 /// What is measured on: the end of the text itself, or files of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "lowercase")]
 pub enum Validation {
+    /// A tenth of the characters, from the end; of a small text somewhat more.
+    Default,
     /// This share of the characters, from the end.
     Fraction(f64),
     /// These files.
@@ -214,19 +219,21 @@ impl CorpusPlan {
     fn valid_files(&self) -> &[PathBuf] {
         match &self.validation {
             Validation::Files(files) => files,
-            Validation::Fraction(_) => &[],
+            Validation::Default | Validation::Fraction(_) => &[],
         }
     }
 
     /// Reads everything once: sizes, content hash, what is odd.
     fn scan(&self) -> Result<Scan> {
         let mut hasher = blake3::Hasher::new();
+        let mut read = blake3::Hasher::new();
         let mut measure = |files: &[PathBuf]| -> Result<(TextSize, Findings)> {
             let mut size = TextSize::default();
             let findings = source::read(files, self.form(), self.lossy, &mut |piece| {
                 hasher.update(piece);
+                read.update(piece);
                 size.bytes += piece.len() as u64;
-                size.characters += count_characters(self.form(), piece);
+                size.characters += count_characters(piece);
                 Ok(())
             })?;
             hasher.update(&size.bytes.to_le_bytes());
@@ -242,8 +249,9 @@ impl CorpusPlan {
                 .map(|note| format!("validation: {note}")),
         );
         let train_characters = match self.validation {
+            Validation::Default => text.characters - default_valid_characters(text.characters),
             Validation::Fraction(fraction) => {
-                text.characters - valid_characters(text.characters, fraction)
+                (text.characters as f64 * (1.0 - fraction)).floor() as u64
             }
             Validation::Files(_) => text.characters,
         };
@@ -251,17 +259,19 @@ impl CorpusPlan {
             text,
             train_characters,
             hash: hasher.finalize().to_hex().to_string(),
+            read: read.finalize(),
             notes,
         })
     }
 
     /// Everything that shapes the ids of a content with this hash.
     fn key(&self, hash: &str) -> String {
-        let fraction = match self.validation {
+        let part = match self.validation {
+            Validation::Default => Some(0.0),
             Validation::Fraction(fraction) => Some(fraction),
             Validation::Files(_) => None,
         };
-        let shape = serde_json::json!([CACHE_VERSION, hash, fraction, self.vocabulary]).to_string();
+        let shape = serde_json::json!([CACHE_VERSION, hash, part, self.vocabulary]).to_string();
         blake3::hash(shape.as_bytes()).to_hex()[..32].to_string()
     }
 
@@ -297,7 +307,7 @@ impl CorpusPlan {
                 shortened(&names)
             )));
         }
-        if scan.text.characters == 0 {
+        if scan.text.bytes == 0 {
             let names: Vec<String> = self.files.iter().map(|f| f.display().to_string()).collect();
             return Err(Error::new(format!(
                 "there is no text in {}",
@@ -308,13 +318,16 @@ impl CorpusPlan {
         let entry = CacheEntry {
             folder: cache.join(self.key(&scan.hash)),
         };
-        if let Some(corpus) = entry.load(self, tokenizer.as_ref()) {
+        if let Some(mut corpus) = entry.load(self, tokenizer.as_ref()) {
+            // The same text may have come another way before, as CRLF or UTF-16.
+            corpus.statistics.notes = scan.notes;
             return Ok(corpus);
         }
         files::create_folder(cache)?;
+        clear_left_overs(cache);
         let failed = |e| Error::file("write to the cache", cache, e);
         let scratch = tempfile::Builder::new()
-            .prefix("encoding-")
+            .prefix(SCRATCH)
             .tempdir_in(cache)
             .map_err(failed)?;
         let partial = CacheEntry {
@@ -359,6 +372,7 @@ impl CorpusPlan {
         let file = File::create(&path).map_err(|e| Error::file("create", &path, e))?;
         let mut writer = IdWriter::new(file, &path, &tokenizer);
         let mut train_end = None;
+        let mut hasher = blake3::Hasher::new();
         let (mut train, mut valid) = (TextSize::default(), TextSize::default());
         self.for_train_and_valid(scan, &mut |part, piece| {
             let size = if part == Part::Train {
@@ -373,11 +387,24 @@ impl CorpusPlan {
                 writer.spelling = Some(spelling.clone());
                 writer.unknown = 0;
             }
+            hasher.update(piece);
             size.bytes += piece.len() as u64;
-            size.characters += count_characters(self.form(), piece);
+            size.characters += count_characters(piece);
             writer.push(piece)
         })?;
         writer.finish_text()?;
+        if hasher.finalize() != scan.read {
+            let names: Vec<String> = self
+                .files
+                .iter()
+                .chain(self.valid_files())
+                .map(|f| f.display().to_string())
+                .collect();
+            return Err(Error::new(format!(
+                "{} changed while it was read; try again when it is complete, and give a pipe as -",
+                shortened(&names)
+            )));
+        }
         let written = writer.written;
         let (train_tokens, token_counts) =
             train_end.unwrap_or_else(|| (written, writer.token_counts.clone()));
@@ -408,12 +435,12 @@ impl CorpusPlan {
     ) -> Result<()> {
         let mut left = scan.train_characters;
         source::read(&self.files, self.form(), self.lossy, &mut |piece| {
-            let characters = count_characters(self.form(), piece);
+            let characters = count_characters(piece);
             if characters <= left {
                 left -= characters;
                 return each(Part::Train, piece);
             }
-            let end = byte_of_nth_character(self.form(), piece, left as usize);
+            let end = byte_of_nth_character(piece, left as usize);
             left = 0;
             if end > 0 {
                 each(Part::Train, &piece[..end])?;
@@ -459,7 +486,7 @@ pub fn encode_files(
     let mut size = TextSize::default();
     let findings = source::read(files, tokenizer.form(), lossy, &mut |piece| {
         size.bytes += piece.len() as u64;
-        size.characters += count_characters(tokenizer.form(), piece);
+        size.characters += count_characters(piece);
         writer.push(piece)
     })?;
     writer.finish_text()?;
@@ -482,6 +509,8 @@ enum Part {
 
 struct Scan {
     text: TextSize,
+    /// Of all that was read, to hold later passes against.
+    read: blake3::Hash,
     train_characters: u64,
     hash: String,
     notes: Vec<String>,
@@ -606,7 +635,26 @@ impl<'a> IdWriter<'a> {
     fn flush(&mut self) -> Result<()> {
         self.out
             .flush()
+            .and_then(|()| self.out.get_ref().sync_data())
             .map_err(|e| Error::file("write", self.path, e))
+    }
+}
+
+/// Removes what runs left that were killed while they encoded, once it is surely nobody's.
+fn clear_left_overs(cache: &Path) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let is_scratch = entry.file_name().to_string_lossy().starts_with(SCRATCH);
+        let modified = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok();
+        let is_old = modified
+            .and_then(|time| time.elapsed().ok())
+            .is_some_and(|age| age > DAY);
+        if is_scratch && is_old {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -618,12 +666,9 @@ fn form_of(level: Level, split: Split) -> Form {
     }
 }
 
-/// Characters of a piece of text; of bytes, the bytes.
-fn count_characters(form: Form, piece: &[u8]) -> u64 {
-    match form {
-        Form::Bytes => piece.len() as u64,
-        _ => piece.iter().filter(|&&byte| starts_character(byte)).count() as u64,
-    }
+/// Characters of a piece of text: bytes that begin one. Of bytes that are no text, an approximation.
+fn count_characters(piece: &[u8]) -> u64 {
+    piece.iter().filter(|&&byte| starts_character(byte)).count() as u64
 }
 
 fn starts_character(byte: u8) -> bool {
@@ -631,29 +676,19 @@ fn starts_character(byte: u8) -> bool {
 }
 
 /// Where the character with the index `n` begins.
-fn byte_of_nth_character(form: Form, piece: &[u8], n: usize) -> usize {
-    match form {
-        Form::Bytes => n,
-        _ => {
-            let starts = piece
-                .iter()
-                .enumerate()
-                .filter(|&(_, &byte)| starts_character(byte));
-            starts.map(|(at, _)| at).nth(n).unwrap_or(piece.len())
-        }
-    }
+fn byte_of_nth_character(piece: &[u8], n: usize) -> usize {
+    let starts = piece
+        .iter()
+        .enumerate()
+        .filter(|&(_, &byte)| starts_character(byte));
+    starts.map(|(at, _)| at).nth(n).unwrap_or(piece.len())
 }
 
-/// Characters to measure on: the share that was asked for, and of a small text enough to mean something, though never
-/// more than a fifth unless more was asked for.
-fn valid_characters(characters: u64, fraction: f64) -> u64 {
-    let train = (characters as f64 * (1.0 - fraction)).floor() as u64;
-    let asked = characters - train;
-    if fraction == 0.0 {
-        0
-    } else {
-        asked.max((characters / 5).min(2_000))
-    }
+/// Characters to measure on where nothing was said: a tenth, and of a small text enough to mean something, though never
+/// more than a fifth.
+fn default_valid_characters(characters: u64) -> u64 {
+    let tenth = characters - (characters as f64 * 0.9).floor() as u64;
+    tenth.max((characters / 5).min(2_000))
 }
 
 fn shortened(names: &[String]) -> String {
@@ -707,11 +742,7 @@ mod tests {
             assert_eq!(rebuilt, text, "{level}");
             let total: u64 = corpus.statistics.token_counts.iter().sum();
             assert_eq!(total, corpus.statistics.train.tokens);
-            let characters = if level == Level::Byte {
-                text.len()
-            } else {
-                text.chars().count()
-            };
+            let characters = text.chars().count();
             assert_eq!(corpus.statistics.valid.characters, characters as u64 / 4);
         }
     }
@@ -787,11 +818,33 @@ mod tests {
 
     #[test]
     fn tiny_texts_keep_enough_to_measure() {
-        assert_eq!(valid_characters(1_115_394, 0.1), 111_540);
-        assert_eq!(valid_characters(1_000, 0.1), 200);
-        assert_eq!(valid_characters(15_000, 0.1), 2_000);
-        assert_eq!(valid_characters(15_000, 0.5), 7_500);
-        assert_eq!(valid_characters(15_000, 0.0), 0);
+        for (characters, expected) in [
+            (1_115_394, 111_540),
+            (1_000, 200),
+            (15_000, 2_000),
+            (30_000, 3_000),
+        ] {
+            assert_eq!(default_valid_characters(characters), expected);
+        }
+    }
+
+    #[test]
+    fn a_text_that_changes_while_it_is_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan(
+            folder.path(),
+            "first text",
+            Level::Character,
+            Validation::Fraction(0.1),
+        );
+        let scan = plan.scan().unwrap();
+        fs::write(&plan.files[0], "other text").unwrap();
+        let entry = CacheEntry {
+            folder: folder.path().join("entry"),
+        };
+        fs::create_dir(&entry.folder).unwrap();
+        let message = plan.encode(&scan, None, &entry).unwrap_err().to_string();
+        assert!(message.contains("changed while it was read"), "{message}");
     }
 
     #[test]

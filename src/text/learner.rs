@@ -11,7 +11,6 @@ use rustc_hash::FxHashMap;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
 use super::encoder::Splitter;
-use super::source::BLOCK;
 use super::tokenizer::{Tokenizer, byte_characters};
 use super::{Level, Split};
 use crate::error::{Error, Result};
@@ -45,7 +44,7 @@ pub struct Learner {
     /// Bytes of the text, and how many were seen.
     bytes: u64,
     seen: u64,
-    sampled_blocks: u64,
+    sampled: u64,
 }
 
 impl Learner {
@@ -59,7 +58,7 @@ impl Learner {
             let_go: 0,
             bytes,
             seen: 0,
-            sampled_blocks: 0,
+            sampled: 0,
         }
     }
 
@@ -77,7 +76,7 @@ impl Learner {
         }
         let counts_words = match self.vocabulary.level {
             Level::Word => true,
-            Level::Subword => self.sampled(),
+            Level::Subword => self.sampled(piece.len() as u64),
             Level::Character | Level::Byte => false,
         };
         self.seen += piece.len() as u64;
@@ -88,14 +87,15 @@ impl Learner {
         }
     }
 
-    /// Whether the block that begins at `seen` belongs to the sample.
-    fn sampled(&mut self) -> bool {
-        let blocks = self.bytes.div_ceil(BLOCK as u64).max(1);
-        let wanted = (SUBWORD_SAMPLE / BLOCK as u64).min(blocks);
-        let due = (self.seen / BLOCK as u64 + 1) * wanted / blocks;
-        let take = due > self.sampled_blocks;
+    /// Whether the next piece, of `length` bytes, belongs to the sample: all of a small text, and of a large one as
+    /// much as keeps step with what was seen.
+    fn sampled(&mut self, length: u64) -> bool {
+        let step = |bytes: u64| u128::from(bytes);
+        let take = self.bytes <= SUBWORD_SAMPLE
+            || step(self.sampled + length) * step(self.bytes)
+                <= step(self.seen + length) * step(SUBWORD_SAMPLE);
         if take {
-            self.sampled_blocks = due;
+            self.sampled += length;
         }
         take
     }
@@ -311,19 +311,33 @@ mod tests {
             vocab_size: None,
             min_count: 1,
         };
-        let mut learner = Learner::new(vocabulary, bytes);
-        let mut taken = Vec::new();
-        while learner.seen < bytes {
-            taken.push(learner.sampled());
-            learner.seen += BLOCK as u64;
+        for piece in [1 << 20, 3_000_000, 40_000] {
+            let mut learner = Learner::new(vocabulary, bytes);
+            let mut taken = Vec::new();
+            while learner.seen < bytes {
+                taken.push(learner.sampled(piece));
+                learner.seen += piece;
+            }
+            assert!(learner.sampled <= SUBWORD_SAMPLE && learner.sampled > SUBWORD_SAMPLE * 9 / 10);
+            for part in taken.chunks_exact(taken.len() / 5) {
+                let share = part.iter().filter(|&&t| t).count() as f64 / part.len() as f64;
+                assert!((share - 0.1).abs() < 0.03, "{share}");
+            }
         }
-        let sampled = taken.iter().filter(|&&t| t).count() as u64;
-        assert!(sampled * BLOCK as u64 <= SUBWORD_SAMPLE && sampled > 90);
-        assert!(
-            taken
-                .chunks(taken.len() / 5)
-                .take(5)
-                .all(|part| part.iter().filter(|&&t| t).count() >= 18)
-        );
+    }
+
+    #[test]
+    fn subwords_are_learnt_from_every_one_of_many_small_files() {
+        let vocabulary = Vocabulary {
+            level: Level::Subword,
+            split: Split::Natural,
+            vocab_size: Some(300),
+            min_count: 1,
+        };
+        let mut learner = Learner::new(vocabulary, 600);
+        for text in ["A title", "zwölfte zwölfte zwölfte zwölfte"] {
+            learner.push(text.as_bytes());
+        }
+        assert!(pieces(&learner.finish().unwrap()).contains(&" zwölfte".to_string()));
     }
 }

@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
         }
         None => {
-            let directory = vacant(directory, arguments.overwrite)?;
+            vacant(&directory, arguments.overwrite)?;
             let corpus = without_standard_input(&arguments.corpus, &directory)?;
             Run::begin(
                 directory,
@@ -90,18 +90,14 @@ fn existing(directory: Directory) -> Result<Directory> {
     )))
 }
 
-fn vacant(directory: Directory, overwrite: bool) -> Result<Directory> {
-    if directory.holds_run() {
-        if !overwrite {
-            return Err(Error::usage(format!(
-                "{0} holds a model already; continue it with --resume {0}, choose another folder, or replace it with \
-                 --overwrite",
-                directory.path().display()
-            )));
-        }
-        directory.clear()?;
+fn vacant(directory: &Directory, overwrite: bool) -> Result<()> {
+    if overwrite || !directory.holds_run() {
+        return Ok(());
     }
-    Ok(directory)
+    Err(Error::usage(format!(
+        "{0} holds a model already; continue it with --resume {0}, choose another folder, or replace it with --overwrite",
+        directory.path().display()
+    )))
 }
 
 /// Standard input is kept in the model's folder, so that the run can be resumed.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use indicatif::HumanBytes;
 use serde_json::json;
 use tch::{Device, Tensor};
 
@@ -34,15 +35,19 @@ use carousel::text::streams::{EvaluationStreams, TrainingStreams};
 const STEPS_A_LINE: u64 = 10;
 /// The longest that a run goes without saving its state.
 const SAVE_AT_LEAST: Duration = Duration::from_secs(50);
-/// Passes over a corpus may be shorter than this; then not each of them is saved.
+/// Passes over a corpus may be shorter than this, or than sixty saves take; then not each of them is saved.
 const SAVE_AT_MOST: Duration = Duration::from_secs(5);
 /// Rescues before a run is given up.
 const MOST_RESCUES: u64 = 5;
+/// Steps in a row whose loss is far above those of late that make an explosion. One alone may be the text's doing.
+const JUMPS: u64 = 10;
 /// What a rescue multiplies the learning rate by.
 const RESCUE_FACTOR: f64 = 0.5;
 /// Share of a time budget that evaluations on the way may take, and how many there are at least and at most.
 const EVALUATION_SHARE: f64 = 0.03;
 const EVALUATIONS: (f64, f64) = (4.0, 20.0);
+/// Validation tokens that are read even where the budget is too short for them.
+const LEAST_VALID_TOKENS: usize = 4096;
 /// Steps that the speed is measured on, after one that is not counted, and the longest that may take.
 const MEASURED_STEPS: usize = 3;
 const MEASURED_TIME: Duration = Duration::from_secs(3);
@@ -78,6 +83,8 @@ pub struct Plan {
     pub train: TextSize,
     /// Of the validation part, all of it.
     pub valid: TextSize,
+    /// Of the validation part, what each evaluation reads.
+    pub valid_tokens_read: usize,
     /// What the program chose, and why.
     pub chosen: Vec<String>,
     /// Steps in one pass.
@@ -130,6 +137,7 @@ struct Clock {
     started: Instant,
     before: f64,
     last_save: Instant,
+    save_cost: Duration,
     /// Of one evaluation and save.
     evaluation_seconds: f64,
     /// The share of a time budget at which the next evaluation is due.
@@ -156,6 +164,7 @@ impl Run {
         started: Instant,
         notify: &mut dyn FnMut(Event),
     ) -> Result<Self> {
+        recipe::check(settings)?;
         let mut settings = settings.clone();
         let validation = match recipe::validation(&settings)? {
             Validation::Files(files) => {
@@ -171,30 +180,37 @@ impl Run {
             lossy: settings.lossy,
             vocabulary: recipe::vocabulary(&settings)?,
         };
-        recipe::budget(&settings)?;
         let device = device(settings.device.unwrap_or_default())?;
-        directory.create()?;
+        let paths = absolute(paths.to_vec())?;
         let request = Request {
             version: env!("CARGO_PKG_VERSION").to_string(),
-            paths: absolute(paths.to_vec())?,
+            paths: paths.clone(),
             settings,
         };
-        directory.save_request(&request)?;
-        match Self::settle(&directory, request, plan, device, notify) {
-            Ok((corpus, record, config)) => {
-                Self::start(directory, corpus, record, config, device, started, None)
-            }
-            Err(error) => {
-                // What cannot begin leaves nothing behind.
-                directory.clear()?;
-                Err(error)
-            }
+        // What is there already, to be replaced or begun again, stays until there is something to put in its place.
+        let occupied = directory.holds_run();
+        directory.create()?;
+        if !occupied {
+            directory.save_request(&request)?;
         }
+        let (corpus, record, config) = match Self::settle(request, plan, device, notify) {
+            Ok(settled) => settled,
+            // What cannot begin leaves nothing behind.
+            Err(error) if !occupied => return directory.clear(&paths).and(Err(error)),
+            Err(error) => return Err(error),
+        };
+        if occupied {
+            directory.clear(&paths)?;
+            directory.create()?;
+        }
+        // A folder holds a checkpoint once it has a config.json: that is written last.
+        directory.save_record(&record)?;
+        directory.save_description(&config, &corpus.tokenizer)?;
+        Self::start(directory, corpus, record, config, device, started, None)
     }
 
-    /// Reads the corpus, settles every option, and writes both down.
+    /// Reads the corpus and settles every option.
     fn settle(
-        directory: &Directory,
         request: Request,
         plan: CorpusPlan,
         device: Device,
@@ -219,6 +235,22 @@ impl Run {
             corpus.train.len(),
             corpus.valid.len(),
         )?;
+        let needed = recipe::memory(
+            &resolved.config,
+            &resolved.options,
+            EvaluationStreams::new(corpus.valid.len()).streams,
+        );
+        if let Some(available) = files::available_memory()
+            && device == Device::Cpu
+            && needed > available
+        {
+            return Err(Error::new(format!(
+                "this network needs about {} of memory to train, and {} are free; give a smaller --hidden-size, \
+                 --batch-size, --bptt or --vocab-size",
+                HumanBytes(needed),
+                HumanBytes(available)
+            )));
+        }
         let options = Options {
             device: device_name(device),
             threads: tch::get_num_threads(),
@@ -241,9 +273,6 @@ impl Run {
             valid_tokens_read: corpus.valid.len().min(MOST_VALID_TOKENS),
             statistics: statistics.clone(),
         };
-        // A folder holds a checkpoint once it has a config.json: that is written last.
-        directory.save_record(&record)?;
-        directory.save_description(&resolved.config, &corpus.tokenizer)?;
         Ok((corpus, record, resolved.config))
     }
 
@@ -272,13 +301,10 @@ impl Run {
             directory.remove_resume()?;
             return Ok(None);
         }
-        let device = device(
-            record
-                .options
-                .device
-                .parse()
-                .map_err(|e: String| Error::new(e))?,
-        )?;
+        let began_on = &record.options.device;
+        let device = began_on.parse().ok().and_then(|asked| device(asked).ok()).ok_or_else(|| {
+            Error::new(format!("the run began on {began_on}, which is not here; resume it there, or start anew with -o"))
+        })?;
         tch::set_num_threads(record.options.threads);
         let cache = files::cache_folder().join("corpora");
         let corpus = record
@@ -336,6 +362,7 @@ impl Run {
                 started,
                 before: progress.seconds,
                 last_save: Instant::now(),
+                save_cost: Duration::ZERO,
                 evaluation_seconds: 0.0,
                 next_evaluation: 1.0,
                 tokens_per_second: 0.0,
@@ -355,6 +382,7 @@ impl Run {
     /// An interruption, after everything was saved; a disk that cannot be written; a loss that exploded too often.
     pub fn train(&mut self, interrupt: &AtomicBool, notify: &mut dyn FnMut(Event)) -> Result<()> {
         self.measure();
+        self.shorten_validation();
         self.clock.next_evaluation = self.next_evaluation();
         notify(Event::Plan(Box::new(self.plan())));
         let finish = loop {
@@ -430,7 +458,12 @@ impl Run {
         let gradients = standing.network.gradients(&loss);
         let loss = loss.double_value(&[]);
         let progress = &mut standing.progress;
-        if !loss.is_finite() || jumped(loss, progress) {
+        progress.jumps = if jumped(loss, progress) {
+            progress.jumps + 1
+        } else {
+            0
+        };
+        if !loss.is_finite() || progress.jumps >= JUMPS {
             return Ok(None);
         }
         let rate = learning_rate(options, progress_share, progress.learning_rate_scale);
@@ -561,11 +594,13 @@ impl Run {
 
     /// Saves all that decides how the run goes on.
     fn save(&mut self) -> Result<()> {
+        let began = Instant::now();
         self.standing.progress.seconds = self.clock.seconds();
         self.standing.progress.metrics_length = self.metrics.flush()?;
         self.directory
             .save_resume(&self.standing.snapshot().serialize(&self.good)?)?;
         self.clock.last_save = Instant::now();
+        self.clock.save_cost = began.elapsed();
         Ok(())
     }
 
@@ -651,7 +686,10 @@ impl Run {
 
     fn save_is_due(&self) -> bool {
         let since = self.clock.last_save.elapsed();
-        since >= SAVE_AT_LEAST || (self.standing.progress.window == 0 && since >= SAVE_AT_MOST)
+        {
+            let often_enough = SAVE_AT_MOST.max(self.clock.save_cost * 60);
+            since >= SAVE_AT_LEAST || (self.standing.progress.window == 0 && since >= often_enough)
+        }
     }
 
     /// Share of the budget that is spent. A time budget keeps some back for the last evaluation and save.
@@ -733,6 +771,20 @@ impl Run {
             (steps * inputs.numel()) as f64 / began.elapsed().as_secs_f64();
     }
 
+    /// With a time budget, an evaluation may read no more than a small share of it allows.
+    fn shorten_validation(&mut self) {
+        if let Budget::Seconds(budget) = self.record.options.budget
+            && self.standing.progress.step == 0
+        {
+            // Measuring a token costs about half of training on it.
+            let affordable =
+                (EVALUATION_SHARE * budget * 2.0 * self.clock.tokens_per_second) as usize;
+            let read = self.valid.len().min(affordable.max(LEAST_VALID_TOKENS));
+            self.record.valid_tokens_read = read;
+            self.valid = self.valid.slice(0..read);
+        }
+    }
+
     fn plan(&self) -> Plan {
         let config = &self.standing.network.config;
         let options = &self.record.options;
@@ -743,6 +795,7 @@ impl Run {
             options: options.clone(),
             train: self.corpus.statistics.train,
             valid: self.corpus.statistics.valid,
+            valid_tokens_read: self.valid.len(),
             chosen: self.record.chosen.clone(),
             steps_per_epoch: self.streams.windows(),
             total_steps,
@@ -762,7 +815,7 @@ impl Run {
     }
 }
 
-/// Whether a loss is so far above those of late that the run has lost its way.
+/// Whether a loss is far above those of late.
 fn jumped(loss: f64, progress: &Progress) -> bool {
     progress.step >= 20 && loss > 2.0 * progress.smooth_loss + 2.0
 }
@@ -779,11 +832,18 @@ fn seed(run: u64, step: u64, rescues: u64) {
     tch::manual_seed(i64::from_le_bytes(first));
 }
 
+/// Paths that mean the same from any folder, and can be written down.
 fn absolute(files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
-    files
-        .into_iter()
-        .map(|file| std::path::absolute(&file).map_err(|e| Error::file("find", &file, e)))
-        .collect()
+    let absolute = |file: PathBuf| {
+        if file.to_str().is_none() {
+            return Err(Error::new(format!(
+                "the name of {} is not UTF-8; rename it",
+                file.display()
+            )));
+        }
+        std::path::absolute(&file).map_err(|e| Error::file("find", &file, e))
+    };
+    files.into_iter().map(absolute).collect()
 }
 
 /// The device that was asked for. One that is asked for and absent is an error, never silently another.

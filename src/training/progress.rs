@@ -109,6 +109,12 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
             count(plan.tokens_per_second as u64),
             options.device,
         ));
+        if (plan.valid_tokens_read as u64) < plan.valid.tokens {
+            let read = count(plan.valid_tokens_read as u64);
+            self.tell(format!(
+                "measuring   the first {read} tokens at each evaluation; `evaluate` reads all"
+            ));
+        }
         plan.chosen
             .iter()
             .for_each(|reason| self.tell(format!("chosen      {reason}")));

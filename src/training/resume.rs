@@ -34,6 +34,8 @@ pub struct Progress {
     pub rescues: u64,
     /// The loss of late, smoothed, to tell an explosion by.
     pub smooth_loss: f64,
+    /// Steps in a row, up to the last, whose loss was far above those of late.
+    pub jumps: u64,
     /// Losses since the last line of metrics.
     pub line: Mean,
     /// Losses since the last evaluation.
