@@ -268,7 +268,7 @@ pub fn resolve(
         chosen.insert(
             0,
             format!(
-                "what was not given suits {} of {train_tokens} tokens",
+                "what was not given is set for {} ({train_tokens} tokens)",
                 recipe.reason
             ),
         );

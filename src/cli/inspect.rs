@@ -55,12 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     )?;
 
     let statistics = &record.statistics;
-    let files: Vec<String> = record
-        .files()
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    row("corpus", files.join(", "))?;
+    row("corpus", names(record.files()))?;
     let size = |part: &crate::metrics::TextSize| {
         format!(
             "{} tokens, {} characters, {} bytes",
@@ -72,11 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     row("  train", size(&statistics.train))?;
     row("  validate", size(&statistics.valid))?;
     if let Validation::Files(files) = &record.corpus.validation {
-        let files: Vec<String> = files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        row("", format!("from {}", files.join(", ")))?;
+        row("", format!("from {}", names(files)))?;
     }
     row("  hash", statistics.hash.clone())?;
 
@@ -146,4 +137,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// The first files of a corpus, and how many more there are.
+fn names(files: &[PathBuf]) -> String {
+    let mut shown: Vec<String> = files
+        .iter()
+        .take(3)
+        .map(|file| file.display().to_string())
+        .collect();
+    if files.len() > shown.len() {
+        shown.push(format!("and {} more files", files.len() - shown.len()));
+    }
+    shown.join(", ")
 }
