@@ -124,7 +124,9 @@ struct Recipe {
     reason: &'static str,
 }
 
-/// Small corpora are memorised by large networks and by few, long streams' updates; large ones are not.
+/// A small corpus is learnt by heart unless much is dropped, and small batches serve it: on the tales of `corpora/`, a
+/// minute came to 1.487 nats with 256 units, dropout 0.4 and a batch of 16; to 1.447 with 384 units and dropout 0.5; to
+/// 1.432 with a batch of 8 besides.
 fn recipe(level: Level, train_tokens: usize) -> Recipe {
     let words = matches!(level, Level::Word | Level::Subword);
     let base = Recipe {

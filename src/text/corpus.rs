@@ -223,20 +223,31 @@ impl CorpusPlan {
         }
     }
 
+    /// The files, for a message: the first three, and how many more.
+    fn names(&self) -> String {
+        let files: Vec<&PathBuf> = self.files.iter().chain(self.valid_files()).collect();
+        let shown: Vec<String> = files
+            .iter()
+            .take(3)
+            .map(|file| file.display().to_string())
+            .collect();
+        match files.len() - shown.len() {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    }
+
     /// Reads everything once: sizes, content hash, what is odd.
     fn scan(&self) -> Result<Scan> {
-        let mut hasher = blake3::Hasher::new();
         let mut read = blake3::Hasher::new();
         let mut measure = |files: &[PathBuf]| -> Result<(TextSize, Findings)> {
             let mut size = TextSize::default();
             let findings = source::read(files, self.form(), self.lossy, &mut |piece| {
-                hasher.update(piece);
                 read.update(piece);
                 size.bytes += piece.len() as u64;
                 size.characters += count_characters(piece);
                 Ok(())
             })?;
-            hasher.update(&size.bytes.to_le_bytes());
             Ok((size, findings))
         };
         let (text, findings) = measure(&self.files)?;
@@ -255,11 +266,18 @@ impl CorpusPlan {
             }
             Validation::Files(_) => text.characters,
         };
+        // Where the text ends and the validation files begin is part of what the corpus is.
+        let read = read.finalize();
+        let mut whole = blake3::Hasher::new();
+        whole
+            .update(read.as_bytes())
+            .update(&text.bytes.to_le_bytes());
+        let hash = whole.finalize().to_hex().to_string();
         Ok(Scan {
             text,
             train_characters,
-            hash: hasher.finalize().to_hex().to_string(),
-            read: read.finalize(),
+            hash,
+            read,
             notes,
         })
     }
@@ -296,23 +314,13 @@ impl CorpusPlan {
         if let Some((_, hash)) = &known
             && *hash != scan.hash
         {
-            let names: Vec<String> = self
-                .files
-                .iter()
-                .chain(self.valid_files())
-                .map(|f| f.display().to_string())
-                .collect();
             return Err(Error::new(format!(
                 "the corpus has changed since the run began ({}); restore it, or start anew in another folder with -o",
-                shortened(&names)
+                self.names()
             )));
         }
         if scan.text.bytes == 0 {
-            let names: Vec<String> = self.files.iter().map(|f| f.display().to_string()).collect();
-            return Err(Error::new(format!(
-                "there is no text in {}",
-                shortened(&names)
-            )));
+            return Err(Error::new(format!("there is no text in {}", self.names())));
         }
         let tokenizer = known.map(|(tokenizer, _)| tokenizer);
         let entry = CacheEntry {
@@ -394,15 +402,9 @@ impl CorpusPlan {
         })?;
         writer.finish_text()?;
         if hasher.finalize() != scan.read {
-            let names: Vec<String> = self
-                .files
-                .iter()
-                .chain(self.valid_files())
-                .map(|f| f.display().to_string())
-                .collect();
             return Err(Error::new(format!(
                 "{} changed while it was read; try again when it is complete, and give a pipe as -",
-                shortened(&names)
+                self.names()
             )));
         }
         let written = writer.written;
@@ -689,15 +691,6 @@ fn byte_of_nth_character(piece: &[u8], n: usize) -> usize {
 fn default_valid_characters(characters: u64) -> u64 {
     let tenth = characters - (characters as f64 * 0.9).floor() as u64;
     tenth.max((characters / 5).min(2_000))
-}
-
-fn shortened(names: &[String]) -> String {
-    match names {
-        [first, second, third, rest @ ..] if !rest.is_empty() => {
-            format!("{first}, {second}, {third} and {} more", rest.len())
-        }
-        names => names.join(", "),
-    }
 }
 
 #[cfg(test)]

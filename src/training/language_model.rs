@@ -238,7 +238,7 @@ impl Run {
         let needed = recipe::memory(
             &resolved.config,
             &resolved.options,
-            EvaluationStreams::new(corpus.valid.len()).streams,
+            EvaluationStreams::new(corpus.valid.len().min(MOST_VALID_TOKENS)).streams,
         );
         if let Some(available) = files::available_memory()
             && device == Device::Cpu
@@ -686,10 +686,8 @@ impl Run {
 
     fn save_is_due(&self) -> bool {
         let since = self.clock.last_save.elapsed();
-        {
-            let often_enough = SAVE_AT_MOST.max(self.clock.save_cost * 60);
-            since >= SAVE_AT_LEAST || (self.standing.progress.window == 0 && since >= often_enough)
-        }
+        let worth_its_cost = since >= SAVE_AT_MOST.max(self.clock.save_cost * 60);
+        since >= SAVE_AT_LEAST || (self.standing.progress.window == 0 && worth_its_cost)
     }
 
     /// Share of the budget that is spent. A time budget keeps some back for the last evaluation and save.
