@@ -345,14 +345,12 @@ fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
     sandbox.carousel(&format!("{train} --overwrite")).well();
 }
 
-#[test]
-fn a_run_that_saved_nothing_starts_anew() {
-    let sandbox = sandbox();
+/// Begins a long run in `model`, and kills it as soon as the folder says what the network is.
+fn kill_at_the_start(sandbox: &Sandbox) {
+    let line = format!("train tale.txt -o model -q {SMALL} --steps 100000");
     let mut child = sandbox
         .command(Path::new(CAROUSEL))
-        .args(words(&format!(
-            "train tale.txt -o model -q {SMALL} --steps 100000"
-        )))
+        .args(words(&line))
         .spawn()
         .unwrap();
     while !sandbox.path("model/config.json").exists() {
@@ -360,6 +358,12 @@ fn a_run_that_saved_nothing_starts_anew() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_run_that_saved_nothing_starts_anew() {
+    let sandbox = sandbox();
+    kill_at_the_start(&sandbox);
     let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "4"));
@@ -435,18 +439,7 @@ fn resume_wants_to_be_alone_and_the_corpus_unchanged() {
         "carousel: nowhere holds no run to resume; `carousel train CORPUS -o nowhere` begins one\n"
     );
 
-    let mut child = sandbox
-        .command(Path::new(CAROUSEL))
-        .args(words(&format!(
-            "train tale.txt -o model -q {SMALL} --steps 100000"
-        )))
-        .spawn()
-        .unwrap();
-    while !sandbox.path("model/config.json").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill_at_the_start(&sandbox);
     sandbox.write("tale.txt", tale().replace("fox", "cat"));
     let said = sandbox.carousel("train --resume model");
     assert_eq!(said.code, Some(1));
