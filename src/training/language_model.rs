@@ -387,7 +387,7 @@ impl Run {
         notify(Event::Plan(Box::new(self.plan())));
         let finish = loop {
             if interrupt.load(Ordering::Relaxed) {
-                self.save()?;
+                self.save(false)?;
                 return Err(Error::interrupted(format!(
                     "interrupted after step {}; everything is saved, and `carousel train --resume {}` goes on",
                     self.standing.progress.step,
@@ -411,7 +411,7 @@ impl Run {
                     break finish;
                 }
             } else if self.save_is_due() {
-                self.save()?;
+                self.save(false)?;
             }
         };
         self.record.finished = Some(finish);
@@ -582,23 +582,26 @@ impl Run {
         if best {
             self.directory.save_weights(&self.standing.weights()?)?;
         }
-        self.standing.progress.seconds = self.clock.seconds();
-        self.standing.progress.metrics_length = self.metrics.flush()?;
-        self.good = self.standing.snapshot();
-        self.save()?;
+        self.save(true)?;
         self.save_record()?;
         self.clock.evaluation_seconds = began.elapsed().as_secs_f64();
         self.clock.next_evaluation = self.next_evaluation();
         Ok(Some(Event::Evaluated { evaluation, best }))
     }
 
-    /// Saves all that decides how the run goes on.
-    fn save(&mut self) -> Result<()> {
+    /// Saves all that decides how the run goes on. If the state is `good`, it is also what a rescue goes back to.
+    fn save(&mut self, good: bool) -> Result<()> {
         let began = Instant::now();
         self.standing.progress.seconds = self.clock.seconds();
         self.standing.progress.metrics_length = self.metrics.flush()?;
-        self.directory
-            .save_resume(&self.standing.snapshot().serialize(&self.good)?)?;
+        let current = self.standing.snapshot();
+        let bytes = if good {
+            self.good = current;
+            self.good.serialize(&self.good)?
+        } else {
+            current.serialize(&self.good)?
+        };
+        self.directory.save_resume(&bytes)?;
         self.clock.last_save = Instant::now();
         self.clock.save_cost = began.elapsed();
         Ok(())
