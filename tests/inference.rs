@@ -4,9 +4,9 @@ use std::process::Stdio;
 
 use carousel::checkpoint::Directory;
 use carousel::inference::recurrent::Wanted;
-use carousel::inference::sampling::{Sampling, likeliest};
-use carousel::inference::{Model, evaluation, generator::Generator};
-use carousel::kernels::log_sum_exp;
+use carousel::inference::sampling::{Choice, Sampling, likeliest};
+use carousel::inference::{Model, evaluation, generator};
+use carousel::kernels::{Precision, log_sum_exp};
 use carousel::text::corpus::encode_files;
 use carousel::text::spelling::Spelling;
 
@@ -21,7 +21,11 @@ fn sandbox_with_model() -> Sandbox {
 }
 
 fn open(sandbox: &Sandbox) -> Model {
-    Model::open(&Directory::at(sandbox.path("model"))).unwrap()
+    open_with(sandbox, Precision::Float32, 2)
+}
+
+fn open_with(sandbox: &Sandbox, precision: Precision, threads: usize) -> Model {
+    Model::open(&Directory::at(sandbox.path("model")), precision, threads).unwrap()
 }
 
 #[test]
@@ -145,23 +149,21 @@ fn streams_measured_side_by_side_come_to_the_same_as_one() {
 fn greedy_text_is_the_likeliest_token_each_time() {
     let sandbox = sandbox_with_model();
     let model = open(&sandbox);
-    let (prompt, _) = model.tokenizer.encode("once");
-    let text: String = Generator::new(&model, &prompt, Sampling::Greedy, 0, 0)
-        .take(20)
-        .collect();
+    let sampling = Sampling {
+        repetition: None,
+        choice: Choice::Greedy,
+    };
+    let text = generator::sample(&model, sampling, 20, 0);
     let mut state = model.network.zero_state(1);
     let mut ids = vec![model.tokenizer.line_end()];
-    ids.extend(&prompt);
     let mut expected = Vec::new();
     for step in 0.. {
         let mut logits = model
             .network
             .forward(&[ids[step]], &mut state, Wanted::Last);
         logits[0] = f32::NEG_INFINITY; // The token for the unknown is never written.
-        if step >= prompt.len() {
-            expected.push(likeliest(&logits));
-            ids.push(likeliest(&logits));
-        }
+        expected.push(likeliest(&logits));
+        ids.push(likeliest(&logits));
         if expected.len() == 20 {
             break;
         }

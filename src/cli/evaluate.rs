@@ -11,11 +11,11 @@ use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
 use serde_json::{Value, json};
 
+use super::model::{Choice, ModelArguments};
 use super::standard;
 use crate::baselines::language_baselines;
-use crate::checkpoint::Directory;
 use crate::error::{Error, Result};
-use crate::inference::{Model, evaluation};
+use crate::inference::evaluation;
 use crate::metrics::LanguageScore;
 use crate::text::corpus::encode_files;
 use crate::text::source::list_files;
@@ -25,9 +25,8 @@ use crate::text::source::list_files;
 #[command(after_help = "Example:
   carousel evaluate -m model other-book.txt")]
 pub struct Arguments {
-    /// The model: its folder, or the name of one that ships
-    #[arg(short, long, value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
     /// Files and folders of text; - is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -41,9 +40,8 @@ pub struct Arguments {
 
 /// Measures.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let directory = Directory::find(&arguments.model)?;
-    let model = Model::open(&directory)?;
-    let statistics = directory.load_record()?.statistics;
+    let model = arguments.model.open(Choice::F32)?;
+    let statistics = arguments.model.directory()?.load_record()?.statistics;
 
     // Standard input is kept in a temporary file: it is read more than once.
     let scratch = tempfile::tempdir()

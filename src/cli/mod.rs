@@ -8,7 +8,11 @@ per command.
 mod evaluate;
 mod generate;
 mod inspect;
+mod interactive;
+pub mod interrupt;
 mod launch;
+mod model;
+mod score;
 pub mod standard;
 pub mod train;
 
@@ -42,6 +46,8 @@ pub enum Command {
     Train(Box<train::Arguments>),
     /// Write new text from a prompt
     Generate(generate::Arguments),
+    /// Tell how likely a model finds some texts
+    Score(score::Arguments),
     /// Measure how well a model predicts a text
     Evaluate(evaluate::Arguments),
     /// Show what a model is and how it was made
@@ -65,6 +71,7 @@ pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(_) => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     }

@@ -5,15 +5,41 @@ Standard input, output and error.
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Writes a piece of a result to standard output, and lets it be seen at once.
-pub fn write(piece: impl Display) -> Result<()> {
-    let mut out = io::stdout().lock();
-    write!(out, "{piece}")
-        .and_then(|()| out.flush())
-        .map_err(Error::output)
+/// How long written text may stay unseen: a reader does not notice, and a system call for each character would take
+/// longer than the character.
+const UNSEEN: Duration = Duration::from_millis(10);
+
+/// Writes a text to standard output while it comes about.
+#[derive(Default)]
+pub struct Stream {
+    unseen: String,
+    shown: Option<Instant>,
+}
+
+impl Stream {
+    /// Writes a piece, to be seen soon.
+    pub fn write(&mut self, piece: &str) -> Result<()> {
+        self.unseen.push_str(piece);
+        if self.shown.is_some_and(|shown| shown.elapsed() < UNSEEN) {
+            return Ok(());
+        }
+        self.show()
+    }
+
+    /// Lets everything be seen.
+    pub fn show(&mut self) -> Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(self.unseen.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(Error::output)?;
+        self.unseen.clear();
+        self.shown = Some(Instant::now());
+        Ok(())
+    }
 }
 
 /// Writes a line of a result to standard output.
@@ -45,4 +71,27 @@ pub fn read() -> Result<Vec<u8>> {
 pub fn copy(path: &Path, to: &mut impl Write) -> Result<()> {
     io::copy(&mut io::stdin().lock(), to).map_err(|e| Error::file("write", path, e))?;
     to.flush().map_err(|e| Error::file("write", path, e))
+}
+
+/// Tells of words and characters that the model does not know.
+pub fn tell_strangers(mut strangers: Vec<String>) {
+    if strangers.is_empty() {
+        return;
+    }
+    strangers.sort();
+    strangers.dedup();
+    let shown: Vec<String> = strangers
+        .iter()
+        .take(10)
+        .map(|word| format!("{word:?}"))
+        .collect();
+    let more = if strangers.len() > 10 {
+        format!(" and {} more", strangers.len() - 10)
+    } else {
+        String::new()
+    };
+    tell(format!(
+        "note: the model does not know {}{more}; read as unknown",
+        shown.join(", ")
+    ));
 }

@@ -9,6 +9,7 @@ pub mod sampling;
 
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::Result;
+use crate::kernels::Precision;
 use crate::text::tokenizer::Tokenizer;
 
 /// A checkpoint, opened.
@@ -22,11 +23,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a checkpoint, and checks that its parts belong together.
-    pub fn open(directory: &Directory) -> Result<Self> {
+    /// Opens a checkpoint, and checks that its parts belong together. Up to `threads` threads will work on its steps.
+    pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
         let config = directory.load_config()?;
         let tokenizer = directory.load_tokenizer(&config)?;
-        let network = recurrent::Network::load(&config, &directory.load_weights(&config)?)?;
+        let weights = directory.load_weights(&config)?;
+        let network = recurrent::Network::load(&config, &weights, precision, threads)?;
         Ok(Model {
             config,
             tokenizer,

@@ -5,28 +5,37 @@ The network's forward pass: one step of one text, many steps of a prompt, or man
 use crate::checkpoint::ModelConfig;
 use crate::checkpoint::directory::Weights;
 use crate::error::Result;
-use crate::kernels;
+use crate::kernels::lstm::{LstmState, Start};
+use crate::kernels::{Kernel, LstmLayer, Matrix, Order, Precision, Rows, Team};
 
-/// A network's weights in float32.
+/// Up to so many symbols, the first layer's input products are a table made at load: it is then no larger than the
+/// weights that it stands for, or not by much.
+const TABLE_SYMBOLS: usize = 512;
+
+/// A network's weights, packed for the CPU at hand.
 pub struct Network {
     vocab_size: usize,
-    embedding_size: usize,
-    hidden_size: usize,
-    /// `[vocab_size, embedding_size]`.
-    embedding: Vec<f32>,
+    first: First,
     layers: Vec<Layer>,
-    /// `[vocab_size, hidden_size]`; `None` where it is the embedding.
-    output: Option<Vec<f32>>,
+    /// `[vocab_size, hidden_size]`.
+    output: Matrix,
+    /// `[panels · width]`.
     output_bias: Vec<f32>,
+    kernel: Kernel,
+    team: Team,
+}
+
+/// What the first layer makes of a token.
+enum First {
+    /// The sums of its gates, `[panels, vocab_size, width]`.
+    Table(Vec<f32>),
+    /// Its row of `[vocab_size, embedding_size]`, to be multiplied.
+    Embedding(Vec<f32>, usize),
 }
 
 struct Layer {
-    input_size: usize,
-    /// `[4 · hidden_size, input_size]`.
-    weight_ih: Vec<f32>,
-    /// `[4 · hidden_size, hidden_size]`.
-    weight_hh: Vec<f32>,
-    /// The sum of PyTorch's two.
+    lstm: LstmLayer,
+    /// The sum of PyTorch's two, `[panels, 1, width]`.
     bias: Vec<f32>,
 }
 
@@ -34,17 +43,26 @@ struct Layer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     streams: usize,
-    /// A layer each: `[streams, hidden_size]`.
-    hidden: Vec<Vec<f32>>,
-    cell: Vec<Vec<f32>>,
+    layers: Vec<LstmState>,
 }
 
 impl State {
     /// Empties the memory of one stream.
     pub fn forget(&mut self, stream: usize) {
-        for values in self.hidden.iter_mut().chain(&mut self.cell) {
-            let width = values.len() / self.streams;
-            values[stream * width..(stream + 1) * width].fill(0.0);
+        self.layers
+            .iter_mut()
+            .for_each(|layer| layer.forget(stream));
+    }
+
+    /// The memories of the given streams, side by side, each as often as it is named.
+    pub fn select(&self, streams: &[usize]) -> State {
+        State {
+            streams: streams.len(),
+            layers: self
+                .layers
+                .iter()
+                .map(|layer| layer.select(streams))
+                .collect(),
         }
     }
 }
@@ -59,34 +77,55 @@ pub enum Wanted {
 }
 
 impl Network {
-    /// Takes over the weights of a checkpoint, whose shapes have been checked.
-    pub fn load(config: &ModelConfig, weights: &Weights) -> Result<Self> {
-        let layers = (0..config.num_layers).map(|layer| {
-            let bias_ih = weights.floats(&format!("rnn.bias_ih_l{layer}"))?;
-            let bias_hh = weights.floats(&format!("rnn.bias_hh_l{layer}"))?;
-            Ok(Layer {
-                input_size: if layer == 0 {
-                    config.embedding_size
-                } else {
-                    config.hidden_size
-                },
-                weight_ih: weights.floats(&format!("rnn.weight_ih_l{layer}"))?,
-                weight_hh: weights.floats(&format!("rnn.weight_hh_l{layer}"))?,
-                bias: bias_ih.iter().zip(&bias_hh).map(|(a, b)| a + b).collect(),
-            })
-        });
+    /// Packs the weights of a checkpoint, whose shapes have been checked.
+    pub fn load(
+        config: &ModelConfig,
+        weights: &Weights,
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        let (kernel, team) = (Kernel::fastest(precision), Team::new(threads));
+        let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
+        let embedding = weights.floats("embedding.weight")?;
+        let output = if config.tie_weights {
+            Matrix::pack(&embedding, hidden_size, Order::Plain, kernel)
+        } else {
+            let output = weights.floats("output.weight")?;
+            Matrix::pack(&output, hidden_size, Order::Plain, kernel)
+        };
+        let mut output_bias = weights.floats("output.bias")?;
+        output_bias.resize(output.panels() * output.width(), 0.0);
+
+        let mut first = First::Embedding(embedding, config.embedding_size);
+        let mut layers = Vec::with_capacity(config.num_layers);
+        for index in 0..config.num_layers {
+            let bias_ih = weights.floats(&format!("rnn.bias_ih_l{index}"))?;
+            let bias_hh = weights.floats(&format!("rnn.bias_hh_l{index}"))?;
+            let bias: Vec<f32> = bias_ih.iter().zip(&bias_hh).map(|(a, b)| a + b).collect();
+            let input = weights.floats(&format!("rnn.weight_ih_l{index}"))?;
+            let recurrent = weights.floats(&format!("rnn.weight_hh_l{index}"))?;
+            let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel);
+            match &first {
+                First::Embedding(embedding, _) if index == 0 && vocab_size <= TABLE_SYMBOLS => {
+                    let table = all_sums(embedding, config.embedding_size, &input, &bias, &team);
+                    first = First::Table(lstm.start(&table));
+                }
+                _ => {
+                    let input_size = input.len() / (4 * hidden_size);
+                    lstm = lstm.with_input(Matrix::pack(&input, input_size, Order::Gates, kernel));
+                }
+            }
+            let bias = lstm.start(&bias);
+            layers.push(Layer { lstm, bias });
+        }
         Ok(Network {
-            vocab_size: config.vocab_size,
-            embedding_size: config.embedding_size,
-            hidden_size: config.hidden_size,
-            embedding: weights.floats("embedding.weight")?,
-            layers: layers.collect::<Result<_>>()?,
-            output: if config.tie_weights {
-                None
-            } else {
-                Some(weights.floats("output.weight")?)
-            },
-            output_bias: weights.floats("output.bias")?,
+            vocab_size,
+            first,
+            layers,
+            output,
+            output_bias,
+            kernel,
+            team,
         })
     }
 
@@ -95,13 +134,17 @@ impl Network {
         self.vocab_size
     }
 
+    /// The threads that share its steps.
+    pub fn team(&self) -> &Team {
+        &self.team
+    }
+
     /// An empty memory for texts read side by side.
     pub fn zero_state(&self, streams: usize) -> State {
-        let zeros = vec![vec![0.0; streams * self.hidden_size]; self.layers.len()];
+        let zeros = |layer: &Layer| layer.lstm.zero_state(streams);
         State {
             streams,
-            hidden: zeros.clone(),
-            cell: zeros,
+            layers: self.layers.iter().map(zeros).collect(),
         }
     }
 
@@ -110,46 +153,143 @@ impl Network {
     /// # Panics
     /// If a token is not in the vocabulary, or the tokens do not fill the streams.
     pub fn forward(&self, tokens: &[u32], state: &mut State, wanted: Wanted) -> Vec<f32> {
-        let (streams, hidden_size) = (state.streams, self.hidden_size);
+        let streams = state.streams;
         assert_eq!(tokens.len() % streams, 0, "tokens fill the streams");
-        let mut inputs = Vec::with_capacity(tokens.len() * self.embedding_size);
-        for &token in tokens {
-            let row = token as usize * self.embedding_size;
-            inputs.extend_from_slice(&self.embedding[row..row + self.embedding_size]);
+        if wanted == Wanted::All && tokens.len() > streams {
+            let outputs = self.many_steps(tokens, state);
+            return self.logits(&outputs);
         }
-        for (index, layer) in self.layers.iter().enumerate() {
-            // The input products of all steps are one matrix product; the recurrent ones must go step by step.
-            let mut gates: Vec<f32> = layer
-                .bias
-                .iter()
-                .copied()
-                .cycle()
-                .take(tokens.len() * 4 * hidden_size)
-                .collect();
-            kernels::add_product(&inputs, &layer.weight_ih, &mut gates, layer.input_size);
-            let (hidden, cell) = (&mut state.hidden[index], &mut state.cell[index]);
-            let mut outputs = Vec::with_capacity(tokens.len() * hidden_size);
-            for step in gates.chunks_exact_mut(streams * 4 * hidden_size) {
-                kernels::add_product(hidden, &layer.weight_hh, step, hidden_size);
-                kernels::lstm_gates(step, cell, hidden, hidden_size);
-                outputs.extend_from_slice(hidden);
-            }
-            inputs = outputs;
-        }
-        let wanted = match wanted {
-            Wanted::All => &inputs[..],
-            Wanted::Last => &inputs[inputs.len() - streams * hidden_size..],
-        };
-        let rows = wanted.len() / hidden_size;
-        let mut logits: Vec<f32> = self
-            .output_bias
-            .iter()
-            .copied()
-            .cycle()
-            .take(rows * self.vocab_size)
-            .collect();
-        let output = self.output.as_ref().unwrap_or(&self.embedding);
-        kernels::add_product(wanted, output, &mut logits, hidden_size);
-        logits
+        self.read(tokens, state);
+        self.logits(state.layers.last().expect("a layer").encoded())
     }
+
+    /// Reads `tokens` as [`Network::forward`] does, for what the state remembers of them.
+    pub fn read(&self, tokens: &[u32], state: &mut State) {
+        if tokens.len() == state.streams {
+            self.step(tokens, state);
+        } else if !tokens.is_empty() {
+            self.many_steps(tokens, state);
+        }
+    }
+
+    /// One step of all layers.
+    fn step(&self, tokens: &[u32], state: &mut State) {
+        let zeros = vec![0; tokens.len()];
+        let mut below: Option<&Rows> = None;
+        let embedded;
+        if let First::Embedding(embedding, size) = &self.first {
+            embedded = self.embed(embedding, *size, tokens);
+            below = Some(&embedded);
+        }
+        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+            let start = match (&self.first, below) {
+                (First::Table(values), None) => Start {
+                    values,
+                    rows: tokens,
+                },
+                _ => Start {
+                    values: &layer.bias,
+                    rows: &zeros,
+                },
+            };
+            layer.lstm.step(start, below, state, &self.team);
+            below = Some(state.encoded());
+        }
+    }
+
+    /// Many steps, layer by layer: the input products of all steps are one matrix product, the recurrent ones must go
+    /// step by step. Returns the last layer's outputs, `[steps, streams]`.
+    fn many_steps(&self, tokens: &[u32], state: &mut State) -> Rows {
+        let streams = state.streams;
+        let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
+        let mut inputs = match &self.first {
+            First::Table(_) => None,
+            First::Embedding(embedding, size) => Some(self.embed(embedding, *size, tokens)),
+        };
+        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+            let sums;
+            let (values, rows) = match (&self.first, &inputs) {
+                (First::Table(table), None) => (table, tokens),
+                (_, Some(inputs)) => {
+                    sums = self.sums(layer, inputs);
+                    (&sums, &numbers[..])
+                }
+                (First::Embedding(..), None) => unreachable!("an embedding gives inputs"),
+            };
+            let mut outputs = Rows::zeros(self.kernel, tokens.len(), layer.lstm.hidden_size());
+            for (step, rows) in rows.chunks_exact(streams).enumerate() {
+                layer
+                    .lstm
+                    .step(Start { values, rows }, None, state, &self.team);
+                for stream in 0..streams {
+                    outputs.copy(step * streams + stream, state.encoded(), stream);
+                }
+            }
+            inputs = Some(outputs);
+        }
+        inputs.expect("a layer")
+    }
+
+    /// The bias and the products of all inputs, in the order of a [`Start`].
+    fn sums(&self, layer: &Layer, inputs: &Rows) -> Vec<f32> {
+        let weights = layer.lstm.input().expect("weights of the input");
+        spread_and_multiply(weights, &layer.bias, inputs, &self.team)
+    }
+
+    fn embed(&self, embedding: &[f32], size: usize, tokens: &[u32]) -> Rows {
+        let mut rows = Rows::zeros(self.kernel, tokens.len(), size);
+        for (row, &token) in tokens.iter().enumerate() {
+            let begin = token as usize * size;
+            rows.set(row, &embedding[begin..begin + size]);
+        }
+        rows
+    }
+
+    fn logits(&self, outputs: &Rows) -> Vec<f32> {
+        let panels = spread_and_multiply(&self.output, &self.output_bias, outputs, &self.team);
+        rows_of_panels(&panels, outputs.len(), self.output.width(), self.vocab_size)
+    }
+}
+
+/// `bias + x · weightsᵀ` as `[panels, rows, width]`, with the bias in the weights' order.
+fn spread_and_multiply(weights: &Matrix, bias: &[f32], x: &Rows, team: &Team) -> Vec<f32> {
+    let mut sums = Vec::with_capacity(bias.len() * x.len());
+    for panel in bias.chunks_exact(weights.width()) {
+        (0..x.len()).for_each(|_| sums.extend_from_slice(panel));
+    }
+    weights.add_products(x, &mut sums, team);
+    sums
+}
+
+/// `[panels, rows, width]` as `[rows, outer]`.
+fn rows_of_panels(panels: &[f32], rows: usize, width: usize, outer: usize) -> Vec<f32> {
+    let mut all = Vec::with_capacity(rows * outer);
+    for row in 0..rows {
+        for (index, panel) in panels.chunks_exact(rows * width).enumerate() {
+            let own = width.min(outer - index * width);
+            all.extend_from_slice(&panel[row * width..row * width + own]);
+        }
+    }
+    all
+}
+
+/// The first layer's sums for every symbol, `[vocab_size, 4 · hidden_size]` as PyTorch orders them, in float32.
+fn all_sums(
+    embedding: &[f32],
+    embedding_size: usize,
+    weights: &[f32],
+    bias: &[f32],
+    team: &Team,
+) -> Vec<f32> {
+    let kernel = Kernel::fastest(Precision::Float32);
+    let weights = Matrix::pack(weights, embedding_size, Order::Plain, kernel);
+    let symbols = embedding.chunks_exact(embedding_size);
+    let mut x = Rows::zeros(kernel, symbols.len(), embedding_size);
+    symbols
+        .enumerate()
+        .for_each(|(row, values)| x.set(row, values));
+    let mut padded = bias.to_vec();
+    padded.resize(weights.panels() * weights.width(), 0.0);
+    let panels = spread_and_multiply(&weights, &padded, &x, team);
+    rows_of_panels(&panels, x.len(), weights.width(), bias.len())
 }

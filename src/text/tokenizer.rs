@@ -244,6 +244,7 @@ impl Tokenizer {
 }
 
 /// Ids to text, one at a time, in whole characters.
+#[derive(Clone)]
 pub struct Decoder<'t> {
     tokenizer: &'t Tokenizer,
     /// The first bytes of a character whose last have not come yet.

@@ -4,24 +4,20 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::language_model::Run;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
-use carousel::cli::standard;
 use carousel::cli::train::Arguments;
+use carousel::cli::{interrupt, standard};
 use carousel::error::{Error, Result};
 use carousel::settings::Settings;
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-static LEARNING: AtomicBool = AtomicBool::new(false);
 
 /// Trains.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
-    obey_interrupts()?;
+    interrupt::listen()?;
     let directory = match (&arguments.resume, &arguments.output) {
         (Some(folder), _) | (None, Some(folder)) => Directory::at(folder),
         (None, None) => {
@@ -53,19 +49,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             )?
         }
     };
-    LEARNING.store(true, Ordering::Relaxed);
-    run.train(&INTERRUPTED, &mut notify)
-}
-
-/// Once there is something to save, the first Ctrl-C (or a polite kill) asks the run to save and stop. Before that, and at
-/// the second one, the program just ends.
-fn obey_interrupts() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) || !LEARNING.load(Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))
+    // Only now is there something to save.
+    run.train(interrupt::watch(), &mut notify)
 }
 
 /// `--resume` obeys what was settled when the run began.

@@ -63,6 +63,7 @@ mod tests {
     use carousel::checkpoint::Directory;
     use carousel::inference;
     use carousel::inference::recurrent::Wanted;
+    use carousel::kernels::Precision;
     use carousel::text::corpus::encode_files;
     use carousel::text::spelling::Spelling;
     use carousel::text::tokenizer::Tokenizer;
@@ -90,7 +91,7 @@ mod tests {
             .unwrap();
         (
             standing.network,
-            inference::Model::open(&directory).unwrap(),
+            inference::Model::open(&directory, Precision::Float32, 1).unwrap(),
         )
     }
 

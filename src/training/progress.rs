@@ -10,9 +10,9 @@ use crate::language_model::{Event, Plan, Step};
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::record::{Budget, Evaluation, Finish};
 use carousel::cli::standard::tell;
-use carousel::inference::Model;
-use carousel::inference::generator::Generator;
-use carousel::inference::sampling::Sampling;
+use carousel::inference::sampling::{Choice, Sampling};
+use carousel::inference::{Model, generator};
+use carousel::kernels::Precision;
 use carousel::text::Level;
 
 /// The bar's resolution.
@@ -20,7 +20,7 @@ const BAR_LENGTH: u64 = 1000;
 /// Share of the budget between two plain lines.
 const LINE_SHARE: f64 = 0.02;
 /// Characters of a sample.
-const SAMPLE: usize = 160;
+const SAMPLE: u64 = 160;
 
 /// Draws the events of a run on standard error.
 pub struct Progress {
@@ -191,20 +191,21 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
 
 /// A little text by the model just saved. Nothing, if it cannot be opened: training must not end over a sample.
 fn sample(directory: &Directory) -> Option<String> {
-    let model = Model::open(directory).ok()?;
-    let sampling = Sampling::Random {
-        temperature: 0.8,
-        top_k: None,
-        top_p: None,
+    let model = Model::open(directory, Precision::Float32, 1).ok()?;
+    let sampling = Sampling {
+        repetition: None,
+        choice: Choice::Random {
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            temperature: 0.8,
+        },
     };
     let tokens = match model.config.level {
         Level::Character | Level::Byte => SAMPLE,
         Level::Word | Level::Subword => SAMPLE / 4,
     };
-    let mut generator = Generator::new(&model, &[], sampling, 0, 0);
-    let mut text: String = generator.by_ref().take(tokens).collect();
-    text.push_str(&generator.finish());
-    Some(text)
+    Some(generator::sample(&model, sampling, tokens, 0))
 }
 
 /// Whole seconds, as people say them.

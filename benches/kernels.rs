@@ -1,0 +1,104 @@
+/*!
+The parts of a step, one by one: `cargo bench --no-default-features`.
+
+Products are those of an LSTM of two layers whose first has its input's products in a table, and of an output over 65
+symbols: three matrices `[4 · hidden_size, hidden_size]` and one `[65, hidden_size]`.
+*/
+
+use carousel::inference::sampling::{Choice, Sampler, Sampling};
+use carousel::kernels::{Kernel, Matrix, Order, Precision, Rows, Team, lstm_gates};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+
+const PRECISIONS: [Precision; 3] = [Precision::Float32, Precision::Bfloat16, Precision::Int8];
+const HIDDEN_SIZES: [usize; 3] = [128, 512, 1024];
+const SYMBOLS: usize = 65;
+const THREADS: usize = 2;
+
+fn main() {
+    divan::main();
+}
+
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919) as f32).sin()).collect()
+}
+
+/// The bare products of a step of `streams` texts; items are texts.
+fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams: usize) {
+    let (kernel, team) = (Kernel::fastest(precision), Team::new(THREADS));
+    let pack = |outer| {
+        Matrix::pack(
+            &numbers(outer * hidden_size),
+            hidden_size,
+            Order::Plain,
+            kernel,
+        )
+    };
+    let mut matrices: Vec<Matrix> = (0..3).map(|_| pack(4 * hidden_size)).collect();
+    matrices.push(pack(SYMBOLS));
+    let mut x = Rows::zeros(kernel, streams, hidden_size);
+    (0..streams).for_each(|row| x.set(row, &numbers(hidden_size)));
+    let mut sums = vec![0.0; 4 * hidden_size * streams];
+    bencher.counter(ItemsCount::new(streams)).bench_local(|| {
+        for matrix in &matrices {
+            let sums = &mut sums[..matrix.panels() * matrix.width() * streams];
+            matrix.add_products(&x, sums, &team);
+        }
+    });
+}
+
+#[divan::bench(args = PRECISIONS, consts = HIDDEN_SIZES)]
+fn products_of_1<const HIDDEN_SIZE: usize>(bencher: Bencher, precision: Precision) {
+    products(bencher, precision, HIDDEN_SIZE, 1);
+}
+
+#[divan::bench(args = PRECISIONS, consts = HIDDEN_SIZES)]
+fn products_of_64<const HIDDEN_SIZE: usize>(bencher: Bencher, precision: Precision) {
+    products(bencher, precision, HIDDEN_SIZE, 64);
+}
+
+#[divan::bench]
+fn gates_of_64_times_512(bencher: Bencher) {
+    let lanes = 16;
+    let gates = numbers(4 * 64 * 512);
+    let (mut cell, mut hidden) = (numbers(64 * 512), numbers(64 * 512));
+    bencher
+        .counter(ItemsCount::new(64usize))
+        .bench_local(|| lstm_gates(black_box(&gates), &mut cell, &mut hidden, lanes));
+}
+
+#[divan::bench(args = [SYMBOLS, 10_000])]
+fn sampling(bencher: Bencher, symbols: usize) {
+    let choice = Choice::Random {
+        top_k: None,
+        top_p: None,
+        min_p: None,
+        temperature: 0.8,
+    };
+    choose(bencher, symbols, choice);
+}
+
+#[divan::bench(args = [SYMBOLS, 10_000])]
+fn sampling_with_all_cuts(bencher: Bencher, symbols: usize) {
+    let choice = Choice::Random {
+        top_k: Some(40),
+        top_p: Some(0.95),
+        min_p: Some(0.05),
+        temperature: 0.8,
+    };
+    choose(bencher, symbols, choice);
+}
+
+fn choose(bencher: Bencher, symbols: usize, choice: Choice) {
+    let sampling = Sampling {
+        repetition: None,
+        choice,
+    };
+    let mut sampler = Sampler::new(sampling, 1, 0);
+    let logits = numbers(symbols);
+    let mut used = logits.clone();
+    bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
+        used.copy_from_slice(&logits);
+        sampler.choose(&mut used)
+    });
+}

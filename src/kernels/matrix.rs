@@ -1,0 +1,671 @@
+/*!
+Products with weights that are kept: repacked once, read once a product, in float32, bfloat16 or int8.
+
+The outputs are cut into panels of four vectors. A panel holds, word after word of the inner dimension, the weights of
+its outputs side by side, so that a product reads it from front to back, multiplies by one input word at a time and
+never sums across a vector. Several rows of inputs share the reading.
+*/
+
+use std::ops::Range;
+
+use super::Team;
+use super::lanes::{self, Lanes};
+use super::rounding::{encode_bfloat16, encode_int8};
+
+/// Vectors in a panel: an LSTM's four gates.
+const VECTORS: usize = 4;
+/// Words in a cache line.
+const LINE: usize = 16;
+/// Multiplications of words that are worth another thread.
+pub(super) const THREAD_WORTH: usize = 1 << 15;
+
+/// Encoded values that are worth another thread.
+const ENCODING_WORTH: usize = 1 << 13;
+
+/// How numbers are kept in products. Sums are float32, or exact integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// float32.
+    Float32,
+    /// Weights and inputs rounded to bfloat16.
+    Bfloat16,
+    /// Weights rounded to 255 levels with a scale for each output, inputs with one for each row.
+    Int8,
+}
+
+/// The instructions used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instructions {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// A precision, and the instructions that serve it on some CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    precision: Precision,
+    instructions: Instructions,
+}
+
+impl Kernel {
+    /// The fastest on this CPU.
+    pub fn fastest(precision: Precision) -> Self {
+        Self::all(precision)
+            .next_back()
+            .expect("the portable kernel")
+    }
+
+    /// All that this CPU has, slowest first.
+    fn all(precision: Precision) -> impl DoubleEndedIterator<Item = Self> {
+        let mut all = vec![Instructions::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 {
+                all.push(Instructions::Avx2);
+            }
+            let has = match precision {
+                Precision::Float32 => true,
+                Precision::Bfloat16 => is_x86_feature_detected!("avx512bf16"),
+                Precision::Int8 => is_x86_feature_detected!("avx512vnni"),
+            };
+            if avx2 && is_x86_feature_detected!("avx512f") && has {
+                all.push(Instructions::Avx512);
+            }
+        }
+        all.into_iter().map(move |instructions| Kernel {
+            precision,
+            instructions,
+        })
+    }
+
+    /// Whether int8 products have an instruction of their own here, so that they are the fastest.
+    pub fn int8_is_native() -> bool {
+        Self::fastest(Precision::Int8).instructions != Instructions::Portable
+    }
+
+    /// Sums in a vector.
+    pub fn lanes(self) -> usize {
+        match self.instructions {
+            Instructions::Portable => lanes::portable::Float32::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => lanes::avx2::Float32::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => lanes::avx512::Float32::LANES,
+        }
+    }
+
+    /// Outputs in a panel.
+    pub fn width(self) -> usize {
+        VECTORS * self.lanes()
+    }
+
+    /// Values of the inner dimension in a word.
+    fn group(self) -> usize {
+        match self.precision {
+            Precision::Float32 => 1,
+            Precision::Bfloat16 => 2,
+            Precision::Int8 => 4,
+        }
+    }
+
+    /// Encodes a row of inputs, and returns what a step of its integers is worth.
+    fn encode(self, values: &[f32], words: &mut [u32]) -> f32 {
+        match self.precision {
+            Precision::Float32 => {
+                for (word, value) in words.iter_mut().zip(values) {
+                    *word = value.to_bits();
+                }
+                0.0
+            }
+            Precision::Bfloat16 => {
+                encode_bfloat16(values, words);
+                0.0
+            }
+            Precision::Int8 => encode_int8(values, self.offset(), words),
+        }
+    }
+
+    /// What is added to the bytes of an input, so that they have no sign.
+    fn offset(self) -> u8 {
+        #[cfg(target_arch = "x86_64")]
+        if self.precision == Precision::Int8 && self.instructions == Instructions::Avx512 {
+            return 128;
+        }
+        0
+    }
+}
+
+/// Which output stands where in the panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In their own order.
+    Plain,
+    /// A vector of each of the four gates, for the same units: see [`super::lstm_gates`].
+    Gates,
+}
+
+/// Weights, packed for one kernel.
+pub struct Matrix {
+    kernel: Kernel,
+    /// Words of a row of inputs.
+    words_per_row: usize,
+    panels: usize,
+    lines: Vec<Line>,
+    /// For int8, of each output: what a step of its sum is worth, and what the input's offset adds to it.
+    scales: Vec<f32>,
+    corrections: Vec<i32>,
+}
+
+/// On a boundary of the cache's, so that a vector never lies across two lines.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u32; LINE]);
+
+/// Rows of inputs, as a kernel's products take them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    kernel: Kernel,
+    inner: usize,
+    words_per_row: usize,
+    words: Vec<u32>,
+    /// For int8, what a step of each row is worth.
+    scales: Vec<f32>,
+}
+
+impl Rows {
+    /// Zeros.
+    pub fn zeros(kernel: Kernel, rows: usize, inner: usize) -> Self {
+        let words_per_row = inner.div_ceil(kernel.group());
+        let zero = u32::from_le_bytes([kernel.offset(); 4]);
+        Rows {
+            kernel,
+            inner,
+            words_per_row,
+            words: vec![zero; rows * words_per_row],
+            scales: vec![0.0; rows],
+        }
+    }
+
+    /// Zeros for the same products.
+    pub fn like(&self, rows: usize) -> Self {
+        Rows::zeros(self.kernel, rows, self.inner)
+    }
+
+    /// Encodes `values` as row `row`.
+    ///
+    /// # Panics
+    /// If they are not as many as the inner dimension, or there is no such row.
+    pub fn set(&mut self, row: usize, values: &[f32]) {
+        assert_eq!(values.len(), self.inner, "a whole row");
+        let words = &mut self.words[row * self.words_per_row..(row + 1) * self.words_per_row];
+        self.scales[row] = self.kernel.encode(values, words);
+    }
+
+    /// Encodes every row; `read` writes the values of a row into the buffer it is given.
+    pub(super) fn set_all(&mut self, read: impl Fn(usize, &mut [f32]) + Sync, team: &Team) {
+        let (kernel, inner) = (self.kernel, self.inner);
+        let encode =
+            |row: usize, (words, scale): &mut (&mut [u32], &mut f32), values: &mut [f32]| {
+                read(row, values);
+                **scale = kernel.encode(values, words);
+            };
+        let rows = self.words.chunks_exact_mut(self.words_per_row);
+        let mut rows: Vec<_> = rows.zip(&mut self.scales).collect();
+        let threads = 1 + rows.len() * inner / ENCODING_WORTH;
+        if threads == 1 {
+            let mut values = vec![0.0; inner];
+            for (index, row) in rows.iter_mut().enumerate() {
+                encode(index, row, &mut values);
+            }
+        } else {
+            team.for_each(threads, &mut rows, |index, row| {
+                encode(index, row, &mut vec![0.0; inner]);
+            });
+        }
+    }
+
+    /// Takes over a row of `other`, which was encoded for the same kernel and inner dimension.
+    ///
+    /// # Panics
+    /// If it was not, or there is no such row.
+    pub fn copy(&mut self, row: usize, other: &Rows, from: usize) {
+        assert!(self.kernel == other.kernel && self.inner == other.inner);
+        let words = self.words_per_row;
+        self.words[row * words..(row + 1) * words]
+            .copy_from_slice(&other.words[from * words..(from + 1) * words]);
+        self.scales[row] = other.scales[from];
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.scales.is_empty()
+    }
+}
+
+impl Matrix {
+    /// Packs `weights`, `[outer, inner]` row by row, as PyTorch keeps them.
+    ///
+    /// # Panics
+    /// If the weights do not fill their rows, or are not four gates though they should be.
+    pub fn pack(weights: &[f32], inner: usize, order: Order, kernel: Kernel) -> Self {
+        let outer = weights.len() / inner;
+        assert_eq!(weights.len(), outer * inner, "whole rows of weights");
+        let (width, lanes) = (kernel.width(), kernel.lanes());
+        let panels = match order {
+            Order::Plain => outer.div_ceil(width),
+            Order::Gates => {
+                assert_eq!(outer % VECTORS, 0, "four gates");
+                (outer / VECTORS).div_ceil(lanes)
+            }
+        };
+        let words_per_row = inner.div_ceil(kernel.group());
+        let words = panels * words_per_row * width;
+        let mut matrix = Matrix {
+            kernel,
+            words_per_row,
+            panels,
+            lines: vec![Line([0; LINE]); words.div_ceil(LINE)],
+            scales: vec![0.0; panels * width],
+            corrections: vec![0; panels * width],
+        };
+        let mut row_words = vec![0u32; words_per_row];
+        for output in 0..panels * width {
+            let (panel, at) = (output / width, output % width);
+            let row = match order {
+                Order::Plain => Some(output),
+                Order::Gates => {
+                    let (gate, unit) = (at / lanes, panel * lanes + at % lanes);
+                    Some(gate * (outer / VECTORS) + unit).filter(|_| unit < outer / VECTORS)
+                }
+            };
+            let Some(row) = row.filter(|&row| row < outer) else {
+                continue;
+            };
+            let row = &weights[row * inner..(row + 1) * inner];
+            let signed = Kernel {
+                instructions: Instructions::Portable,
+                ..kernel
+            };
+            matrix.scales[output] = signed.encode(row, &mut row_words);
+            if kernel.offset() > 0 {
+                let bytes = row_words.iter().flat_map(|word| word.to_le_bytes());
+                let sum: i32 = bytes.map(|byte| i32::from(byte as i8)).sum();
+                matrix.corrections[output] = -i32::from(kernel.offset()) * sum;
+            }
+            let first = panel * words_per_row * width + at;
+            for (index, word) in row_words.iter().enumerate() {
+                let place = first + index * width;
+                matrix.lines[place / LINE].0[place % LINE] = *word;
+            }
+        }
+        matrix
+    }
+
+    /// Words in a row of weights or inputs.
+    pub(super) fn words_per_row(&self) -> usize {
+        self.words_per_row
+    }
+
+    /// How many panels.
+    pub fn panels(&self) -> usize {
+        self.panels
+    }
+
+    /// Outputs in a panel.
+    pub fn width(&self) -> usize {
+        self.kernel.width()
+    }
+
+    /// What a product reads, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.lines[..])
+    }
+
+    /// What multiplies with these weights.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Adds the products of all rows of `x` to `out`, `[panels, rows, width]`.
+    ///
+    /// # Panics
+    /// As [`Matrix::add_product`].
+    pub fn add_products(&self, x: &Rows, out: &mut [f32], team: &Team) {
+        let (rows, width) = (x.len(), self.width());
+        let products = rows * self.panels * width * self.words_per_row;
+        let threads = 1 + products / THREAD_WORTH;
+        assert_eq!(out.len(), self.panels * rows * width, "sizes of a product");
+        let mut panels: Vec<&mut [f32]> = out.chunks_exact_mut(rows * width).collect();
+        team.for_each(threads, &mut panels, |panel, out| {
+            self.add_product(panel, x, 0..rows, out);
+        });
+    }
+
+    /// Adds the products of the given rows of `x` with a panel to `out`, `[rows, width]`. A row's result is the same
+    /// beside any others.
+    ///
+    /// # Panics
+    /// If the rows were encoded for another kernel or inner dimension, or do not fill `out`.
+    pub fn add_product(&self, panel: usize, x: &Rows, rows: Range<usize>, out: &mut [f32]) {
+        let width = self.width();
+        assert!(
+            x.kernel == self.kernel && x.words_per_row == self.words_per_row,
+            "inputs encoded for these weights"
+        );
+        assert!(panel < self.panels && rows.start <= rows.end && rows.end <= x.len());
+        assert_eq!(out.len(), rows.len() * width, "sizes of a product");
+        let outputs = panel * width..(panel + 1) * width;
+        let first = panel * self.words_per_row * width;
+        let block = Block {
+            weights: self.lines[first / LINE..].as_ptr().cast(),
+            words: self.words_per_row,
+            x: x.words[rows.start * self.words_per_row..].as_ptr(),
+            x_scales: &x.scales[rows],
+            out: out.as_mut_ptr(),
+            scales: self.scales[outputs.clone()].as_ptr(),
+            corrections: self.corrections[outputs].as_ptr(),
+        };
+        use Instructions::*;
+        use Precision::*;
+        // SAFETY: `Kernel` only ever has instructions that the CPU has, and the block's slices have the sizes that its
+        // loops walk: they were allocated for this kernel, and checked above.
+        unsafe {
+            match (self.kernel.instructions, self.kernel.precision) {
+                (Portable, Float32) => block.run::<lanes::portable::Float32>(),
+                (Portable, Bfloat16) => block.run::<lanes::portable::Bfloat16>(),
+                (Portable, Int8) => block.run::<lanes::portable::Int8>(),
+                #[cfg(target_arch = "x86_64")]
+                (Avx2, Float32) => x86::float32_avx2(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx2, Bfloat16) => x86::bfloat16_avx2(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx2, Int8) => x86::int8_avx2(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx512, Float32) => x86::float32_avx512(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx512, Bfloat16) => x86::bfloat16_avx512(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx512, Int8) => x86::int8_avx512(block),
+            }
+        }
+    }
+}
+
+/// One panel, some rows.
+struct Block<'a> {
+    /// `[words, width]`.
+    weights: *const u32,
+    words: usize,
+    /// `[rows, words]`.
+    x: *const u32,
+    x_scales: &'a [f32],
+    /// `[rows, width]`.
+    out: *mut f32,
+    scales: *const f32,
+    corrections: *const i32,
+}
+
+impl Block<'_> {
+    /// # Safety
+    /// The CPU has what `L` needs, and the pointers and slices have the sizes that the fields' comments say.
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let rows = self.x_scales.len();
+        let mut row = 0;
+        while row < rows {
+            let many = L::ROWS.min(rows - row);
+            // SAFETY: rows up to `row + many` are there.
+            unsafe {
+                match many {
+                    6 if L::ROWS >= 6 => self.rows::<L, 6>(row),
+                    5 if L::ROWS >= 5 => self.rows::<L, 5>(row),
+                    4 if L::ROWS >= 4 => self.rows::<L, 4>(row),
+                    3 if L::ROWS >= 3 => self.rows::<L, 3>(row),
+                    2 => self.rows::<L, 2>(row),
+                    _ => self.rows::<L, 1>(row),
+                }
+            }
+            row += many;
+        }
+    }
+
+    /// # Safety
+    /// As [`Block::run`]; and there are `ROWS` rows from `row` on.
+    #[inline(always)]
+    unsafe fn rows<L: Lanes, const ROWS: usize>(&self, row: usize) {
+        let width = VECTORS * L::LANES;
+        // SAFETY: every offset stays in what the caller vouches for.
+        unsafe {
+            let out = self.out;
+            let place = |r: usize, v: usize| (row + r) * width + v * L::LANES;
+            let mut sums: [[L::Sum; VECTORS]; ROWS] = std::array::from_fn(|r| {
+                std::array::from_fn(|v| {
+                    L::begin(out.add(place(r, v)), self.corrections.add(v * L::LANES))
+                })
+            });
+            let x: [*const u32; ROWS] = std::array::from_fn(|r| self.x.add((row + r) * self.words));
+            for word in 0..self.words {
+                let weights = self.weights.add(word * width);
+                let weights: [L::Vector; VECTORS] =
+                    std::array::from_fn(|v| L::load(weights.add(v * L::LANES)));
+                for (sums, x) in sums.iter_mut().zip(x) {
+                    let x = L::spread(x.add(word));
+                    for (sum, weights) in sums.iter_mut().zip(weights) {
+                        *sum = L::multiply_add(*sum, weights, x);
+                    }
+                }
+            }
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    let scales = self.scales.add(v * L::LANES);
+                    L::end(sum, out.add(place(r, v)), scales, self.x_scales[row + r]);
+                }
+            }
+        }
+    }
+}
+
+/// The loop, once for each instruction set and precision.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Block, lanes};
+
+    macro_rules! instance {
+        ($name:ident, $features:literal, $lanes:ty) => {
+            /// # Safety
+            /// As [`Block::run`].
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn $name(block: Block) {
+                // SAFETY: the caller vouches for it.
+                unsafe { block.run::<$lanes>() }
+            }
+        };
+    }
+
+    instance!(float32_avx2, "avx2,fma", lanes::avx2::Float32);
+    instance!(bfloat16_avx2, "avx2,fma", lanes::avx2::Bfloat16);
+    instance!(int8_avx2, "avx2,fma", lanes::avx2::Int8);
+    instance!(float32_avx512, "avx512f", lanes::avx512::Float32);
+    instance!(
+        bfloat16_avx512,
+        "avx512f,avx512bf16",
+        lanes::avx512::Bfloat16
+    );
+    instance!(int8_avx512, "avx512f,avx512vnni", lanes::avx512::Int8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PRECISIONS: [Precision; 3] = [Precision::Float32, Precision::Bfloat16, Precision::Int8];
+
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        (0..count as u64)
+            .map(|i| ((i * 2_654_435_761 + seed * 97) % 2001) as f32 / 1000.0 - 1.0)
+            .collect()
+    }
+
+    /// What a value of a row becomes at a precision.
+    fn rounded(row: &[f32], precision: Precision) -> Vec<f64> {
+        let largest = row.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
+        let round = |&value: &f32| match precision {
+            Precision::Float32 => f64::from(value),
+            Precision::Bfloat16 => {
+                let step = 2f64.powi(f64::from(value).abs().log2().floor() as i32 - 7);
+                if value == 0.0 {
+                    0.0
+                } else {
+                    (f64::from(value) / step).round_ties_even() * step
+                }
+            }
+            Precision::Int8 => {
+                if largest == 0.0 {
+                    return 0.0;
+                }
+                let steps = (value * (127.0 / largest)).round_ties_even();
+                f64::from(steps) * f64::from(largest / 127.0)
+            }
+        };
+        row.iter().map(round).collect()
+    }
+
+    /// The products, one number at a time: `[rows, outer]`.
+    fn twin(x: &[f32], weights: &[f32], inner: usize, precision: Precision) -> Vec<f64> {
+        let mut products = Vec::new();
+        for x in x.chunks_exact(inner) {
+            let x = rounded(x, precision);
+            for weights in weights.chunks_exact(inner) {
+                let weights = rounded(weights, precision);
+                products.push(x.iter().zip(weights).map(|(a, b)| a * b).sum());
+            }
+        }
+        products
+    }
+
+    /// The same by a kernel, in PyTorch's order.
+    fn products(
+        x: &[f32],
+        weights: &[f32],
+        inner: usize,
+        order: Order,
+        kernel: Kernel,
+    ) -> Vec<f32> {
+        let (rows, outer) = (x.len() / inner, weights.len() / inner);
+        let matrix = Matrix::pack(weights, inner, order, kernel);
+        let mut encoded = Rows::zeros(kernel, rows, inner);
+        x.chunks_exact(inner)
+            .enumerate()
+            .for_each(|(row, x)| encoded.set(row, x));
+        let (width, lanes) = (matrix.width(), kernel.lanes());
+        let mut sums = vec![0.5; matrix.panels() * rows * width];
+        matrix.add_products(&encoded, &mut sums, &Team::new(2));
+        let mut products = Vec::new();
+        for row in 0..rows {
+            for output in 0..outer {
+                let (panel, at) = match order {
+                    Order::Plain => (output / width, output % width),
+                    Order::Gates => {
+                        let (gate, unit) = (output / (outer / 4), output % (outer / 4));
+                        (unit / lanes, gate * lanes + unit % lanes)
+                    }
+                };
+                products.push(sums[(panel * rows + row) * width + at] - 0.5);
+            }
+        }
+        products
+    }
+
+    proptest! {
+        #[test]
+        fn every_kernel_agrees_with_its_plain_twin(
+            rows in 1usize..16, outer in 1usize..140, inner in 1usize..150, seed in 0u64..1000,
+        ) {
+            let (x, weights) = (numbers(rows * inner, seed), numbers(outer * inner, seed + 1));
+            for precision in PRECISIONS {
+                let expected = twin(&x, &weights, inner, precision);
+                for kernel in Kernel::all(precision) {
+                    let found = products(&x, &weights, inner, Order::Plain, kernel);
+                    for (a, b) in found.iter().zip(&expected) {
+                        prop_assert!((f64::from(*a) - b).abs() < 2e-4, "{kernel:?}: {a} {b}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn gates_stand_in_their_panels(hidden_size in 1usize..40, inner in 1usize..20, seed in 0u64..1000) {
+            let (x, weights) = (numbers(inner, seed), numbers(4 * hidden_size * inner, seed + 1));
+            let expected = twin(&x, &weights, inner, Precision::Float32);
+            for kernel in Kernel::all(Precision::Float32) {
+                let found = products(&x, &weights, inner, Order::Gates, kernel);
+                for (a, b) in found.iter().zip(&expected) {
+                    prop_assert!((f64::from(*a) - b).abs() < 2e-4, "{kernel:?}: {a} {b}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_row_is_the_same_beside_others_and_as_another(rows in 2usize..15, inner in 1usize..90, seed in 0u64..1000) {
+            let (x, weights) = (numbers(rows * inner, seed), numbers(70 * inner, seed + 1));
+            for kernel in PRECISIONS.into_iter().flat_map(Kernel::all) {
+                let together = products(&x, &weights, inner, Order::Plain, kernel);
+                for (x, together) in x.chunks_exact(inner).zip(together.chunks_exact(70)) {
+                    let alone = products(x, &weights, inner, Order::Plain, kernel);
+                    prop_assert_eq!(&alone, together);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_values_neither_saturate_nor_overflow() {
+        // The largest steps of int8 everywhere, of both signs: pairs of products come near the ends of 16 bits.
+        for inner in [1, 2, 3, 4, 5, 64, 1027] {
+            for (a, b) in [
+                (1.0, 1.0),
+                (1.0, -1.0),
+                (-1.0, -1.0),
+                (1e30, 1e-30),
+                (0.0, 1.0),
+                (3e38, 1.0),
+            ] {
+                let (x, weights) = (vec![a; inner], vec![b; 33 * inner]);
+                for kernel in PRECISIONS.into_iter().flat_map(Kernel::all) {
+                    let expected = (f64::from(a) * f64::from(b) * inner as f64) as f32;
+                    for found in products(&x, &weights, inner, Order::Plain, kernel) {
+                        let close = (found - expected).abs() <= 0.01 * expected.abs() + 1e-6;
+                        assert!(
+                            close || found == expected,
+                            "{kernel:?} of {inner}: {found} {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_makes_no_harm_beyond_its_row() {
+        let (mut x, weights) = (numbers(2 * 40, 1), numbers(9 * 40, 2));
+        let expected = twin(&x[40..], &weights, 40, Precision::Float32);
+        x[7] = f32::NAN;
+        for kernel in PRECISIONS.into_iter().flat_map(Kernel::all) {
+            let found = products(&x, &weights, 40, Order::Plain, kernel);
+            for (a, b) in found[9..].iter().zip(&expected) {
+                assert!((f64::from(*a) - b).abs() < 0.1, "{kernel:?}: {a} {b}");
+            }
+            assert!(kernel.precision == Precision::Int8 || found[0].is_nan());
+        }
+    }
+}
