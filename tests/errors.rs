@@ -27,6 +27,46 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
+fn damaged_weights_and_unknown_cells_are_named() {
+    let sandbox = sandbox();
+    let mut weights = sandbox.read("model/model.safetensors");
+    let last = weights.len() - 4;
+    weights[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    sandbox.write("model/model.safetensors", weights);
+    let message = "model/model.safetensors: rnn.weight_ih_l0 holds something that is no finite number; the file is \
+                   damaged, or the training that wrote it went wrong";
+    for line in [
+        "generate -m model -p a",
+        "score -m model abc",
+        "evaluate -m model model/config.json",
+    ] {
+        check(&sandbox, line, 1, message);
+    }
+    let config = String::from_utf8(sandbox.read("model/config.json")).unwrap();
+    sandbox.write(
+        "model/config.json",
+        config.replace("\"lstm\"", "\"transformer\""),
+    );
+    let said = sandbox.carousel("generate -m model -p a");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("model/config.json")
+            && said.err.contains("`transformer`")
+            && said.err.contains("`lstm`"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn nothing_to_score_is_told() {
+    let sandbox = sandbox();
+    let message = "there is nothing to score in an empty text; give one character at least";
+    check(&sandbox, "score -m model ''", 1, message);
+    check(&sandbox, "score -m model", 1, message);
+}
+
+#[test]
 fn wrong_sampling_is_refused() {
     let sandbox = sandbox();
     let table = [
@@ -49,6 +89,28 @@ fn wrong_sampling_is_refused() {
         (
             "--top-p 1.5",
             "--top-p 1.5 is no probability to keep; give a number above 0, up to 1",
+        ),
+        (
+            "--min-p -0.1",
+            "--min-p -0.1 is no share of a probability; give a number from 0 to 1",
+        ),
+        (
+            "--repeat-penalty 0",
+            "--repeat-penalty 0 cannot be; give a number above 0, where 1 is no penalty",
+        ),
+        (
+            "--stop ''",
+            "--stop '' would end every text before it begins; give the string to stop at",
+        ),
+        (
+            "--length 0 --json",
+            "--length 0 writes one text without end; --json and --samples print texts when they are whole, so give them a \
+             length",
+        ),
+        (
+            "--length 0 --samples 2",
+            "--length 0 writes one text without end; --json and --samples print texts when they are whole, so give them a \
+             length",
         ),
     ];
     for (options, message) in table {

@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use carousel::kernels::{Precision, log_sum_exp};
 use carousel::text::corpus::encode_files;
 use carousel::text::spelling::Spelling;
 
-use crate::sandbox::{Sandbox, model_by_hand};
+use crate::sandbox::{Said, Sandbox, model_by_hand};
 
 const ALPHABET: &str = "abcdefghijklmnopqrstuvwxyz .\né世😀";
 
@@ -271,6 +271,200 @@ fn a_closed_pipe_is_no_failure() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
+/// The objects that `generate --json` prints.
+fn texts(sandbox: &Sandbox, options: &str) -> Vec<serde_json::Value> {
+    let said = sandbox.carousel(&format!("generate -m model -p ab --json {options}"));
+    let lines = said.well().out;
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn threads_and_company_do_not_change_a_text() {
+    let sandbox = Sandbox::new();
+    model_by_hand(&sandbox.path("model"), ALPHABET, 2, false);
+    for precision in ["f32", "bf16", "int8"] {
+        let options = format!("--seed 3 --length 80 --precision {precision}");
+        let many = texts(&sandbox, &format!("{options} --samples 300 --threads 3"));
+        assert_eq!(many.len(), 300);
+        let few = texts(&sandbox, &format!("{options} --samples 2 --threads 1"));
+        for (few, many) in few.iter().zip(&many) {
+            assert_eq!(few["text"], many["text"], "{precision}");
+        }
+    }
+}
+
+#[test]
+fn fewer_bits_change_little_but_something() {
+    let sandbox = sandbox_with_model();
+    sandbox.write("text", "a small text. world é\n".repeat(50));
+    let loss = |precision: &str| {
+        let line = format!("evaluate -m model text --json --precision {precision}");
+        let figures: serde_json::Value =
+            serde_json::from_str(&sandbox.carousel(&line).well().out).unwrap();
+        figures["loss"].as_f64().unwrap()
+    };
+    let whole = loss("f32");
+    for precision in ["bf16", "int8"] {
+        let change = (loss(precision) / whole - 1.0).abs();
+        assert!(change > 0.0 && change < 0.01, "{precision}: {change}");
+    }
+    let default = sandbox.carousel("evaluate -m model text --json").well().out;
+    let default: serde_json::Value = serde_json::from_str(&default).unwrap();
+    assert_eq!(default["loss"].as_f64().unwrap(), whole);
+}
+
+#[test]
+fn a_stop_string_ends_a_text_wherever_its_tokens_end() {
+    let sandbox = sandbox_with_model();
+    let whole = texts(&sandbox, "--seed 9 --length 60");
+    let whole = whole[0]["text"].as_str().unwrap();
+    let characters: Vec<char> = whole.chars().collect();
+    let stop: String = characters[20..25].iter().collect();
+    let before = whole.split(&stop).next().unwrap();
+    // Quotes hold the string together on the command line; these characters need none.
+    if stop.contains(['\'', '\n', ' ']) {
+        panic!("choose another seed: {stop:?}");
+    }
+    let stopped = &texts(
+        &sandbox,
+        &format!("--seed 9 --length 60 --stop {stop} --stop 世世世世世"),
+    )[0];
+    assert_eq!(stopped["text"], before);
+    assert_eq!(stopped["finish_reason"], "stop");
+    let several = texts(
+        &sandbox,
+        &format!("--seed 9 --length 60 --stop {stop} --samples 5"),
+    );
+    assert_eq!(several[0]["text"], before);
+    let alone = texts(&sandbox, "--seed 9 --length 60 --samples 5");
+    for (stopped, alone) in several.iter().zip(&alone) {
+        let alone = alone["text"].as_str().unwrap();
+        assert_eq!(stopped["text"], alone.split(&stop).next().unwrap());
+    }
+}
+
+#[test]
+fn an_endless_text_goes_on_until_it_is_interrupted() {
+    let sandbox = sandbox_with_model();
+    let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+    command
+        .args(["generate", "-m", "model", "-p", "ab", "--length", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut some = vec![0; 200_000];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut some)
+        .unwrap();
+    let interrupt = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("tokens, ") && told.ends_with("carousel: interrupted\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_conversation_goes_on_where_it_stopped() {
+    let sandbox = sandbox_with_model();
+    let turns = |typed: &str| {
+        let typed = sandbox.write("typed", typed);
+        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+        command
+            .args(crate::sandbox::words(
+                "generate -m model -i --greedy --length 30",
+            ))
+            .stdin(std::fs::File::open(typed).unwrap());
+        Said::of(command.output().unwrap()).well().out
+    };
+    let whole = sandbox
+        .carousel("generate -m model -p ab --greedy --length 60")
+        .well()
+        .out;
+    let whole: Vec<char> = whole.trim_end_matches('\n').chars().collect();
+    let [first, second]: [String; 2] = [2..32, 32..62].map(|part| whole[part].iter().collect());
+    // An empty line lets the model go on by itself.
+    assert_eq!(turns("ab\n\n"), format!("{first}\n{second}\n"));
+    // Whatever was said is remembered: the answer is that of the whole conversation as a prompt.
+    let prompt = sandbox.write("prompt", format!("ab{first}\nworld"));
+    let answer = sandbox
+        .carousel(&format!(
+            "generate -m model --prompt-file {} --greedy --length 30",
+            prompt.display()
+        ))
+        .well()
+        .out;
+    let answer = answer.strip_prefix(&format!("ab{first}\nworld")).unwrap();
+    assert_eq!(turns("ab\nworld\n"), format!("{first}\n{answer}"));
+}
+
+#[test]
+fn a_long_prompt_is_read_as_a_short_one_is() {
+    let sandbox = sandbox_with_model();
+    // What lies far back is forgotten by a network of these weights, so the ends decide.
+    let long = "a small text. world é\n".repeat(10_000) + "once upon";
+    sandbox.write("long", &long);
+    sandbox.write("short", &long[long.len() - 2309..]);
+    let text = |file: &str| {
+        let line = format!("generate -m model --prompt-file {file} --length 30 --greedy --json");
+        let out: serde_json::Value =
+            serde_json::from_str(&sandbox.carousel(&line).well().out).unwrap();
+        out["text"].as_str().unwrap().to_string()
+    };
+    assert_eq!(text("long"), text("short"));
+}
+
+#[test]
+fn a_score_is_what_evaluation_says_of_the_same_text() {
+    let sandbox = sandbox_with_model();
+    let text = "hello Ü world";
+    sandbox.write("text", text);
+    let parse = |out: String| -> serde_json::Value { serde_json::from_str(&out).unwrap() };
+    let line = format!("score -m model --json --tokens '{text}'");
+    let score = parse(sandbox.carousel(&line).well().out);
+    let figures = parse(sandbox.carousel("evaluate -m model text --json").well().out);
+    for key in ["tokens", "perplexity", "bits_per_character"] {
+        let (a, b) = (score[key].as_f64().unwrap(), figures[key].as_f64().unwrap());
+        assert!((a - b).abs() < 1e-6 * b, "{key}: {a} {b}");
+    }
+    let tokens = score["token_scores"].as_array().unwrap();
+    let sum: f64 = tokens
+        .iter()
+        .map(|t| t["log_probability"].as_f64().unwrap())
+        .sum();
+    assert!((sum - score["log_probability"].as_f64().unwrap()).abs() < 1e-9);
+    assert!((sum + figures["loss"].as_f64().unwrap() * 13.0).abs() < 1e-4);
+    // Unknown characters are shown as they are.
+    let shown: String = tokens
+        .iter()
+        .map(|t| t["token"].as_str().unwrap())
+        .collect();
+    assert_eq!(shown, text);
+    let table = sandbox
+        .carousel(&format!("score -m model --tokens '{text}'"))
+        .well()
+        .out;
+    assert!(table.starts_with(&format!("{text}\n")), "{table}");
+    assert_eq!(table.lines().count(), 15);
+    let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+    command
+        .args(["score", "-m", "model", "-", "--json"])
+        .stdin(std::fs::File::open(sandbox.path("text")).unwrap());
+    let piped = parse(String::from_utf8(command.output().unwrap().stdout).unwrap());
+    assert_eq!(piped["log_probability"], score["log_probability"]);
+}
+
 #[test]
 fn evaluate_prints_the_agreed_figures() {
     let sandbox = sandbox_with_model();
@@ -344,7 +538,7 @@ fn models_are_found_by_name_on_the_shelf() {
 #[test]
 fn every_command_has_an_example_in_its_help() {
     let sandbox = Sandbox::new();
-    for command in ["train", "generate", "evaluate", "inspect"] {
+    for command in ["train", "generate", "score", "evaluate", "inspect"] {
         let help = sandbox.carousel(&format!("{command} --help")).well().out;
         assert!(
             help.contains("Example") && help.contains(&format!("  carousel {command}")),

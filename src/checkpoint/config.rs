@@ -98,13 +98,6 @@ impl ModelConfig {
     /// # Errors
     /// A size of zero, a dropout outside [0, 1), tied weights of different width.
     pub fn check(&self) -> Result<()> {
-        if self.format_version != FORMAT_VERSION {
-            return Err(Error::new(format!(
-                "the checkpoint has format version {}, and this program reads version {FORMAT_VERSION}; \
-                 use the version of carousel that wrote it",
-                self.format_version
-            )));
-        }
         let sizes = [
             ("vocab_size", self.vocab_size),
             ("embedding_size", self.embedding_size),
@@ -133,6 +126,20 @@ impl ModelConfig {
         }
         Ok(())
     }
+}
+
+/// Whether a checkpoint of this format can be read.
+///
+/// # Errors
+/// If it is another than [`FORMAT_VERSION`].
+pub fn check_version(format_version: u32) -> Result<()> {
+    if format_version != FORMAT_VERSION {
+        return Err(Error::new(format!(
+            "the checkpoint has format version {format_version}, and this program reads version {FORMAT_VERSION}; \
+             use the version of carousel that wrote it"
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

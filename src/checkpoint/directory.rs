@@ -4,6 +4,7 @@ The checkpoint directory: the only place that knows its file names.
 Every file is replaced by one rename after a flush, so that the directory is whole at any moment.
 */
 
+use std::borrow::Cow;
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::config::ModelConfig;
+use super::config::{ModelConfig, check_version};
 use super::record::{Record, Request};
 use crate::error::{Error, Result};
 use crate::files;
@@ -144,6 +145,14 @@ impl Directory {
 
     /// Loads and checks config.json.
     pub fn load_config(&self) -> Result<ModelConfig> {
+        // The version first: what else another version wrote may not be understood.
+        #[derive(serde::Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let Version { format_version } = self.load_json(CONFIG)?;
+        check_version(format_version)
+            .map_err(|e| Error::new(format!("{}: {e}", self.path.join(CONFIG).display())))?;
         let config: ModelConfig = self.load_json(CONFIG)?;
         config
             .check()
@@ -346,8 +355,8 @@ impl Weights {
     /// The numbers of a float32 tensor.
     ///
     /// # Errors
-    /// If the file has no such tensor of float32.
-    pub fn floats(&self, name: &str) -> Result<Vec<f32>> {
+    /// If the file has no such tensor of float32, or something in it is no finite number.
+    pub fn floats(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let tensors = self.tensors();
         let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
         if tensor.dtype() != Dtype::F32 {
@@ -357,10 +366,28 @@ impl Weights {
                 tensor.dtype()
             )));
         }
-        let bytes = tensor.data().chunks_exact(4);
-        Ok(bytes
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect())
+        // As they lie in the file, where the machine keeps numbers the same way; its data begins on an even address.
+        let floats = match bytemuck::try_cast_slice(tensor.data()) {
+            Ok(floats) if cfg!(target_endian = "little") => Cow::Borrowed(floats),
+            _ => {
+                let (bytes, _) = tensor.data().as_chunks::<4>();
+                bytes
+                    .iter()
+                    .map(|&bytes| f32::from_le_bytes(bytes))
+                    .collect()
+            }
+        };
+        // Without a way out in the middle, this runs as fast as the memory.
+        let finite = floats
+            .iter()
+            .fold(true, |all, value| all & value.is_finite());
+        if !finite {
+            return Err(Error::new(format!(
+                "{}: {name} holds something that is no finite number; the file is damaged, or the training that wrote it went wrong",
+                self.path.display()
+            )));
+        }
+        Ok(floats)
     }
 
     /// Holds the tensors' shapes against those that are `expected`.

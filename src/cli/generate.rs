@@ -379,8 +379,7 @@ fn prompt(arguments: &Arguments) -> Result<String> {
         }
         _ => ("standard input".to_string(), standard::read()?),
     };
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Error::new(format!("the prompt in {name} is not UTF-8 text")))?;
+    let text = standard::text_of(bytes, "the prompt", &name)?;
     // A file's last line end belongs to the file, not to the prompt.
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
 }

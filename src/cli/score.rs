@@ -1,12 +1,160 @@
 /*!
 `carousel score`.
 */
-use crate::error::Result;
+
+use std::io::{IsTerminal, stdin, stdout};
+
 use clap::Args;
+use serde_json::json;
+
+use super::model::{Choice, ModelArguments};
+use super::standard;
+use crate::error::{Error, Result};
+use crate::inference::evaluation::{ScoredText, ScoredToken, score};
+
 /// Tell how likely a model finds some texts.
 #[derive(Args)]
-pub struct Arguments {}
+#[command(after_help = "Examples:
+  carousel score -m model \"It was a dark night.\" \"Night dark a was it.\"
+  carousel score -m model --tokens \"It was a dark night.\"
+  carousel score -m model - < letter.txt
+
+Each text is read by itself, as if it began a line. On a terminal its tokens are coloured by how much they surprised the
+model: from green for what it saw coming, over yellow, to red.")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// The texts; - is standard input [default: standard input]
+    #[arg(value_name = "TEXT")]
+    texts: Vec<String>,
+    /// Tell the log probability of each token too
+    #[arg(long)]
+    tokens: bool,
+    /// Print a JSON object for each text
+    #[arg(long)]
+    json: bool,
+}
+
 /// Scores.
-pub fn run(_: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut texts = arguments.texts.clone();
+    if texts.is_empty() {
+        if stdin().is_terminal() {
+            return Err(Error::usage(
+                "give the texts to score, or - and type one, or a pipe",
+            ));
+        }
+        texts.push("-".to_string());
+    }
+    let model = arguments.model.open(Choice::F32)?;
+    let spelling = arguments
+        .model
+        .directory()?
+        .load_record()?
+        .statistics
+        .spelling;
+    let colours =
+        stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    for text in texts {
+        let text = if text == "-" {
+            standard::read_text("the text")?
+        } else {
+            text
+        };
+        if text.is_empty() {
+            return Err(Error::new(
+                "there is nothing to score in an empty text; give one character at least",
+            ));
+        }
+        let scored = score(&model, &spelling, &text);
+        if arguments.json {
+            standard::line(object(&text, &scored, arguments.tokens))?;
+        } else {
+            show(&text, &scored, arguments.tokens, colours)?;
+        }
+    }
     Ok(())
+}
+
+fn object(text: &str, scored: &ScoredText, tokens: bool) -> serde_json::Value {
+    let mut object = json!({
+        "text": text,
+        "tokens": scored.tokens.len(),
+        "log_probability": scored.log_probability(),
+        "perplexity": scored.score.perplexity,
+        "bits_per_character": scored.score.bits_per_character,
+    });
+    if tokens {
+        let of_token = |token: &ScoredToken| {
+            json!({
+                "token": token.text,
+                "log_probability": token.log_probability,
+            })
+        };
+        object["token_scores"] = scored.tokens.iter().map(of_token).collect();
+    }
+    object
+}
+
+fn show(text: &str, scored: &ScoredText, tokens: bool, colours: bool) -> Result<()> {
+    if colours {
+        let painted: Vec<String> = scored
+            .tokens
+            .iter()
+            .map(|token| painted(&token.text, token.log_probability))
+            .collect();
+        standard::line(painted.concat().trim_end_matches('\n'))?;
+    } else {
+        standard::line(text.trim_end_matches('\n'))?;
+    }
+    if tokens {
+        for token in &scored.tokens {
+            // A token in quotes shows its spaces and line ends.
+            standard::line(format!("{:>10.4}  {:?}", token.log_probability, token.text))?;
+        }
+    }
+    standard::line(format!(
+        "log probability {:.4}, perplexity {:.2}, {:.4} bits/char, {} tokens",
+        scored.log_probability(),
+        scored.score.perplexity,
+        scored.score.bits_per_character,
+        scored.tokens.len()
+    ))
+}
+
+/// A token on a background of the terminal's 256 colours.
+fn painted(token: &str, log_probability: f64) -> String {
+    let bits = -log_probability / std::f64::consts::LN_2;
+    let colour = match bits {
+        b if b < 1.0 => 22,
+        b if b < 3.0 => 28,
+        b if b < 5.0 => 100,
+        b if b < 8.0 => 130,
+        _ => 124,
+    };
+    // A line end would carry the colour to the end of the next line.
+    let lines: Vec<String> = token
+        .split('\n')
+        .map(|line| {
+            if line.is_empty() {
+                String::new()
+            } else {
+                format!("\x1b[48;5;{colour}m{line}\x1b[0m")
+            }
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surprise_is_painted_within_lines() {
+        assert_eq!(painted("a", -0.1), "\x1b[48;5;22ma\x1b[0m");
+        assert_eq!(painted("a", -20.0), "\x1b[48;5;124ma\x1b[0m");
+        assert_eq!(painted("\n", -0.1), "\n");
+        assert_eq!(painted("a\n", -3.0), "\x1b[48;5;100ma\x1b[0m\n");
+    }
 }

@@ -67,6 +67,16 @@ pub fn read() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// All of standard input, which has to be text; `what` it is to be, for the error.
+pub fn read_text(what: &str) -> Result<String> {
+    text_of(read()?, what, "standard input")
+}
+
+/// Bytes as text.
+pub fn text_of(bytes: Vec<u8>, what: &str, from: &str) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| Error::new(format!("{what} in {from} is not UTF-8 text")))
+}
+
 /// Copies standard input to a writer.
 pub fn copy(path: &Path, to: &mut impl Write) -> Result<()> {
     io::copy(&mut io::stdin().lock(), to).map_err(|e| Error::file("write", path, e))?;

@@ -93,27 +93,33 @@ impl Network {
             let output = weights.floats("output.weight")?;
             Matrix::pack(&output, hidden_size, Order::Plain, kernel)
         };
-        let mut output_bias = weights.floats("output.bias")?;
+        let mut output_bias = weights.floats("output.bias")?.into_owned();
         output_bias.resize(output.panels() * output.width(), 0.0);
 
-        let mut first = First::Embedding(embedding, config.embedding_size);
+        let table = vocab_size <= TABLE_SYMBOLS;
+        let mut first = if table {
+            First::Table(Vec::new())
+        } else {
+            First::Embedding(embedding.to_vec(), config.embedding_size)
+        };
         let mut layers = Vec::with_capacity(config.num_layers);
         for index in 0..config.num_layers {
             let bias_ih = weights.floats(&format!("rnn.bias_ih_l{index}"))?;
             let bias_hh = weights.floats(&format!("rnn.bias_hh_l{index}"))?;
-            let bias: Vec<f32> = bias_ih.iter().zip(&bias_hh).map(|(a, b)| a + b).collect();
+            let bias: Vec<f32> = bias_ih
+                .iter()
+                .zip(bias_hh.iter())
+                .map(|(a, b)| a + b)
+                .collect();
             let input = weights.floats(&format!("rnn.weight_ih_l{index}"))?;
             let recurrent = weights.floats(&format!("rnn.weight_hh_l{index}"))?;
             let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel);
-            match &first {
-                First::Embedding(embedding, _) if index == 0 && vocab_size <= TABLE_SYMBOLS => {
-                    let table = all_sums(embedding, config.embedding_size, &input, &bias, &team);
-                    first = First::Table(lstm.start(&table));
-                }
-                _ => {
-                    let input_size = input.len() / (4 * hidden_size);
-                    lstm = lstm.with_input(Matrix::pack(&input, input_size, Order::Gates, kernel));
-                }
+            if table && index == 0 {
+                let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &team);
+                first = First::Table(lstm.start(&sums));
+            } else {
+                let input_size = input.len() / (4 * hidden_size);
+                lstm = lstm.with_input(Matrix::pack(&input, input_size, Order::Gates, kernel));
             }
             let bias = lstm.start(&bias);
             layers.push(Layer { lstm, bias });

@@ -8,14 +8,14 @@ never sums across a vector. Several rows of inputs share the reading.
 
 use std::ops::Range;
 
+use memmap2::MmapMut;
+
 use super::Team;
 use super::lanes::{self, Lanes};
 use super::rounding::{encode_bfloat16, encode_int8};
 
 /// Vectors in a panel: an LSTM's four gates.
 const VECTORS: usize = 4;
-/// Words in a cache line.
-const LINE: usize = 16;
 /// Multiplications of words that are worth another thread.
 pub(super) const THREAD_WORTH: usize = 1 << 15;
 
@@ -154,16 +154,35 @@ pub struct Matrix {
     /// Words of a row of inputs.
     words_per_row: usize,
     panels: usize,
-    lines: Vec<Line>,
+    /// `[panels, words_per_row, width]` words.
+    words: Words,
     /// For int8, of each output: what a step of its sum is worth, and what the input's offset adds to it.
     scales: Vec<f32>,
     corrections: Vec<i32>,
 }
 
-/// On a boundary of the cache's, so that a vector never lies across two lines.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u32; LINE]);
+/// Words on pages of their own: aligned, so that no vector lies across two cache lines, and large where the system has
+/// large ones, which are quicker to come by and to find.
+struct Words(MmapMut);
+
+impl Words {
+    fn zeros(count: usize) -> Self {
+        let map = MmapMut::map_anon((count * size_of::<u32>()).max(1));
+        let map = map.expect("memory for the weights");
+        // Where there are none, small pages do.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Words(map)
+    }
+
+    fn get(&self) -> &[u32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    fn get_mut(&mut self) -> &mut [u32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}
 
 /// Rows of inputs, as a kernel's products take them.
 #[derive(Clone, Debug, PartialEq)]
@@ -268,12 +287,11 @@ impl Matrix {
             }
         };
         let words_per_row = inner.div_ceil(kernel.group());
-        let words = panels * words_per_row * width;
         let mut matrix = Matrix {
             kernel,
             words_per_row,
             panels,
-            lines: vec![Line([0; LINE]); words.div_ceil(LINE)],
+            words: Words::zeros(panels * words_per_row * width),
             scales: vec![0.0; panels * width],
             corrections: vec![0; panels * width],
         };
@@ -302,9 +320,9 @@ impl Matrix {
                 matrix.corrections[output] = -i32::from(kernel.offset()) * sum;
             }
             let first = panel * words_per_row * width + at;
-            for (index, word) in row_words.iter().enumerate() {
-                let place = first + index * width;
-                matrix.lines[place / LINE].0[place % LINE] = *word;
+            let places = matrix.words.get_mut()[first..].iter_mut().step_by(width);
+            for (place, word) in places.zip(&row_words) {
+                *place = *word;
             }
         }
         matrix
@@ -327,7 +345,7 @@ impl Matrix {
 
     /// What a product reads, in bytes.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.lines[..])
+        size_of_val(self.words.get())
     }
 
     /// What multiplies with these weights.
@@ -366,7 +384,7 @@ impl Matrix {
         let outputs = panel * width..(panel + 1) * width;
         let first = panel * self.words_per_row * width;
         let block = Block {
-            weights: self.lines[first / LINE..].as_ptr().cast(),
+            weights: self.words.get()[first..].as_ptr(),
             words: self.words_per_row,
             x: x.words[rows.start * self.words_per_row..].as_ptr(),
             x_scales: &x.scales[rows],

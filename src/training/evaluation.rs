@@ -60,19 +60,41 @@ mod tests {
     use crate::network::tests::{config, network_of_cosines};
     use crate::optimizer::AdamW;
     use crate::resume::{Progress, Standing};
-    use carousel::checkpoint::Directory;
+    use carousel::checkpoint::{Directory, ModelConfig};
     use carousel::inference;
     use carousel::inference::recurrent::Wanted;
+    use carousel::inference::sampling::{Choice, Sampling, likeliest};
     use carousel::kernels::Precision;
     use carousel::text::corpus::encode_files;
     use carousel::text::spelling::Spelling;
     use carousel::text::tokenizer::Tokenizer;
     use tch::Device;
 
+    const FLOAT_CPU: (tch::Kind, Device) = (tch::Kind::Float, Device::Cpu);
+    const FEW: [char; 6] = ['\n', 'a', 'b', 'c', 'd', 'e'];
+
     /// A network as training has it, and the same as inference reads it from a checkpoint.
-    fn both_wings(folder: &std::path::Path, tie_weights: bool) -> (Network, inference::Model) {
-        let config = config(tie_weights, 0.3);
+    fn both_wings(
+        folder: &std::path::Path,
+        tie_weights: bool,
+        characters: &[char],
+        lively: bool,
+    ) -> (Network, inference::Model) {
+        let config = ModelConfig {
+            vocab_size: characters.len() + 1,
+            ..config(tie_weights, 0.3)
+        };
         let network = network_of_cosines(&config);
+        if lively {
+            // Large weights without a pattern, so that a greedy text does not stand still.
+            tch::no_grad(|| {
+                for mut parameter in network.parameters.iter().map(Tensor::shallow_clone) {
+                    let numbers = Tensor::arange(parameter.numel() as i64, FLOAT_CPU);
+                    let values = (numbers.square() * 0.37 + parameter.numel() as f64).cos() * 2.5;
+                    parameter.copy_(&values.view_as(&parameter));
+                }
+            });
+        }
         let directory = Directory::at(folder);
         let standing = Standing {
             optimizer: AdamW::new(&network.parameters),
@@ -84,10 +106,7 @@ mod tests {
             .save_weights(&standing.weights().unwrap())
             .unwrap();
         directory
-            .save_description(
-                &config,
-                &Tokenizer::characters(&['\n', 'a', 'b', 'c', 'd', 'e']),
-            )
+            .save_description(&config, &Tokenizer::characters(characters))
             .unwrap();
         (
             standing.network,
@@ -98,9 +117,18 @@ mod tests {
     #[test]
     fn inference_gives_the_logits_of_libtorch() {
         let folder = tempfile::tempdir().unwrap();
-        for tie_weights in [false, true] {
-            let (network, model) = both_wings(folder.path(), tie_weights);
-            let tokens: Vec<i64> = (0..40).map(|i| (i * i + 3) % 7).collect();
+        // With few symbols the first layer's input products are a table, with many they are computed.
+        let many: Vec<char> = ('\u{100}'..'\u{400}').collect();
+        let wings = [
+            (false, &FEW[..]),
+            (true, &FEW),
+            (false, &many),
+            (true, &many),
+        ];
+        for (tie_weights, characters) in wings {
+            let (network, model) = both_wings(folder.path(), tie_weights, characters, false);
+            let size = network.config.vocab_size as i64;
+            let tokens: Vec<i64> = (0..40).map(|i| (i * i * 5 + 3) % size).collect();
             let zeros = State::zeros(&network.config, 2, Device::Cpu);
             let (expected, _) =
                 network.forward(&Tensor::from_slice(&tokens).view([20, 2]), &zeros, false);
@@ -121,9 +149,33 @@ mod tests {
     }
 
     #[test]
+    fn inference_writes_the_greedy_text_of_libtorch() {
+        let folder = tempfile::tempdir().unwrap();
+        let (network, model) = both_wings(folder.path(), false, &FEW, true);
+        let sampling = Sampling {
+            repetition: None,
+            choice: Choice::Greedy,
+        };
+        let written = inference::generator::sample(&model, sampling, 300, 0);
+        let mut state = State::zeros(&network.config, 1, Device::Cpu);
+        let mut tokens = vec![model.tokenizer.line_end()];
+        for step in 0..300 {
+            let token = Tensor::from_slice(&[i64::from(tokens[step])]).view([1, 1]);
+            let (logits, next) = network.forward(&token, &state, false);
+            state = next;
+            let mut logits = Vec::<f32>::try_from(logits.flatten(0, -1)).unwrap();
+            // The token for the unknown is never written.
+            logits[0] = f32::NEG_INFINITY;
+            tokens.push(likeliest(&logits));
+        }
+        assert_eq!(written, model.tokenizer.decode(&tokens[1..]));
+        assert!(FEW.iter().filter(|&&c| written.contains(c)).count() > 1);
+    }
+
+    #[test]
     fn both_wings_measure_the_same_loss() {
         let folder = tempfile::tempdir().unwrap();
-        let (network, model) = both_wings(folder.path(), false);
+        let (network, model) = both_wings(folder.path(), false, &FEW, false);
         let text: String = (0..30_000u64)
             .map(|i| ['a', 'b', 'c', 'd', '\n'][(i * i / 7 % 5) as usize])
             .collect();
