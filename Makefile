@@ -5,7 +5,7 @@ PYTHON ?= python3
 DEMO = target/demo
 BINARIES = target/release
 
-.PHONY: help demo test build libtorch lint light bench
+.PHONY: help demo test build libtorch lint light bench dist
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute, then write one"
@@ -14,6 +14,7 @@ help:
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
 	@echo "make lint      formatting and clippy alone"
 	@echo "make bench     speed beside PyTorch, with a venv of its own"
+	@echo "make dist      an archive that runs without libtorch; TRAIN=1 with it"
 
 demo: build
 	rm -rf $(DEMO)
@@ -41,4 +42,9 @@ light:
 	if echo "$$tree" | grep -E "(tch|torch-sys) v"; then echo "the build without training depends on libtorch"; exit 1; fi
 
 bench: build
+	$(PYTHON) benches/generation.py
 	$(PYTHON) benches/training.py
+
+# Writing needs no libtorch, so neither does packing what writes.
+dist: $(if $(TRAIN),build)
+	@CARGO="$(CARGO)" TRAIN="$(TRAIN)" scripts/dist.sh

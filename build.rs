@@ -15,6 +15,8 @@ fn main() {
     let real = folder
         .canonicalize()
         .unwrap_or_else(|_| folder.to_path_buf());
+    // In an archive the libraries lie beside the programs, and are the ones that were packed with them.
+    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/carousel");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.display());
     if real.join("libtorch_cuda.so").exists() {
         // Nothing names a symbol of libtorch_cuda: it registers itself when it is loaded.

@@ -10,20 +10,17 @@ Run it on a quiet machine.
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CAROUSEL = os.path.join(ROOT, "target", "release", "carousel")
+from pytorch import CAROUSEL, ROOT, machine, venv
+
 TALES = os.path.join(ROOT, "corpora", "tales")
 # So often that no pass over the text ends, and nothing is measured, among the timed steps.
 REPEATED = 10
-VENV = os.path.join(ROOT, ".venv")
-PYTORCH = "torch==2.11.0"
 ROUNDS = 3
 # Steps that are timed come after these, which warm up.
 WARM_UP, STEPS = 10, 20
@@ -35,7 +32,7 @@ SHAPES = [
 
 def main():
     python = venv()
-    print(f"{cpu()}, {os.cpu_count()} cores; medians of {ROUNDS} runs of each, in turn; training tokens a second")
+    print(f"{machine()}; medians of {ROUNDS} runs of each, in turn; training tokens a second")
     print(f"{'network':28}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
     folder = tempfile.TemporaryDirectory()
     corpus = os.path.join(folder.name, "corpus.txt")
@@ -101,23 +98,6 @@ def pytorch(corpus, shape):
         optimizer.step()
         loss.item()
     print((STEPS - WARM_UP) * batch * bptt / (time.perf_counter() - began))
-
-
-def venv():
-    python = os.path.join(VENV, "bin", "python")
-    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode if os.path.exists(python) else True:
-        print(f"making a virtual environment with {PYTORCH} in {VENV} (some gigabytes, once)", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", PYTORCH, "numpy"], check=True)
-    return python
-
-
-def cpu():
-    if os.path.exists("/proc/cpuinfo"):
-        names = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ pub(super) const THREAD_WORTH: usize = 1 << 15;
 
 /// Encoded values that are worth another thread.
 const ENCODING_WORTH: usize = 1 << 13;
+/// Rows that are encoded through one buffer.
+const ENCODED_TOGETHER: usize = 8;
 
 /// How numbers are kept in products. Sums are float32, or exact integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,24 +229,17 @@ impl Rows {
     /// Encodes every row; `read` writes the values of a row into the buffer it is given.
     pub(super) fn set_all(&mut self, read: impl Fn(usize, &mut [f32]) + Sync, team: &Team) {
         let (kernel, inner) = (self.kernel, self.inner);
-        let encode =
-            |row: usize, (words, scale): &mut (&mut [u32], &mut f32), values: &mut [f32]| {
-                read(row, values);
-                **scale = kernel.encode(values, words);
-            };
         let rows = self.words.chunks_exact_mut(self.words_per_row);
         let mut rows: Vec<_> = rows.zip(&mut self.scales).collect();
         let threads = 1 + rows.len() * inner / ENCODING_WORTH;
-        if threads == 1 {
+        let mut blocks: Vec<_> = rows.chunks_mut(ENCODED_TOGETHER).collect();
+        team.for_each(threads, &mut blocks, |block, rows| {
             let mut values = vec![0.0; inner];
-            for (index, row) in rows.iter_mut().enumerate() {
-                encode(index, row, &mut values);
+            for (index, (words, scale)) in rows.iter_mut().enumerate() {
+                read(block * ENCODED_TOGETHER + index, &mut values);
+                **scale = kernel.encode(&values, words);
             }
-        } else {
-            team.for_each(threads, &mut rows, |index, row| {
-                encode(index, row, &mut vec![0.0; inner]);
-            });
-        }
+        });
     }
 
     /// Takes over a row of `other`, which was encoded for the same kernel and inner dimension.
