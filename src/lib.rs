@@ -37,7 +37,8 @@ arguments. One tree of commands ([`cli`]) serves both.
 - [`text`]: words to numbers; knows no model
 - [`checkpoint`]: the contract
 - [`settings`], [`recipe`]: what was typed, and what it comes to for a corpus
-- [`kernels`]: arithmetic on slices, chosen for the CPU at run time
+- [`kernels`]: arithmetic on slices, chosen for the CPU at run time; products in float32, bfloat16 and int8, and the
+  threads that share them
 - [`inference`]: the network stepped, sampled and measured
 - [`baselines`]: what the network has to beat
 - [`metrics`], [`error`], [`files`]: sums to figures, words for failures, whole-or-nothing files
