@@ -13,7 +13,6 @@ use divan::{Bencher, black_box};
 const PRECISIONS: [Precision; 3] = [Precision::Float32, Precision::Bfloat16, Precision::Int8];
 const HIDDEN_SIZES: [usize; 3] = [128, 512, 1024];
 const SYMBOLS: usize = 65;
-const THREADS: usize = 2;
 
 fn main() {
     divan::main();
@@ -25,13 +24,16 @@ fn numbers(count: usize) -> Vec<f32> {
 
 /// The bare products of a step of `streams` texts; items are texts.
 fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams: usize) {
-    let (kernel, team) = (Kernel::fastest(precision), Team::new(THREADS));
+    // As many as the programs take.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
+    let (kernel, team) = (Kernel::fastest(precision), Team::new(threads));
     let pack = |outer| {
         Matrix::pack(
             &numbers(outer * hidden_size),
             hidden_size,
             Order::Plain,
             kernel,
+            &team,
         )
     };
     let mut matrices: Vec<Matrix> = (0..3).map(|_| pack(4 * hidden_size)).collect();
@@ -42,7 +44,7 @@ fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams:
     bencher.counter(ItemsCount::new(streams)).bench_local(|| {
         for matrix in &matrices {
             let sums = &mut sums[..matrix.panels() * matrix.width() * streams];
-            matrix.add_products(&x, sums, &team);
+            matrix.add_products(&x, 0..streams, sums, &team);
         }
     });
 }

@@ -36,7 +36,12 @@ if [ -n "${TRAIN:-}" ]; then
     mkdir -p "$root/lib/carousel"
     cp target/release/carousel-train "$root/bin/"
     # What the program loads from the folder that it was linked with; the rest is the system's.
-    folder=$(cd "$(dirname "$(ldd target/release/carousel-train | sed -n 's/.*libc10\.so => \([^ ]*\).*/\1/p')")" && pwd -P)
+    libc10=$(ldd target/release/carousel-train | sed -n 's/.*libc10\.so => \(\/[^ ]*\).*/\1/p')
+    if [ -z "$libc10" ]; then
+        echo "dist: carousel-train does not find its libtorch; run make build" >&2
+        exit 1
+    fi
+    folder=$(cd "$(dirname "$libc10")" && pwd -P)
     ldd target/release/carousel-train | sed -n 's/.* => \([^ ]*\) (.*/\1/p' | while read -r library; do
         if [ "$(cd "$(dirname "$library")" && pwd -P)" = "$folder" ]; then
             cp -L "$library" "$root/lib/carousel/"

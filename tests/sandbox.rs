@@ -52,7 +52,7 @@ impl Sandbox {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The program, to be run in this folder, with one thread so that tests side by side do not wait for each other.
+    /// The program, to be run in this folder, with one thread of libtorch's so that tests side by side do not wait for each other.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command

@@ -2,7 +2,6 @@
 `carousel evaluate`.
 */
 
-use std::fs::File;
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -46,12 +45,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // Standard input is kept in a temporary file: it is read more than once.
     let scratch = tempfile::tempdir()
         .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
-    let kept = scratch.path().join("standard input");
     let mut paths = arguments.files.clone();
     for path in paths.iter_mut().filter(|path| standard::is_input(path)) {
-        let mut file = File::create(&kept).map_err(|e| Error::file("create", &kept, e))?;
-        standard::copy(&kept, &mut file)?;
-        path.clone_from(&kept);
+        *path = standard::keep(&scratch.path().join("standard input"))?;
     }
     let files = list_files(&paths)?;
     let text = encode_files(

@@ -17,9 +17,8 @@ use super::interrupt;
 use super::model::{Choice as Precision, ModelArguments};
 use super::standard::{self, Stream};
 use crate::error::{Error, Result};
-use crate::inference::generator::{Ending, Finish, Generator, News};
+use crate::inference::generator::{Ending, Finish, Generator, News, Prompt};
 use crate::inference::sampling::{Choice, Repetition, Sampling};
-use crate::text::source::{Form, read};
 
 /// The most texts that grow side by side: more would gain nothing.
 const SIDE_BY_SIDE: u64 = 256;
@@ -61,7 +60,7 @@ pub struct Arguments {
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     stop: Vec<String>,
     /// How many texts to write; they grow side by side
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     samples: u64,
     /// Print a JSON object for each text
     #[arg(long)]
@@ -115,7 +114,8 @@ pub struct Arguments {
     /// Always choose the likeliest token
     #[arg(long, help_heading = "Sampling")]
     greedy: bool,
-    /// The same seed gives the same text, on any number of threads [default: another each time, and told]
+    /// The same seed gives the same text, on any number of threads, with one precision on one kind of CPU
+    /// [default: another each time, and told]
     #[arg(long, value_name = "N", help_heading = "Sampling")]
     seed: Option<u64>,
 }
@@ -140,22 +140,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else {
         ProgressBar::hidden()
     };
+    let read = Prompt::read(&model, prompt_ids, |read| bar.inc(read));
+    bar.finish_and_clear();
     let mut output = Output::new(arguments, prompt, seed);
+    // Only now is there something to end well.
     let interrupted = interrupt::watch();
     let (mut tokens, mut seconds) = (0, 0.0);
     for first in (0..arguments.samples).step_by(SIDE_BY_SIDE as usize) {
         let numbers = first..(first + SIDE_BY_SIDE).min(arguments.samples);
-        let progress = |read| bar.inc(read);
-        let mut generator = Generator::new(
-            &model,
-            &prompt_ids,
-            sampling,
-            ending.clone(),
-            seed,
-            numbers.clone(),
-            progress,
-        );
-        bar.finish_and_clear();
+        let mut generator = Generator::new(&read, sampling, ending.clone(), seed, numbers.clone());
         let began = Instant::now();
         output.begin((numbers.end - numbers.start) as usize)?;
         grow(&mut generator, interrupted, |number, news| {
@@ -237,11 +230,10 @@ impl<'a> Output<'a> {
     }
 
     fn hear(&mut self, number: usize, news: News) -> Result<()> {
+        let streams = self.streams();
         let (text, finish, tokens) = &mut self.texts[number];
         match news {
-            News::Piece(piece) if self.arguments.samples == 1 && !self.arguments.json => {
-                return self.stream.write(piece);
-            }
+            News::Piece(piece) if streams => return self.stream.write(piece),
             News::Piece(piece) => text.push_str(piece),
             News::Finished(why, count) => (*finish, *tokens) = (why, count),
         }
@@ -361,25 +353,12 @@ fn sampling(arguments: &Arguments) -> Result<Sampling> {
 }
 
 fn prompt(arguments: &Arguments) -> Result<String> {
-    let (name, bytes) = match (&arguments.prompt, &arguments.prompt_file) {
+    let text = match (&arguments.prompt, &arguments.prompt_file) {
         (Some(prompt), _) if prompt != "-" => return Ok(prompt.clone()),
         (None, None) => return Ok(String::new()),
-        (None, Some(file)) if !standard::is_input(file) => {
-            let mut bytes = Vec::new();
-            read(
-                std::slice::from_ref(file),
-                Form::Text,
-                false,
-                &mut |piece| {
-                    bytes.extend_from_slice(piece);
-                    Ok(())
-                },
-            )?;
-            (file.display().to_string(), bytes)
-        }
-        _ => ("standard input".to_string(), standard::read()?),
+        (None, Some(file)) if !standard::is_input(file) => standard::text_of(file)?,
+        _ => standard::read_text()?,
     };
-    let text = standard::text_of(bytes, "the prompt", &name)?;
     // A file's last line end belongs to the file, not to the prompt.
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
 }

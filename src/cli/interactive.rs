@@ -2,6 +2,7 @@
 `carousel generate --interactive`: a person and a model, in turns.
 */
 
+use std::io::{IsTerminal, stdin};
 use std::sync::atomic::Ordering;
 
 use rustyline::DefaultEditor;
@@ -13,7 +14,7 @@ use super::standard::{self, Stream};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::Model;
-use crate::inference::generator::{Ending, Generator, News};
+use crate::inference::generator::{Ending, Generator, News, Prompt};
 use crate::inference::sampling::Sampling;
 
 /// The lines that were typed, within the user's cache.
@@ -39,7 +40,11 @@ pub fn run(model: &Model, sampling: Sampling, ending: Ending, seed: u64) -> Resu
             Err(ReadlineError::Eof) => break,
             Err(e) => return Err(failed(e)),
         };
-        if !line.is_empty() {
+        if interrupted.swap(false, Ordering::Relaxed) {
+            // No key, but a signal from elsewhere: to stop, and not just to stop writing.
+            break;
+        }
+        if !line.is_empty() && stdin().is_terminal() {
             // Without history one can still talk.
             let _ = editor.add_history_entry(&line);
         }
@@ -55,15 +60,16 @@ pub fn run(model: &Model, sampling: Sampling, ending: Ending, seed: u64) -> Resu
                 generator.go_on(&words);
                 generator
             }
-            none => none.insert(Generator::new(
-                model,
-                &words,
-                sampling,
-                ending.clone(),
-                seed,
-                0..1,
-                |_| (),
-            )),
+            none => {
+                let prompt = Prompt::read(model, words, |_| ());
+                none.insert(Generator::new(
+                    &prompt,
+                    sampling,
+                    ending.clone(),
+                    seed,
+                    0..1,
+                ))
+            }
         };
         let mut stream = Stream::default();
         grow(generator, interrupted, |_, news| match news {

@@ -1,11 +1,15 @@
 /*!
-Ctrl-C, or a polite kill.
+Ctrl-C, a polite kill, or a terminal that goes away.
 
-While somebody watches for it, the first one asks the work to come to an end; otherwise, and at the second one, the
-program just ends.
+While somebody watches, the first of these asks the work to come to an end; otherwise, and at the second one, the program
+just ends. What `nohup` has the program ignore stays ignored.
 */
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, thread};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
 
@@ -14,16 +18,31 @@ static RAISED: AtomicBool = AtomicBool::new(false);
 
 /// Begins to listen.
 pub fn listen() -> Result<()> {
-    ctrlc::set_handler(|| {
-        if RAISED.swap(true, Ordering::Relaxed) || !WATCHED.load(Ordering::Relaxed) {
-            std::process::exit(130);
+    let heard = [SIGINT, SIGTERM, SIGHUP];
+    let mut signals = Signals::new(heard.into_iter().filter(|&signal| !is_ignored(signal)))
+        .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            if RAISED.swap(true, Ordering::Relaxed) || !WATCHED.load(Ordering::Relaxed) {
+                std::process::exit(130);
+            }
         }
-    })
-    .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))
+    });
+    Ok(())
 }
 
 /// From now on somebody looks at the flag that this returns; whoever does may also lower it.
 pub fn watch() -> &'static AtomicBool {
     WATCHED.store(true, Ordering::Relaxed);
     &RAISED
+}
+
+/// Whether the program was started with orders to ignore a signal, as far as the system tells.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

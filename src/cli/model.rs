@@ -36,9 +36,9 @@ pub enum Choice {
     Auto,
     /// As trained
     F32,
-    /// Half the memory
+    /// Half the memory for its matrices
     Bf16,
-    /// A quarter of the memory
+    /// A quarter of the memory for its matrices
     Int8,
 }
 

@@ -57,16 +57,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     for text in texts {
         let text = if text == "-" {
-            standard::read_text("the text")?
+            standard::read_text()?
         } else {
             text
         };
-        if text.is_empty() {
-            return Err(Error::new(
-                "there is nothing to score in an empty text; give one character at least",
-            ));
-        }
-        let scored = score(&model, &spelling, &text);
+        let scored = score(&model, &spelling, &text).ok_or_else(|| {
+            Error::new("there is nothing to score in an empty text; give one character at least")
+        })?;
         if arguments.json {
             standard::line(object(&text, &scored, arguments.tokens))?;
         } else {

@@ -3,11 +3,13 @@ Standard input, output and error.
 */
 
 use std::fmt::Display;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::text::source::{Form, read};
 
 /// How long written text may stay unseen: a reader does not notice, and a system call for each character would take
 /// longer than the character.
@@ -57,30 +59,31 @@ pub fn is_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// All of standard input.
-pub fn read() -> Result<Vec<u8>> {
+/// All of standard input, read as text files are.
+pub fn read_text() -> Result<String> {
+    let folder = tempfile::tempdir()
+        .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
+    text_of(&keep(&folder.path().join("standard input"))?)
+}
+
+/// All of a text file.
+pub fn text_of(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::new(format!("cannot read standard input: {e}")))?;
-    Ok(bytes)
+    let each = &mut |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    };
+    read(&[path.to_path_buf()], Form::Text, false, each)?;
+    String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
 }
 
-/// All of standard input, which has to be text; `what` it is to be, for the error.
-pub fn read_text(what: &str) -> Result<String> {
-    text_of(read()?, what, "standard input")
-}
-
-/// Bytes as text.
-pub fn text_of(bytes: Vec<u8>, what: &str, from: &str) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| Error::new(format!("{what} in {from} is not UTF-8 text")))
-}
-
-/// Copies standard input to a writer.
-pub fn copy(path: &Path, to: &mut impl Write) -> Result<()> {
-    io::copy(&mut io::stdin().lock(), to).map_err(|e| Error::file("write", path, e))?;
-    to.flush().map_err(|e| Error::file("write", path, e))
+/// Copies standard input to a file, as it can be read only once.
+pub fn keep(path: &Path) -> Result<PathBuf> {
+    let failed = |e| Error::file("write", path, e);
+    let mut file = File::create(path).map_err(|e| Error::file("create", path, e))?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
+    file.flush().map_err(failed)?;
+    Ok(path.to_path_buf())
 }
 
 /// Tells of words and characters that the model does not know.

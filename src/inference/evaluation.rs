@@ -68,16 +68,13 @@ impl ScoredText {
     }
 }
 
-/// Scores a text that begins after an end of line, by the rule of [`nats`].
-///
-/// # Panics
-/// If the text is empty.
-pub fn score(model: &Model, spelling: &Spelling, text: &str) -> ScoredText {
+/// Scores a text that begins after an end of line, by the rule of [`nats`]; `None` if there is no token in it.
+pub fn score(model: &Model, spelling: &Spelling, text: &str) -> Option<ScoredText> {
     let (tokenizer, network) = (&model.tokenizer, &model.network);
     let (ids, strangers) = tokenizer.encode(text);
-    assert!(!ids.is_empty(), "a text");
+    let (_, read) = ids.split_last()?;
     let mut inputs = vec![tokenizer.line_end()];
-    inputs.extend_from_slice(&ids[..ids.len() - 1]);
+    inputs.extend_from_slice(read);
     let mut state = network.zero_state(1);
     let mut costs = Vec::with_capacity(ids.len());
     for (inputs, targets) in inputs.chunks(WINDOW).zip(ids.chunks(WINDOW)) {
@@ -103,10 +100,10 @@ pub fn score(model: &Model, spelling: &Spelling, text: &str) -> ScoredText {
             text,
             log_probability: -nats,
         });
-    ScoredText {
+    Some(ScoredText {
         tokens: tokens.collect(),
         score,
-    }
+    })
 }
 
 /// What each token stands for in `text`; `strangers` are the words and characters that the vocabulary has not.
@@ -121,9 +118,9 @@ fn token_texts(model: &Model, text: &str, ids: &[u32], strangers: Vec<String>) -
         let mut piece = decoder.push(id);
         let unspaced = piece.trim_start_matches(' ');
         if treebank {
-            rest = rest.trim_start_matches(' ');
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() && c != '\n');
         }
-        let literal = treebank && rest.split([' ', '\n']).next() == Some(UNKNOWN);
+        let literal = treebank && rest.split(char::is_whitespace).next() == Some(UNKNOWN);
         if tokenizer.unknown() == Some(id)
             && !literal
             && let Some(stranger) = strangers.next()

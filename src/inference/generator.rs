@@ -64,59 +64,94 @@ pub enum News<'a> {
     Finished(Finish, u64),
 }
 
+/// A prompt, read.
+pub struct Prompt<'m> {
+    model: &'m Model,
+    tokens: Vec<u32>,
+    state: State,
+    decoder: Decoder<'m>,
+    /// The last token, which the network has not read yet.
+    unread: u32,
+}
+
+impl<'m> Prompt<'m> {
+    /// Reads a prompt's tokens, after an end of line; `progress` hears how many were read.
+    pub fn read(model: &'m Model, tokens: Vec<u32>, progress: impl FnMut(u64)) -> Self {
+        let mut decoder = Decoder::new(&model.tokenizer);
+        tokens.iter().for_each(|&id| {
+            decoder.push(id);
+        });
+        let mut state = model.network.zero_state(1);
+        let unread = read_on(
+            model,
+            &mut state,
+            model.tokenizer.line_end(),
+            &tokens,
+            progress,
+        );
+        Prompt {
+            model,
+            tokens,
+            state,
+            decoder,
+            unread,
+        }
+    }
+}
+
+/// Reads the token that was left unread and all but the last of `tokens`, which is left unread now.
+fn read_on(
+    model: &Model,
+    state: &mut State,
+    unread: u32,
+    tokens: &[u32],
+    mut progress: impl FnMut(u64),
+) -> u32 {
+    let mut all = vec![unread];
+    all.extend_from_slice(tokens);
+    let (&last, read) = all.split_last().expect("one at least");
+    for part in read.chunks(READ_AT_ONCE) {
+        model.network.read(part, state);
+        progress(part.len() as u64);
+    }
+    last
+}
+
 impl<'m> Generator<'m> {
-    /// Reads the prompt's tokens, after an end of line, and begins a text for each of `numbers`; texts of one seed and
-    /// different numbers are independent, and the same beside any others. `progress` hears how many tokens were read.
+    /// Begins a text after a prompt for each of `numbers`; texts of one seed and different numbers are independent, and
+    /// the same beside any others.
     pub fn new(
-        model: &'m Model,
-        prompt: &[u32],
+        prompt: &Prompt<'m>,
         sampling: Sampling,
         ending: Ending,
         seed: u64,
         numbers: std::ops::Range<u64>,
-        progress: impl FnMut(u64),
     ) -> Self {
-        let mut generator = Generator {
+        let model = prompt.model;
+        let streams = vec![0; (numbers.end - numbers.start) as usize];
+        let text = |(number, stream)| {
+            let mut sampler = Sampler::new(sampling, seed, stream);
+            sampler.remember(&prompt.tokens);
+            Text {
+                number,
+                sampler,
+                decoder: prompt.decoder.clone(),
+                stops: Stops::new(&ending.stops),
+                unread: prompt.unread,
+                tokens: 0,
+                finish: None,
+            }
+        };
+        Generator {
             model,
-            state: model.network.zero_state(1),
-            texts: Vec::new(),
+            state: prompt.state.select(&streams),
+            texts: numbers.enumerate().map(text).collect(),
             // In a text that was split at white space, <unk> is a word like any other.
             barred: model
                 .tokenizer
                 .unknown()
                 .filter(|_| model.tokenizer.split() != Split::Whitespace),
             ending,
-        };
-        let mut decoder = Decoder::new(&model.tokenizer);
-        prompt.iter().for_each(|&id| {
-            decoder.push(id);
-        });
-        let mut tokens = vec![model.tokenizer.line_end()];
-        tokens.extend_from_slice(prompt);
-        let (&unread, read) = tokens.split_last().expect("a line end at least");
-        generator.read(read, progress);
-        let streams = vec![0; (numbers.end - numbers.start) as usize];
-        generator.state = generator.state.select(&streams);
-        for (number, stream) in numbers.enumerate() {
-            let mut sampler = Sampler::new(sampling, seed, stream);
-            sampler.remember(prompt);
-            generator.texts.push(Text {
-                number,
-                sampler,
-                decoder: decoder.clone(),
-                stops: Stops::new(&generator.ending.stops),
-                unread,
-                tokens: 0,
-                finish: None,
-            });
-        }
-        generator
-    }
-
-    fn read(&mut self, tokens: &[u32], mut progress: impl FnMut(u64)) {
-        for part in tokens.chunks(READ_AT_ONCE) {
-            self.model.network.read(part, &mut self.state);
-            progress(part.len() as u64);
         }
     }
 
@@ -184,11 +219,7 @@ impl<'m> Generator<'m> {
         });
         (text.tokens, text.finish) = (0, None);
         text.stops.rest();
-        let mut tokens = vec![text.unread];
-        tokens.extend_from_slice(words);
-        let (&unread, read) = tokens.split_last().expect("one at least");
-        text.unread = unread;
-        self.read(read, |_| ());
+        text.unread = read_on(self.model, &mut self.state, text.unread, words, |_| ());
     }
 }
 
@@ -198,7 +229,8 @@ pub fn sample(model: &Model, sampling: Sampling, length: u64, seed: u64) -> Stri
         length: Some(length),
         stops: Vec::new(),
     };
-    let mut generator = Generator::new(model, &[], sampling, ending, seed, 0..1, |_| ());
+    let prompt = Prompt::read(model, Vec::new(), |_| ());
+    let mut generator = Generator::new(&prompt, sampling, ending, seed, 0..1);
     let mut text = String::new();
     while !generator.is_finished() {
         generator.step(|_, news| {
@@ -259,8 +291,12 @@ impl Stops {
             return false;
         }
         self.held.push_str(piece);
-        let found = self.stops.iter().filter_map(|stop| self.held.find(stop));
-        let first = found.min();
+        // The one that ends first, so that it does not matter how the text is cut.
+        let found = self.stops.iter().filter_map(|stop| {
+            let at = self.held.find(stop)?;
+            Some((at + stop.len(), at))
+        });
+        let first = found.min().map(|(_, at)| at);
         let certain = first.unwrap_or_else(|| {
             let begins = |at: &usize| {
                 let end = &self.held[*at..];
@@ -290,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_text_stops_before_the_first_stop_however_it_is_cut() {
-        let table: [(&[&str], &str, &str, bool); 9] = [
+        let table: [(&[&str], &str, &str, bool); 10] = [
             (&[], "all of it", "all of it", false),
             (&["END"], "all of it", "all of it", false),
             (&["END"], "some END and more", "some ", true),
@@ -300,6 +336,7 @@ mod tests {
             (&["aab"], "aaab", "a", true),
             (&["世", "é"], "caf\u{e9} 世", "caf", true),
             (&["later", "ate"], "too late", "too l", true),
+            (&["later", "ate"], "too later", "too l", true),
         ];
         for (stops, text, expected, stopped) in table {
             let stops: Vec<String> = stops.iter().map(|stop| stop.to_string()).collect();

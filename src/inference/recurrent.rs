@@ -88,10 +88,10 @@ impl Network {
         let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
         let embedding = weights.floats("embedding.weight")?;
         let output = if config.tie_weights {
-            Matrix::pack(&embedding, hidden_size, Order::Plain, kernel)
+            Matrix::pack(&embedding, hidden_size, Order::Plain, kernel, &team)
         } else {
             let output = weights.floats("output.weight")?;
-            Matrix::pack(&output, hidden_size, Order::Plain, kernel)
+            Matrix::pack(&output, hidden_size, Order::Plain, kernel, &team)
         };
         let mut output_bias = weights.floats("output.bias")?.into_owned();
         output_bias.resize(output.panels() * output.width(), 0.0);
@@ -113,13 +113,19 @@ impl Network {
                 .collect();
             let input = weights.floats(&format!("rnn.weight_ih_l{index}"))?;
             let recurrent = weights.floats(&format!("rnn.weight_hh_l{index}"))?;
-            let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel);
+            let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel, &team);
             if table && index == 0 {
                 let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &team);
                 first = First::Table(lstm.start(&sums));
             } else {
                 let input_size = input.len() / (4 * hidden_size);
-                lstm = lstm.with_input(Matrix::pack(&input, input_size, Order::Gates, kernel));
+                lstm = lstm.with_input(Matrix::pack(
+                    &input,
+                    input_size,
+                    Order::Gates,
+                    kernel,
+                    &team,
+                ));
             }
             let bias = lstm.start(&bias);
             layers.push(Layer { lstm, bias });
@@ -263,7 +269,7 @@ fn spread_and_multiply(weights: &Matrix, bias: &[f32], x: &Rows, team: &Team) ->
     for panel in bias.chunks_exact(weights.width()) {
         (0..x.len()).for_each(|_| sums.extend_from_slice(panel));
     }
-    weights.add_products(x, &mut sums, team);
+    weights.add_products(x, 0..x.len(), &mut sums, team);
     sums
 }
 
@@ -288,7 +294,7 @@ fn all_sums(
     team: &Team,
 ) -> Vec<f32> {
     let kernel = Kernel::fastest(Precision::Float32);
-    let weights = Matrix::pack(weights, embedding_size, Order::Plain, kernel);
+    let weights = Matrix::pack(weights, embedding_size, Order::Plain, kernel, team);
     let symbols = embedding.chunks_exact(embedding_size);
     let mut x = Rows::zeros(kernel, symbols.len(), embedding_size);
     symbols

@@ -162,11 +162,15 @@ impl Recent {
 pub fn penalize(logits: &mut [f32], tokens: impl Iterator<Item = u32>, penalty: f32) {
     for token in tokens {
         let logit = &mut logits[token as usize];
-        *logit = if *logit > 0.0 {
+        let less = if *logit > 0.0 {
             *logit / penalty
         } else {
             *logit * penalty
         };
+        // What is barred stays so, and nothing else becomes so.
+        if logit.is_finite() {
+            *logit = less.clamp(f32::MIN, f32::MAX);
+        }
     }
 }
 
@@ -330,11 +334,13 @@ mod tests {
 
     #[test]
     fn a_penalty_makes_the_likely_and_the_unlikely_less_likely() {
-        let table: [(&[u32], f32, [f32; 4]); 4] = [
+        let table: [(&[u32], f32, [f32; 4]); 6] = [
             (&[], 2.0, [4.0, -1.0, 0.0, NONE]),
             (&[0], 2.0, [2.0, -1.0, 0.0, NONE]),
             (&[0, 1, 2, 3], 2.0, [2.0, -2.0, 0.0, NONE]),
             (&[0, 1], 1.0, [4.0, -1.0, 0.0, NONE]),
+            (&[1, 3], 1e38, [4.0, -1e38, 0.0, NONE]),
+            (&[0, 3], 1e-39, [f32::MAX, -1.0, 0.0, NONE]),
         ];
         for (tokens, penalty, expected) in table {
             let mut logits = [4.0, -1.0, 0.0, NONE];

@@ -105,17 +105,17 @@ impl LstmState {
                 to.copy_from_slice(&panel[stream * lanes..][..to.len()]);
             }
         };
-        self.encoded.set_all(read, team);
+        self.encoded.set_all(0..streams, read, team);
     }
 }
 
 impl LstmLayer {
     /// A layer whose input's products are given with each step's [`Start`].
-    pub fn new(recurrent: &[f32], hidden_size: usize, kernel: Kernel) -> Self {
+    pub fn new(recurrent: &[f32], hidden_size: usize, kernel: Kernel, team: &Team) -> Self {
         LstmLayer {
             hidden_size,
             input: None,
-            recurrent: Matrix::pack(recurrent, hidden_size, Order::Gates, kernel),
+            recurrent: Matrix::pack(recurrent, hidden_size, Order::Gates, kernel, team),
         }
     }
 
@@ -137,18 +137,7 @@ impl LstmLayer {
 
     /// Puts rows of gates, `[rows, 4 · hidden_size]` as PyTorch orders them, in the order of a [`Start`].
     pub fn start(&self, gates: &[f32]) -> Vec<f32> {
-        let (width, lanes) = (self.recurrent.width(), self.recurrent.kernel().lanes());
-        let count = gates.len() / (4 * self.hidden_size);
-        let mut start = vec![0.0; self.recurrent.panels() * count * width];
-        for (row, gates) in gates.chunks_exact(4 * self.hidden_size).enumerate() {
-            for (gate, values) in gates.chunks_exact(self.hidden_size).enumerate() {
-                for (panel, values) in values.chunks(lanes).enumerate() {
-                    let at = (panel * count + row) * width + gate * lanes;
-                    start[at..at + values.len()].copy_from_slice(values);
-                }
-            }
-        }
-        start
+        start(&self.recurrent, gates)
     }
 
     /// An empty memory for texts read side by side.
@@ -188,6 +177,23 @@ impl LstmLayer {
         });
         state.encode(team);
     }
+}
+
+/// Puts rows of outputs of `weights`, in PyTorch's order, in that of its panels: `[panels, rows, width]`.
+pub fn start(weights: &Matrix, outputs: &[f32]) -> Vec<f32> {
+    let (width, outer) = (weights.width(), weights.outer());
+    let count = outputs.len() / outer;
+    let mut start = vec![0.0; weights.panels() * count * width];
+    for (panel, rows) in start.chunks_exact_mut(count * width).enumerate() {
+        for at in 0..width {
+            if let Some(output) = weights.row(panel * width + at) {
+                for (row, values) in rows.chunks_exact_mut(width).enumerate() {
+                    values[at] = outputs[row * outer + output];
+                }
+            }
+        }
+    }
+    start
 }
 
 /// What the gates of a step are the sums of.
@@ -267,14 +273,18 @@ mod tests {
         for (size, inner, streams) in [(5, 3, 1), (16, 16, 2), (20, 12, 27), (33, 40, 64)] {
             let (w_ih, w_hh) = (numbers(4 * size * inner, 1), numbers(4 * size * size, 2));
             let bias = numbers(4 * size, 3);
-            for (precision, tolerance) in [
+            let precisions = [
                 (Precision::Float32, 1e-5),
                 (Precision::Bfloat16, 0.05),
                 (Precision::Int8, 0.1),
-            ] {
-                let (kernel, team) = (Kernel::fastest(precision), Team::new(2));
-                let input = Matrix::pack(&w_ih, inner, Order::Gates, kernel);
-                let layer = LstmLayer::new(&w_hh, size, kernel).with_input(input);
+            ];
+            let kernels = precisions.into_iter().flat_map(|(precision, tolerance)| {
+                Kernel::all(precision).map(move |k| (k, tolerance))
+            });
+            for (kernel, tolerance) in kernels {
+                let team = Team::new(2);
+                let input = Matrix::pack(&w_ih, inner, Order::Gates, kernel, &team);
+                let layer = LstmLayer::new(&w_hh, size, kernel, &team).with_input(input);
                 let values = layer.start(&bias);
                 let mut state = layer.zero_state(streams);
                 let mut expected = vec![(vec![0.0; size], vec![0.0; size]); streams];
@@ -319,6 +329,7 @@ mod tests {
             &numbers(4 * 20 * 20, 1),
             20,
             Kernel::fastest(Precision::Int8),
+            &Team::new(1),
         );
         let values = layer.start(&numbers(3 * 80, 2));
         let team = Team::new(1);

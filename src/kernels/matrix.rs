@@ -12,15 +12,19 @@ use memmap2::MmapMut;
 
 use super::Team;
 use super::lanes::{self, Lanes};
-use super::rounding::{encode_bfloat16, encode_int8};
+use super::rounding::{bfloat16_pair, encode_bfloat16, encode_int8};
 
 /// Vectors in a panel: an LSTM's four gates.
 const VECTORS: usize = 4;
 /// Multiplications of words that are worth another thread.
 pub(super) const THREAD_WORTH: usize = 1 << 15;
 
+/// Packed words that are worth another thread.
+const PACKING_WORTH: usize = 1 << 15;
 /// Encoded values that are worth another thread.
 const ENCODING_WORTH: usize = 1 << 13;
+/// Rows are cut where the widest kernel ends a group of them.
+const CUT: usize = 6;
 /// Rows that are encoded through one buffer.
 const ENCODED_TOGETHER: usize = 8;
 
@@ -53,6 +57,11 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// How numbers are kept.
+    pub fn precision(self) -> Precision {
+        self.precision
+    }
+
     /// The fastest on this CPU.
     pub fn fastest(precision: Precision) -> Self {
         Self::all(precision)
@@ -61,7 +70,7 @@ impl Kernel {
     }
 
     /// All that this CPU has, slowest first.
-    fn all(precision: Precision) -> impl DoubleEndedIterator<Item = Self> {
+    pub(super) fn all(precision: Precision) -> impl DoubleEndedIterator<Item = Self> {
         let mut all = vec![Instructions::Portable];
         #[cfg(target_arch = "x86_64")]
         {
@@ -153,6 +162,9 @@ pub enum Order {
 /// Weights, packed for one kernel.
 pub struct Matrix {
     kernel: Kernel,
+    order: Order,
+    outer: usize,
+    inner: usize,
     /// Words of a row of inputs.
     words_per_row: usize,
     panels: usize,
@@ -169,7 +181,7 @@ struct Words(MmapMut);
 
 impl Words {
     fn zeros(count: usize) -> Self {
-        let map = MmapMut::map_anon((count * size_of::<u32>()).max(1));
+        let map = MmapMut::map_anon(count.max(1) * size_of::<u32>());
         let map = map.expect("memory for the weights");
         // Where there are none, small pages do.
         #[cfg(target_os = "linux")]
@@ -226,20 +238,74 @@ impl Rows {
         self.scales[row] = self.kernel.encode(values, words);
     }
 
-    /// Encodes every row; `read` writes the values of a row into the buffer it is given.
-    pub(super) fn set_all(&mut self, read: impl Fn(usize, &mut [f32]) + Sync, team: &Team) {
-        let (kernel, inner) = (self.kernel, self.inner);
-        let rows = self.words.chunks_exact_mut(self.words_per_row);
-        let mut rows: Vec<_> = rows.zip(&mut self.scales).collect();
+    /// Encodes the given rows; `read` writes the values of one, counted from the first of these, into the buffer it is
+    /// given.
+    pub fn set_all(
+        &mut self,
+        rows: Range<usize>,
+        read: impl Fn(usize, &mut [f32]) + Sync,
+        team: &Team,
+    ) {
+        let inner = self.inner;
         let threads = 1 + rows.len() * inner / ENCODING_WORTH;
-        let mut blocks: Vec<_> = rows.chunks_mut(ENCODED_TOGETHER).collect();
+        let mut blocks = self.blocks(rows, ENCODED_TOGETHER);
         team.for_each(threads, &mut blocks, |block, rows| {
             let mut values = vec![0.0; inner];
-            for (index, (words, scale)) in rows.iter_mut().enumerate() {
-                read(block * ENCODED_TOGETHER + index, &mut values);
-                **scale = kernel.encode(&values, words);
+            for row in 0..rows.len() {
+                read(block * ENCODED_TOGETHER + row, &mut values);
+                rows.set(row, &values);
             }
         });
+    }
+
+    /// The given rows in blocks, which can be encoded side by side.
+    pub(super) fn blocks(&mut self, rows: Range<usize>, together: usize) -> Vec<RowsBlock<'_>> {
+        let (kernel, words_per_row) = (self.kernel, self.words_per_row);
+        let words = &mut self.words[rows.start * words_per_row..rows.end * words_per_row];
+        let words = words.chunks_mut(together * words_per_row);
+        let scales = self.scales[rows].chunks_mut(together);
+        let block = |(words, scales)| RowsBlock {
+            kernel,
+            words_per_row,
+            words,
+            scales,
+        };
+        words.zip(scales).map(block).collect()
+    }
+
+    /// Some of these rows, each multiplied by a row of `factors`, which are taken in turn, `[_, inner]`.
+    ///
+    /// # Panics
+    /// In int8.
+    pub fn times(&self, rows: Range<usize>, factors: &[f32], team: &Team) -> Rows {
+        let mut product = self.like(rows.len());
+        let (inner, words) = (self.inner, self.words_per_row);
+        let count = factors.len() / inner;
+        let read = |row: usize, values: &mut [f32]| {
+            let from = &self.words[(rows.start + row) * words..(rows.start + row + 1) * words];
+            let factors = &factors[row % count * inner..(row % count + 1) * inner];
+            match self.kernel.precision {
+                Precision::Float32 => {
+                    for ((value, word), factor) in values.iter_mut().zip(from).zip(factors) {
+                        *value = f32::from_bits(*word) * factor;
+                    }
+                }
+                Precision::Bfloat16 => {
+                    let pairs = values.chunks_mut(2).zip(factors.chunks(2));
+                    for ((values, factors), word) in pairs.zip(from) {
+                        let (low, high) = bfloat16_pair(*word);
+                        for ((value, number), factor) in
+                            values.iter_mut().zip([low, high]).zip(factors)
+                        {
+                            *value = number * factor;
+                        }
+                    }
+                }
+                Precision::Int8 => unimplemented!("training does not use int8"),
+            }
+        };
+        product.set_all(0..rows.len(), read, team);
+        product
     }
 
     /// Takes over a row of `other`, which was encoded for the same kernel and inner dimension.
@@ -254,6 +320,21 @@ impl Rows {
         self.scales[row] = other.scales[from];
     }
 
+    /// The encoded values, row by row; what a row does not fill of its last word is zero.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// What they were encoded for.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Values in a row.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.scales.len()
@@ -265,67 +346,139 @@ impl Rows {
     }
 }
 
+/// Rows next to each other, borrowed to be encoded.
+pub(super) struct RowsBlock<'a> {
+    kernel: Kernel,
+    words_per_row: usize,
+    words: &'a mut [u32],
+    scales: &'a mut [f32],
+}
+
+impl RowsBlock<'_> {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Encodes a row.
+    pub fn set(&mut self, row: usize, values: &[f32]) {
+        let words = &mut self.words[row * self.words_per_row..(row + 1) * self.words_per_row];
+        self.scales[row] = self.kernel.encode(values, words);
+    }
+}
+
 impl Matrix {
     /// Packs `weights`, `[outer, inner]` row by row, as PyTorch keeps them.
     ///
     /// # Panics
     /// If the weights do not fill their rows, or are not four gates though they should be.
-    pub fn pack(weights: &[f32], inner: usize, order: Order, kernel: Kernel) -> Self {
-        let outer = weights.len() / inner;
-        assert_eq!(weights.len(), outer * inner, "whole rows of weights");
-        let (width, lanes) = (kernel.width(), kernel.lanes());
+    pub fn pack(weights: &[f32], inner: usize, order: Order, kernel: Kernel, team: &Team) -> Self {
+        let mut matrix = Matrix::zeros(weights.len() / inner, inner, order, kernel);
+        assert_eq!(weights.len(), matrix.outer * inner, "whole rows of weights");
+        let read = |row: usize, values: &mut [f32]| {
+            values.copy_from_slice(&weights[row * inner..(row + 1) * inner]);
+        };
+        matrix.fill(read, team);
+        matrix
+    }
+
+    /// Zeros.
+    ///
+    /// # Panics
+    /// If there are not four gates though there should be.
+    pub fn zeros(outer: usize, inner: usize, order: Order, kernel: Kernel) -> Self {
+        let width = kernel.width();
         let panels = match order {
             Order::Plain => outer.div_ceil(width),
             Order::Gates => {
                 assert_eq!(outer % VECTORS, 0, "four gates");
-                (outer / VECTORS).div_ceil(lanes)
+                (outer / VECTORS).div_ceil(kernel.lanes())
             }
         };
         let words_per_row = inner.div_ceil(kernel.group());
-        let mut matrix = Matrix {
+        Matrix {
             kernel,
+            order,
+            outer,
+            inner,
             words_per_row,
             panels,
             words: Words::zeros(panels * words_per_row * width),
             scales: vec![0.0; panels * width],
             corrections: vec![0; panels * width],
-        };
-        let mut row_words = vec![0u32; words_per_row];
-        for output in 0..panels * width {
-            let (panel, at) = (output / width, output % width);
-            let row = match order {
-                Order::Plain => Some(output),
-                Order::Gates => {
-                    let (gate, unit) = (at / lanes, panel * lanes + at % lanes);
-                    Some(gate * (outer / VECTORS) + unit).filter(|_| unit < outer / VECTORS)
-                }
-            };
-            let Some(row) = row.filter(|&row| row < outer) else {
-                continue;
-            };
-            let row = &weights[row * inner..(row + 1) * inner];
-            let signed = Kernel {
-                instructions: Instructions::Portable,
-                ..kernel
-            };
-            matrix.scales[output] = signed.encode(row, &mut row_words);
-            if kernel.offset() > 0 {
-                let bytes = row_words.iter().flat_map(|word| word.to_le_bytes());
-                let sum: i32 = bytes.map(|byte| i32::from(byte as i8)).sum();
-                matrix.corrections[output] = -i32::from(kernel.offset()) * sum;
-            }
-            let first = panel * words_per_row * width + at;
-            let places = matrix.words.get_mut()[first..].iter_mut().step_by(width);
-            for (place, word) in places.zip(&row_words) {
-                *place = *word;
-            }
         }
-        matrix
+    }
+
+    /// Packs weights anew; `read` writes a row of them, in PyTorch's order, into the buffer it is given.
+    pub fn fill(&mut self, read: impl Fn(usize, &mut [f32]) + Sync, team: &Team) {
+        let (kernel, inner, width) = (self.kernel, self.inner, self.width());
+        // The weights have a sign, whatever the inputs have.
+        let signed = Kernel {
+            instructions: Instructions::Portable,
+            ..kernel
+        };
+        let rows: Vec<Option<usize>> = (0..self.panels * width).map(|at| self.row(at)).collect();
+        let words_per_row = self.words_per_row;
+        let threads = 1 + self.panels * width * words_per_row / PACKING_WORTH;
+        let panels = self.words.get_mut().chunks_exact_mut(words_per_row * width);
+        let scales = self.scales.chunks_exact_mut(width);
+        let mut panels: Vec<_> = panels
+            .zip(scales.zip(self.corrections.chunks_exact_mut(width)))
+            .collect();
+        team.for_each(
+            threads,
+            &mut panels,
+            |panel, (words, (scales, corrections))| {
+                let (mut values, mut row_words) = (vec![0.0; inner], vec![0; words_per_row]);
+                for at in 0..width {
+                    let Some(row) = rows[panel * width + at] else {
+                        continue;
+                    };
+                    read(row, &mut values);
+                    scales[at] = signed.encode(&values, &mut row_words);
+                    if kernel.offset() > 0 {
+                        let bytes = row_words.iter().flat_map(|word| word.to_le_bytes());
+                        let sum: i32 = bytes.map(|byte| i32::from(byte as i8)).sum();
+                        corrections[at] = -i32::from(kernel.offset()) * sum;
+                    }
+                    for (place, word) in words[at..].iter_mut().step_by(width).zip(&row_words) {
+                        *place = *word;
+                    }
+                }
+            },
+        );
+    }
+
+    /// The row of weights, in PyTorch's order, whose output stands at a place in the panels.
+    pub fn row(&self, place: usize) -> Option<usize> {
+        let row = match self.order {
+            Order::Plain => place,
+            Order::Gates => {
+                let (lanes, units) = (self.kernel.lanes(), self.outer / VECTORS);
+                let (panel, at) = (place / self.width(), place % self.width());
+                let unit = panel * lanes + at % lanes;
+                if unit >= units {
+                    return None;
+                }
+                at / lanes * units + unit
+            }
+        };
+        (row < self.outer).then_some(row)
     }
 
     /// Words in a row of weights or inputs.
     pub(super) fn words_per_row(&self) -> usize {
         self.words_per_row
+    }
+
+    /// Inputs.
+    pub(super) fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// Outputs.
+    pub fn outer(&self) -> usize {
+        self.outer
     }
 
     /// How many panels.
@@ -338,28 +491,39 @@ impl Matrix {
         self.kernel.width()
     }
 
-    /// What a product reads, in bytes.
-    pub fn bytes(&self) -> usize {
-        size_of_val(self.words.get())
-    }
-
     /// What multiplies with these weights.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
 
-    /// Adds the products of all rows of `x` to `out`, `[panels, rows, width]`.
+    /// Adds the products of the given rows of `x` to `out`, `[panels, rows, width]`.
     ///
     /// # Panics
     /// As [`Matrix::add_product`].
-    pub fn add_products(&self, x: &Rows, out: &mut [f32], team: &Team) {
-        let (rows, width) = (x.len(), self.width());
-        let products = rows * self.panels * width * self.words_per_row;
+    pub fn add_products(&self, x: &Rows, rows: Range<usize>, out: &mut [f32], team: &Team) {
+        let width = self.width();
+        let products = rows.len() * self.panels * width * self.words_per_row;
         let threads = 1 + products / THREAD_WORTH;
-        assert_eq!(out.len(), self.panels * rows * width, "sizes of a product");
-        let mut panels: Vec<&mut [f32]> = out.chunks_exact_mut(rows * width).collect();
-        team.for_each(threads, &mut panels, |panel, out| {
-            self.add_product(panel, x, 0..rows, out);
+        assert_eq!(
+            out.len(),
+            self.panels * rows.len() * width,
+            "sizes of a product"
+        );
+        // Few panels are cut between rows, so that every thread has something to do.
+        let together = if self.panels < 4 * threads.min(team.threads()) {
+            rows.len().div_ceil(2).next_multiple_of(CUT)
+        } else {
+            rows.len()
+        };
+        let mut parts = Vec::new();
+        for (panel, out) in out.chunks_exact_mut(rows.len() * width).enumerate() {
+            for (part, out) in out.chunks_mut(together * width).enumerate() {
+                let first = rows.start + part * together;
+                parts.push((panel, first..first + out.len() / width, out));
+            }
+        }
+        team.for_each(threads, &mut parts, |_, (panel, rows, out)| {
+            self.add_product(*panel, x, rows.clone(), out);
         });
     }
 
@@ -575,14 +739,14 @@ mod tests {
         kernel: Kernel,
     ) -> Vec<f32> {
         let (rows, outer) = (x.len() / inner, weights.len() / inner);
-        let matrix = Matrix::pack(weights, inner, order, kernel);
+        let matrix = Matrix::pack(weights, inner, order, kernel, &Team::new(1));
         let mut encoded = Rows::zeros(kernel, rows, inner);
         x.chunks_exact(inner)
             .enumerate()
             .for_each(|(row, x)| encoded.set(row, x));
         let (width, lanes) = (matrix.width(), kernel.lanes());
         let mut sums = vec![0.5; matrix.panels() * rows * width];
-        matrix.add_products(&encoded, &mut sums, &Team::new(2));
+        matrix.add_products(&encoded, 0..rows, &mut sums, &Team::new(2));
         let mut products = Vec::new();
         for row in 0..rows {
             for output in 0..outer {

@@ -3,10 +3,12 @@ Arithmetic on slices, below both wings, for the CPU at hand: which instructions 
 
 - [`matrix`]: products with weights that were packed for them
 - [`lstm`]: a layer's step, shared among the threads of a [`team`]
+- [`sequence`]: a layer over a window, forward and backward, for training
 - [`pointwise`]: sums, activations and updates along slices
 - `lanes`, `rounding`: the vectors of each instruction set, and the numbers of fewer bits
 
-Every kernel is held to a plain twin in its tests.
+In the tests, kernels are held to plain twins with all the instructions that the CPU has; loops that the compiler makes
+vectors of, with the widest.
 */
 
 /// Compiles a loop once for each kind of CPU and chooses at run time. In the body, `FMA` says whether multiplying and
@@ -39,8 +41,10 @@ macro_rules! for_each_cpu {
 mod lanes;
 pub mod lstm;
 pub mod matrix;
+pub mod output;
 pub mod pointwise;
 mod rounding;
+pub mod sequence;
 pub mod team;
 
 pub use lstm::LstmLayer;

@@ -90,9 +90,122 @@ fn lstm_gates_of<const FMA: bool, const LANES: usize>(
     }
 }
 
+for_each_cpu! {
+    /// As [`lstm_gates`], for training: the sums are replaced by the gates themselves, and the cells before the step are
+    /// kept.
+    ///
+    /// # Panics
+    /// If there are other than 8 or 16 lanes.
+    pub fn lstm_forward(gates: &mut [f32], before: &[f32], after: &mut [f32], hidden: &mut [f32], lanes: usize) {
+        match lanes {
+            8 => lstm_forward_of::<FMA, 8>(gates, before, after, hidden),
+            16 => lstm_forward_of::<FMA, 16>(gates, before, after, hidden),
+            _ => panic!("{lanes} lanes"),
+        }
+    }
+}
+
+#[inline(always)]
+fn lstm_forward_of<const FMA: bool, const LANES: usize>(
+    gates: &mut [f32],
+    before: &[f32],
+    after: &mut [f32],
+    hidden: &mut [f32],
+) {
+    let (gates, _) = gates.as_chunks_mut::<LANES>();
+    let (gates, _) = gates.as_chunks_mut::<4>();
+    let (before, _) = before.as_chunks::<LANES>();
+    let (after, _) = after.as_chunks_mut::<LANES>();
+    let (hidden, _) = hidden.as_chunks_mut::<LANES>();
+    let rows = gates
+        .iter_mut()
+        .zip(before)
+        .zip(after.iter_mut().zip(hidden));
+    for (([input, forget, candidate, output], before), (after, hidden)) in rows {
+        for lane in 0..LANES {
+            input[lane] = sigmoid::<FMA>(input[lane]);
+            forget[lane] = sigmoid::<FMA>(forget[lane]);
+            candidate[lane] = tanh::<FMA>(candidate[lane]);
+            output[lane] = sigmoid::<FMA>(output[lane]);
+            after[lane] =
+                multiply_add::<FMA>(input[lane], candidate[lane], forget[lane] * before[lane]);
+            hidden[lane] = output[lane] * tanh::<FMA>(after[lane]);
+        }
+    }
+}
+
+for_each_cpu! {
+    /// The way back through [`lstm_forward`] for one row: from the gradient of its hidden state, and that of the cell
+    /// after it, which is replaced by that of the cell before it, to the gradients of the sums, which replace the gates
+    /// and are added to those of the bias.
+    ///
+    /// # Panics
+    /// If there are other than 8 or 16 lanes.
+    pub fn lstm_backward(
+        gates: &mut [f32],
+        before: &[f32],
+        after: &[f32],
+        hidden_gradient: &[f32],
+        cell_gradient: &mut [f32],
+        bias_gradient: &mut [f32],
+        lanes: usize,
+    ) {
+        match lanes {
+            8 => lstm_backward_of::<FMA, 8>(gates, before, after, hidden_gradient, cell_gradient, bias_gradient),
+            16 => lstm_backward_of::<FMA, 16>(gates, before, after, hidden_gradient, cell_gradient, bias_gradient),
+            _ => panic!("{lanes} lanes"),
+        }
+    }
+}
+
+#[inline(always)]
+fn lstm_backward_of<const FMA: bool, const LANES: usize>(
+    gates: &mut [f32],
+    before: &[f32],
+    after: &[f32],
+    hidden_gradient: &[f32],
+    cell_gradient: &mut [f32],
+    bias_gradient: &mut [f32],
+) {
+    let ([before], [after]) = (before.as_chunks::<LANES>().0, after.as_chunks::<LANES>().0) else {
+        panic!("one row");
+    };
+    let ([hidden], [cell]) = (
+        hidden_gradient.as_chunks::<LANES>().0,
+        cell_gradient.as_chunks_mut::<LANES>().0,
+    ) else {
+        panic!("one row");
+    };
+    let [input, forget, candidate, output] = gates.as_chunks_mut::<LANES>().0 else {
+        panic!("four gates");
+    };
+    let (bias, _) = bias_gradient.as_chunks_mut::<LANES>();
+    for lane in 0..LANES {
+        let (i, f, g, o) = (input[lane], forget[lane], candidate[lane], output[lane]);
+        let squashed = tanh::<FMA>(after[lane]);
+        let through = hidden[lane] * o * (1.0 - squashed * squashed);
+        let carried = cell[lane] + through;
+        cell[lane] = carried * f;
+        input[lane] = carried * g * i * (1.0 - i);
+        forget[lane] = carried * before[lane] * f * (1.0 - f);
+        candidate[lane] = carried * i * (1.0 - g * g);
+        output[lane] = hidden[lane] * squashed * o * (1.0 - o);
+    }
+    for (bias, gradient) in bias.iter_mut().zip([input, forget, candidate, output]) {
+        for lane in 0..LANES {
+            bias[lane] += gradient[lane];
+        }
+    }
+}
+
 #[inline(always)]
 fn sigmoid<const FMA: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FMA>(-x))
+}
+
+#[inline(always)]
+fn tanh<const FMA: bool>(x: f32) -> f32 {
+    2.0 / (1.0 + exp::<FMA>(-2.0 * x)) - 1.0
 }
 
 /// σ(x) · tanh(y), with one division.
@@ -171,12 +284,13 @@ fn highest(x: &[f32]) -> f32 {
 }
 
 for_each_cpu! {
-    /// ln Σ exp(x), without overflow; NaN if any is NaN.
+    /// ln Σ exp(x), without overflow; NaN if some are NaN.
     pub fn log_sum_exp(x: &[f32]) -> f64 {
         let (blocks, rest) = x.as_chunks::<LANES>();
         let highest = highest(x);
         if !highest.is_finite() {
-            return f64::from(highest);
+            let missing = x.iter().any(|value| value.is_nan());
+            return if missing { f64::NAN } else { f64::from(highest) };
         }
         let mut sums = [0.0f32; LANES];
         for values in blocks {
@@ -186,6 +300,20 @@ for_each_cpu! {
         }
         let rest: f64 = rest.iter().map(|&value| f64::from(exp::<FMA>(value - highest))).sum();
         f64::from(highest) + (sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest).ln()
+    }
+}
+
+for_each_cpu! {
+    /// The nats that a row of logits spends on `target`; the logits are replaced by their gradient times `scale`.
+    pub fn cross_entropy_gradient(logits: &mut [f32], target: usize, scale: f32) -> f64 {
+        let total = log_sum_exp(logits);
+        let nats = total - f64::from(logits[target]);
+        let total = total as f32;
+        for logit in logits.iter_mut() {
+            *logit = exp::<FMA>(*logit - total) * scale;
+        }
+        logits[target] -= scale;
+        nats
     }
 }
 
@@ -275,7 +403,9 @@ mod tests {
     fn extreme_logits_neither_overflow_nor_vanish() {
         assert!((log_sum_exp(&[1000.0, 1000.0]) - (1000.0 + 2f64.ln())).abs() < 1e-9);
         assert!((log_sum_exp(&[-1000.0, -1000.0]) - (-1000.0 + 2f64.ln())).abs() < 1e-9);
-        assert!(log_sum_exp(&[f32::NAN, 0.0]).is_nan());
+        for other in [0.0, f32::NAN, f32::INFINITY] {
+            assert!(log_sum_exp(&[f32::NAN, other]).is_nan());
+        }
         for count in [1, 31, 32, 65, 10_000] {
             let x = numbers(count, 5);
             let expected = x.iter().map(|&v| f64::from(v).exp()).sum::<f64>().ln();

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Parts of a thread's share: what a slow one has not begun, the others take.
 const PARTS: usize = 4;
+/// All parts have to be counted in 16 bits.
+const MOST_THREADS: usize = 256;
 /// How long a helper spins for a new task before it sleeps.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// Turns of a spinning loop between two looks at the clock.
@@ -134,7 +136,7 @@ impl Shared {
     fn help(&self, own: usize) {
         let share = &self.shares[own];
         let mut idle: Option<Instant> = None;
-        let mut turns = 0;
+        let mut turns: u32 = 0;
         while !self.quit.load(Ordering::Relaxed) {
             if !share.is_empty() {
                 self.work(own);
@@ -142,8 +144,8 @@ impl Shared {
                 continue;
             }
             std::hint::spin_loop();
-            turns += 1;
-            if turns % TURNS != 0 {
+            turns = turns.wrapping_add(1);
+            if !turns.is_multiple_of(TURNS) {
                 continue;
             }
             if idle.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
@@ -159,8 +161,9 @@ impl Shared {
 }
 
 impl Team {
-    /// A team of `threads`, the caller among them. The helpers sleep until there is something to do.
+    /// A team of `threads`, 256 at most, the caller among them. The helpers sleep until there is something to do.
     pub fn new(threads: usize) -> Self {
+        let threads = threads.min(MOST_THREADS);
         let shared = Arc::new(Shared {
             shares: (0..threads.max(1)).map(|_| Share::default()).collect(),
             task: UnsafeCell::new(None),
@@ -285,13 +288,13 @@ impl Leader {
 
     /// Waits for the last parts, and sends the helpers to rest if they are in trouble.
     fn wait(&mut self, unfinished: &AtomicUsize, began: Instant) {
-        let mut turns = 0;
+        let mut turns: u32 = 0;
         let mut waiting: Option<Instant> = None;
         let mut stalled = Duration::ZERO;
         while unfinished.load(Ordering::Acquire) > 0 {
             std::hint::spin_loop();
-            turns += 1;
-            if turns % TURNS != 0 {
+            turns = turns.wrapping_add(1);
+            if !turns.is_multiple_of(TURNS) {
                 continue;
             }
             let since = *waiting.get_or_insert_with(Instant::now);

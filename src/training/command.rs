@@ -2,7 +2,6 @@
 `carousel train`: flags → one run.
 */
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -90,8 +89,7 @@ fn without_standard_input(corpus: &[PathBuf], directory: &Directory) -> Result<V
     let kept = directory.standard_input();
     if corpus.iter().any(|path| standard::is_input(path)) {
         directory.create()?;
-        let mut file = File::create(&kept).map_err(|e| Error::file("create", &kept, e))?;
-        standard::copy(&kept, &mut file)?;
+        standard::keep(&kept)?;
     }
     let named = |path: &PathBuf| {
         if standard::is_input(path) {

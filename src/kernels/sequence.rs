@@ -1,0 +1,301 @@
+/*!
+A layer of LSTM over a window, for training: forward, with everything kept that the way back needs, and backward, step
+by step, without a graph.
+
+Only the recurrent products go step by step. What can be one product over all steps is the caller's: the input's
+products before, the weights' gradients after. Following Appleyard et al. (2016), who describe cuDNN's.
+*/
+
+use super::lstm::Start;
+use super::matrix::{Kernel, Matrix, Order, Rows, THREAD_WORTH};
+use super::pointwise::{lstm_backward, lstm_forward};
+use super::team::Team;
+
+/// Units whose gradients are worth another thread.
+const POINTWISE_WORTH: usize = 1 << 10;
+/// Lanes of the widest vector.
+const MOST_LANES: usize = 16;
+
+/// A matrix, packed for products with it and with its transpose.
+pub struct Weights {
+    /// `x · Wᵀ`: from inputs to outputs.
+    pub forward: Matrix,
+    /// `g · W`: from gradients of outputs, in the order of the forward panels, to gradients of inputs.
+    pub backward: Matrix,
+    inner: usize,
+}
+
+impl Weights {
+    /// Zeros for `[outer, inner]` weights.
+    pub fn zeros(outer: usize, inner: usize, order: Order, kernel: Kernel) -> Self {
+        let forward = Matrix::zeros(outer, inner, order, kernel);
+        let outputs = match order {
+            Order::Plain => outer,
+            Order::Gates => forward.panels() * forward.width(),
+        };
+        Weights {
+            backward: Matrix::zeros(inner, outputs, Order::Plain, kernel),
+            forward,
+            inner,
+        }
+    }
+
+    /// Packs `weights`, row by row, as PyTorch keeps them.
+    pub fn fill(&mut self, weights: &[f32], team: &Team) {
+        let inner = self.inner;
+        assert_eq!(weights.len(), self.forward.outer() * inner, "all weights");
+        let read = |row: usize, values: &mut [f32]| {
+            values.copy_from_slice(&weights[row * inner..(row + 1) * inner]);
+        };
+        self.forward.fill(read, team);
+        let rows: Vec<Option<usize>> = (0..self.backward.inner())
+            .map(|place| self.forward.row(place))
+            .collect();
+        let read = |column: usize, values: &mut [f32]| {
+            for (value, row) in values.iter_mut().zip(&rows) {
+                *value = row.map_or(0.0, |row| weights[row * inner + column]);
+            }
+        };
+        self.backward.fill(read, team);
+    }
+}
+
+/// What a window leaves behind in a layer.
+pub struct Tape {
+    hidden_size: usize,
+    streams: usize,
+    steps: usize,
+    kernel: Kernel,
+    /// `[panels, steps · streams, 4 · lanes]`: the sums, then the gates, then the gradients of the sums.
+    gates: Vec<f32>,
+    /// `[panels, (steps + 1) · streams, lanes]`, before the first step and after each.
+    cells: Vec<f32>,
+    /// `[panels, streams, lanes]`, after the last step taken.
+    hidden: Vec<f32>,
+    /// The hidden states before the first step and after each, `[(steps + 1) · streams, hidden_size]`.
+    outputs: Rows,
+    /// The gradients of the sums in the order of the panels, `[steps · streams, panels · 4 · lanes]`.
+    gradients: Rows,
+    /// The gradient of the bias in the order of the panels.
+    bias_gradient: Vec<f32>,
+}
+
+/// Gradients with respect to a layer's outputs: `[panels of the plain order, steps · streams, width]`, and what each
+/// output was multiplied by on its way up, `[streams, hidden_size]`, if it was.
+#[derive(Clone, Copy)]
+pub struct Above<'a> {
+    /// The gradients.
+    pub gradients: &'a [f32],
+    /// The factors.
+    pub mask: Option<&'a [f32]>,
+}
+
+impl Tape {
+    /// A tape for windows of any length.
+    pub fn new(hidden_size: usize, streams: usize, kernel: Kernel) -> Self {
+        let width = hidden_size.next_multiple_of(kernel.lanes()) * 4;
+        Tape {
+            hidden_size,
+            streams,
+            steps: 0,
+            kernel,
+            gates: Vec::new(),
+            cells: Vec::new(),
+            hidden: Vec::new(),
+            outputs: Rows::zeros(kernel, 0, hidden_size),
+            gradients: Rows::zeros(kernel, 0, width),
+            bias_gradient: Vec::new(),
+        }
+    }
+
+    /// The hidden states before the first step and after each, `[(steps + 1) · streams, hidden_size]`.
+    pub fn outputs(&self) -> &Rows {
+        &self.outputs
+    }
+
+    /// After the backward pass, the gradients of the sums in the order of the panels, `[steps · streams, _]`.
+    pub fn gradients(&self) -> &Rows {
+        &self.gradients
+    }
+
+    /// The same before they were encoded, `[panels, steps · streams, width]`.
+    pub fn sums_gradient(&self) -> &[f32] {
+        &self.gates
+    }
+
+    /// After the backward pass, the gradient of the bias in the order of the panels.
+    pub fn bias_gradient(&self) -> &[f32] {
+        &self.bias_gradient
+    }
+
+    /// The hidden states and cells of all streams after the last step, `[streams, hidden_size]` each.
+    pub fn state(&self) -> (Vec<f32>, Vec<f32>) {
+        let (size, lanes, streams) = (self.hidden_size, self.kernel.lanes(), self.streams);
+        let row = |values: &[f32], rows: usize, stream: usize, at: usize| {
+            values[((at / lanes) * rows + rows - streams + stream) * lanes + at % lanes]
+        };
+        let all = |values: &[f32], rows: usize| {
+            let place = |i: usize| row(values, rows, i / size, i % size);
+            (0..streams * size).map(place).collect()
+        };
+        (
+            all(&self.hidden, streams),
+            all(&self.cells, (self.steps + 1) * streams),
+        )
+    }
+
+    /// Runs over `steps` steps from a state, `[streams, hidden_size]` each. `start` says where the sums begin, a row for
+    /// every step and stream.
+    pub fn forward(
+        &mut self,
+        weights: &Weights,
+        start: Start,
+        (hidden, cell): (&[f32], &[f32]),
+        team: &Team,
+    ) {
+        let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
+        let (panels, width) = (weights.forward.panels(), weights.forward.width());
+        let rows = start.rows.len();
+        let count = start.values.len() / (panels * width);
+        assert_eq!(rows % streams, 0, "a start for each stream and step");
+        self.steps = rows / streams;
+        self.gates.resize(panels * rows * width, 0.0);
+        self.cells.resize(panels * (rows + streams) * lanes, 0.0);
+        self.hidden.resize(panels * streams * lanes, 0.0);
+        if self.outputs.len() != rows + streams {
+            self.outputs = self.outputs.like(rows + streams);
+        }
+        let cells = self.cells.chunks_exact_mut((rows + streams) * lanes);
+        for (panel, cells) in cells.enumerate() {
+            for (stream, cells) in cells.chunks_exact_mut(lanes).take(streams).enumerate() {
+                for (lane, value) in cells.iter_mut().enumerate() {
+                    let unit = panel * lanes + lane;
+                    *value = if unit < size {
+                        cell[stream * size + unit]
+                    } else {
+                        0.0
+                    };
+                }
+            }
+        }
+        let read = |stream: usize, values: &mut [f32]| {
+            values.copy_from_slice(&hidden[stream * size..(stream + 1) * size]);
+        };
+        self.outputs.set_all(0..streams, read, team);
+
+        let threads = 1 + streams * panels * width * weights.forward.words_per_row() / THREAD_WORTH;
+        for step in 0..self.steps {
+            let (first, last) = (step * streams, (step + 1) * streams);
+            let gates = self.gates.chunks_exact_mut(rows * width);
+            let cells = self.cells.chunks_exact_mut((rows + streams) * lanes);
+            let hidden = self.hidden.chunks_exact_mut(streams * lanes);
+            let mut parts: Vec<_> = gates.zip(cells).zip(hidden).collect();
+            let outputs = &self.outputs;
+            team.for_each(threads, &mut parts, |panel, ((gates, cells), hidden)| {
+                let gates = &mut gates[first * width..last * width];
+                let starts = &start.rows[first..last];
+                for (gates, &row) in gates.chunks_exact_mut(width).zip(starts) {
+                    let begin = (panel * count + row as usize) * width;
+                    gates.copy_from_slice(&start.values[begin..begin + width]);
+                }
+                weights
+                    .forward
+                    .add_product(panel, outputs, first..last, gates);
+                let cells = &mut cells[first * lanes..(last + streams) * lanes];
+                let (before, after) = cells.split_at_mut(streams * lanes);
+                lstm_forward(gates, before, after, hidden, lanes);
+            });
+            let hidden = &self.hidden;
+            let read = |stream: usize, values: &mut [f32]| {
+                let panels = hidden.chunks_exact(streams * lanes);
+                for (to, panel) in values.chunks_mut(lanes).zip(panels) {
+                    to.copy_from_slice(&panel[stream * lanes..][..to.len()]);
+                }
+            };
+            self.outputs.set_all(last..last + streams, read, team);
+        }
+    }
+
+    /// Runs back over the window: turns the gradients with respect to the outputs into those of the sums and of the
+    /// bias. The state after the window is a constant, as truncated back-propagation has it.
+    pub fn backward(&mut self, weights: &Weights, above: Above, team: &Team) {
+        let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
+        let (panels, width) = (weights.forward.panels(), weights.forward.width());
+        let rows = self.steps * streams;
+        let (plain_panels, plain_width) = (weights.backward.panels(), weights.backward.width());
+        assert_eq!(above.gradients.len(), plain_panels * rows * plain_width);
+        if self.gradients.len() != rows {
+            self.gradients = self.gradients.like(rows);
+        }
+        self.bias_gradient.clear();
+        self.bias_gradient.resize(panels * width, 0.0);
+        let mut cell_gradients = vec![0.0f32; panels * streams * lanes];
+        let mut from_later = vec![0.0f32; plain_panels * streams * plain_width];
+        let threads = 1 + streams * panels * lanes / POINTWISE_WORTH;
+        for step in (0..self.steps).rev() {
+            let (first, last) = (step * streams, (step + 1) * streams);
+            let gates = self.gates.chunks_exact_mut(rows * width);
+            let cells = self.cells.chunks_exact((rows + streams) * lanes);
+            let carried = cell_gradients.chunks_exact_mut(streams * lanes);
+            let bias = self.bias_gradient.chunks_exact_mut(width);
+            let mut parts: Vec<_> = gates.zip(cells).zip(carried.zip(bias)).collect();
+            let later = &from_later;
+            team.for_each(
+                threads,
+                &mut parts,
+                |panel, ((gates, cells), (carried, bias))| {
+                    let gates = &mut gates[first * width..last * width];
+                    let cells = &cells[first * lanes..(last + streams) * lanes];
+                    let (plain, at) = (panel * lanes / plain_width, panel * lanes % plain_width);
+                    let hidden = |stream: usize, into: &mut [f32]| {
+                        let row = (plain * rows + first + stream) * plain_width + at;
+                        let later_row = (plain * streams + stream) * plain_width + at;
+                        let above_row = &above.gradients[row..row + lanes];
+                        let later_row = &later[later_row..later_row + lanes];
+                        for ((into, above), later) in into.iter_mut().zip(above_row).zip(later_row)
+                        {
+                            *into = above + later;
+                        }
+                        if let Some(mask) = above.mask {
+                            let units = (panel * lanes).min(size)..((panel + 1) * lanes).min(size);
+                            let mask =
+                                &mask[stream * size + units.start..stream * size + units.end];
+                            let sums = above_row.iter().zip(later_row).zip(mask);
+                            for (into, ((above, later), mask)) in into.iter_mut().zip(sums) {
+                                *into = above * mask + later;
+                            }
+                        }
+                    };
+                    let mut gradients = [0.0f32; MOST_LANES];
+                    for stream in 0..streams {
+                        hidden(stream, &mut gradients[..lanes]);
+                        let units = stream * lanes..(stream + 1) * lanes;
+                        lstm_backward(
+                            &mut gates[stream * width..(stream + 1) * width],
+                            &cells[units.clone()],
+                            &cells[(streams + stream) * lanes..(streams + stream + 1) * lanes],
+                            &gradients[..lanes],
+                            &mut carried[units],
+                            bias,
+                            lanes,
+                        );
+                    }
+                },
+            );
+            let gates = &self.gates;
+            let read = |stream: usize, values: &mut [f32]| {
+                for (panel, to) in values.chunks_exact_mut(width).enumerate() {
+                    let begin = (panel * rows + first + stream) * width;
+                    to.copy_from_slice(&gates[begin..begin + width]);
+                }
+            };
+            self.gradients.set_all(first..last, read, team);
+            if step > 0 {
+                from_later.fill(0.0);
+                weights
+                    .backward
+                    .add_products(&self.gradients, first..last, &mut from_later, team);
+            }
+        }
+    }
+}
