@@ -4,7 +4,7 @@ Validation, by the rule that `evaluate` follows in the inference wing: the same 
 
 use tch::{Kind, Reduction, Tensor};
 
-use crate::network::{Network, State};
+use crate::network::{Masks, Network, State};
 use carousel::text::corpus::Ids;
 use carousel::text::streams::EvaluationStreams;
 
@@ -21,6 +21,7 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32) -> f64 {
     let device = network.device();
     let row = streams.streams * network.config.vocab_size;
     let mut state = State::zeros(&network.config, streams.streams, device);
+    let masks = Masks::none(&network.config);
     let mut nats = 0.0;
     tch::no_grad(|| {
         for window in streams.windows(ids, line_end, (LOGITS / row).clamp(1, WINDOW)) {
@@ -36,7 +37,7 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32) -> f64 {
             let inputs = Tensor::from_slice(&inputs)
                 .view([-1, streams.streams as i64])
                 .to_device(device);
-            let (logits, next) = network.forward(&inputs, &state, false);
+            let (logits, next) = network.forward(&inputs, &state, &masks);
             state = next;
             if window.targets.iter().any(Option::is_some) {
                 let targets = Tensor::from_slice(&targets).to_device(device);
@@ -130,8 +131,11 @@ mod tests {
             let size = network.config.vocab_size as i64;
             let tokens: Vec<i64> = (0..40).map(|i| (i * i * 5 + 3) % size).collect();
             let zeros = State::zeros(&network.config, 2, Device::Cpu);
-            let (expected, _) =
-                network.forward(&Tensor::from_slice(&tokens).view([20, 2]), &zeros, false);
+            let (expected, _) = network.forward(
+                &Tensor::from_slice(&tokens).view([20, 2]),
+                &zeros,
+                &Masks::none(&network.config),
+            );
             let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
             let tokens: Vec<u32> = tokens.iter().map(|&t| t as u32).collect();
             let found =
@@ -161,7 +165,7 @@ mod tests {
         let mut tokens = vec![model.tokenizer.line_end()];
         for step in 0..300 {
             let token = Tensor::from_slice(&[i64::from(tokens[step])]).view([1, 1]);
-            let (logits, next) = network.forward(&token, &state, false);
+            let (logits, next) = network.forward(&token, &state, &Masks::none(&network.config));
             state = next;
             let mut logits = Vec::<f32>::try_from(logits.flatten(0, -1)).unwrap();
             // The token for the unknown is never written.

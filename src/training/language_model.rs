@@ -13,8 +13,9 @@ use indicatif::HumanBytes;
 use serde_json::json;
 use tch::{Device, Tensor};
 
+use crate::backprop::{Backprop, Window};
 use crate::evaluation;
-use crate::network::{Network, State};
+use crate::network::{Masks, Network, State};
 use crate::optimizer::AdamW;
 use crate::resume::{Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
@@ -126,6 +127,8 @@ pub struct Run {
     streams: TrainingStreams,
     valid: Ids,
     standing: Standing,
+    /// How gradients come about on the CPU; elsewhere by libtorch's own.
+    backprop: Option<Backprop>,
     good: Snapshot,
     metrics: MetricsFile,
     clock: Clock,
@@ -333,6 +336,10 @@ impl Run {
         let options = &record.options;
         seed(options.seed, u64::MAX, 0);
         let network = Network::initialise(&config, device);
+        let backprop = (device == Device::Cpu).then(|| {
+            let threads = options.threads.max(1) as usize;
+            Backprop::new(&config, options.batch_size, precision(options), threads)
+        });
         let mut standing = Standing {
             optimizer: AdamW::new(&network.parameters),
             state: State::zeros(&config, options.batch_size, device),
@@ -372,6 +379,7 @@ impl Run {
             corpus,
             record,
             standing,
+            backprop,
             good,
         })
     }
@@ -450,13 +458,14 @@ impl Run {
             standing.progress.step,
             standing.progress.rescues,
         );
-        let (inputs, targets) = self.window(self.standing.progress.window);
+        let Window {
+            loss,
+            gradients,
+            state: next,
+            tokens,
+        } = self.window(self.standing.progress.window);
+        let options = &self.record.options;
         let standing = &mut self.standing;
-        let (loss, next) = standing
-            .network
-            .loss(&inputs, &targets, &standing.state, true);
-        let gradients = standing.network.gradients(&loss);
-        let loss = loss.double_value(&[]);
         let progress = &mut standing.progress;
         progress.jumps = if jumped(loss, progress) {
             progress.jumps + 1
@@ -479,7 +488,6 @@ impl Run {
             return Ok(None);
         }
         standing.state = next;
-        let tokens = inputs.numel();
         progress.step += 1;
         progress.window += 1;
         if progress.window == self.streams.windows() {
@@ -744,32 +752,48 @@ impl Run {
         progress.epoch as f64 + progress.window as f64 / self.streams.windows() as f64
     }
 
-    fn window(&self, index: usize) -> (Tensor, Tensor) {
+    /// Reads a window after the state that stands, and looks back at its loss. libtorch's generator decides what is
+    /// dropped.
+    fn window(&mut self, index: usize) -> Window {
         let (inputs, targets) = self.streams.read(&self.corpus.train, index);
-        let device = self.standing.network.device();
+        let Standing { network, state, .. } = &self.standing;
+        let (batch_size, device) = (self.streams.batch_size, network.device());
+        let masks = Masks::draw(&network.config, batch_size, device);
+        if let Some(backprop) = &mut self.backprop {
+            let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
+            return backprop.window(network, &ids(&inputs), &ids(&targets), state, &masks);
+        }
         let tensor = |ids: &[i64]| {
-            Tensor::from_slice(ids)
-                .view([-1, self.streams.batch_size as i64])
-                .to_device(device)
+            let ids = Tensor::from_slice(ids).view([-1, batch_size as i64]);
+            ids.to_device(device)
         };
-        (tensor(&inputs), tensor(&targets))
+        let (loss, next) = network.loss(&tensor(&inputs), &tensor(&targets), state, &masks);
+        Window {
+            gradients: network.gradients(&loss),
+            loss: loss.double_value(&[]),
+            state: next,
+            tokens: inputs.len(),
+        }
     }
 
     /// Runs a few steps for their speed alone: no weight changes, and no later random number.
     fn measure(&mut self) {
-        let network = &self.standing.network;
-        let state = State::zeros(&network.config, self.streams.batch_size, network.device());
-        let (inputs, targets) = self.window(0);
-        let one_step = || network.gradients(&network.loss(&inputs, &targets, &state, true).0);
-        one_step();
+        let config = &self.standing.network.config;
+        let zeros = State::zeros(
+            config,
+            self.streams.batch_size,
+            self.standing.network.device(),
+        );
+        let state = std::mem::replace(&mut self.standing.state, zeros);
+        self.window(0);
         let began = Instant::now();
-        let mut steps = 0;
+        let (mut steps, mut tokens) = (0, 0);
         while steps < MEASURED_STEPS && (steps == 0 || began.elapsed() < MEASURED_TIME) {
-            one_step();
+            tokens += self.window(0).tokens;
             steps += 1;
         }
-        self.clock.tokens_per_second =
-            (steps * inputs.numel()) as f64 / began.elapsed().as_secs_f64();
+        self.clock.tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64();
+        self.standing.state = state;
     }
 
     /// With a time budget, an evaluation may read no more than a small share of it allows.
@@ -867,5 +891,13 @@ fn device_name(device: Device) -> String {
     match device {
         Device::Cuda(number) => format!("cuda:{number}"),
         _ => "cpu".to_string(),
+    }
+}
+
+fn precision(_: &Options) -> carousel::kernels::Precision {
+    if std::env::var_os("F32").is_some() {
+        carousel::kernels::Precision::Float32
+    } else {
+        carousel::kernels::Precision::Bfloat16
     }
 }

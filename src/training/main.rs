@@ -6,6 +6,7 @@ holds what the house plan says: text, checkpoint, kernels and inference cannot d
 without it needs none.
 */
 
+mod backprop;
 mod command;
 mod evaluation;
 mod language_model;

@@ -56,6 +56,40 @@ impl State {
     }
 }
 
+/// What is dropped in training, for the whole of a window: locked dropout (Gal and Ghahramani 2016).
+pub struct Masks {
+    /// What each layer's outputs are multiplied by on their way up, `[batch_size, hidden_size]`: 0 for what is dropped,
+    /// else one over the share that is kept.
+    pub outputs: Vec<Option<Tensor>>,
+}
+
+impl Masks {
+    /// Nothing is dropped.
+    pub fn none(config: &ModelConfig) -> Self {
+        Masks {
+            outputs: (0..config.num_layers).map(|_| None).collect(),
+        }
+    }
+
+    /// Drops as the network's description says. libtorch's generator decides what.
+    pub fn draw(config: &ModelConfig, batch_size: usize, device: Device) -> Self {
+        if config.dropout == 0.0 {
+            return Self::none(config);
+        }
+        let kept = 1.0 - config.dropout;
+        let size = [batch_size as i64, config.hidden_size as i64];
+        // Drawn on the CPU, so that the same is dropped wherever the network is.
+        let mask = |_| {
+            let mask =
+                Tensor::empty(size, (Kind::Float, Device::Cpu)).bernoulli_float_(kept) / kept;
+            Some(mask.to_device(device))
+        };
+        Masks {
+            outputs: (0..config.num_layers).map(mask).collect(),
+        }
+    }
+}
+
 impl Network {
     /// Fresh parameters. The seed of libtorch's generator decides them.
     ///
@@ -115,32 +149,52 @@ impl Network {
         self.parameters[0].device()
     }
 
-    /// Reads `inputs`, `[steps, batch_size]`, and returns logits, `[steps · batch_size, vocab_size]`, with the memory
-    /// afterwards. Units are dropped only if `train`.
-    pub fn forward(&self, inputs: &Tensor, state: &State, train: bool) -> (Tensor, State) {
-        let config = &self.config;
-        let embedding = &self.parameters[0];
-        let recurrent = &self.parameters[1..1 + 4 * config.num_layers];
-        let (output, bias) = match &self.parameters[1 + 4 * config.num_layers..] {
+    /// A layer's parameters, as PyTorch orders them: input and recurrent weights, and the bias of each.
+    pub fn layer(&self, index: usize) -> [&Tensor; 4] {
+        std::array::from_fn(|which| &self.parameters[1 + 4 * index + which])
+    }
+
+    /// The output's weights, which may be the embedding, and its bias.
+    pub fn output(&self) -> (&Tensor, &Tensor) {
+        match &self.parameters[1 + 4 * self.config.num_layers..] {
             [weight, bias] => (weight, bias),
-            [bias] => (embedding, bias),
+            [bias] => (&self.parameters[0], bias),
             _ => unreachable!("ModelConfig::tensors ends with the output"),
+        }
+    }
+
+    /// Reads `inputs`, `[steps, batch_size]`, and returns logits, `[steps · batch_size, vocab_size]`, with the memory
+    /// afterwards.
+    pub fn forward(&self, inputs: &Tensor, state: &State, masks: &Masks) -> (Tensor, State) {
+        let mut outputs = Tensor::embedding(&self.parameters[0], inputs, -1, false, false);
+        let (mut hidden, mut cell) = (Vec::new(), Vec::new());
+        for (index, mask) in masks.outputs.iter().enumerate() {
+            let before = [&state.hidden, &state.cell].map(|s| s.narrow(0, index as i64, 1));
+            let before = [&before[0].contiguous(), &before[1].contiguous()];
+            let after = outputs.lstm(
+                &before,
+                &self.layer(index),
+                true,
+                1,
+                0.0,
+                false,
+                false,
+                false,
+            );
+            outputs = after.0;
+            hidden.push(after.1);
+            cell.push(after.2);
+            if let Some(mask) = mask {
+                outputs = outputs * mask;
+            }
+        }
+        let (output, bias) = self.output();
+        let outputs = outputs.view([-1, self.config.hidden_size as i64]);
+        let state = State {
+            hidden: Tensor::cat(&hidden, 0),
+            cell: Tensor::cat(&cell, 0),
         };
-        let inputs = Tensor::embedding(embedding, inputs, -1, false, false);
-        let (outputs, hidden, cell) = inputs.lstm(
-            &[&state.hidden, &state.cell],
-            &recurrent.iter().collect::<Vec<_>>(),
-            true,
-            config.num_layers as i64,
-            config.dropout,
-            train,
-            false,
-            false,
-        );
-        let outputs = outputs
-            .view([-1, config.hidden_size as i64])
-            .dropout(config.dropout, train);
-        (outputs.linear(output, Some(bias)), State { hidden, cell })
+        (outputs.linear(output, Some(bias)), state)
     }
 
     /// The mean loss of a window, in nats per token, and the memory afterwards, cut off from its gradients.
@@ -149,9 +203,9 @@ impl Network {
         inputs: &Tensor,
         targets: &Tensor,
         state: &State,
-        train: bool,
+        masks: &Masks,
     ) -> (Tensor, State) {
-        let (logits, next) = self.forward(inputs, state, train);
+        let (logits, next) = self.forward(inputs, state, masks);
         let loss = logits.cross_entropy_loss::<Tensor>(
             &targets.view([-1]),
             None,
@@ -238,7 +292,7 @@ pub(crate) mod tests {
         let network = network_of_cosines(&config(false, 0.0));
         let (inputs, targets) = window();
         let zeros = State::zeros(&network.config, 2, Device::Cpu);
-        let (logits, state) = network.forward(&inputs, &zeros, true);
+        let (logits, state) = network.forward(&inputs, &zeros, &Masks::none(&network.config));
         #[rustfmt::skip]
         assert_close(&logits.narrow(0, 4, 2), &[
             0.207_655_07, -0.174_665_36, -0.262_202_95, 0.243_594_88, 0.339_341_88, -0.288_709_2, -0.431_724_64,
@@ -254,7 +308,7 @@ pub(crate) mod tests {
             0.223_625_02, -0.437_367_23, -0.089_142_844, 0.256_165_4, -0.470_791_8, -0.046_263_605,
             -0.873_335_6, 0.543_735_3, -0.244_504_18, -0.856_982_8, 0.547_553_1, -0.239_588_75,
         ]);
-        let (loss, _) = network.loss(&inputs, &targets, &zeros, true);
+        let (loss, _) = network.loss(&inputs, &targets, &zeros, &Masks::none(&network.config));
         assert!((loss.double_value(&[]) - 1.981_091).abs() < 1e-5);
     }
 
@@ -273,7 +327,8 @@ pub(crate) mod tests {
                 cell: zeros.cell.to_kind(Kind::Double),
             };
             let (inputs, targets) = window();
-            let loss = |network: &Network| network.loss(&inputs, &targets, &zeros, true).0;
+            let masks = Masks::none(&network.config);
+            let loss = |network: &Network| network.loss(&inputs, &targets, &zeros, &masks).0;
             let gradients = network.gradients(&loss(&network));
             const NUDGE: f64 = 1e-6;
             for (index, gradient) in gradients.iter().enumerate() {
@@ -301,21 +356,25 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn units_are_dropped_in_training_alone() {
-        let network = network_of_cosines(&config(false, 0.5));
-        let (inputs, _) = window();
-        let zeros = State::zeros(&network.config, 2, Device::Cpu);
-        let sum = |train| {
-            network
-                .forward(&inputs, &zeros, train)
-                .0
-                .abs()
-                .sum(Kind::Double)
-                .double_value(&[])
-        };
-        assert_eq!(sum(false), sum(false));
-        let dropped: Vec<f64> = (0..10).map(|_| sum(true)).collect();
-        assert!(dropped.iter().any(|&s| s != dropped[0]), "{dropped:?}");
+    fn units_are_dropped_for_a_whole_window() {
+        let mut config = config(false, 0.5);
+        config.hidden_size = 200;
+        let masks = Masks::draw(&config, 2, Device::Cpu);
+        for mask in masks.outputs.iter().flatten() {
+            assert_eq!(mask.size(), [2, 200]);
+            let kept = Vec::<f32>::try_from(mask.flatten(0, -1)).unwrap();
+            assert!(kept.iter().all(|&factor| factor == 0.0 || factor == 2.0));
+            let share = kept.iter().filter(|&&factor| factor > 0.0).count();
+            assert!((140..260).contains(&share), "{share} of 400");
+        }
+        assert_eq!(masks.outputs.iter().flatten().count(), 2);
+        config.dropout = 0.0;
+        assert!(
+            Masks::draw(&config, 2, Device::Cpu)
+                .outputs
+                .iter()
+                .all(Option::is_none)
+        );
     }
 
     #[test]
@@ -328,7 +387,12 @@ pub(crate) mod tests {
             let tokens = Tensor::arange(50, (Kind::Int64, Device::Cpu)).view([25, 2]);
             let zeros = State::zeros(&config, 2, Device::Cpu);
             let loss = network
-                .loss(&tokens, &tokens.roll([1], [0]), &zeros, false)
+                .loss(
+                    &tokens,
+                    &tokens.roll([1], [0]),
+                    &zeros,
+                    &Masks::none(&config),
+                )
                 .0
                 .double_value(&[]);
             assert!((loss - 50f64.ln()).abs() < 0.15, "{loss}");
