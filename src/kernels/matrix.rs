@@ -12,7 +12,7 @@ use memmap2::MmapMut;
 
 use super::Team;
 use super::lanes::{self, Lanes};
-use super::rounding::{bfloat16_pair, encode_bfloat16, encode_int8};
+use super::rounding::{bfloat16_pair, encode_bfloat16, encode_bfloat16_pairs, encode_int8};
 
 /// Vectors in a panel: an LSTM's four gates.
 const VECTORS: usize = 4;
@@ -546,7 +546,9 @@ impl Matrix {
             weights: self.words.get()[first..].as_ptr(),
             words: self.words_per_row,
             x: x.words[rows.start * self.words_per_row..].as_ptr(),
-            x_scales: &x.scales[rows],
+            x_row: self.words_per_row,
+            rows: rows.len(),
+            x_scales: x.scales[rows].as_ptr(),
             out: out.as_mut_ptr(),
             scales: self.scales[outputs.clone()].as_ptr(),
             corrections: self.corrections[outputs].as_ptr(),
@@ -557,9 +559,9 @@ impl Matrix {
         // loops walk: they were allocated for this kernel, and checked above.
         unsafe {
             match (self.kernel.instructions, self.kernel.precision) {
-                (Portable, Float32) => block.run::<lanes::portable::Float32>(),
-                (Portable, Bfloat16) => block.run::<lanes::portable::Bfloat16>(),
-                (Portable, Int8) => block.run::<lanes::portable::Int8>(),
+                (Portable, Float32) => block.run::<lanes::portable::Float32, false>(),
+                (Portable, Bfloat16) => block.run::<lanes::portable::Bfloat16, false>(),
+                (Portable, Int8) => block.run::<lanes::portable::Int8, false>(),
                 #[cfg(target_arch = "x86_64")]
                 (Avx2, Float32) => x86::float32_avx2(block),
                 #[cfg(target_arch = "x86_64")]
@@ -577,38 +579,251 @@ impl Matrix {
     }
 }
 
+/// The columns of some rows, as both factors of a product over the rows take them: `gᵀ · x`, the gradient of weights.
+pub struct Columns {
+    kernel: Kernel,
+    columns: usize,
+    /// Words of a column.
+    height: usize,
+    /// `[panels, height, width]` words.
+    words: Vec<u32>,
+}
+
+/// Words of columns that are multiplied before the next: those of two panels stay in a core's cache.
+const HEIGHT: usize = 1024;
+
+impl Columns {
+    /// None yet; they will be encoded for `kernel`.
+    pub fn new(kernel: Kernel) -> Self {
+        Columns {
+            kernel,
+            columns: 0,
+            height: 0,
+            words: Vec::new(),
+        }
+    }
+
+    /// Takes the columns of encoded rows.
+    ///
+    /// # Panics
+    /// If they were encoded for another kernel, or in int8.
+    pub fn take_rows(&mut self, rows: &Rows, range: Range<usize>, team: &Team) {
+        assert_eq!(rows.kernel, self.kernel, "rows of the same kernel");
+        let row = |index: usize, first: usize, count: usize| {
+            let words =
+                &rows.words[(range.start + index) * rows.words_per_row..][..rows.words_per_row];
+            (words, first, count)
+        };
+        let precision = self.kernel.precision;
+        self.take(
+            rows.inner,
+            range.len(),
+            team,
+            |panel_first, index, out, both| match precision {
+                Precision::Float32 => {
+                    let (words, first, count) = row(index, panel_first, out.len());
+                    let count = count.min(words.len() - first);
+                    out[..count].copy_from_slice(&words[first..first + count]);
+                }
+                Precision::Bfloat16 => {
+                    let halves: [&[u16]; 2] = std::array::from_fn(|which| {
+                        if which == 1 && !both {
+                            return &[][..];
+                        }
+                        bytemuck::cast_slice(row(index + which, 0, 0).0)
+                    });
+                    let count = out.len().min(rows.inner - panel_first);
+                    let low = &halves[0][panel_first..panel_first + count];
+                    match halves[1].get(panel_first..panel_first + count) {
+                        Some(high) => {
+                            for ((out, low), high) in out.iter_mut().zip(low).zip(high) {
+                                *out = u32::from(*low) | u32::from(*high) << 16;
+                            }
+                        }
+                        None => out
+                            .iter_mut()
+                            .zip(low)
+                            .for_each(|(out, low)| *out = u32::from(*low)),
+                    }
+                }
+                Precision::Int8 => panic!("training does not use int8"),
+            },
+        );
+    }
+
+    /// Takes the columns of numbers that lie in panels, `[panels, rows, width]`.
+    pub fn take_panels(&mut self, values: &[f32], rows: usize, team: &Team) {
+        let (precision, width) = (self.kernel.precision, self.kernel.width());
+        let panels = values.len() / (rows * width);
+        self.take(panels * width, rows, team, |first, index, out, both| {
+            let row = |index: usize| &values[(first / width * rows + index) * width..][..width];
+            match precision {
+                Precision::Float32 => {
+                    for (out, value) in out.iter_mut().zip(row(index)) {
+                        *out = value.to_bits();
+                    }
+                }
+                Precision::Bfloat16 => {
+                    let zeros = [0.0; 64];
+                    let second = if both {
+                        row(index + 1)
+                    } else {
+                        &zeros[..width]
+                    };
+                    encode_bfloat16_pairs(row(index), second, out);
+                }
+                Precision::Int8 => panic!("training does not use int8"),
+            }
+        });
+    }
+
+    /// Fills each word's row of each panel: `fill` is told the panel's first column, the first of the rows that the words
+    /// hold, and whether there is a second.
+    fn take(
+        &mut self,
+        columns: usize,
+        rows: usize,
+        team: &Team,
+        fill: impl Fn(usize, usize, &mut [u32], bool) + Sync,
+    ) {
+        let (width, group) = (self.kernel.width(), self.kernel.group());
+        (self.columns, self.height) = (columns, rows.div_ceil(group));
+        let panels = columns.div_ceil(width);
+        let length = self.height * width;
+        if self.words.len() != panels * length {
+            self.words = vec![0; panels * length];
+        }
+        let mut parts: Vec<&mut [u32]> = self.words.chunks_exact_mut(length.max(1)).collect();
+        team.for_each(
+            1 + panels * length / ENCODING_WORTH,
+            &mut parts,
+            |panel, words| {
+                for (word, out) in words.chunks_exact_mut(width).enumerate() {
+                    fill(panel * width, word * group, out, (word + 1) * group <= rows);
+                }
+            },
+        );
+    }
+
+    /// The product of each of these columns with each of `x`'s over all rows: `[self.columns, x.columns]`, but that the
+    /// first are in the order of `self`'s panels, and `row` says which of the result's rows each is, if any.
+    pub fn products(
+        &self,
+        x: &Columns,
+        rows: usize,
+        row: impl Fn(usize) -> Option<usize>,
+        team: &Team,
+    ) -> Vec<f32> {
+        assert!(
+            self.kernel == x.kernel && self.height == x.height,
+            "columns of the same rows"
+        );
+        let width = self.kernel.width();
+        let (panels, x_panels) = (self.columns.div_ceil(width), x.columns.div_ceil(width));
+        let mut sums = vec![0.0f32; panels * x_panels * width * width];
+        let mut parts: Vec<&mut [f32]> = sums.chunks_exact_mut(x_panels * width * width).collect();
+        let threads = 1 + panels * x_panels * width * width * self.height / THREAD_WORTH;
+        team.for_each(threads, &mut parts, |panel, sums| {
+            for first in (0..self.height).step_by(HEIGHT) {
+                let height = HEIGHT.min(self.height - first);
+                for (x_panel, sums) in sums.chunks_exact_mut(width * width).enumerate() {
+                    self.add_block((panel, x, x_panel), first..first + height, sums);
+                }
+            }
+        });
+        let mut products = vec![0.0; rows * x.columns];
+        for place in 0..self.columns {
+            let Some(row) = row(place) else { continue };
+            let (panel, at) = (place / width, place % width);
+            let to = &mut products[row * x.columns..(row + 1) * x.columns];
+            for (x_panel, to) in to.chunks_mut(width).enumerate() {
+                let from = ((panel * x_panels + x_panel) * width + at) * width;
+                to.copy_from_slice(&sums[from..from + to.len()]);
+            }
+        }
+        products
+    }
+
+    fn add_block(
+        &self,
+        (panel, x, x_panel): (usize, &Columns, usize),
+        height: Range<usize>,
+        out: &mut [f32],
+    ) {
+        let width = self.kernel.width();
+        let words = |columns: &Columns, panel: usize| {
+            let begin = (panel * columns.height + height.start) * width;
+            columns.words[begin..begin + height.len() * width].as_ptr()
+        };
+        assert_eq!(out.len(), width * width, "a block");
+        let (scales, corrections) = ([0.0; 64], [0; 64]);
+        let block = Block {
+            weights: words(x, x_panel),
+            words: height.len(),
+            x: words(self, panel),
+            x_row: 1,
+            rows: width,
+            x_scales: scales.as_ptr(),
+            out: out.as_mut_ptr(),
+            scales: scales.as_ptr(),
+            corrections: corrections.as_ptr(),
+        };
+        use Instructions::*;
+        use Precision::*;
+        // SAFETY: as in `Matrix::add_product`; both factors have `height` words of `width`.
+        unsafe {
+            match (self.kernel.instructions, self.kernel.precision) {
+                (_, Int8) => panic!("training does not use int8"),
+                (Portable, Float32) => block.run::<lanes::portable::Float32, true>(),
+                (Portable, Bfloat16) => block.run::<lanes::portable::Bfloat16, true>(),
+                #[cfg(target_arch = "x86_64")]
+                (Avx2, Float32) => x86::float32_avx2_across(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx2, Bfloat16) => x86::bfloat16_avx2_across(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx512, Float32) => x86::float32_avx512_across(block),
+                #[cfg(target_arch = "x86_64")]
+                (Avx512, Bfloat16) => x86::bfloat16_avx512_across(block),
+            }
+        }
+    }
+}
+
 /// One panel, some rows.
-struct Block<'a> {
+struct Block {
     /// `[words, width]`.
     weights: *const u32,
     words: usize,
-    /// `[rows, words]`.
+    /// `[rows, words]`, a row `x_row` words after the last; or across, `[words, width]`.
     x: *const u32,
-    x_scales: &'a [f32],
+    x_row: usize,
+    rows: usize,
+    x_scales: *const f32,
     /// `[rows, width]`.
     out: *mut f32,
     scales: *const f32,
     corrections: *const i32,
 }
 
-impl Block<'_> {
+impl Block {
+    /// `ACROSS` says that the inputs lie as weights do, so that a row is a column of theirs.
+    ///
     /// # Safety
-    /// The CPU has what `L` needs, and the pointers and slices have the sizes that the fields' comments say.
+    /// The CPU has what `L` needs, and the pointers lead to what the fields' comments say.
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let rows = self.x_scales.len();
+    unsafe fn run<L: Lanes, const ACROSS: bool>(self) {
         let mut row = 0;
-        while row < rows {
-            let many = L::ROWS.min(rows - row);
+        while row < self.rows {
+            let many = L::ROWS.min(self.rows - row);
             // SAFETY: rows up to `row + many` are there.
             unsafe {
                 match many {
-                    6 if L::ROWS >= 6 => self.rows::<L, 6>(row),
-                    5 if L::ROWS >= 5 => self.rows::<L, 5>(row),
-                    4 if L::ROWS >= 4 => self.rows::<L, 4>(row),
-                    3 if L::ROWS >= 3 => self.rows::<L, 3>(row),
-                    2 => self.rows::<L, 2>(row),
-                    _ => self.rows::<L, 1>(row),
+                    6 if L::ROWS >= 6 => self.rows::<L, 6, ACROSS>(row),
+                    5 if L::ROWS >= 5 => self.rows::<L, 5, ACROSS>(row),
+                    4 if L::ROWS >= 4 => self.rows::<L, 4, ACROSS>(row),
+                    3 if L::ROWS >= 3 => self.rows::<L, 3, ACROSS>(row),
+                    2 => self.rows::<L, 2, ACROSS>(row),
+                    _ => self.rows::<L, 1, ACROSS>(row),
                 }
             }
             row += many;
@@ -618,8 +833,9 @@ impl Block<'_> {
     /// # Safety
     /// As [`Block::run`]; and there are `ROWS` rows from `row` on.
     #[inline(always)]
-    unsafe fn rows<L: Lanes, const ROWS: usize>(&self, row: usize) {
+    unsafe fn rows<L: Lanes, const ROWS: usize, const ACROSS: bool>(&self, row: usize) {
         let width = VECTORS * L::LANES;
+        let (x_row, x_word) = if ACROSS { (1, width) } else { (self.x_row, 1) };
         // SAFETY: every offset stays in what the caller vouches for.
         unsafe {
             let out = self.out;
@@ -629,13 +845,13 @@ impl Block<'_> {
                     L::begin(out.add(place(r, v)), self.corrections.add(v * L::LANES))
                 })
             });
-            let x: [*const u32; ROWS] = std::array::from_fn(|r| self.x.add((row + r) * self.words));
+            let x: [*const u32; ROWS] = std::array::from_fn(|r| self.x.add((row + r) * x_row));
             for word in 0..self.words {
                 let weights = self.weights.add(word * width);
                 let weights: [L::Vector; VECTORS] =
                     std::array::from_fn(|v| L::load(weights.add(v * L::LANES)));
                 for (sums, x) in sums.iter_mut().zip(x) {
-                    let x = L::spread(x.add(word));
+                    let x = L::spread(x.add(word * x_word));
                     for (sum, weights) in sums.iter_mut().zip(weights) {
                         *sum = L::multiply_add(*sum, weights, x);
                     }
@@ -644,7 +860,12 @@ impl Block<'_> {
             for (r, sums) in sums.into_iter().enumerate() {
                 for (v, sum) in sums.into_iter().enumerate() {
                     let scales = self.scales.add(v * L::LANES);
-                    L::end(sum, out.add(place(r, v)), scales, self.x_scales[row + r]);
+                    L::end(
+                        sum,
+                        out.add(place(r, v)),
+                        scales,
+                        *self.x_scales.add(row + r),
+                    );
                 }
             }
         }
@@ -657,27 +878,52 @@ mod x86 {
     use super::{Block, lanes};
 
     macro_rules! instance {
-        ($name:ident, $features:literal, $lanes:ty) => {
+        ($name:ident, $features:literal, $lanes:ty, $across:literal) => {
             /// # Safety
             /// As [`Block::run`].
             #[target_feature(enable = $features)]
             pub(super) unsafe fn $name(block: Block) {
                 // SAFETY: the caller vouches for it.
-                unsafe { block.run::<$lanes>() }
+                unsafe { block.run::<$lanes, $across>() }
             }
         };
     }
 
-    instance!(float32_avx2, "avx2,fma", lanes::avx2::Float32);
-    instance!(bfloat16_avx2, "avx2,fma", lanes::avx2::Bfloat16);
-    instance!(int8_avx2, "avx2,fma", lanes::avx2::Int8);
-    instance!(float32_avx512, "avx512f", lanes::avx512::Float32);
+    instance!(float32_avx2, "avx2,fma", lanes::avx2::Float32, false);
+    instance!(bfloat16_avx2, "avx2,fma", lanes::avx2::Bfloat16, false);
+    instance!(int8_avx2, "avx2,fma", lanes::avx2::Int8, false);
+    instance!(float32_avx512, "avx512f", lanes::avx512::Float32, false);
     instance!(
         bfloat16_avx512,
         "avx512f,avx512bf16",
-        lanes::avx512::Bfloat16
+        lanes::avx512::Bfloat16,
+        false
     );
-    instance!(int8_avx512, "avx512f,avx512vnni", lanes::avx512::Int8);
+    instance!(
+        int8_avx512,
+        "avx512f,avx512vnni",
+        lanes::avx512::Int8,
+        false
+    );
+    instance!(float32_avx2_across, "avx2,fma", lanes::avx2::Float32, true);
+    instance!(
+        bfloat16_avx2_across,
+        "avx2,fma",
+        lanes::avx2::Bfloat16,
+        true
+    );
+    instance!(
+        float32_avx512_across,
+        "avx512f",
+        lanes::avx512::Float32,
+        true
+    );
+    instance!(
+        bfloat16_avx512_across,
+        "avx512f,avx512bf16",
+        lanes::avx512::Bfloat16,
+        true
+    );
 }
 
 #[cfg(test)]
@@ -775,6 +1021,49 @@ mod tests {
                     let found = products(&x, &weights, inner, Order::Plain, kernel);
                     for (a, b) in found.iter().zip(&expected) {
                         prop_assert!((f64::from(*a) - b).abs() < 2e-4, "{kernel:?}: {a} {b}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn columns_are_multiplied_over_all_rows(
+            rows in 1usize..40, left in 1usize..80, right in 1usize..80, seed in 0u64..1000,
+        ) {
+            let (g, x) = (numbers(rows * left, seed), numbers(rows * right, seed + 1));
+            let column = |values: &[f32], width: usize, at: usize| -> Vec<f32> {
+                values.chunks_exact(width).map(|row| row[at]).collect()
+            };
+            for precision in [Precision::Float32, Precision::Bfloat16] {
+                for kernel in Kernel::all(precision) {
+                    let team = Team::new(2);
+                    let columns = |values: &[f32], inner: usize| {
+                        let mut encoded = Rows::zeros(kernel, rows + 1, inner);
+                        let read = |row: usize, into: &mut [f32]| {
+                            into.copy_from_slice(&values[row * inner..(row + 1) * inner]);
+                        };
+                        encoded.set_all(1..rows + 1, read, &team);
+                        let mut columns = Columns::new(kernel);
+                        columns.take_rows(&encoded, 1..rows + 1, &team);
+                        columns
+                    };
+                    let width = kernel.width();
+                    let mut panels = vec![0.0; left.div_ceil(width) * rows * width];
+                    for (i, value) in g.iter().enumerate() {
+                        let (row, at) = (i / left, i % left);
+                        panels[(at / width * rows + row) * width + at % width] = *value;
+                    }
+                    let mut from_panels = Columns::new(kernel);
+                    from_panels.take_panels(&panels, rows, &team);
+                    let row = |place: usize| (place < left).then_some(place);
+                    let x_columns = columns(&x, right);
+                    let found = columns(&g, left).products(&x_columns, left, row, &team);
+                    prop_assert_eq!(&found, &from_panels.products(&x_columns, left, row, &team));
+                    for (i, found) in found.iter().enumerate() {
+                        let a = rounded(&column(&g, left, i / right), precision);
+                        let b = rounded(&column(&x, right, i % right), precision);
+                        let expected: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                        prop_assert!((f64::from(*found) - expected).abs() < 1e-4, "{kernel:?} {found} {expected}");
                     }
                 }
             }

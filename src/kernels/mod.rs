@@ -48,7 +48,7 @@ pub mod sequence;
 pub mod team;
 
 pub use lstm::LstmLayer;
-pub use matrix::{Kernel, Matrix, Order, Precision, Rows};
+pub use matrix::{Columns, Kernel, Matrix, Order, Precision, Rows};
 pub use pointwise::{AdamWStep, adamw, exponentials, log_sum_exp, lstm_gates, sum_of_squares};
 pub use team::Team;
 

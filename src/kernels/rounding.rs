@@ -41,6 +41,16 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
+    /// Rounds the values of two rows to bfloat16, those that stand at the same place to one word.
+    pub fn encode_bfloat16_pairs(first: &[f32], second: &[f32], words: &mut [u32]) {
+        let _ = FMA;
+        for ((word, low), high) in words.iter_mut().zip(first).zip(second) {
+            *word = bfloat16_bits(*low) | bfloat16_bits(*high) << 16;
+        }
+    }
+}
+
+for_each_cpu! {
     /// Rounds `values` to steps of a 127th of the largest, four to a word, each with `offset` added; what fills the
     /// last word is zero. Returns the value of a step: 0 if there is nothing but zeros.
     pub fn encode_int8(values: &[f32], offset: u8, words: &mut [u32]) -> f32 {

@@ -1,20 +1,22 @@
 /*!
-Gradients on the CPU, without a graph: the recurrent steps and the loss by the kernels, in float32 or with bfloat16
-products, and what is one product over a whole window, the weights' gradients, by libtorch.
+Gradients on the CPU, without a graph: every product and every step by the library's kernels, in float32 or with bfloat16
+products. Weights, sums, loss and gradients are float32 either way.
 
-With few symbols the first layer multiplies no input: the embedding times its input weights is a table of the sums that
-each symbol begins with, and its gradient is summed by symbol before it is multiplied.
+With few symbols the first layer's input products are those of the symbols, not of the tokens: a table, made anew for each
+window, and the gradients are summed by symbol before they are multiplied.
 */
 
-use tch::{Kind, Tensor};
+use std::ops::Range;
+
+use tch::Tensor;
 
 use crate::network::{Masks, Network, State};
-use crate::view::{floats, with_rows};
+use crate::view::floats;
 use carousel::checkpoint::ModelConfig;
 use carousel::kernels::lstm::{Start, start};
 use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Tape, Weights};
-use carousel::kernels::{Kernel, Matrix, Order, Precision, Rows, Team};
+use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
 
 /// Up to so many symbols the first layer's input products are a table.
 const TABLE_SYMBOLS: usize = 512;
@@ -26,15 +28,16 @@ pub struct Backprop {
     layers: Vec<Layer>,
     output: Weights,
     batch_size: usize,
+    /// Whether the first layer's input products are a table.
+    table: bool,
+    /// The factors of the weights' gradients.
+    columns: [Columns; 2],
 }
 
 struct Layer {
-    /// `None` where the sums that the inputs make are a table.
-    input: Option<Weights>,
+    input: Weights,
     recurrent: Weights,
     tape: Tape,
-    /// Where each of PyTorch's rows of gates stands in the panels.
-    places: Tensor,
 }
 
 /// What a window comes to.
@@ -59,23 +62,16 @@ impl Backprop {
     ) -> Self {
         let (kernel, hidden_size) = (Kernel::fastest(precision), config.hidden_size);
         let layer = |index: usize| {
-            let (input_size, table) = match index {
-                0 => (config.embedding_size, config.vocab_size <= TABLE_SYMBOLS),
-                _ => (hidden_size, false),
+            let input_size = if index == 0 {
+                config.embedding_size
+            } else {
+                hidden_size
             };
             let weights = |inner| Weights::zeros(4 * hidden_size, inner, Order::Gates, kernel);
-            let recurrent = weights(hidden_size);
-            let mut places = vec![0i64; 4 * hidden_size];
-            for place in 0..recurrent.forward.panels() * recurrent.forward.width() {
-                if let Some(row) = recurrent.forward.row(place) {
-                    places[row] = place as i64;
-                }
-            }
             Layer {
-                input: (!table).then(|| weights(input_size)),
-                recurrent,
+                input: weights(input_size),
+                recurrent: weights(hidden_size),
                 tape: Tape::new(hidden_size, batch_size, kernel),
-                places: Tensor::from_slice(&places),
             }
         };
         Backprop {
@@ -84,6 +80,8 @@ impl Backprop {
             layers: (0..config.num_layers).map(layer).collect(),
             output: Weights::zeros(config.vocab_size, hidden_size, Order::Plain, kernel),
             batch_size,
+            table: config.vocab_size <= TABLE_SYMBOLS,
+            columns: [Columns::new(kernel), Columns::new(kernel)],
         }
     }
 
@@ -108,170 +106,126 @@ impl Backprop {
         masks: &Masks,
     ) -> Window {
         let config = &network.config;
-        let (team, kernel, streams, rows) =
-            (&self.team, self.kernel, self.batch_size, inputs.len());
-        let embedding = &network.parameters[0];
-        let (output, output_bias) = network.output();
+        let (streams, rows) = (self.batch_size, inputs.len());
+        // What the first layer's input weights are multiplied with: every symbol, or every token.
+        let everything: Vec<u32> = (0..config.vocab_size as u32).collect();
+        let symbols = if self.table { &everything } else { inputs };
+        let embedded = self.embed(network, symbols);
         let masks: Vec<Option<&[f32]>> = masks
             .outputs
             .iter()
             .map(|m| m.as_ref().map(floats))
             .collect();
 
-        // Forward.
-        let numbers: Vec<u32> = (0..rows as u32).collect();
-        // The inputs of each layer but a first one with a table, and of the output.
-        let mut xs: Vec<Option<Rows>> = Vec::new();
-        let mut table_inputs = None;
-        if self.layers[0].input.is_some() {
-            let (values, size) = (floats(embedding), config.embedding_size);
-            let mut x = Rows::zeros(kernel, rows, size);
-            let read = |row: usize, into: &mut [f32]| {
-                let begin = inputs[row] as usize * size;
-                into.copy_from_slice(&values[begin..begin + size]);
-            };
-            x.set_all(0..rows, read, team);
-            table_inputs = Some(x);
-        }
-        xs.push(table_inputs);
-        let mut states = Vec::new();
-        for index in 0..self.layers.len() {
-            let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
-            let (below, rest) = self.layers.split_at_mut(index);
-            let layer = &mut rest[0];
-            layer.recurrent.fill(floats(w_hh), team);
-            let bias = b_ih + b_hh;
-            let values = match &mut layer.input {
-                None => {
-                    let table = embedding.matmul(&w_ih.tr()) + &bias;
-                    start(&layer.recurrent.forward, floats(&table.contiguous()))
-                }
-                Some(weights) => {
-                    weights.fill(floats(w_ih), team);
-                    let bias = start(&weights.forward, floats(&bias));
-                    let (x, range) = match (&xs[index], below.last()) {
-                        (Some(x), _) => (x, 0..rows),
-                        (None, Some(below)) => (below.tape.outputs(), streams..streams + rows),
-                        (None, None) => unreachable!("a first layer with input weights has inputs"),
-                    };
-                    sums(&weights.forward, &bias, x, range, team)
-                }
-            };
-            let rows_of = if layer.input.is_some() {
-                &numbers[..]
-            } else {
-                inputs
-            };
-            let (hidden, cell) = (
-                state.hidden.get(index as i64).contiguous(),
-                state.cell.get(index as i64).contiguous(),
-            );
-            let start = Start {
-                values: &values,
-                rows: rows_of,
-            };
-            layer.tape.forward(
-                &layer.recurrent,
-                start,
-                (floats(&hidden), floats(&cell)),
-                team,
-            );
-            states.push(layer.tape.state());
-            let outputs = layer.tape.outputs();
-            xs.push(masks[index].map(|mask| outputs.times(streams..streams + rows, mask, team)));
-        }
+        let (masked, states) = self.forward(network, inputs, &embedded, state, &masks);
+        let after = streams..streams + rows;
 
-        // The loss, and the way back.
-        self.output.fill(floats(output), team);
-        let top = self.layers.last().expect("a layer");
-        let (x, range) = match xs.last() {
-            Some(Some(x)) => (x, 0..rows),
-            _ => (top.tape.outputs(), streams..streams + rows),
-        };
-        let mut logits_gradient = Rows::zeros(kernel, rows, config.vocab_size);
+        let (output, output_bias) = network.output();
+        self.output.fill(floats(output), &self.team);
+        let mut logits_gradient = Rows::zeros(self.kernel, rows, config.vocab_size);
+        let top = inputs_of(
+            &self.layers,
+            &masked,
+            &embedded,
+            self.layers.len(),
+            after.clone(),
+        );
         let (nats, output_bias_gradient) = cross_entropy(
             &self.output.forward,
             floats(output_bias),
-            (x, range.clone()),
+            (top.0, top.1.clone()),
             targets,
             &mut logits_gradient,
-            team,
+            &self.team,
         );
-        let output_gradient = product_of((&logits_gradient, 0..rows), (x, range));
-        let mut above = sums(
-            &self.output.backward,
-            &vec![0.0; self.output.backward.panels() * self.output.backward.width()],
-            &logits_gradient,
-            0..rows,
-            team,
-        );
-        let mut embedding_gradient = None;
+        let [g, x] = &mut self.columns;
+        g.take_rows(&logits_gradient, 0..rows, &self.team);
+        x.take_rows(top.0, top.1, &self.team);
+        let vocab_size = config.vocab_size;
+        let plain = |place: usize| (place < vocab_size).then_some(place);
+        let output_gradient = g.products(x, vocab_size, plain, &self.team);
+        let mut above = products(&self.output.backward, &logits_gradient, 0..rows, &self.team);
+
         let mut layers_gradients = Vec::new();
         for index in (0..self.layers.len()).rev() {
-            let [w_ih, ..] = network.layer(index);
-            let (below, rest) = self.layers.split_at_mut(index);
-            let layer = &mut rest[0];
             let gradients = Above {
                 gradients: &above,
                 mask: masks[index],
             };
-            layer.tape.backward(&layer.recurrent, gradients, team);
-            let tape = &layer.tape;
-            let of_gates = |gradient: &Tensor| gradient.index_select(0, &layer.places);
-            let bias_gradient = of_gates(&Tensor::from_slice(tape.bias_gradient()));
-            let w_hh_gradient = of_gates(&product_of(
-                (tape.gradients(), 0..rows),
-                (tape.outputs(), 0..rows),
-            ));
-            let w_ih_gradient = match &layer.input {
-                None => {
-                    let by_symbol = self.sum_by_symbol(index, inputs, config.vocab_size);
-                    let layer = &self.layers[index];
-                    let by_symbol = by_symbol.index_select(1, &layer.places);
-                    embedding_gradient = Some(by_symbol.matmul(w_ih));
-                    by_symbol.tr().matmul(embedding)
+            let layer = &mut self.layers[index];
+            layer.tape.backward(&layer.recurrent, gradients, &self.team);
+            let (layer, hidden_size) = (&self.layers[index], config.hidden_size);
+            let order = &layer.recurrent.forward;
+            let row = |place: usize| order.row(place);
+            let mut bias_gradient = vec![0.0f32; 4 * hidden_size];
+            for (place, gradient) in layer.tape.bias_gradient().iter().enumerate() {
+                if let Some(row) = row(place) {
+                    bias_gradient[row] = *gradient;
                 }
-                Some(weights) => {
-                    let (x, range) = match (&xs[index], below.last()) {
-                        (Some(x), _) => (x, 0..rows),
-                        (None, Some(below)) => (below.tape.outputs(), streams..streams + rows),
-                        (None, None) => unreachable!("a first layer with input weights has inputs"),
-                    };
-                    let gradient = of_gates(&product_of((tape.gradients(), 0..rows), (x, range)));
-                    let zeros = vec![0.0; weights.backward.panels() * weights.backward.width()];
-                    above = sums(&weights.backward, &zeros, tape.gradients(), 0..rows, team);
-                    gradient
-                }
+            }
+            g.take_panels(layer.tape.sums_gradient(), rows, &self.team);
+            x.take_rows(layer.tape.outputs(), 0..rows, &self.team);
+            let recurrent_gradient = g.products(x, 4 * hidden_size, row, &self.team);
+            let by_symbol;
+            let gradients = if index == 0 && self.table {
+                let sums = sum_by_symbol(order, &layer.tape, inputs, vocab_size, &self.team);
+                g.take_panels(&sums, vocab_size, &self.team);
+                by_symbol = rows_of(order, &sums, vocab_size, &self.team);
+                &by_symbol
+            } else {
+                layer.tape.gradients()
             };
+            let below = inputs_of(&self.layers, &masked, &embedded, index, after.clone());
+            x.take_rows(below.0, below.1, &self.team);
+            let input_gradient = g.products(x, 4 * hidden_size, row, &self.team);
+            above = products(
+                &layer.input.backward,
+                gradients,
+                0..gradients.len(),
+                &self.team,
+            );
             layers_gradients.push([
-                w_ih_gradient,
-                w_hh_gradient,
-                bias_gradient.copy(),
+                input_gradient,
+                recurrent_gradient,
+                bias_gradient.clone(),
                 bias_gradient,
             ]);
         }
-        let embedding_gradient =
-            embedding_gradient.unwrap_or_else(|| self.scatter_to_symbols(&above, inputs, config));
 
-        let mut gradients = Vec::with_capacity(network.parameters.len());
-        let tied = config.tie_weights;
-        gradients.push(if tied {
-            embedding_gradient + &output_gradient
-        } else {
-            embedding_gradient
-        });
+        let mut embedding_gradient = vec![0.0; config.vocab_size * config.embedding_size];
+        let size = config.embedding_size;
+        add_by_symbol(
+            &above,
+            symbols,
+            size,
+            self.kernel.width(),
+            &mut embedding_gradient,
+        );
+        if config.tie_weights {
+            let both = embedding_gradient.iter_mut().zip(&output_gradient);
+            both.for_each(|(sum, gradient)| *sum += gradient);
+        }
+        let mut gradients = vec![embedding_gradient];
         gradients.extend(layers_gradients.into_iter().rev().flatten());
-        if !tied {
+        if !config.tie_weights {
             gradients.push(output_gradient);
         }
-        gradients.push(Tensor::from_slice(&output_bias_gradient));
+        gradients.push(output_bias_gradient);
+        let shaped = |(gradient, parameter): (&Vec<f32>, &Tensor)| {
+            Tensor::from_slice(gradient).view_as(parameter)
+        };
+        let gradients = gradients
+            .iter()
+            .zip(&network.parameters)
+            .map(shaped)
+            .collect();
         let stack = |which: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
-            let size = [streams as i64, config.hidden_size as i64];
-            let layers: Vec<Tensor> = states
+            let all: Vec<f32> = states
                 .iter()
-                .map(|state| Tensor::from_slice(which(state)).view(size))
+                .flat_map(|state| which(state))
+                .copied()
                 .collect();
-            Tensor::stack(&layers, 0)
+            Tensor::from_slice(&all).view_as(&state.hidden)
         };
         Window {
             loss: nats / rows as f64,
@@ -284,62 +238,84 @@ impl Backprop {
         }
     }
 
-    /// The gradients of a layer's sums, added up for each symbol that was read: `[vocab_size, panels · width]`.
-    fn sum_by_symbol(&self, index: usize, inputs: &[u32], vocab_size: usize) -> Tensor {
-        let layer = &self.layers[index];
-        let (panels, width) = (
-            layer.recurrent.forward.panels(),
-            layer.recurrent.forward.width(),
+    /// The embeddings of some symbols.
+    fn embed(&self, network: &Network, symbols: &[u32]) -> Rows {
+        let (values, size) = (
+            floats(&network.parameters[0]),
+            network.config.embedding_size,
         );
-        let mut table = vec![0.0f32; panels * vocab_size * width];
-        let gradients = layer
-            .tape
-            .sums_gradient()
-            .chunks_exact(inputs.len() * width);
-        let mut parts: Vec<_> = table
-            .chunks_exact_mut(vocab_size * width)
-            .zip(gradients)
-            .collect();
-        self.team
-            .for_each(self.team.threads(), &mut parts, |_, (table, gradients)| {
-                for (gradients, &token) in gradients.chunks_exact(width).zip(inputs) {
-                    let sums = &mut table[token as usize * width..(token as usize + 1) * width];
-                    sums.iter_mut()
-                        .zip(gradients)
-                        .for_each(|(sum, gradient)| *sum += gradient);
-                }
-            });
-        let size = [panels as i64, vocab_size as i64, width as i64];
-        let by_symbol = Tensor::from_slice(&table).view(size).permute([1, 0, 2]);
-        by_symbol.reshape([vocab_size as i64, (panels * width) as i64])
+        let mut rows = Rows::zeros(self.kernel, symbols.len(), size);
+        let read = |row: usize, into: &mut [f32]| {
+            let begin = symbols[row] as usize * size;
+            into.copy_from_slice(&values[begin..begin + size]);
+        };
+        rows.set_all(0..symbols.len(), read, &self.team);
+        rows
     }
 
-    /// The gradients of the embedded inputs, `[panels, rows, width]`, added up for each symbol that was read.
-    fn scatter_to_symbols(&self, above: &[f32], inputs: &[u32], config: &ModelConfig) -> Tensor {
-        let (size, width) = (config.embedding_size, self.kernel.width());
-        let mut table = vec![0.0f32; config.vocab_size * size];
-        for (row, &token) in inputs.iter().enumerate() {
-            let sums = &mut table[token as usize * size..(token as usize + 1) * size];
-            let panels = above.chunks_exact(inputs.len() * width);
-            for (sums, panel) in sums.chunks_mut(width).zip(panels) {
-                let gradients = &panel[row * width..];
-                sums.iter_mut()
-                    .zip(gradients)
-                    .for_each(|(sum, gradient)| *sum += gradient);
-            }
+    /// Runs over all layers. Returns what each passes on where that is not just its outputs, and its state afterwards.
+    #[expect(clippy::type_complexity, reason = "two lists of one entry a layer")]
+    fn forward(
+        &mut self,
+        network: &Network,
+        inputs: &[u32],
+        embedded: &Rows,
+        state: &State,
+        masks: &[Option<&[f32]>],
+    ) -> (Vec<Option<Rows>>, Vec<(Vec<f32>, Vec<f32>)>) {
+        let (streams, rows, team) = (self.batch_size, inputs.len(), &self.team);
+        let after = streams..streams + rows;
+        let numbers: Vec<u32> = (0..rows as u32).collect();
+        let (mut masked, mut states) = (Vec::new(), Vec::new());
+        for (index, mask) in masks.iter().enumerate() {
+            let [w_ih, w_hh, b_ih, b_hh] = network.layer(index).map(floats);
+            let layer = &mut self.layers[index];
+            layer.input.fill(w_ih, team);
+            layer.recurrent.fill(w_hh, team);
+            let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
+            let bias = start(&layer.input.forward, &bias);
+            let (x, range) = inputs_of(&self.layers, &masked, embedded, index, after.clone());
+            let values = sums(&self.layers[index].input.forward, &bias, x, range, team);
+            let start = Start {
+                values: &values,
+                rows: if index == 0 && self.table {
+                    inputs
+                } else {
+                    &numbers
+                },
+            };
+            let [hidden, cell] =
+                [&state.hidden, &state.cell].map(|state| state.get(index as i64).contiguous());
+            let layer = &mut self.layers[index];
+            let before = (floats(&hidden), floats(&cell));
+            layer.tape.forward(&layer.recurrent, start, before, team);
+            states.push(layer.tape.state());
+            let outputs = layer.tape.outputs();
+            masked.push(mask.map(|mask| outputs.times(after.clone(), mask, team)));
         }
-        Tensor::from_slice(&table).view([config.vocab_size as i64, size as i64])
+        (masked, states)
+    }
+}
+
+/// The inputs of layer `index`, or after the last layer of the output: rows, and which of them.
+fn inputs_of<'a>(
+    layers: &'a [Layer],
+    masked: &'a [Option<Rows>],
+    embedded: &'a Rows,
+    index: usize,
+    after: Range<usize>,
+) -> (&'a Rows, Range<usize>) {
+    match index.checked_sub(1) {
+        None => (embedded, 0..embedded.len()),
+        Some(below) => match &masked[below] {
+            Some(rows) => (rows, 0..rows.len()),
+            None => (layers[below].tape.outputs(), after),
+        },
     }
 }
 
 /// `bias + x · weightsᵀ`, `[panels, rows, width]`, with the bias in the order of the panels.
-fn sums(
-    weights: &Matrix,
-    bias: &[f32],
-    x: &Rows,
-    rows: std::ops::Range<usize>,
-    team: &Team,
-) -> Vec<f32> {
+fn sums(weights: &Matrix, bias: &[f32], x: &Rows, rows: Range<usize>, team: &Team) -> Vec<f32> {
     let mut sums = Vec::with_capacity(bias.len() * rows.len());
     for panel in bias.chunks_exact(weights.width()) {
         (0..rows.len()).for_each(|_| sums.extend_from_slice(panel));
@@ -348,18 +324,69 @@ fn sums(
     sums
 }
 
-/// `gᵀ · x` over all rows, in float32.
-fn product_of(g: (&Rows, std::ops::Range<usize>), x: (&Rows, std::ops::Range<usize>)) -> Tensor {
-    with_rows(g.0, g.1, |g| {
-        with_rows(x.0, x.1, |x| g.tr().matmul(x).to_kind(Kind::Float))
-    })
+/// `x · weightsᵀ`, `[panels, rows, width]`.
+fn products(weights: &Matrix, x: &Rows, rows: Range<usize>, team: &Team) -> Vec<f32> {
+    let mut products = vec![0.0; weights.panels() * rows.len() * weights.width()];
+    weights.add_products(x, rows, &mut products, team);
+    products
+}
+
+/// The gradients of a layer's sums, added up for each symbol that was read: `[panels, vocab_size, width]`.
+fn sum_by_symbol(
+    order: &Matrix,
+    tape: &Tape,
+    inputs: &[u32],
+    vocab_size: usize,
+    team: &Team,
+) -> Vec<f32> {
+    let width = order.width();
+    let mut sums = vec![0.0f32; order.panels() * vocab_size * width];
+    let gradients = tape.sums_gradient().chunks_exact(inputs.len() * width);
+    let mut parts: Vec<_> = sums
+        .chunks_exact_mut(vocab_size * width)
+        .zip(gradients)
+        .collect();
+    team.for_each(team.threads(), &mut parts, |_, (sums, gradients)| {
+        add_by_symbol(gradients, inputs, width, width, sums);
+    });
+    sums
+}
+
+/// Adds values, `[panels, rows, width]`, to the rows of `sums`, `[_, size]`, that belong to the symbols.
+fn add_by_symbol(values: &[f32], symbols: &[u32], size: usize, width: usize, sums: &mut [f32]) {
+    for (row, &symbol) in symbols.iter().enumerate() {
+        let sums = &mut sums[symbol as usize * size..(symbol as usize + 1) * size];
+        let panels = values.chunks_exact(symbols.len() * width);
+        for (sums, panel) in sums.chunks_mut(width).zip(panels) {
+            let values = &panel[row * width..(row + 1) * width];
+            sums.iter_mut()
+                .zip(values)
+                .for_each(|(sum, value)| *sum += value);
+        }
+    }
+}
+
+/// Values in panels, `[panels, rows, width]`, encoded row by row in the order of the panels.
+fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
+    let width = order.width();
+    let mut encoded = Rows::zeros(order.kernel(), rows, order.panels() * width);
+    let read = |row: usize, into: &mut [f32]| {
+        for (into, panel) in into
+            .chunks_exact_mut(width)
+            .zip(values.chunks_exact(rows * width))
+        {
+            into.copy_from_slice(&panel[row * width..(row + 1) * width]);
+        }
+    };
+    encoded.set_all(0..rows, read, team);
+    encoded
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::network::tests::{config, network_of_cosines};
-    use tch::Device;
+    use tch::{Device, Kind};
 
     /// The gradients of a window by libtorch's autograd in float64.
     fn by_autograd(
@@ -448,7 +475,7 @@ mod tests {
                 let (loss, expected, next) =
                     by_autograd(&network, &inputs, &targets, &state, &masks);
                 for (precision, tolerance) in
-                    [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.03)]
+                    [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.1)]
                 {
                     let mut backprop = Backprop::new(&config, streams, precision, 2);
                     // Twice, as what is kept must not show.

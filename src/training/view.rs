@@ -2,9 +2,6 @@
 A tensor's numbers as a slice, so that kernels can work on them in place.
 */
 
-use std::ops::Range;
-
-use carousel::kernels::{Precision, Rows};
 use tch::{Device, Kind, Tensor};
 
 /// The numbers of a contiguous float32 tensor on the CPU.
@@ -22,27 +19,6 @@ pub fn floats_mut(tensor: &mut Tensor) -> &mut [f32] {
     check(tensor);
     // SAFETY: as above; and the tensor is borrowed alone.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
-}
-
-/// Calls `work` with some encoded rows as a tensor, `[rows, inner]`, of float32 or bfloat16.
-///
-/// # Panics
-/// If they are encoded as anything else.
-pub fn with_rows<T>(rows: &Rows, range: Range<usize>, work: impl FnOnce(&Tensor) -> T) -> T {
-    let (kind, group) = match rows.kernel().precision() {
-        Precision::Float32 => (Kind::Float, 1),
-        Precision::Bfloat16 => (Kind::BFloat16, 2),
-        Precision::Int8 => panic!("int8 is no tensor for products"),
-    };
-    let words_per_row = rows.inner().div_ceil(group);
-    let words = &rows.words()[range.start * words_per_row..range.end * words_per_row];
-    let width = (words_per_row * group) as i64;
-    let size = [range.len() as i64, width];
-    // SAFETY: the words hold as many numbers of this kind, and the tensor does not outlive this call's borrow of them:
-    // `work` sees a reference, and what it makes of it owns its numbers.
-    let tensor =
-        unsafe { Tensor::from_blob(words.as_ptr().cast(), &size, &[width, 1], kind, Device::Cpu) };
-    work(&tensor.narrow(1, 0, rows.inner() as i64))
 }
 
 fn check(tensor: &Tensor) {
