@@ -298,8 +298,11 @@ for_each_cpu! {
                 sums[lane] += exp::<FMA>(values[lane] - highest);
             }
         }
-        let rest: f64 = rest.iter().map(|&value| f64::from(exp::<FMA>(value - highest))).sum();
-        f64::from(highest) + (sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest).ln()
+        // A loop, not a closure: that would not be compiled for these instructions.
+        for (sum, &value) in sums.iter_mut().zip(rest) {
+            *sum += exp::<FMA>(value - highest);
+        }
+        f64::from(highest) + sums.iter().map(|&sum| f64::from(sum)).sum::<f64>().ln()
     }
 }
 
