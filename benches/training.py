@@ -4,7 +4,7 @@
     make bench
 
 PyTorch lives in a virtual environment of its own (.venv), made on demand. The network is an embedding, stacked LSTM
-layers and an output, trained in float32 by back-propagation through windows of carried state, with clipping and AdamW.
+layers and an output, trained by back-propagation through windows of carried state, with clipping and AdamW; PyTorch in float32, eagerly, carousel in float32 and with bfloat16 products.
 Run it on a quiet machine.
 """
 
@@ -23,51 +23,57 @@ TALES = os.path.join(ROOT, "corpora", "tales")
 REPEATED = 10
 ROUNDS = 3
 # Steps that are timed come after these, which warm up.
-WARM_UP, STEPS = 10, 20
+WARM_UP = 10
 SHAPES = [
-    {"num_layers": 2, "hidden_size": 512, "batch_size": 64, "bptt": 64},
-    {"num_layers": 1, "hidden_size": 256, "batch_size": 32, "bptt": 64},
+    ({"num_layers": 2, "hidden_size": 512, "batch_size": 64, "bptt": 64}, 20),
+    ({"num_layers": 1, "hidden_size": 256, "batch_size": 32, "bptt": 64}, 200),
+    ({"num_layers": 1, "hidden_size": 384, "batch_size": 32, "bptt": 64}, 100),
 ]
+PRECISIONS = ["f32", "bf16"]
 
 
 def main():
     python = venv()
     print(f"{machine()}; medians of {ROUNDS} runs of each, in turn; training tokens a second")
-    print(f"{'network':28}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
+    print(f"{'network':36}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
     folder = tempfile.TemporaryDirectory()
     corpus = os.path.join(folder.name, "corpus.txt")
     with open(corpus, "w") as file:
         file.write(text() * REPEATED)
-    for shape in SHAPES:
-        ours, theirs = [], []
+    for shape, steps in SHAPES:
+        rounds = []
         for _ in range(ROUNDS):
-            ours.append(carousel(corpus, shape))
-            command = [python, __file__, corpus, json.dumps(shape)]
-            theirs.append(float(subprocess.check_output(command, text=True)))
-        name = f"{shape['num_layers']} x {shape['hidden_size']}, batch {shape['batch_size']} x {shape['bptt']}"
-        ratio = statistics.median(a / b for a, b in zip(ours, theirs))
-        print(f"{name:28}{statistics.median(ours):12,.0f}{statistics.median(theirs):12,.0f}{ratio:8.2f}", flush=True)
+            ours = {precision: carousel(corpus, shape, steps, precision) for precision in PRECISIONS}
+            command = [python, __file__, corpus, json.dumps(shape), str(steps)]
+            rounds.append((ours, float(subprocess.check_output(command, text=True))))
+        for precision in PRECISIONS:
+            pairs = [(ours[precision], theirs) for ours, theirs in rounds]
+            ours, theirs = (statistics.median(side) for side in zip(*pairs))
+            ratio = statistics.median(a / b for a, b in pairs)
+            name = f"{shape['num_layers']} x {shape['hidden_size']}, batch {shape['batch_size']} x {shape['bptt']}, {precision}"
+            print(f"{name:36}{ours:12,.0f}{theirs:12,.0f}{ratio:8.2f}", flush=True)
 
 
 def text():
     return "".join(open(os.path.join(TALES, name)).read() for name in sorted(os.listdir(TALES)))
 
 
-def carousel(corpus, shape):
+def carousel(corpus, shape, steps, precision):
     """Tokens a second between the lines of metrics.jsonl that bound the timed steps."""
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--steps", str(2 * STEPS), "--dropout", "0", "--embedding-size", str(shape["hidden_size"])]
+        options = ["--steps", str(WARM_UP + 2 * steps), "--dropout", "0", "--precision", precision]
+        options += ["--embedding-size", str(shape["hidden_size"])]
         for key, value in shape.items():
             options += [f"--{key.replace('_', '-')}", str(value)]
         model = os.path.join(folder, "model")
         subprocess.run([CAROUSEL, "train", corpus, "-o", model, "--quiet", *options], check=True)
         with open(os.path.join(model, "metrics.jsonl")) as file:
             lines = {line["step"]: line for line in map(json.loads, file) if "learning_rate" in line}
-    first, last = lines[WARM_UP], lines[STEPS]
+    first, last = lines[WARM_UP], lines[WARM_UP + steps]
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
-def pytorch(corpus, shape):
+def pytorch(corpus, shape, steps):
     import torch
 
     with open(corpus) as file:
@@ -82,7 +88,7 @@ def pytorch(corpus, shape):
     parameters = [*embedding.parameters(), *lstm.parameters(), *output.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3)
     state, at, began = None, 0, None
-    for step in range(STEPS):
+    for step in range(WARM_UP + steps):
         if step == WARM_UP:
             began = time.perf_counter()
         if at + bptt >= len(streams):
@@ -97,11 +103,11 @@ def pytorch(corpus, shape):
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         loss.item()
-    print((STEPS - WARM_UP) * batch * bptt / (time.perf_counter() - began))
+    print(steps * batch * bptt / (time.perf_counter() - began))
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        pytorch(sys.argv[1], json.loads(sys.argv[2]))
+        pytorch(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))
     else:
         main()

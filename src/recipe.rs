@@ -12,7 +12,7 @@ use crate::checkpoint::ModelConfig;
 use crate::checkpoint::config::{Cell, FORMAT_VERSION, Task};
 use crate::checkpoint::record::{Budget, Options};
 use crate::error::{Error, Result};
-use crate::settings::{Schedule, Settings};
+use crate::settings::{Precision, Schedule, Settings};
 use crate::text::corpus::Validation;
 use crate::text::learner::Vocabulary;
 use crate::text::streams::TrainingStreams;
@@ -32,7 +32,7 @@ pub const MOST_VALID_TOKENS: usize = 1 << 18;
 pub struct Resolved {
     /// The network.
     pub config: ModelConfig,
-    /// The training; device and threads are filled in by whoever knows them.
+    /// The training; device, threads and precision are filled in by whoever knows them.
     pub options: Options,
     /// What the program chose, and why.
     pub chosen: Vec<String>,
@@ -112,12 +112,20 @@ pub fn budget(settings: &Settings) -> Result<Budget> {
     }
 }
 
+/// Tokens a second, and in a step, that the recipe counts on: two cores of 2023 with a layer of 384 units.
+const NOMINAL_SPEED: f64 = 60_000.0;
+const NOMINAL_STEP: f64 = 2048.0;
+/// Tokens read that are worth 512 units.
+const WORTH_512: f64 = 2e7;
+
 /// The settings that suit a corpus: what the user did not give.
 struct Recipe {
     embedding_size: usize,
     hidden_size: usize,
     num_layers: usize,
     dropout: f64,
+    embedding_dropout: f64,
+    weight_drop: f64,
     batch_size: usize,
     bptt: usize,
     learning_rate: f64,
@@ -127,13 +135,25 @@ struct Recipe {
 /// A small corpus is learnt by heart unless much is dropped, and small batches serve it: on the tales of `corpora/`, a
 /// minute came to 1.487 nats with 256 units, dropout 0.4 and a batch of 16; to 1.447 with 384 units and dropout 0.5; to
 /// 1.432 with a batch of 8 besides.
-fn recipe(level: Level, train_tokens: usize) -> Recipe {
+///
+/// A larger one is judged by how much of it the budget can read: on tiny Shakespeare (a million characters), two minutes
+/// came to 1.471 nats with 384 units, dropout 0.3 and a rate of 8e-3, to 1.474 with 6e-3, to 1.484 with dropout 0.2, and to
+/// 1.477 with 512 units, which win once there is time for them (benches/RECIPES.md).
+fn recipe(level: Level, train_tokens: usize, budget: &Budget) -> Recipe {
     let words = matches!(level, Level::Word | Level::Subword);
+    let reads = match *budget {
+        Budget::Seconds(seconds) => seconds * NOMINAL_SPEED,
+        Budget::Epochs(epochs) => epochs * train_tokens as f64,
+        Budget::Steps(steps) => steps as f64 * NOMINAL_STEP,
+    };
+    let passes = reads / train_tokens as f64;
     let base = Recipe {
         embedding_size: 256,
         hidden_size: 256,
         num_layers: 1,
         dropout: 0.1,
+        embedding_dropout: 0.0,
+        weight_drop: 0.0,
         batch_size: 32,
         bptt: 64,
         learning_rate: 8e-3,
@@ -159,7 +179,23 @@ fn recipe(level: Level, train_tokens: usize) -> Recipe {
             reason: "a small corpus, easily learnt by heart",
             ..base
         },
-        (false, _) => base,
+        (false, _) => {
+            let (dropout, reason) = match passes {
+                ..2.0 => (0.1, "a corpus that the budget hardly goes over twice"),
+                2.0..5.0 => (0.2, "a corpus that the budget goes over a few times"),
+                5.0..15.0 => (0.3, "a corpus that the budget goes over several times"),
+                _ => (0.45, "a corpus that the budget goes over many times"),
+            };
+            let wide = reads >= WORTH_512;
+            Recipe {
+                embedding_size: 128,
+                hidden_size: if wide { 512 } else { 384 },
+                dropout,
+                learning_rate: if wide { 6e-3 } else { 8e-3 },
+                reason,
+                ..base
+            }
+        }
         (true, 0..100_000) => Recipe {
             embedding_size: 128,
             hidden_size: 128,
@@ -190,7 +226,8 @@ pub fn resolve(
     valid_tokens: usize,
 ) -> Result<Resolved> {
     let vocabulary = vocabulary(settings)?;
-    let recipe = recipe(vocabulary.level, train_tokens);
+    let budget = budget(settings)?;
+    let recipe = recipe(vocabulary.level, train_tokens, &budget);
     let words = matches!(vocabulary.level, Level::Word | Level::Subword);
     let mut chosen = Vec::new();
 
@@ -236,7 +273,6 @@ pub fn resolve(
             }
         }));
     }
-    let budget = budget(settings)?;
     let schedule = settings.schedule.unwrap_or(Schedule::Cosine);
     let options = Options {
         budget,
@@ -250,11 +286,23 @@ pub fn resolve(
         warmup: within_one("--warmup", settings.warmup.unwrap_or(0.05))?,
         weight_decay: not_negative("--weight-decay", settings.weight_decay.unwrap_or(0.01))?,
         clip_norm: not_negative("--clip-norm", settings.clip_norm.unwrap_or(1.0))?,
+        embedding_dropout: share(
+            "--embedding-dropout",
+            settings
+                .embedding_dropout
+                .unwrap_or(recipe.embedding_dropout),
+        )?,
+        weight_drop: share(
+            "--weight-drop",
+            settings.weight_drop.unwrap_or(recipe.weight_drop),
+        )?,
+        ema: share("--ema", settings.ema.unwrap_or(0.0))?,
         patience: settings
             .patience
             .unwrap_or(if schedule == Schedule::Cosine { 0 } else { 10 }),
         evaluate_every: evaluate_every(&budget, &streams, valid_tokens.min(MOST_VALID_TOKENS)),
         seed: settings.seed.unwrap_or(1),
+        precision: settings.precision.unwrap_or(Precision::Auto),
         device: "cpu".to_string(),
         threads: 1,
     };
@@ -383,6 +431,15 @@ fn not_negative(name: &str, value: f64) -> Result<f64> {
     }
     Err(Error::usage(format!(
         "{name} {value} cannot be; give 0 or more"
+    )))
+}
+
+fn share(name: &str, value: f64) -> Result<f64> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::usage(format!(
+        "{name} {value} cannot be; give a share from 0 to below 1"
     )))
 }
 

@@ -41,9 +41,15 @@ pub struct Settings {
     /// Stacked LSTM layers [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub num_layers: Option<usize>,
-    /// Share of units dropped in training, from 0 to below 1 [default: suits the corpus]
+    /// Share of a layer's outputs dropped in training, the same for all of a window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub dropout: Option<f64>,
+    /// Share of symbols whose vectors are dropped in training, for all of a window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    pub embedding_dropout: Option<f64>,
+    /// Share of recurrent weights dropped in training, for all of a window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    pub weight_drop: Option<f64>,
     /// Use the embedding as the output's weights [default: for words and bpe]
     #[arg(long, value_name = "true|false", num_args = 0..=1,
         require_equals = true, default_missing_value = "true", help_heading = "Network")]
@@ -79,6 +85,10 @@ pub struct Settings {
     /// The longest gradient, 0 for any [default: 1]
     #[arg(long, value_name = "NORM", help_heading = "Training")]
     pub clip_norm: Option<f64>,
+    /// How much of the averaged weights is kept at each step, as 0.999, 0 for no averages; if there are some, they are
+    /// what is measured and saved [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
+    pub ema: Option<f64>,
     /// Stop after so many evaluations without a better one, 0 for never
     /// [default: 0; 10 with --schedule constant or plateau]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -86,9 +96,24 @@ pub struct Settings {
     /// What everything random comes from [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seed: Option<u64>,
+    /// How numbers are kept in products; weights, sums and losses are float32 always [default: auto]
+    #[arg(long, value_enum, help_heading = "Training")]
+    pub precision: Option<Precision>,
     /// Where to compute: auto, cpu or cuda:N [default: auto]
     #[arg(long, value_name = "DEVICE", help_heading = "Training")]
     pub device: Option<Device>,
+}
+
+/// How training keeps the factors of its products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Whichever is faster here, measured once for each shape
+    Auto,
+    /// float32
+    F32,
+    /// bfloat16: faster where the CPU multiplies it, slow elsewhere
+    Bf16,
 }
 
 /// Where training computes.

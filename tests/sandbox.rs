@@ -8,7 +8,7 @@ use carousel::checkpoint::record::{
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
-use carousel::settings::{Schedule, Settings};
+use carousel::settings::{Precision, Schedule, Settings};
 use carousel::text::corpus::{CorpusPlan, Statistics, Validation};
 use carousel::text::learner::Vocabulary;
 use carousel::text::spelling::Spelling;
@@ -204,9 +204,13 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
             warmup: 0.0,
             weight_decay: 0.0,
             clip_norm: 1.0,
+            embedding_dropout: 0.0,
+            weight_drop: 0.0,
+            ema: 0.0,
             patience: 0,
             evaluate_every: 7,
             seed: 1,
+            precision: Precision::F32,
             device: "cpu".to_string(),
             threads: 1,
         },

@@ -28,6 +28,7 @@ const WEIGHTS: &str = "model.safetensors";
 const RECORD: &str = "training.json";
 const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
+const REPORT: &str = "report.svg";
 const STANDARD_INPUT: &str = "standard-input.txt";
 
 /// A checkpoint directory, which may be empty yet.
@@ -114,6 +115,7 @@ impl Directory {
             RECORD,
             METRICS,
             RESUME,
+            REPORT,
             STANDARD_INPUT,
         ] {
             let path = self.path.join(name);
@@ -240,6 +242,16 @@ impl Directory {
         } else {
             Ok(None)
         }
+    }
+
+    /// Writes the picture of a run.
+    pub fn save_report(&self, svg: &str) -> Result<()> {
+        files::write_atomically(&self.path.join(REPORT), svg.as_bytes())
+    }
+
+    /// Loads metrics.jsonl.
+    pub fn load_metrics(&self) -> Result<String> {
+        files::read_text(&self.path.join(METRICS))
     }
 
     /// The run is over: there is nothing to resume.

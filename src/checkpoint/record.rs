@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::LanguageScore;
-use crate::settings::{Schedule, Settings};
+use crate::settings::{Precision, Schedule, Settings};
 use crate::text::corpus::{CorpusPlan, Statistics};
 
 /// When training ends.
@@ -41,12 +41,20 @@ pub struct Options {
     pub weight_decay: f64,
     /// The longest gradient; longer ones are scaled down to it. 0 switches it off.
     pub clip_norm: f64,
+    /// Share of symbols whose vectors are dropped for a window (Gal and Ghahramani 2016).
+    pub embedding_dropout: f64,
+    /// Share of recurrent weights dropped for a window (DropConnect as Merity et al. 2018 use it).
+    pub weight_drop: f64,
+    /// How much of the averaged weights is kept at each step (Polyak and Juditsky 1992); 0 for no averages.
+    pub ema: f64,
     /// Evaluations without a better one before training stops early. 0 switches it off.
     pub patience: u64,
     /// Steps between evaluations; 0 where a time budget leaves it to the measured speed.
     pub evaluate_every: u64,
     /// What everything random comes from.
     pub seed: u64,
+    /// How the factors of products are kept; never [`Precision::Auto`].
+    pub precision: Precision,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// Threads of libtorch; other numbers give other roundings.

@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "options",
         format!(
             "batch {}, window {}, learning rate {}, {:?} schedule, warm-up {}, weight decay {}, clip norm {}, patience {}, \
-             seed {}, {} with {} threads",
+             seed {}, {:?} on {} with {} threads",
             options.batch_size,
             options.bptt,
             options.learning_rate,
@@ -94,6 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             options.clip_norm,
             options.patience,
             options.seed,
+            options.precision,
             options.device,
             options.threads
         )

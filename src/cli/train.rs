@@ -14,17 +14,21 @@ use crate::settings::Settings;
   carousel train book.txt -o model
   carousel train books/ -o model --level word --time 10m
   carousel train ptb.train.txt -o ptb --level word --split whitespace --valid ptb.valid.txt
+  carousel train book.txt --plan --time 10m
   carousel train --resume model")]
 pub struct Arguments {
     /// Files and folders of text; - is standard input
     #[arg(value_name = "CORPUS", required_unless_present = "resume")]
     pub corpus: Vec<PathBuf>,
     /// The folder to keep the model in
-    #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
+    #[arg(short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
     /// Continue the run in a folder, with the options it began with
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
+    /// Show what would be done, sizes, memory and speed, and stop
+    #[arg(long, conflicts_with_all = ["resume", "quiet"])]
+    pub plan: bool,
     /// Replace a model that is in the folder already
     #[arg(long)]
     pub overwrite: bool,

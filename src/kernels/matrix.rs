@@ -93,6 +93,14 @@ impl Kernel {
         })
     }
 
+    /// Whether bfloat16 products have an instruction of their own here.
+    pub fn bfloat16_is_native() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return Self::fastest(Precision::Bfloat16).instructions == Instructions::Avx512;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// Whether int8 products have an instruction of their own here, so that they are the fastest.
     pub fn int8_is_native() -> bool {
         Self::fastest(Precision::Int8).instructions != Instructions::Portable

@@ -80,6 +80,14 @@ pub struct Tape {
     bias_gradient: Vec<f32>,
 }
 
+/// What a layer remembers of all streams, `[streams, hidden_size]` each.
+pub struct Memory {
+    /// The outputs of the last step.
+    pub hidden: Vec<f32>,
+    /// The carousels.
+    pub cell: Vec<f32>,
+}
+
 /// Gradients with respect to a layer's outputs: `[panels of the plain order, steps · streams, width]`, and what each
 /// output was multiplied by on its way up, `[streams, hidden_size]`, if it was.
 #[derive(Clone, Copy)]
@@ -128,8 +136,8 @@ impl Tape {
         &self.bias_gradient
     }
 
-    /// The hidden states and cells of all streams after the last step, `[streams, hidden_size]` each.
-    pub fn state(&self) -> (Vec<f32>, Vec<f32>) {
+    /// The memory of all streams after the last step.
+    pub fn memory(&self) -> Memory {
         let (size, lanes, streams) = (self.hidden_size, self.kernel.lanes(), self.streams);
         let row = |values: &[f32], rows: usize, stream: usize, at: usize| {
             values[((at / lanes) * rows + rows - streams + stream) * lanes + at % lanes]
@@ -138,10 +146,10 @@ impl Tape {
             let place = |i: usize| row(values, rows, i / size, i % size);
             (0..streams * size).map(place).collect()
         };
-        (
-            all(&self.hidden, streams),
-            all(&self.cells, (self.steps + 1) * streams),
-        )
+        Memory {
+            hidden: all(&self.hidden, streams),
+            cell: all(&self.cells, (self.steps + 1) * streams),
+        }
     }
 
     /// Runs over `steps` steps from a state, `[streams, hidden_size]` each. `start` says where the sums begin, a row for

@@ -10,12 +10,12 @@ use std::ops::Range;
 
 use tch::Tensor;
 
-use crate::network::{Masks, Network, State};
+use crate::network::{Masks, Network, State, masked};
 use crate::view::floats;
 use carousel::checkpoint::ModelConfig;
 use carousel::kernels::lstm::{Start, start};
 use carousel::kernels::output::cross_entropy;
-use carousel::kernels::sequence::{Above, Tape, Weights};
+use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
 use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
 
 /// Up to so many symbols the first layer's input products are a table.
@@ -110,14 +110,9 @@ impl Backprop {
         // What the first layer's input weights are multiplied with: every symbol, or every token.
         let everything: Vec<u32> = (0..config.vocab_size as u32).collect();
         let symbols = if self.table { &everything } else { inputs };
-        let embedded = self.embed(network, symbols);
-        let masks: Vec<Option<&[f32]>> = masks
-            .outputs
-            .iter()
-            .map(|m| m.as_ref().map(floats))
-            .collect();
-
-        let (masked, states) = self.forward(network, inputs, &embedded, state, &masks);
+        let embedding = masked(&network.parameters[0], masks.embedding.as_ref());
+        let embedded = self.embed(&embedding, symbols);
+        let (passed_on, memories) = self.forward(network, inputs, &embedded, state, masks);
         let after = streams..streams + rows;
 
         let (output, output_bias) = network.output();
@@ -125,7 +120,7 @@ impl Backprop {
         let mut logits_gradient = Rows::zeros(self.kernel, rows, config.vocab_size);
         let top = inputs_of(
             &self.layers,
-            &masked,
+            &passed_on,
             &embedded,
             self.layers.len(),
             after.clone(),
@@ -150,7 +145,7 @@ impl Backprop {
         for index in (0..self.layers.len()).rev() {
             let gradients = Above {
                 gradients: &above,
-                mask: masks[index],
+                mask: masks.outputs[index].as_ref().map(floats),
             };
             let layer = &mut self.layers[index];
             layer.tape.backward(&layer.recurrent, gradients, &self.team);
@@ -165,7 +160,10 @@ impl Backprop {
             }
             g.take_panels(layer.tape.sums_gradient(), rows, &self.team);
             x.take_rows(layer.tape.outputs(), 0..rows, &self.team);
-            let recurrent_gradient = g.products(x, 4 * hidden_size, row, &self.team);
+            let mut recurrent_gradient = g.products(x, 4 * hidden_size, row, &self.team);
+            if let Some(mask) = &masks.recurrent[index] {
+                multiply(&mut recurrent_gradient, floats(mask));
+            }
             let by_symbol;
             let gradients = if index == 0 && self.table {
                 let sums = sum_by_symbol(order, &layer.tape, inputs, vocab_size, &self.team);
@@ -175,7 +173,7 @@ impl Backprop {
             } else {
                 layer.tape.gradients()
             };
-            let below = inputs_of(&self.layers, &masked, &embedded, index, after.clone());
+            let below = inputs_of(&self.layers, &passed_on, &embedded, index, after.clone());
             x.take_rows(below.0, below.1, &self.team);
             let input_gradient = g.products(x, 4 * hidden_size, row, &self.team);
             above = products(
@@ -201,6 +199,13 @@ impl Backprop {
             self.kernel.width(),
             &mut embedding_gradient,
         );
+        if let Some(mask) = &masks.embedding {
+            for (gradients, factor) in embedding_gradient.chunks_exact_mut(size).zip(floats(mask)) {
+                gradients
+                    .iter_mut()
+                    .for_each(|gradient| *gradient *= factor);
+            }
+        }
         if config.tie_weights {
             let both = embedding_gradient.iter_mut().zip(&output_gradient);
             both.for_each(|(sum, gradient)| *sum += gradient);
@@ -219,12 +224,8 @@ impl Backprop {
             .zip(&network.parameters)
             .map(shaped)
             .collect();
-        let stack = |which: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
-            let all: Vec<f32> = states
-                .iter()
-                .flat_map(|state| which(state))
-                .copied()
-                .collect();
+        let stack = |which: fn(&Memory) -> &[f32]| {
+            let all: Vec<f32> = memories.iter().flat_map(which).copied().collect();
             Tensor::from_slice(&all).view_as(&state.hidden)
         };
         Window {
@@ -232,18 +233,15 @@ impl Backprop {
             gradients,
             tokens: rows,
             state: State {
-                hidden: stack(|state| &state.0),
-                cell: stack(|state| &state.1),
+                hidden: stack(|memory| &memory.hidden),
+                cell: stack(|memory| &memory.cell),
             },
         }
     }
 
     /// The embeddings of some symbols.
-    fn embed(&self, network: &Network, symbols: &[u32]) -> Rows {
-        let (values, size) = (
-            floats(&network.parameters[0]),
-            network.config.embedding_size,
-        );
+    fn embed(&self, embedding: &Tensor, symbols: &[u32]) -> Rows {
+        let (values, size) = (floats(embedding), embedding.size()[1] as usize);
         let mut rows = Rows::zeros(self.kernel, symbols.len(), size);
         let read = |row: usize, into: &mut [f32]| {
             let begin = symbols[row] as usize * size;
@@ -253,28 +251,29 @@ impl Backprop {
         rows
     }
 
-    /// Runs over all layers. Returns what each passes on where that is not just its outputs, and its state afterwards.
-    #[expect(clippy::type_complexity, reason = "two lists of one entry a layer")]
+    /// Runs over all layers. Returns what each passes on where that is not just its outputs, and its memory afterwards.
     fn forward(
         &mut self,
         network: &Network,
         inputs: &[u32],
         embedded: &Rows,
         state: &State,
-        masks: &[Option<&[f32]>],
-    ) -> (Vec<Option<Rows>>, Vec<(Vec<f32>, Vec<f32>)>) {
+        masks: &Masks,
+    ) -> (Vec<Option<Rows>>, Vec<Memory>) {
         let (streams, rows, team) = (self.batch_size, inputs.len(), &self.team);
         let after = streams..streams + rows;
         let numbers: Vec<u32> = (0..rows as u32).collect();
-        let (mut masked, mut states) = (Vec::new(), Vec::new());
-        for (index, mask) in masks.iter().enumerate() {
-            let [w_ih, w_hh, b_ih, b_hh] = network.layer(index).map(floats);
+        let (mut passed_on, mut memories) = (Vec::new(), Vec::new());
+        for (index, mask) in masks.outputs.iter().enumerate() {
+            let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
+            let w_hh = masked(w_hh, masks.recurrent[index].as_ref());
+            let [w_ih, w_hh, b_ih, b_hh] = [w_ih, &w_hh, b_ih, b_hh].map(floats);
             let layer = &mut self.layers[index];
             layer.input.fill(w_ih, team);
             layer.recurrent.fill(w_hh, team);
             let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
             let bias = start(&layer.input.forward, &bias);
-            let (x, range) = inputs_of(&self.layers, &masked, embedded, index, after.clone());
+            let (x, range) = inputs_of(&self.layers, &passed_on, embedded, index, after.clone());
             let values = sums(&self.layers[index].input.forward, &bias, x, range, team);
             let start = Start {
                 values: &values,
@@ -289,25 +288,26 @@ impl Backprop {
             let layer = &mut self.layers[index];
             let before = (floats(&hidden), floats(&cell));
             layer.tape.forward(&layer.recurrent, start, before, team);
-            states.push(layer.tape.state());
+            memories.push(layer.tape.memory());
             let outputs = layer.tape.outputs();
-            masked.push(mask.map(|mask| outputs.times(after.clone(), mask, team)));
+            let times = |mask: &Tensor| outputs.times(after.clone(), floats(mask), team);
+            passed_on.push(mask.as_ref().map(times));
         }
-        (masked, states)
+        (passed_on, memories)
     }
 }
 
 /// The inputs of layer `index`, or after the last layer of the output: rows, and which of them.
 fn inputs_of<'a>(
     layers: &'a [Layer],
-    masked: &'a [Option<Rows>],
+    passed_on: &'a [Option<Rows>],
     embedded: &'a Rows,
     index: usize,
     after: Range<usize>,
 ) -> (&'a Rows, Range<usize>) {
     match index.checked_sub(1) {
         None => (embedded, 0..embedded.len()),
-        Some(below) => match &masked[below] {
+        Some(below) => match &passed_on[below] {
             Some(rows) => (rows, 0..rows.len()),
             None => (layers[below].tape.outputs(), after),
         },
@@ -366,6 +366,13 @@ fn add_by_symbol(values: &[f32], symbols: &[u32], size: usize, width: usize, sum
     }
 }
 
+fn multiply(values: &mut [f32], factors: &[f32]) {
+    values
+        .iter_mut()
+        .zip(factors)
+        .for_each(|(value, factor)| *value *= factor);
+}
+
 /// Values in panels, `[panels, rows, width]`, encoded row by row in the order of the panels.
 fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
     let width = order.width();
@@ -385,7 +392,7 @@ fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::tests::{config, network_of_cosines};
+    use crate::network::tests::{config, network_of_cosines, options};
     use tch::{Device, Kind};
 
     /// The gradients of a window by libtorch's autograd in float64.
@@ -409,12 +416,11 @@ mod tests {
             hidden: double(&state.hidden),
             cell: double(&state.cell),
         };
+        let all = |masks: &[Option<Tensor>]| masks.iter().map(|m| m.as_ref().map(double)).collect();
         let masks = Masks {
-            outputs: masks
-                .outputs
-                .iter()
-                .map(|m| m.as_ref().map(double))
-                .collect(),
+            embedding: masks.embedding.as_ref().map(double),
+            recurrent: all(&masks.recurrent),
+            outputs: all(&masks.outputs),
         };
         let ids = |ids: &[u32]| {
             let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
@@ -453,6 +459,8 @@ mod tests {
             };
             let network = network_of_cosines(&config);
             let streams = 5;
+            let mut options = options(streams);
+            (options.embedding_dropout, options.weight_drop) = (0.2, 0.3);
             let ids = |shift: usize| -> Vec<u32> {
                 (0..7 * streams)
                     .map(|i| ((i * i + shift) % vocab_size) as u32)
@@ -470,7 +478,7 @@ mod tests {
             };
             for masks in [
                 Masks::none(&config),
-                Masks::draw(&config, streams, Device::Cpu),
+                Masks::draw(&config, &options, Device::Cpu),
             ] {
                 let (loss, expected, next) =
                     by_autograd(&network, &inputs, &targets, &state, &masks);

@@ -17,6 +17,9 @@ use carousel::settings::Settings;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
+    if arguments.plan {
+        return plan(arguments, started);
+    }
     let directory = match (&arguments.resume, &arguments.output) {
         (Some(folder), _) | (None, Some(folder)) => Directory::at(folder),
         (None, None) => {
@@ -50,6 +53,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     // Only now is there something to save.
     run.train(interrupt::watch(), &mut notify)
+}
+
+/// Begins a run in a folder that nobody sees, and leaves it at what it would do.
+fn plan(arguments: &Arguments, started: Instant) -> Result<()> {
+    let folder = tempfile::tempdir()
+        .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
+    let directory = Directory::at(folder.path());
+    let mut progress = Progress::new(directory.clone(), false);
+    let mut notify = |event| progress.show(event);
+    let corpus = without_standard_input(&arguments.corpus, &directory)?;
+    let settings = &arguments.settings;
+    Run::begin(directory, &corpus, settings, started, &mut notify)?.announce(&mut notify);
+    Ok(())
 }
 
 /// `--resume` obeys what was settled when the run began.

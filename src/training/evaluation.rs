@@ -98,6 +98,7 @@ mod tests {
         }
         let directory = Directory::at(folder);
         let standing = Standing {
+            averages: Vec::new(),
             optimizer: AdamW::new(&network.parameters),
             state: State::zeros(&config, 1, Device::Cpu),
             network,

@@ -17,6 +17,8 @@ use crate::backprop::{Backprop, Window};
 use crate::evaluation;
 use crate::network::{Masks, Network, State};
 use crate::optimizer::AdamW;
+use crate::precision;
+use crate::report;
 use crate::resume::{Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use carousel::baselines::language_baselines;
@@ -254,11 +256,14 @@ impl Run {
                 HumanBytes(available)
             )));
         }
-        let options = Options {
+        let mut options = Options {
             device: device_name(device),
             threads: tch::get_num_threads(),
             ..resolved.options
         };
+        let (precision, note) = precision::settle(&resolved.config, &options, device);
+        options.precision = precision;
+        note.into_iter().for_each(|note| notify(Event::Note(note)));
         let baselines = language_baselines(
             &corpus.valid,
             &statistics.valid,
@@ -338,9 +343,19 @@ impl Run {
         let network = Network::initialise(&config, device);
         let backprop = (device == Device::Cpu).then(|| {
             let threads = options.threads.max(1) as usize;
-            Backprop::new(&config, options.batch_size, precision(options), threads)
+            let precision = precision::of_kernels(options.precision);
+            Backprop::new(&config, options.batch_size, precision, threads)
         });
+        let averages = match options.ema {
+            0.0 => Vec::new(),
+            _ => network
+                .parameters
+                .iter()
+                .map(|p| p.detach().copy())
+                .collect(),
+        };
         let mut standing = Standing {
+            averages,
             optimizer: AdamW::new(&network.parameters),
             state: State::zeros(&config, options.batch_size, device),
             network,
@@ -384,15 +399,20 @@ impl Run {
         })
     }
 
+    /// Measures the speed, and tells what will be done.
+    pub fn announce(&mut self, notify: &mut dyn FnMut(Event)) {
+        self.measure();
+        self.shorten_validation();
+        self.clock.next_evaluation = self.next_evaluation();
+        notify(Event::Plan(Box::new(self.plan())));
+    }
+
     /// Trains until the budget is spent, and leaves the best weights in the directory.
     ///
     /// # Errors
     /// An interruption, after everything was saved; a disk that cannot be written; a loss that exploded too often.
     pub fn train(&mut self, interrupt: &AtomicBool, notify: &mut dyn FnMut(Event)) -> Result<()> {
-        self.measure();
-        self.shorten_validation();
-        self.clock.next_evaluation = self.next_evaluation();
-        notify(Event::Plan(Box::new(self.plan())));
+        self.announce(notify);
         let finish = loop {
             if interrupt.load(Ordering::Relaxed) {
                 self.save(false)?;
@@ -422,6 +442,9 @@ impl Run {
                 self.save(false)?;
             }
         };
+        if let Some(picture) = report::svg(&self.directory.load_metrics()?) {
+            self.directory.save_report(&picture)?;
+        }
         self.record.finished = Some(finish);
         self.save_record()?;
         self.directory.remove_resume()?;
@@ -489,6 +512,8 @@ impl Run {
         }
         standing.state = next;
         progress.step += 1;
+        standing.average(options.ema);
+        let progress = &mut standing.progress;
         progress.window += 1;
         if progress.window == self.streams.windows() {
             progress.window = 0;
@@ -543,7 +568,7 @@ impl Run {
     fn evaluate(&mut self) -> Result<Option<Event>> {
         let began = Instant::now();
         let line_end = self.corpus.tokenizer.line_end();
-        let nats = evaluation::nats(&self.standing.network, &self.valid, line_end);
+        let nats = evaluation::nats(&self.standing.judged(), &self.valid, line_end);
         let statistics = &self.corpus.statistics;
         // What is read of a very long validation part stands for all of it.
         let share = self.valid.len() as f64 / statistics.valid.tokens as f64;
@@ -758,7 +783,7 @@ impl Run {
         let (inputs, targets) = self.streams.read(&self.corpus.train, index);
         let Standing { network, state, .. } = &self.standing;
         let (batch_size, device) = (self.streams.batch_size, network.device());
-        let masks = Masks::draw(&network.config, batch_size, device);
+        let masks = Masks::draw(&network.config, &self.record.options, device);
         if let Some(backprop) = &mut self.backprop {
             let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
             return backprop.window(network, &ids(&inputs), &ids(&targets), state, &masks);
@@ -891,13 +916,5 @@ fn device_name(device: Device) -> String {
     match device {
         Device::Cuda(number) => format!("cuda:{number}"),
         _ => "cpu".to_string(),
-    }
-}
-
-fn precision(_: &Options) -> carousel::kernels::Precision {
-    if std::env::var_os("F32").is_some() {
-        carousel::kernels::Precision::Float32
-    } else {
-        carousel::kernels::Precision::Bfloat16
     }
 }

@@ -8,6 +8,7 @@ when it is built, and would drop units in evaluation too.
 use tch::{Device, Kind, Reduction, Tensor};
 
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::record::Options;
 
 /// A network's parameters, in the order of [`ModelConfig::tensors`].
 pub struct Network {
@@ -56,36 +57,48 @@ impl State {
     }
 }
 
-/// What is dropped in training, for the whole of a window: locked dropout (Gal and Ghahramani 2016).
+/// What is dropped in training, for the whole of a window: factors, 0 for what is dropped, else one over the share that is
+/// kept.
 pub struct Masks {
-    /// What each layer's outputs are multiplied by on their way up, `[batch_size, hidden_size]`: 0 for what is dropped,
-    /// else one over the share that is kept.
+    /// Of the symbols' vectors, `[vocab_size, 1]` (Gal and Ghahramani 2016).
+    pub embedding: Option<Tensor>,
+    /// Of each layer's recurrent weights, `[4 · hidden_size, hidden_size]` (Merity et al. 2018).
+    pub recurrent: Vec<Option<Tensor>>,
+    /// Of each layer's outputs on their way up, `[batch_size, hidden_size]` (Gal and Ghahramani 2016).
     pub outputs: Vec<Option<Tensor>>,
 }
 
 impl Masks {
     /// Nothing is dropped.
     pub fn none(config: &ModelConfig) -> Self {
+        let none = || (0..config.num_layers).map(|_| None).collect();
         Masks {
-            outputs: (0..config.num_layers).map(|_| None).collect(),
+            embedding: None,
+            recurrent: none(),
+            outputs: none(),
         }
     }
 
-    /// Drops as the network's description says. libtorch's generator decides what.
-    pub fn draw(config: &ModelConfig, batch_size: usize, device: Device) -> Self {
-        if config.dropout == 0.0 {
-            return Self::none(config);
-        }
-        let kept = 1.0 - config.dropout;
-        let size = [batch_size as i64, config.hidden_size as i64];
-        // Drawn on the CPU, so that the same is dropped wherever the network is.
-        let mask = |_| {
-            let mask =
-                Tensor::empty(size, (Kind::Float, Device::Cpu)).bernoulli_float_(kept) / kept;
-            Some(mask.to_device(device))
+    /// Drops as the network's description and the options say. libtorch's generator decides what.
+    pub fn draw(config: &ModelConfig, options: &Options, device: Device) -> Self {
+        let size = config.hidden_size as i64;
+        let mask = |dropped: f64, size: [i64; 2]| {
+            // Drawn on the CPU, so that the same is dropped wherever the network is.
+            let mask = Tensor::empty(size, (Kind::Float, Device::Cpu));
+            let mask = || mask.shallow_clone().bernoulli_float_(1.0 - dropped) / (1.0 - dropped);
+            (dropped > 0.0).then(|| mask().to_device(device))
         };
+        let layers = 0..config.num_layers;
+        let streams = options.batch_size as i64;
         Masks {
-            outputs: (0..config.num_layers).map(mask).collect(),
+            embedding: mask(options.embedding_dropout, [config.vocab_size as i64, 1]),
+            recurrent: layers
+                .clone()
+                .map(|_| mask(options.weight_drop, [4 * size, size]))
+                .collect(),
+            outputs: layers
+                .map(|_| mask(config.dropout, [streams, size]))
+                .collect(),
         }
     }
 }
@@ -166,14 +179,17 @@ impl Network {
     /// Reads `inputs`, `[steps, batch_size]`, and returns logits, `[steps · batch_size, vocab_size]`, with the memory
     /// afterwards.
     pub fn forward(&self, inputs: &Tensor, state: &State, masks: &Masks) -> (Tensor, State) {
-        let mut outputs = Tensor::embedding(&self.parameters[0], inputs, -1, false, false);
+        let embedding = masked(&self.parameters[0], masks.embedding.as_ref());
+        let mut outputs = Tensor::embedding(&embedding, inputs, -1, false, false);
         let (mut hidden, mut cell) = (Vec::new(), Vec::new());
         for (index, mask) in masks.outputs.iter().enumerate() {
             let before = [&state.hidden, &state.cell].map(|s| s.narrow(0, index as i64, 1));
             let before = [&before[0].contiguous(), &before[1].contiguous()];
+            let [w_ih, w_hh, b_ih, b_hh] = self.layer(index);
+            let w_hh = masked(w_hh, masks.recurrent[index].as_ref());
             let after = outputs.lstm(
                 &before,
-                &self.layer(index),
+                &[w_ih, &w_hh, b_ih, b_hh],
                 true,
                 1,
                 0.0,
@@ -185,7 +201,7 @@ impl Network {
             hidden.push(after.1);
             cell.push(after.2);
             if let Some(mask) = mask {
-                outputs = outputs * mask;
+                outputs = &outputs * mask;
             }
         }
         let (output, bias) = self.output();
@@ -223,10 +239,16 @@ impl Network {
     }
 }
 
+/// A parameter as it is in a window.
+pub fn masked(parameter: &Tensor, mask: Option<&Tensor>) -> Tensor {
+    mask.map_or_else(|| parameter.shallow_clone(), |mask| parameter * mask)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
+    use carousel::settings::Settings;
     use carousel::text::{Level, Split};
 
     pub fn config(tie_weights: bool, dropout: f64) -> ModelConfig {
@@ -243,6 +265,16 @@ pub(crate) mod tests {
             dropout,
             tie_weights,
         }
+    }
+
+    pub fn options(batch_size: usize) -> Options {
+        let settings = Settings {
+            batch_size: Some(batch_size),
+            ..Settings::default()
+        };
+        carousel::recipe::resolve(&settings, 65, 1_000_000, 100_000)
+            .unwrap()
+            .options
     }
 
     /// Every tensor filled with 0.5 · cos(0, k, 2k, …), where k counts the tensors from 1.
@@ -356,24 +388,36 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn units_are_dropped_for_a_whole_window() {
+    fn what_is_dropped_is_dropped_for_a_whole_window() {
         let mut config = config(false, 0.5);
-        config.hidden_size = 200;
-        let masks = Masks::draw(&config, 2, Device::Cpu);
-        for mask in masks.outputs.iter().flatten() {
-            assert_eq!(mask.size(), [2, 200]);
+        (config.hidden_size, config.vocab_size) = (200, 400);
+        let mut options = options(2);
+        (options.embedding_dropout, options.weight_drop) = (0.5, 0.5);
+        let masks = Masks::draw(&config, &options, Device::Cpu);
+        let Masks {
+            embedding,
+            recurrent,
+            outputs,
+        } = &masks;
+        let all = [embedding].into_iter().chain(recurrent).chain(outputs);
+        let sizes = [[400, 1], [800, 200], [800, 200], [2, 200], [2, 200]];
+        for (mask, size) in all.zip(sizes) {
+            let mask = mask.as_ref().unwrap();
+            assert_eq!(mask.size(), size);
             let kept = Vec::<f32>::try_from(mask.flatten(0, -1)).unwrap();
             assert!(kept.iter().all(|&factor| factor == 0.0 || factor == 2.0));
-            let share = kept.iter().filter(|&&factor| factor > 0.0).count();
-            assert!((140..260).contains(&share), "{share} of 400");
+            let share = kept.iter().sum::<f32>() / kept.len() as f32;
+            assert!((share - 1.0).abs() < 0.3, "{share}");
         }
-        assert_eq!(masks.outputs.iter().flatten().count(), 2);
         config.dropout = 0.0;
+        let masks = Masks::draw(&config, &self::options(2), Device::Cpu);
         assert!(
-            Masks::draw(&config, 2, Device::Cpu)
-                .outputs
-                .iter()
-                .all(Option::is_none)
+            masks.embedding.is_none()
+                && masks
+                    .outputs
+                    .iter()
+                    .chain(&masks.recurrent)
+                    .all(Option::is_none)
         );
     }
 

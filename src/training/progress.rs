@@ -15,6 +15,8 @@ use carousel::inference::{Model, generator};
 use carousel::kernels::Precision;
 use carousel::text::Level;
 
+use crate::report::sparkline;
+
 /// The bar's resolution.
 const BAR_LENGTH: u64 = 1000;
 /// Share of the budget between two plain lines.
@@ -31,6 +33,8 @@ pub struct Progress {
     terminal: bool,
     next_line: f64,
     best: Option<Evaluation>,
+    /// Validation losses so far.
+    losses: Vec<f64>,
     tokens_per_character: f64,
 }
 
@@ -53,6 +57,7 @@ impl Progress {
             terminal,
             next_line: 0.0,
             best: None,
+            losses: Vec::new(),
             tokens_per_character: 1.0,
         }
     }
@@ -91,7 +96,7 @@ impl Progress {
             "corpus      {} tokens ({}) to train on, {} to measure on, {} different ones
 network     LSTM, {} x {}, embedding {}{tied}, dropout {}: {} parameters
 training    batch {}, window {}, learning rate {}; about {} of memory
-budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
+budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
             count(plan.train.tokens),
             config.level,
             count(plan.valid.tokens),
@@ -107,6 +112,7 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
             HumanBytes(plan.memory),
             count(plan.total_steps),
             count(plan.tokens_per_second as u64),
+            format!("{:?}", options.precision).to_lowercase(),
             options.device,
         ));
         if (plan.valid_tokens_read as u64) < plan.valid.tokens {
@@ -153,6 +159,7 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
             bits_per_character,
             ..
         } = evaluation;
+        self.losses.push(valid_loss);
         let verdict = if best {
             "the best yet, saved"
         } else {
@@ -182,9 +189,12 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s on {}",
         };
         let folder = self.directory.path().display();
         tell(format!(
-            "{reason}: the best validation loss is {:.4} ({:.3} bits/char), of step {}\n\
+            "{reason}: the best validation loss is {:.4} ({:.3} bits/char), of step {}  {}\n\
              the model is in {folder}; try: carousel generate -m {folder} -p \"It was\"",
-            best.valid_loss, best.bits_per_character, best.step
+            best.valid_loss,
+            best.bits_per_character,
+            best.step,
+            sparkline(&self.losses)
         ));
     }
 }

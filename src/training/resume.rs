@@ -110,6 +110,8 @@ impl Stored {
 pub struct Standing {
     /// The last weights.
     pub network: Network,
+    /// The averaged weights, in the order of the parameters; none if there are to be none.
+    pub averages: Vec<Tensor>,
     /// The moments.
     pub optimizer: AdamW,
     /// The streams' memory.
@@ -129,6 +131,7 @@ impl Standing {
             ("weights", &self.network.parameters),
             ("first_moments", &self.optimizer.first_moments),
             ("second_moments", &self.optimizer.second_moments),
+            ("averages", &self.averages),
         ];
         let mut tensors = Vec::new();
         for (group, values) in groups {
@@ -158,18 +161,43 @@ impl Standing {
         let mut rest = values.into_iter().skip(count);
         self.optimizer.first_moments = rest.by_ref().take(count).collect();
         self.optimizer.second_moments = rest.by_ref().take(count).collect();
+        self.averages = rest.by_ref().take(self.averages.len()).collect();
         if let (Some(hidden), Some(cell)) = (rest.next(), rest.next()) {
             self.state = State { hidden, cell };
         }
         self.progress = snapshot.progress.clone();
     }
 
-    /// The weights alone, as the bytes of a safetensors file.
+    /// The weights that are measured and saved: the averages, where there are some.
+    pub fn judged(&self) -> Network {
+        let weights = match &self.averages[..] {
+            [] => &self.network.parameters,
+            averages => averages,
+        };
+        Network {
+            config: self.network.config.clone(),
+            parameters: weights.iter().map(Tensor::shallow_clone).collect(),
+        }
+    }
+
+    /// Moves the averages towards the last weights: by `1 - keep`, and faster in the first steps, when there is little to
+    /// keep.
+    pub fn average(&mut self, keep: f64) {
+        let step = self.progress.step as f64;
+        let keep = keep.min((1.0 + step) / (10.0 + step));
+        tch::no_grad(|| {
+            for (average, parameter) in self.averages.iter_mut().zip(&self.network.parameters) {
+                let _ = average.lerp_(parameter, 1.0 - keep);
+            }
+        });
+    }
+
+    /// The judged weights alone, as the bytes of a safetensors file.
     pub fn weights(&self) -> Result<Vec<u8>> {
         let names = self.network.config.tensors();
         let stored: Vec<Stored> = names
             .into_iter()
-            .zip(&self.network.parameters)
+            .zip(&self.judged().parameters)
             .map(|((name, _), value)| Stored::of(name, value))
             .collect();
         serialize(stored.iter().map(|s| (s.name.clone(), s)), HashMap::new())

@@ -34,23 +34,13 @@ pub fn learning_rate(options: &Options, progress: f64, scale: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use carousel::checkpoint::record::Budget;
 
     fn at(schedule: Schedule, progress: f64) -> f64 {
         let options = Options {
-            budget: Budget::Steps(100),
-            batch_size: 1,
-            bptt: 1,
             learning_rate: 2.0,
             schedule,
             warmup: 0.1,
-            weight_decay: 0.0,
-            clip_norm: 0.0,
-            patience: 0,
-            evaluate_every: 1,
-            seed: 1,
-            device: "cpu".to_string(),
-            threads: 1,
+            ..crate::network::tests::options(1)
         };
         learning_rate(&options, progress, 0.5)
     }
