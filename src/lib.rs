@@ -10,7 +10,8 @@ text ──► tokenizer.json + ids ──► TRAINING (libtorch) ──► chec
          text                     src/training            checkpoint               inference
 ```
 
-- **Training** needs libtorch. It is the binary `carousel-train`, a crate of its own over this library, in
+- **Training** needs libtorch: for parameters, randomness, and on a GPU for everything; on the CPU, gradients are made by
+  [`kernels`], which are faster. It is the binary `carousel-train`, a crate of its own over this library, in
   `src/training`; the Cargo feature `train` (on by default) builds it.
 - **Inference** needs none: a recurrent step is a handful of matrix–vector products. It is here, and in the binary
   `carousel`, which starts in milliseconds.

@@ -118,6 +118,9 @@ const NOMINAL_STEP: f64 = 2048.0;
 /// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
 
+/// What the learning rate is multiplied by for a model that is trained already.
+const FROM_FACTOR: f64 = 0.25;
+
 /// The settings that suit a corpus: what the user did not give.
 struct Recipe {
     embedding_size: usize,
@@ -273,15 +276,17 @@ pub fn resolve(
             }
         }));
     }
+    // What is learnt already is not to be shaken out.
+    let rate = match settings.from {
+        Some(_) => recipe.learning_rate * FROM_FACTOR,
+        None => recipe.learning_rate,
+    };
     let schedule = settings.schedule.unwrap_or(Schedule::Cosine);
     let options = Options {
         budget,
         batch_size: streams.batch_size,
         bptt: streams.bptt,
-        learning_rate: positive(
-            "--learning-rate",
-            settings.learning_rate.unwrap_or(recipe.learning_rate),
-        )?,
+        learning_rate: positive("--learning-rate", settings.learning_rate.unwrap_or(rate))?,
         schedule,
         warmup: within_one("--warmup", settings.warmup.unwrap_or(0.05))?,
         weight_decay: not_negative("--weight-decay", settings.weight_decay.unwrap_or(0.01))?,
@@ -409,10 +414,11 @@ pub fn total_steps(budget: &Budget, streams: &TrainingStreams) -> Option<u64> {
 pub fn memory(config: &ModelConfig, options: &Options, streams: usize) -> u64 {
     let parameters = config.parameters();
     let tokens = options.batch_size * options.bptt;
-    // Four gates, the gates' gradients, cell, output and its dropout in each layer; the embedding and its gradient.
-    let layers = config.num_layers * 12 * config.hidden_size + 2 * config.embedding_size;
-    // Logits, their logarithms, their gradients; an evaluation keeps the first two.
-    let logits = (3 * tokens).max(2 * 64 * streams) * config.vocab_size;
+    // In each layer four gates, the sums they began with, their gradients encoded by rows and by columns; cell, output,
+    // its dropout and its gradient; the embedding and its gradient.
+    let layers = config.num_layers * 20 * config.hidden_size + 2 * config.embedding_size;
+    // The logits' gradients, by rows and by columns; an evaluation keeps logits.
+    let logits = (2 * tokens).max(2 * 64 * streams) * config.vocab_size;
     (4 * (4 + 6) * parameters + 4 * (tokens * layers + logits)) as u64
 }
 

@@ -32,6 +32,10 @@ pub struct Settings {
     #[arg(long, help_heading = "Text")]
     pub lossy: bool,
 
+    /// Go on from a trained model: its folder, or the name of one that ships. Its network is kept, and its vocabulary,
+    /// which grows by the characters or words that are new
+    #[arg(long, value_name = "MODEL", help_heading = "Network")]
+    pub from: Option<String>,
     /// Width of a token's vector [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     pub embedding_size: Option<usize>,

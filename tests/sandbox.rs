@@ -181,6 +181,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
                 vocab_size: None,
                 min_count: 1,
             },
+            from: None,
         },
         statistics: Statistics {
             train: size,

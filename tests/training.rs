@@ -590,3 +590,120 @@ fn contradicting_options_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_trained_model_goes_on_with_another_text() {
+    let sandbox = sandbox();
+    let other = tale().replace("fox", "fuchs é").replace("Anna", "Ñora");
+    sandbox.write("other.txt", &other);
+    let train = |line: &str| {
+        sandbox
+            .carousel(&format!("train {line} --precision f32"))
+            .well()
+    };
+    train(&format!("tale.txt -o base -q --steps 150 {SMALL}"));
+    let said = train("other.txt -o grown --from base --steps 10 --batch-size 4 --bptt 16");
+    assert!(
+        said.err.contains("going on from base: ") && said.err.contains("of which 2 are new to it"),
+        "{}",
+        said.err
+    );
+    train(&format!("other.txt -o fresh -q --steps 10 {SMALL}"));
+    let first_loss = |model: &str| {
+        let lines = metrics(&sandbox, model);
+        lines
+            .iter()
+            .find_map(|line| line["valid_loss"].as_f64())
+            .unwrap()
+    };
+    let (grown, fresh) = (first_loss("grown"), first_loss("fresh"));
+    assert!(grown < fresh - 0.5, "{grown} is not far below {fresh}");
+    // The old symbols keep their numbers, the new ones follow.
+    let vocabulary = |model: &str| -> serde_json::Value {
+        let json: serde_json::Value =
+            serde_json::from_slice(&sandbox.read(&format!("{model}/tokenizer.json"))).unwrap();
+        json["model"]["vocab"].clone()
+    };
+    let (old, new) = (vocabulary("base"), vocabulary("grown"));
+    let old = old.as_object().unwrap();
+    assert!(old.iter().all(|(token, id)| new[token] == *id));
+    assert_eq!(new.as_object().unwrap().len(), old.len() + 2);
+    sandbox
+        .carousel("generate -m grown -p Ñora --length 20")
+        .well();
+    // The same text without --from has a vocabulary of its own, whatever is in the cache.
+    assert_ne!(vocabulary("fresh"), new);
+}
+
+#[test]
+fn what_contradicts_the_model_to_go_on_from_is_told() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt -o base -q --steps 2 {SMALL}");
+    sandbox.carousel(&line).well();
+    let table = [
+        ("--hidden-size 25", "--hidden-size 24"),
+        ("--num-layers 1", "--num-layers 2"),
+        ("--level word", "--level char"),
+    ];
+    for (option, own) in table {
+        let said = sandbox.carousel(&format!(
+            "train tale.txt -o new --from base --steps 2 {option}"
+        ));
+        assert_eq!(said.code, Some(2));
+        assert!(
+            said.err
+                .contains(&format!("has {own}, and --from keeps that")),
+            "{}",
+            said.err
+        );
+        assert!(!sandbox.path("new").exists());
+    }
+}
+
+#[test]
+fn a_plan_leaves_nothing_behind() {
+    let sandbox = sandbox();
+    let said = sandbox.carousel("train tale.txt --plan --time 1m").well();
+    assert!(
+        said.err.contains("network ") && said.err.contains("tokens/s in "),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        std::fs::read_dir(sandbox.path("")).unwrap().count(),
+        2,
+        "the text and the cache"
+    );
+}
+
+#[test]
+fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
+    let sandbox = sandbox();
+    let options =
+        format!("{SMALL} --embedding-dropout 0.2 --weight-drop 0.3 --ema 0.9 --steps 60 -q");
+    for precision in ["f32", "bf16"] {
+        let whole =
+            format!("train tale.txt -o whole-{precision} {options} --precision {precision}");
+        sandbox.carousel(&whole).well();
+        let cut = whole.replace("-o whole", "-o cut");
+        let mut command = sandbox.command(Path::new(CAROUSEL));
+        let mut child = command.args(words(&cut)).spawn().unwrap();
+        // Once there is something to resume; if the run is done before, it has nothing to show here but is no failure.
+        let saved = sandbox.path(&format!("cut-{precision}/resume.safetensors"));
+        while !saved.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        sandbox
+            .carousel(&format!("train --resume cut-{precision} -q"))
+            .well();
+        let weights = |model: &str| sandbox.read(&format!("{model}-{precision}/model.safetensors"));
+        assert!(weights("whole") == weights("cut"), "{precision}");
+        assert!(
+            sandbox
+                .path(&format!("whole-{precision}/report.svg"))
+                .exists()
+        );
+    }
+}

@@ -364,6 +364,16 @@ impl Weights {
         header.metadata().as_ref()?.get(key).cloned()
     }
 
+    /// The sizes of a tensor.
+    ///
+    /// # Errors
+    /// If the file has no such tensor.
+    pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        Ok(tensor.shape().to_vec())
+    }
+
     /// The numbers of a float32 tensor.
     ///
     /// # Errors

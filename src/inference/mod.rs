@@ -28,7 +28,8 @@ impl Model {
         let config = directory.load_config()?;
         let tokenizer = directory.load_tokenizer(&config)?;
         let weights = directory.load_weights(&config)?;
-        let network = recurrent::Network::load(&config, &weights, precision, threads)?;
+        let network =
+            recurrent::Network::load(&config, |name| weights.floats(name), precision, threads)?;
         Ok(Model {
             config,
             tokenizer,

@@ -2,8 +2,9 @@
 The network's forward pass: one step of one text, many steps of a prompt, or many texts side by side.
 */
 
+use std::borrow::Cow;
+
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::directory::Weights;
 use crate::error::Result;
 use crate::kernels::lstm::{LstmState, Start};
 use crate::kernels::{Kernel, LstmLayer, Matrix, Order, Precision, Rows, Team};
@@ -77,23 +78,23 @@ pub enum Wanted {
 }
 
 impl Network {
-    /// Packs the weights of a checkpoint, whose shapes have been checked.
-    pub fn load(
+    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes.
+    pub fn load<'w>(
         config: &ModelConfig,
-        weights: &Weights,
+        floats: impl Fn(&str) -> Result<Cow<'w, [f32]>>,
         precision: Precision,
         threads: usize,
     ) -> Result<Self> {
         let (kernel, team) = (Kernel::fastest(precision), Team::new(threads));
         let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
-        let embedding = weights.floats("embedding.weight")?;
+        let embedding = floats("embedding.weight")?;
         let output = if config.tie_weights {
             Matrix::pack(&embedding, hidden_size, Order::Plain, kernel, &team)
         } else {
-            let output = weights.floats("output.weight")?;
+            let output = floats("output.weight")?;
             Matrix::pack(&output, hidden_size, Order::Plain, kernel, &team)
         };
-        let mut output_bias = weights.floats("output.bias")?.into_owned();
+        let mut output_bias = floats("output.bias")?.into_owned();
         output_bias.resize(output.panels() * output.width(), 0.0);
 
         let table = vocab_size <= TABLE_SYMBOLS;
@@ -104,15 +105,15 @@ impl Network {
         };
         let mut layers = Vec::with_capacity(config.num_layers);
         for index in 0..config.num_layers {
-            let bias_ih = weights.floats(&format!("rnn.bias_ih_l{index}"))?;
-            let bias_hh = weights.floats(&format!("rnn.bias_hh_l{index}"))?;
+            let bias_ih = floats(&format!("rnn.bias_ih_l{index}"))?;
+            let bias_hh = floats(&format!("rnn.bias_hh_l{index}"))?;
             let bias: Vec<f32> = bias_ih
                 .iter()
                 .zip(bias_hh.iter())
                 .map(|(a, b)| a + b)
                 .collect();
-            let input = weights.floats(&format!("rnn.weight_ih_l{index}"))?;
-            let recurrent = weights.floats(&format!("rnn.weight_hh_l{index}"))?;
+            let input = floats(&format!("rnn.weight_ih_l{index}"))?;
+            let recurrent = floats(&format!("rnn.weight_hh_l{index}"))?;
             let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel, &team);
             if table && index == 0 {
                 let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &team);

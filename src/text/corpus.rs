@@ -176,6 +176,9 @@ pub struct CorpusPlan {
     pub lossy: bool,
     /// How the vocabulary is made.
     pub vocabulary: Vocabulary,
+    /// BLAKE3 of the vocabulary that it grows from, if it does.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 /// What is known of an encoded corpus.
@@ -289,7 +292,8 @@ impl CorpusPlan {
             Validation::Fraction(fraction) => Some(fraction),
             Validation::Files(_) => None,
         };
-        let shape = serde_json::json!([CACHE_VERSION, hash, part, self.vocabulary]).to_string();
+        let shape =
+            serde_json::json!([CACHE_VERSION, hash, part, self.vocabulary, self.from]).to_string();
         blake3::hash(shape.as_bytes()).to_hex()[..32].to_string()
     }
 
@@ -299,6 +303,18 @@ impl CorpusPlan {
     /// Files that cannot be read or are no text, an empty text, a cache that cannot be written.
     pub fn prepare(&self, cache: &Path) -> Result<Corpus> {
         self.prepare_with(cache, None)
+    }
+
+    /// Makes the corpus with a vocabulary that exists already, and grows by what this text has besides.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_from(&mut self, cache: &Path, base: &Tokenizer) -> Result<Corpus> {
+        self.from = None;
+        let own = self.prepare(cache)?;
+        self.from = Some(blake3::hash(base.to_json().as_bytes()).to_hex().to_string());
+        let grown = base.grown(&own.tokenizer);
+        self.prepare_with(cache, Some((grown, &own.statistics.hash)))
     }
 
     /// The same text with a vocabulary that exists already.
@@ -711,6 +727,7 @@ mod tests {
             validation,
             lossy: false,
             vocabulary,
+            from: None,
         }
     }
 

@@ -73,6 +73,21 @@ impl Tokenizer {
         Self::word_level(Level::Word, split, words)
     }
 
+    /// This vocabulary, and after it what another of the same level has besides. Bytes and subwords, which can write
+    /// anything already, stay as they are.
+    pub fn grown(&self, other: &Tokenizer) -> Self {
+        if matches!(self.level, Level::Byte | Level::Subword) {
+            return Self::of(self.level, self.split, self.inner.clone());
+        }
+        let own: std::collections::HashSet<&Vec<u8>> = self.pieces.iter().collect();
+        let new = other.pieces.iter().filter(|piece| !own.contains(piece));
+        let all = self.pieces.iter().chain(new);
+        let words = all.map(|piece| String::from_utf8_lossy(piece).into_owned());
+        // Characters begin with the token for the unknown whatever comes.
+        let skipped = usize::from(self.level == Level::Character);
+        Self::word_level(self.level, self.split, words.skip(skipped).collect())
+    }
+
     fn word_level(level: Level, split: Split, mut words: Vec<String>) -> Self {
         if level == Level::Character || !words.iter().any(|w| w == UNKNOWN) {
             words.insert(0, UNKNOWN.to_string());

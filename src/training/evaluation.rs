@@ -1,10 +1,16 @@
 /*!
-Validation, by the rule that `evaluate` follows in the inference wing: the same streams, the same sums.
+Validation, by the rule that `evaluate` follows in the inference wing: on the CPU by its very code, on a GPU with the same
+streams and the same sums.
 */
 
-use tch::{Kind, Reduction, Tensor};
+use std::borrow::Cow;
+
+use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::network::{Masks, Network, State};
+use crate::view::floats;
+use carousel::inference;
+use carousel::kernels::Precision;
 use carousel::text::corpus::Ids;
 use carousel::text::streams::EvaluationStreams;
 
@@ -15,8 +21,29 @@ const LOGITS: usize = 1 << 24;
 /// The target that libtorch's cross entropy leaves out.
 const NOT_COUNTED: i64 = -100;
 
-/// The nats that the network spends on `ids`, each predicted once, the first after `line_end`. Drops no units.
-pub fn nats(network: &Network, ids: &Ids, line_end: u32) -> f64 {
+/// The nats that the network spends on `ids`, each predicted once, the first after `line_end`. Drops nothing.
+pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 {
+    if network.device() != Device::Cpu {
+        return by_libtorch(network, ids, line_end);
+    }
+    let names: Vec<String> = network
+        .config
+        .tensors()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let weights = |name: &str| {
+        let index = names.iter().position(|other| other == name);
+        let parameter = &network.parameters[index.expect("a tensor of the network")];
+        Ok(Cow::Borrowed(floats(parameter)))
+    };
+    let network =
+        inference::recurrent::Network::load(&network.config, weights, Precision::Float32, threads)
+            .expect("every tensor is there");
+    inference::evaluation::nats(&network, ids, line_end, |_| ())
+}
+
+fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
     let streams = EvaluationStreams::new(ids.len());
     let device = network.device();
     let row = streams.streams * network.config.vocab_size;
@@ -62,15 +89,11 @@ mod tests {
     use crate::optimizer::AdamW;
     use crate::resume::{Progress, Standing};
     use carousel::checkpoint::{Directory, ModelConfig};
-    use carousel::inference;
     use carousel::inference::recurrent::Wanted;
     use carousel::inference::sampling::{Choice, Sampling, likeliest};
-    use carousel::kernels::Precision;
     use carousel::text::corpus::encode_files;
     use carousel::text::spelling::Spelling;
     use carousel::text::tokenizer::Tokenizer;
-    use tch::Device;
-
     const FLOAT_CPU: (tch::Kind, Device) = (tch::Kind::Float, Device::Cpu);
     const FEW: [char; 6] = ['\n', 'a', 'b', 'c', 'd', 'e'];
 
@@ -192,14 +215,16 @@ mod tests {
         for length in [1, 100, 4_095, 9_000, 30_000] {
             let part = ids.slice(0..length);
             let line_end = model.tokenizer.line_end();
-            let found = nats(&network, &part, line_end) / length as f64;
+            let found = by_libtorch(&network, &part, line_end) / length as f64;
+            let here = nats(&network, &part, line_end, 2) / length as f64;
+            assert!((found - here).abs() < 1e-4, "{length}: {found} {here}");
             let expected = inference::evaluation::nats(&model.network, &part, line_end, |_| ())
                 / length as f64;
             assert!(
                 (found - expected).abs() < 1e-4,
                 "{length}: {found} {expected}"
             );
-            assert_eq!(nats(&network, &part, line_end) / length as f64, found);
+            assert_eq!(nats(&network, &part, line_end, 2) / length as f64, here);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::network::{Masks, Network, State};
 use crate::optimizer::AdamW;
 use crate::precision;
 use crate::report;
-use crate::resume::{Progress, Snapshot, Standing};
+use crate::resume::{Base, Progress, Snapshot, Standing};
 use crate::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use carousel::baselines::language_baselines;
 use carousel::checkpoint::directory::{MetricsFile, Weights};
@@ -30,6 +30,7 @@ use carousel::files;
 use carousel::metrics::{LanguageScore, TextSize};
 use carousel::recipe::{self, MOST_VALID_TOKENS, resolve, total_steps};
 use carousel::settings::{self, Schedule, Settings};
+use carousel::text::Level;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};
 use carousel::text::source::list_files;
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
@@ -171,6 +172,7 @@ impl Run {
     ) -> Result<Self> {
         recipe::check(settings)?;
         let mut settings = settings.clone();
+        let base = base(&mut settings)?;
         let validation = match recipe::validation(&settings)? {
             Validation::Files(files) => {
                 let files = absolute(files)?;
@@ -184,6 +186,7 @@ impl Run {
             validation,
             lossy: settings.lossy,
             vocabulary: recipe::vocabulary(&settings)?,
+            from: None,
         };
         let device = device(settings.device.unwrap_or_default())?;
         let paths = absolute(paths.to_vec())?;
@@ -198,12 +201,13 @@ impl Run {
         if !occupied {
             directory.save_request(&request)?;
         }
-        let (corpus, record, config) = match Self::settle(request, plan, device, notify) {
-            Ok(settled) => settled,
-            // What cannot begin leaves nothing behind.
-            Err(error) if !occupied => return directory.clear(&paths).and(Err(error)),
-            Err(error) => return Err(error),
-        };
+        let (corpus, record, config) =
+            match Self::settle(request, plan, base.as_ref(), device, notify) {
+                Ok(settled) => settled,
+                // What cannot begin leaves nothing behind.
+                Err(error) if !occupied => return directory.clear(&paths).and(Err(error)),
+                Err(error) => return Err(error),
+            };
         if occupied {
             directory.clear(&paths)?;
             directory.create()?;
@@ -211,17 +215,36 @@ impl Run {
         // A folder holds a checkpoint once it has a config.json: that is written last.
         directory.save_record(&record)?;
         directory.save_description(&config, &corpus.tokenizer)?;
-        Self::start(directory, corpus, record, config, device, started, None)
+        let mut run = Self::start(directory, corpus, record, config, device, started, None)?;
+        if let Some(base) = &base {
+            run.standing.begin_with(base)?;
+            run.good = run.standing.snapshot();
+        }
+        Ok(run)
     }
 
     /// Reads the corpus and settles every option.
     fn settle(
         request: Request,
-        plan: CorpusPlan,
+        mut plan: CorpusPlan,
+        base: Option<&Base>,
         device: Device,
         notify: &mut dyn FnMut(Event),
     ) -> Result<(Corpus, Record, ModelConfig)> {
-        let corpus = plan.prepare(&files::cache_folder().join("corpora"))?;
+        let cache = files::cache_folder().join("corpora");
+        let corpus = match base {
+            None => plan.prepare(&cache)?,
+            Some(base) => {
+                let corpus = plan.prepare_from(&cache, &base.tokenizer)?;
+                let new = corpus.tokenizer.vocab_size() - base.config.vocab_size;
+                notify(Event::Note(format!(
+                    "going on from {}: {} tokens, of which {new} are new to it",
+                    base.path.display(),
+                    corpus.tokenizer.vocab_size()
+                )));
+                corpus
+            }
+        };
         let statistics = &corpus.statistics;
         statistics
             .notes
@@ -568,7 +591,12 @@ impl Run {
     fn evaluate(&mut self) -> Result<Option<Event>> {
         let began = Instant::now();
         let line_end = self.corpus.tokenizer.line_end();
-        let nats = evaluation::nats(&self.standing.judged(), &self.valid, line_end);
+        let nats = evaluation::nats(
+            &self.standing.judged(),
+            &self.valid,
+            line_end,
+            self.record.options.threads.max(1) as usize,
+        );
         let statistics = &self.corpus.statistics;
         // What is read of a very long validation part stands for all of it.
         let share = self.valid.len() as f64 / statistics.valid.tokens as f64;
@@ -880,6 +908,76 @@ fn seed(run: u64, step: u64, rescues: u64) {
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     tch::manual_seed(i64::from_le_bytes(first));
+}
+
+/// The model to go on from, if one was named; the settings take over what it is.
+fn base(settings: &mut Settings) -> Result<Option<Base>> {
+    let Some(named) = &settings.from else {
+        return Ok(None);
+    };
+    let directory = Directory::find(named.as_ref())?;
+    let config = directory.load_config()?;
+    let kept = [
+        (
+            "--hidden-size",
+            &mut settings.hidden_size,
+            config.hidden_size,
+        ),
+        (
+            "--embedding-size",
+            &mut settings.embedding_size,
+            config.embedding_size,
+        ),
+        ("--num-layers", &mut settings.num_layers, config.num_layers),
+    ];
+    for (option, given, own) in kept {
+        if given.is_some_and(|given| given != own) {
+            return Err(contradiction(&directory, option, own));
+        }
+        *given = Some(own);
+    }
+    if settings.level.is_some_and(|level| level != config.level) {
+        return Err(contradiction(&directory, "--level", config.level));
+    }
+    if settings.split.is_some_and(|split| split != config.split) {
+        return Err(contradiction(
+            &directory,
+            "--split",
+            format!("{:?}", config.split).to_lowercase(),
+        ));
+    }
+    if settings
+        .tie_weights
+        .is_some_and(|tied| tied != config.tie_weights)
+    {
+        return Err(contradiction(
+            &directory,
+            "--tie-weights",
+            config.tie_weights,
+        ));
+    }
+    settings.level = Some(config.level);
+    settings.split = (config.level == Level::Word).then_some(config.split);
+    settings.tie_weights = Some(config.tie_weights);
+    // Named so that a run that is begun again finds it from any folder.
+    settings.from = Some(
+        absolute(vec![directory.path().to_path_buf()])?[0]
+            .display()
+            .to_string(),
+    );
+    Ok(Some(Base {
+        tokenizer: directory.load_tokenizer(&config)?,
+        weights: directory.load_weights(&config)?,
+        path: directory.path().to_path_buf(),
+        config,
+    }))
+}
+
+fn contradiction(directory: &Directory, option: &str, own: impl std::fmt::Display) -> Error {
+    Error::usage(format!(
+        "{} has {option} {own}, and --from keeps that; leave {option} away",
+        directory.path().display()
+    ))
 }
 
 /// Paths that mean the same from any folder, and can be written down.

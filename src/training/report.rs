@@ -66,7 +66,12 @@ fn draw(area: &DrawingArea<SVGBackend, Shift>, title: &str, curves: &[Curve]) ->
         .y_label_area_size(70)
         .build_cartesian_2d(steps, values)
         .ok()?;
-    chart.configure_mesh().x_desc("step").draw().ok()?;
+    chart
+        .configure_mesh()
+        .x_desc("step")
+        .max_light_lines(0)
+        .draw()
+        .ok()?;
     for ((name, points), colour) in curves.iter().zip(COLOURS) {
         let series = chart
             .draw_series(LineSeries::new(

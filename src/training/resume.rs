@@ -5,6 +5,7 @@ Random numbers need no state of their own: each step seeds libtorch from the run
 */
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -13,9 +14,11 @@ use tch::{Device, Kind, Tensor};
 
 use crate::network::{Network, State};
 use crate::optimizer::AdamW;
+use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::directory::Weights;
 use carousel::checkpoint::record::Evaluation;
 use carousel::error::{Error, Result};
+use carousel::text::tokenizer::Tokenizer;
 
 /// Where a run stands, apart from its tensors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,10 +123,59 @@ pub struct Standing {
     pub progress: Progress,
 }
 
+/// A trained model to go on from.
+pub struct Base {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it is.
+    pub config: ModelConfig,
+    /// Its vocabulary.
+    pub tokenizer: Tokenizer,
+    /// Its weights.
+    pub weights: Weights,
+}
+
 const GOOD: &str = "good.";
 const PROGRESS: &str = "progress";
 
 impl Standing {
+    /// Takes over the weights of a model whose vocabulary this one's begins with. What is new is, until it has learnt
+    /// better, the mean of what is old, and as unlikely as the least likely.
+    ///
+    /// # Errors
+    /// Weights that are no finite numbers.
+    pub fn begin_with(&mut self, base: &Base) -> Result<()> {
+        let old = base.config.vocab_size as i64;
+        let names = self.network.config.tensors();
+        for ((name, _), parameter) in names.iter().zip(&self.network.parameters) {
+            let shape: Vec<i64> = base
+                .weights
+                .shape(name)?
+                .iter()
+                .map(|&size| size as i64)
+                .collect();
+            let values = Tensor::from_slice(&base.weights.floats(name)?).view(&shape[..]);
+            let values = values.to_device(self.network.device());
+            tch::no_grad(|| {
+                let mut parameter = parameter.shallow_clone();
+                let new = parameter.size()[0] - shape[0];
+                parameter.narrow(0, 0, shape[0]).copy_(&values);
+                if new > 0 {
+                    let typical = match shape.len() {
+                        1 => values.min(),
+                        _ => values.mean_dim([0i64].as_slice(), true, Kind::Float),
+                    };
+                    parameter = parameter.narrow(0, old, new);
+                    parameter.copy_(&typical.expand_as(&parameter));
+                }
+            });
+        }
+        for (average, parameter) in self.averages.iter_mut().zip(&self.network.parameters) {
+            tch::no_grad(|| average.copy_(parameter));
+        }
+        Ok(())
+    }
+
     /// A copy of everything.
     pub fn snapshot(&self) -> Snapshot {
         let names = self.network.config.tensors();
