@@ -42,10 +42,13 @@ pub struct Options {
     /// The longest gradient; longer ones are scaled down to it. 0 switches it off.
     pub clip_norm: f64,
     /// Share of symbols whose vectors are dropped for a window (Gal and Ghahramani 2016).
+    #[serde(default)]
     pub embedding_dropout: f64,
     /// Share of recurrent weights dropped for a window (DropConnect as Merity et al. 2018 use it).
+    #[serde(default)]
     pub weight_drop: f64,
     /// How much of the averaged weights is kept at each step (Polyak and Juditsky 1992); 0 for no averages.
+    #[serde(default)]
     pub ema: f64,
     /// Evaluations without a better one before training stops early. 0 switches it off.
     pub patience: u64,
@@ -54,11 +57,17 @@ pub struct Options {
     /// What everything random comes from.
     pub seed: u64,
     /// How the factors of products are kept; never [`Precision::Auto`].
+    #[serde(default = "float32")]
     pub precision: Precision,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// Threads of libtorch; other numbers give other roundings.
     pub threads: i32,
+}
+
+/// What runs used before they could choose.
+fn float32() -> Precision {
+    Precision::F32
 }
 
 /// One evaluation on the validation part.
