@@ -6,12 +6,8 @@ use std::borrow::Cow;
 
 use crate::checkpoint::ModelConfig;
 use crate::error::Result;
-use crate::kernels::lstm::{LstmState, Start};
+use crate::kernels::lstm::{LstmState, Start, TABLE_SYMBOLS};
 use crate::kernels::{Kernel, LstmLayer, Matrix, Order, Precision, Rows, Team};
-
-/// Up to so many symbols, the first layer's input products are a table made at load: it is then no larger than the
-/// weights that it stands for, or not by much.
-const TABLE_SYMBOLS: usize = 512;
 
 /// A network's weights, packed for the CPU at hand.
 pub struct Network {
@@ -246,32 +242,20 @@ impl Network {
     /// The bias and the products of all inputs, in the order of a [`Start`].
     fn sums(&self, layer: &Layer, inputs: &Rows) -> Vec<f32> {
         let weights = layer.lstm.input().expect("weights of the input");
-        spread_and_multiply(weights, &layer.bias, inputs, &self.team)
+        weights.sums(&layer.bias, inputs, 0..inputs.len(), &self.team)
     }
 
     fn embed(&self, embedding: &[f32], size: usize, tokens: &[u32]) -> Rows {
-        let mut rows = Rows::zeros(self.kernel, tokens.len(), size);
-        for (row, &token) in tokens.iter().enumerate() {
-            let begin = token as usize * size;
-            rows.set(row, &embedding[begin..begin + size]);
-        }
-        rows
+        Rows::chosen(self.kernel, embedding, size, tokens, &self.team)
     }
 
     fn logits(&self, outputs: &Rows) -> Vec<f32> {
-        let panels = spread_and_multiply(&self.output, &self.output_bias, outputs, &self.team);
+        let rows = 0..outputs.len();
+        let panels = self
+            .output
+            .sums(&self.output_bias, outputs, rows, &self.team);
         rows_of_panels(&panels, outputs.len(), self.output.width(), self.vocab_size)
     }
-}
-
-/// `bias + x · weightsᵀ` as `[panels, rows, width]`, with the bias in the weights' order.
-fn spread_and_multiply(weights: &Matrix, bias: &[f32], x: &Rows, team: &Team) -> Vec<f32> {
-    let mut sums = Vec::with_capacity(bias.len() * x.len());
-    for panel in bias.chunks_exact(weights.width()) {
-        (0..x.len()).for_each(|_| sums.extend_from_slice(panel));
-    }
-    weights.add_products(x, 0..x.len(), &mut sums, team);
-    sums
 }
 
 /// `[panels, rows, width]` as `[rows, outer]`.
@@ -296,13 +280,10 @@ fn all_sums(
 ) -> Vec<f32> {
     let kernel = Kernel::fastest(Precision::Float32);
     let weights = Matrix::pack(weights, embedding_size, Order::Plain, kernel, team);
-    let symbols = embedding.chunks_exact(embedding_size);
-    let mut x = Rows::zeros(kernel, symbols.len(), embedding_size);
-    symbols
-        .enumerate()
-        .for_each(|(row, values)| x.set(row, values));
+    let symbols: Vec<u32> = (0..(embedding.len() / embedding_size) as u32).collect();
+    let x = Rows::chosen(kernel, embedding, embedding_size, &symbols, team);
     let mut padded = bias.to_vec();
     padded.resize(weights.panels() * weights.width(), 0.0);
-    let panels = spread_and_multiply(&weights, &padded, &x, team);
+    let panels = weights.sums(&padded, &x, 0..x.len(), team);
     rows_of_panels(&panels, x.len(), weights.width(), bias.len())
 }

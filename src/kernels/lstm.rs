@@ -2,6 +2,8 @@
 A layer of LSTM, stepped: products, gates and memory of some units at a time, so that threads can share a step.
 */
 
+use std::ops::Range;
+
 use super::matrix::{Kernel, Matrix, Order, Rows, THREAD_WORTH};
 use super::pointwise::lstm_gates;
 use super::team::Team;
@@ -10,6 +12,10 @@ use super::team::Team;
 const ROWS: usize = 24;
 /// Outputs of the widest panel.
 const WIDTH: usize = 64;
+
+/// Up to so many symbols, the first layer's input products are made for each symbol instead of each token: a table that is
+/// no larger than the weights that it stands for, or not by much.
+pub const TABLE_SYMBOLS: usize = 512;
 
 /// A layer's recurrent weights, and those of its input unless they were multiplied before.
 pub struct LstmLayer {
@@ -38,6 +44,37 @@ pub struct Start<'a> {
     pub values: &'a [f32],
     /// Which of the `count` each stream takes.
     pub rows: &'a [u32],
+}
+
+impl Start<'_> {
+    /// Writes where the sums of a panel begin, `[streams, width]`, for the streams of a step.
+    pub(super) fn begin(
+        &self,
+        panel: usize,
+        panels: usize,
+        streams: Range<usize>,
+        sums: &mut [f32],
+    ) {
+        let width = sums.len() / streams.len();
+        let count = self.values.len() / (panels * width);
+        for (sums, &row) in sums.chunks_exact_mut(width).zip(&self.rows[streams]) {
+            assert!((row as usize) < count, "starts for all rows");
+            let begin = (panel * count + row as usize) * width;
+            sums.copy_from_slice(&self.values[begin..begin + width]);
+        }
+    }
+}
+
+/// Encodes `hidden`, `[panels, streams, lanes]`, as rows of all streams.
+pub(super) fn encode(hidden: &[f32], rows: Range<usize>, encoded: &mut Rows, team: &Team) {
+    let (streams, lanes) = (rows.len(), encoded.kernel().lanes());
+    let read = |stream: usize, values: &mut [f32]| {
+        let panels = hidden.chunks_exact(streams * lanes);
+        for (to, panel) in values.chunks_mut(lanes).zip(panels) {
+            to.copy_from_slice(&panel[stream * lanes..][..to.len()]);
+        }
+    };
+    encoded.set_all(rows, read, team);
 }
 
 impl LstmState {
@@ -96,17 +133,6 @@ impl LstmState {
     pub fn encoded(&self) -> &Rows {
         &self.encoded
     }
-
-    fn encode(&mut self, team: &Team) {
-        let (streams, lanes, hidden) = (self.streams, self.lanes, &self.hidden);
-        let read = |stream: usize, values: &mut [f32]| {
-            let panels = hidden.chunks_exact(streams * lanes);
-            for (to, panel) in values.chunks_mut(lanes).zip(panels) {
-                to.copy_from_slice(&panel[stream * lanes..][..to.len()]);
-            }
-        };
-        self.encoded.set_all(0..streams, read, team);
-    }
 }
 
 impl LstmLayer {
@@ -156,7 +182,6 @@ impl LstmLayer {
         let sums = Sums {
             layer: self,
             start,
-            count: start.values.len() / (panels * width),
             x,
             previous: &state.encoded,
         };
@@ -175,7 +200,7 @@ impl LstmLayer {
                 sums.step::<ROWS>(panel, cell, hidden);
             }
         });
-        state.encode(team);
+        encode(&state.hidden, 0..streams, &mut state.encoded, team);
     }
 }
 
@@ -200,8 +225,6 @@ pub fn start(weights: &Matrix, outputs: &[f32]) -> Vec<f32> {
 struct Sums<'a> {
     layer: &'a LstmLayer,
     start: Start<'a>,
-    /// Rows of the start.
-    count: usize,
     x: Option<(&'a Matrix, &'a Rows)>,
     previous: &'a Rows,
 }
@@ -216,12 +239,8 @@ impl Sums<'_> {
         for first in (0..self.start.rows.len()).step_by(ROWS) {
             let rows = first..(first + ROWS).min(self.start.rows.len());
             let gates = &mut gates[..rows.len() * width];
-            let starts = &self.start.rows[rows.clone()];
-            for (gates, &row) in gates.chunks_exact_mut(width).zip(starts) {
-                assert!((row as usize) < self.count, "starts for all rows");
-                let begin = (panel * self.count + row as usize) * width;
-                gates.copy_from_slice(&self.start.values[begin..begin + width]);
-            }
+            self.start
+                .begin(panel, recurrent.panels(), rows.clone(), gates);
             if let Some((weights, x)) = self.x {
                 weights.add_product(panel, x, rows.clone(), gates);
             }

@@ -242,8 +242,21 @@ impl Rows {
     /// If they are not as many as the inner dimension, or there is no such row.
     pub fn set(&mut self, row: usize, values: &[f32]) {
         assert_eq!(values.len(), self.inner, "a whole row");
-        let words = &mut self.words[row * self.words_per_row..(row + 1) * self.words_per_row];
-        self.scales[row] = self.kernel.encode(values, words);
+        self.blocks(row..row + 1, 1)[0].set(0, values);
+    }
+
+    /// The chosen rows of `table`, `[_, inner]`, encoded.
+    ///
+    /// # Panics
+    /// If the table has no such row.
+    pub fn chosen(kernel: Kernel, table: &[f32], inner: usize, rows: &[u32], team: &Team) -> Self {
+        let mut chosen = Rows::zeros(kernel, rows.len(), inner);
+        let read = |row: usize, values: &mut [f32]| {
+            let begin = rows[row] as usize * inner;
+            values.copy_from_slice(&table[begin..begin + inner]);
+        };
+        chosen.set_all(0..rows.len(), read, team);
+        chosen
     }
 
     /// Encodes the given rows; `read` writes the values of one, counted from the first of these, into the buffer it is
@@ -328,19 +341,9 @@ impl Rows {
         self.scales[row] = other.scales[from];
     }
 
-    /// The encoded values, row by row; what a row does not fill of its last word is zero.
-    pub fn words(&self) -> &[u32] {
-        &self.words
-    }
-
-    /// What they were encoded for.
-    pub fn kernel(&self) -> Kernel {
+    /// What they are encoded for.
+    pub(super) fn kernel(&self) -> Kernel {
         self.kernel
-    }
-
-    /// Values in a row.
-    pub fn inner(&self) -> usize {
-        self.inner
     }
 
     /// How many rows.
@@ -504,6 +507,16 @@ impl Matrix {
         self.kernel
     }
 
+    /// `bias + x · weightsᵀ` for the given rows of `x`, `[panels, rows, width]`, with the bias in the order of the panels.
+    pub fn sums(&self, bias: &[f32], x: &Rows, rows: Range<usize>, team: &Team) -> Vec<f32> {
+        let mut sums = Vec::with_capacity(bias.len() * rows.len());
+        for panel in bias.chunks_exact(self.width()) {
+            (0..rows.len()).for_each(|_| sums.extend_from_slice(panel));
+        }
+        self.add_products(x, rows, &mut sums, team);
+        sums
+    }
+
     /// Adds the products of the given rows of `x` to `out`, `[panels, rows, width]`.
     ///
     /// # Panics
@@ -617,46 +630,33 @@ impl Columns {
     /// If they were encoded for another kernel, or in int8.
     pub fn take_rows(&mut self, rows: &Rows, range: Range<usize>, team: &Team) {
         assert_eq!(rows.kernel, self.kernel, "rows of the same kernel");
-        let row = |index: usize, first: usize, count: usize| {
-            let words =
-                &rows.words[(range.start + index) * rows.words_per_row..][..rows.words_per_row];
-            (words, first, count)
-        };
-        let precision = self.kernel.precision;
-        self.take(
-            rows.inner,
-            range.len(),
-            team,
-            |panel_first, index, out, both| match precision {
+        let (precision, group) = (self.kernel.precision, self.kernel.group());
+        self.take(rows.inner, range.len(), team, |first, index, out, both| {
+            let row = |index: usize| {
+                let words = &rows.words[(range.start + index) * rows.words_per_row..];
+                &words[first / group..rows.words_per_row]
+            };
+            match precision {
                 Precision::Float32 => {
-                    let (words, first, count) = row(index, panel_first, out.len());
-                    let count = count.min(words.len() - first);
-                    out[..count].copy_from_slice(&words[first..first + count]);
+                    for (out, word) in out.iter_mut().zip(row(index)) {
+                        *out = *word;
+                    }
                 }
                 Precision::Bfloat16 => {
-                    let halves: [&[u16]; 2] = std::array::from_fn(|which| {
-                        if which == 1 && !both {
-                            return &[][..];
-                        }
-                        bytemuck::cast_slice(row(index + which, 0, 0).0)
-                    });
-                    let count = out.len().min(rows.inner - panel_first);
-                    let low = &halves[0][panel_first..panel_first + count];
-                    match halves[1].get(panel_first..panel_first + count) {
-                        Some(high) => {
-                            for ((out, low), high) in out.iter_mut().zip(low).zip(high) {
-                                *out = u32::from(*low) | u32::from(*high) << 16;
-                            }
-                        }
-                        None => out
-                            .iter_mut()
-                            .zip(low)
-                            .for_each(|(out, low)| *out = u32::from(*low)),
+                    // Two columns of two rows: what lies side by side comes to lie one after the other.
+                    let zeros = [0; 64];
+                    let second = if both { row(index + 1) } else { &zeros };
+                    let (pairs, _) = out.as_chunks_mut::<2>();
+                    for (out, (first, second)) in
+                        pairs.iter_mut().zip(row(index).iter().zip(second))
+                    {
+                        out[0] = first & 0xFFFF | second << 16;
+                        out[1] = first >> 16 | second & 0xFFFF_0000;
                     }
                 }
                 Precision::Int8 => panic!("training does not use int8"),
-            },
-        );
+            }
+        });
     }
 
     /// Takes the columns of numbers that lie in panels, `[panels, rows, width]`.

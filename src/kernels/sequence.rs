@@ -6,7 +6,7 @@ Only the recurrent products go step by step. What can be one product over all st
 products before, the weights' gradients after. Following Appleyard et al. (2016), who describe cuDNN's.
 */
 
-use super::lstm::Start;
+use super::lstm::{Start, encode};
 use super::matrix::{Kernel, Matrix, Order, Rows, THREAD_WORTH};
 use super::pointwise::{lstm_backward, lstm_forward};
 use super::team::Team;
@@ -22,7 +22,6 @@ pub struct Weights {
     pub forward: Matrix,
     /// `g · W`: from gradients of outputs, in the order of the forward panels, to gradients of inputs.
     pub backward: Matrix,
-    inner: usize,
 }
 
 impl Weights {
@@ -36,13 +35,12 @@ impl Weights {
         Weights {
             backward: Matrix::zeros(inner, outputs, Order::Plain, kernel),
             forward,
-            inner,
         }
     }
 
     /// Packs `weights`, row by row, as PyTorch keeps them.
     pub fn fill(&mut self, weights: &[f32], team: &Team) {
-        let inner = self.inner;
+        let inner = self.forward.inner();
         assert_eq!(weights.len(), self.forward.outer() * inner, "all weights");
         let read = |row: usize, values: &mut [f32]| {
             values.copy_from_slice(&weights[row * inner..(row + 1) * inner]);
@@ -164,7 +162,6 @@ impl Tape {
         let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
         let (panels, width) = (weights.forward.panels(), weights.forward.width());
         let rows = start.rows.len();
-        let count = start.values.len() / (panels * width);
         assert_eq!(rows % streams, 0, "a start for each stream and step");
         self.steps = rows / streams;
         self.gates.resize(panels * rows * width, 0.0);
@@ -201,11 +198,7 @@ impl Tape {
             let outputs = &self.outputs;
             team.for_each(threads, &mut parts, |panel, ((gates, cells), hidden)| {
                 let gates = &mut gates[first * width..last * width];
-                let starts = &start.rows[first..last];
-                for (gates, &row) in gates.chunks_exact_mut(width).zip(starts) {
-                    let begin = (panel * count + row as usize) * width;
-                    gates.copy_from_slice(&start.values[begin..begin + width]);
-                }
+                start.begin(panel, panels, first..last, gates);
                 weights
                     .forward
                     .add_product(panel, outputs, first..last, gates);
@@ -213,14 +206,7 @@ impl Tape {
                 let (before, after) = cells.split_at_mut(streams * lanes);
                 lstm_forward(gates, before, after, hidden, lanes);
             });
-            let hidden = &self.hidden;
-            let read = |stream: usize, values: &mut [f32]| {
-                let panels = hidden.chunks_exact(streams * lanes);
-                for (to, panel) in values.chunks_mut(lanes).zip(panels) {
-                    to.copy_from_slice(&panel[stream * lanes..][..to.len()]);
-                }
-            };
-            self.outputs.set_all(last..last + streams, read, team);
+            encode(&self.hidden, last..last + streams, &mut self.outputs, team);
         }
     }
 
@@ -255,24 +241,21 @@ impl Tape {
                     let gates = &mut gates[first * width..last * width];
                     let cells = &cells[first * lanes..(last + streams) * lanes];
                     let (plain, at) = (panel * lanes / plain_width, panel * lanes % plain_width);
+                    // What comes from above through the mask, and then what comes from the later step.
                     let hidden = |stream: usize, into: &mut [f32]| {
                         let row = (plain * rows + first + stream) * plain_width + at;
-                        let later_row = (plain * streams + stream) * plain_width + at;
-                        let above_row = &above.gradients[row..row + lanes];
-                        let later_row = &later[later_row..later_row + lanes];
-                        for ((into, above), later) in into.iter_mut().zip(above_row).zip(later_row)
-                        {
-                            *into = above + later;
-                        }
+                        into.copy_from_slice(&above.gradients[row..row + lanes]);
                         if let Some(mask) = above.mask {
-                            let units = (panel * lanes).min(size)..((panel + 1) * lanes).min(size);
-                            let mask =
-                                &mask[stream * size + units.start..stream * size + units.end];
-                            let sums = above_row.iter().zip(later_row).zip(mask);
-                            for (into, ((above, later), mask)) in into.iter_mut().zip(sums) {
-                                *into = above * mask + later;
-                            }
+                            let mask = &mask[stream * size..(stream + 1) * size][panel * lanes..];
+                            into.iter_mut()
+                                .zip(mask)
+                                .for_each(|(into, mask)| *into *= mask);
                         }
+                        let row = (plain * streams + stream) * plain_width + at;
+                        let later = &later[row..row + lanes];
+                        into.iter_mut()
+                            .zip(later)
+                            .for_each(|(into, later)| *into += later);
                     };
                     let mut gradients = [0.0f32; MOST_LANES];
                     for stream in 0..streams {

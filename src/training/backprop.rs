@@ -13,13 +13,10 @@ use tch::Tensor;
 use crate::network::{Masks, Network, State, masked};
 use crate::view::floats;
 use carousel::checkpoint::ModelConfig;
-use carousel::kernels::lstm::{Start, start};
+use carousel::kernels::lstm::{Start, TABLE_SYMBOLS, start};
 use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
 use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
-
-/// Up to so many symbols the first layer's input products are a table.
-const TABLE_SYMBOLS: usize = 512;
 
 /// What is kept from one window to the next.
 pub struct Backprop {
@@ -94,24 +91,19 @@ impl Backprop {
         state: &State,
         masks: &Masks,
     ) -> Window {
-        tch::no_grad(|| self.without_graph(network, inputs, targets, state, masks))
-    }
-
-    fn without_graph(
-        &mut self,
-        network: &Network,
-        inputs: &[u32],
-        targets: &[u32],
-        state: &State,
-        masks: &Masks,
-    ) -> Window {
         let config = &network.config;
         let (streams, rows) = (self.batch_size, inputs.len());
         // What the first layer's input weights are multiplied with: every symbol, or every token.
         let everything: Vec<u32> = (0..config.vocab_size as u32).collect();
         let symbols = if self.table { &everything } else { inputs };
-        let embedding = masked(&network.parameters[0], masks.embedding.as_ref());
-        let embedded = self.embed(&embedding, symbols);
+        let embedding = tch::no_grad(|| masked(&network.parameters[0], masks.embedding.as_ref()));
+        let embedded = Rows::chosen(
+            self.kernel,
+            floats(&embedding),
+            config.embedding_size,
+            symbols,
+            &self.team,
+        );
         let (passed_on, memories) = self.forward(network, inputs, &embedded, state, masks);
         let after = streams..streams + rows;
 
@@ -239,18 +231,6 @@ impl Backprop {
         }
     }
 
-    /// The embeddings of some symbols.
-    fn embed(&self, embedding: &Tensor, symbols: &[u32]) -> Rows {
-        let (values, size) = (floats(embedding), embedding.size()[1] as usize);
-        let mut rows = Rows::zeros(self.kernel, symbols.len(), size);
-        let read = |row: usize, into: &mut [f32]| {
-            let begin = symbols[row] as usize * size;
-            into.copy_from_slice(&values[begin..begin + size]);
-        };
-        rows.set_all(0..symbols.len(), read, &self.team);
-        rows
-    }
-
     /// Runs over all layers. Returns what each passes on where that is not just its outputs, and its memory afterwards.
     fn forward(
         &mut self,
@@ -266,7 +246,7 @@ impl Backprop {
         let (mut passed_on, mut memories) = (Vec::new(), Vec::new());
         for (index, mask) in masks.outputs.iter().enumerate() {
             let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
-            let w_hh = masked(w_hh, masks.recurrent[index].as_ref());
+            let w_hh = tch::no_grad(|| masked(w_hh, masks.recurrent[index].as_ref()));
             let [w_ih, w_hh, b_ih, b_hh] = [w_ih, &w_hh, b_ih, b_hh].map(floats);
             let layer = &mut self.layers[index];
             layer.input.fill(w_ih, team);
@@ -274,7 +254,7 @@ impl Backprop {
             let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
             let bias = start(&layer.input.forward, &bias);
             let (x, range) = inputs_of(&self.layers, &passed_on, embedded, index, after.clone());
-            let values = sums(&self.layers[index].input.forward, &bias, x, range, team);
+            let values = self.layers[index].input.forward.sums(&bias, x, range, team);
             let start = Start {
                 values: &values,
                 rows: if index == 0 && self.table {
@@ -312,16 +292,6 @@ fn inputs_of<'a>(
             None => (layers[below].tape.outputs(), after),
         },
     }
-}
-
-/// `bias + x · weightsᵀ`, `[panels, rows, width]`, with the bias in the order of the panels.
-fn sums(weights: &Matrix, bias: &[f32], x: &Rows, rows: Range<usize>, team: &Team) -> Vec<f32> {
-    let mut sums = Vec::with_capacity(bias.len() * rows.len());
-    for panel in bias.chunks_exact(weights.width()) {
-        (0..rows.len()).for_each(|_| sums.extend_from_slice(panel));
-    }
-    weights.add_products(x, rows, &mut sums, team);
-    sums
 }
 
 /// `x · weightsᵀ`, `[panels, rows, width]`.
