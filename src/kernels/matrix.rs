@@ -713,43 +713,43 @@ impl Columns {
         );
     }
 
-    /// The product of each of these columns with each of `x`'s over all rows: `[self.columns, x.columns]`, but that the
-    /// first are in the order of `self`'s panels, and `row` says which of the result's rows each is, if any.
+    /// The product of each of these columns with each of `x`'s over all rows: `[rows, x.columns]`, replaced, where `row`
+    /// says which of the result's rows each place of `self`'s panels is, if any.
     pub fn products(
         &self,
         x: &Columns,
-        rows: usize,
         row: impl Fn(usize) -> Option<usize>,
+        products: &mut [f32],
         team: &Team,
-    ) -> Vec<f32> {
+    ) {
         assert!(
             self.kernel == x.kernel && self.height == x.height,
             "columns of the same rows"
         );
         let width = self.kernel.width();
         let (panels, x_panels) = (self.columns.div_ceil(width), x.columns.div_ceil(width));
-        let mut sums = vec![0.0f32; panels * x_panels * width * width];
-        let mut parts: Vec<&mut [f32]> = sums.chunks_exact_mut(x_panels * width * width).collect();
+        let mut rows: Vec<_> = products.chunks_exact_mut(x.columns).map(Some).collect();
+        let mut take = |place| rows[row(place)?].take();
+        let mut parts: Vec<Vec<Option<&mut [f32]>>> = (0..panels)
+            .map(|panel| (0..width).map(|at| take(panel * width + at)).collect())
+            .collect();
         let threads = 1 + panels * x_panels * width * width * self.height / THREAD_WORTH;
-        team.for_each(threads, &mut parts, |panel, sums| {
+        team.for_each(threads, &mut parts, |panel, rows| {
+            let mut sums = vec![0.0f32; x_panels * width * width];
             for first in (0..self.height).step_by(HEIGHT) {
                 let height = HEIGHT.min(self.height - first);
                 for (x_panel, sums) in sums.chunks_exact_mut(width * width).enumerate() {
                     self.add_block((panel, x, x_panel), first..first + height, sums);
                 }
             }
-        });
-        let mut products = vec![0.0; rows * x.columns];
-        for place in 0..self.columns {
-            let Some(row) = row(place) else { continue };
-            let (panel, at) = (place / width, place % width);
-            let to = &mut products[row * x.columns..(row + 1) * x.columns];
-            for (x_panel, to) in to.chunks_mut(width).enumerate() {
-                let from = ((panel * x_panels + x_panel) * width + at) * width;
-                to.copy_from_slice(&sums[from..from + to.len()]);
+            for (at, to) in rows.iter_mut().enumerate() {
+                let Some(to) = to else { continue };
+                for (x_panel, to) in to.chunks_mut(width).enumerate() {
+                    let from = (x_panel * width + at) * width;
+                    to.copy_from_slice(&sums[from..from + to.len()]);
+                }
             }
-        }
-        products
+        });
     }
 
     fn add_block(
@@ -1065,8 +1065,13 @@ mod tests {
                     from_panels.take_panels(&panels, rows, &team);
                     let row = |place: usize| (place < left).then_some(place);
                     let x_columns = columns(&x, right);
-                    let found = columns(&g, left).products(&x_columns, left, row, &team);
-                    prop_assert_eq!(&found, &from_panels.products(&x_columns, left, row, &team));
+                    let products = |g: &Columns| {
+                        let mut products = vec![f32::NAN; left * right];
+                        g.products(&x_columns, row, &mut products, &team);
+                        products
+                    };
+                    let found = products(&columns(&g, left));
+                    prop_assert_eq!(&found, &products(&from_panels));
                     for (i, found) in found.iter().enumerate() {
                         let a = rounded(&column(&g, left, i / right), precision);
                         let b = rounded(&column(&x, right, i % right), precision);

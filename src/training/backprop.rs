@@ -11,8 +11,7 @@ use std::ops::Range;
 use tch::Tensor;
 
 use crate::network::{Masks, Network, State, masked};
-use crate::view::floats;
-use carousel::checkpoint::ModelConfig;
+use crate::view::{floats, floats_mut};
 use carousel::kernels::lstm::{Start, TABLE_SYMBOLS, start};
 use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
@@ -21,7 +20,6 @@ use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
 /// What is kept from one window to the next.
 pub struct Backprop {
     kernel: Kernel,
-    team: Team,
     layers: Vec<Layer>,
     output: Weights,
     batch_size: usize,
@@ -29,6 +27,8 @@ pub struct Backprop {
     table: bool,
     /// The factors of the weights' gradients.
     columns: [Columns; 2],
+    /// In the order of the parameters.
+    gradients: Vec<Tensor>,
 }
 
 struct Layer {
@@ -41,7 +41,7 @@ struct Layer {
 pub struct Window {
     /// Mean loss, in nats per token.
     pub loss: f64,
-    /// Its gradients, in the order of the parameters.
+    /// Its gradients, in the order of the parameters; the next window replaces them.
     pub gradients: Vec<Tensor>,
     /// The memory afterwards.
     pub state: State,
@@ -51,12 +51,8 @@ pub struct Window {
 
 impl Backprop {
     /// Room for windows of `batch_size` streams.
-    pub fn new(
-        config: &ModelConfig,
-        batch_size: usize,
-        precision: Precision,
-        threads: usize,
-    ) -> Self {
+    pub fn new(network: &Network, batch_size: usize, precision: Precision) -> Self {
+        let config = &network.config;
         let (kernel, hidden_size) = (Kernel::fastest(precision), config.hidden_size);
         let layer = |index: usize| {
             let input_size = if index == 0 {
@@ -73,12 +69,16 @@ impl Backprop {
         };
         Backprop {
             kernel,
-            team: Team::new(threads),
             layers: (0..config.num_layers).map(layer).collect(),
             output: Weights::zeros(config.vocab_size, hidden_size, Order::Plain, kernel),
             batch_size,
             table: config.vocab_size <= TABLE_SYMBOLS,
             columns: [Columns::new(kernel), Columns::new(kernel)],
+            gradients: network
+                .parameters
+                .iter()
+                .map(|p| p.detach().zeros_like())
+                .collect(),
         }
     }
 
@@ -90,6 +90,7 @@ impl Backprop {
         targets: &[u32],
         state: &State,
         masks: &Masks,
+        team: &Team,
     ) -> Window {
         let config = &network.config;
         let (streams, rows) = (self.batch_size, inputs.len());
@@ -102,13 +103,13 @@ impl Backprop {
             floats(&embedding),
             config.embedding_size,
             symbols,
-            &self.team,
+            team,
         );
-        let (passed_on, memories) = self.forward(network, inputs, &embedded, state, masks);
+        let (passed_on, memories) = self.forward(network, inputs, &embedded, state, masks, team);
         let after = streams..streams + rows;
 
         let (output, output_bias) = network.output();
-        self.output.fill(floats(output), &self.team);
+        self.output.fill(floats(output), team);
         let mut logits_gradient = Rows::zeros(self.kernel, rows, config.vocab_size);
         let top = inputs_of(
             &self.layers,
@@ -123,106 +124,84 @@ impl Backprop {
             (top.0, top.1.clone()),
             targets,
             &mut logits_gradient,
-            &self.team,
+            team,
         );
         let [g, x] = &mut self.columns;
-        g.take_rows(&logits_gradient, 0..rows, &self.team);
-        x.take_rows(top.0, top.1, &self.team);
+        g.take_rows(&logits_gradient, 0..rows, team);
+        x.take_rows(top.0, top.1, team);
         let vocab_size = config.vocab_size;
         let plain = |place: usize| (place < vocab_size).then_some(place);
-        let output_gradient = g.products(x, vocab_size, plain, &self.team);
-        let mut above = products(&self.output.backward, &logits_gradient, 0..rows, &self.team);
+        // Tied weights have one gradient; what they did as an embedding is added to it below.
+        let place = if config.tie_weights {
+            0
+        } else {
+            1 + 4 * self.layers.len()
+        };
+        let gradient = floats_mut(&mut self.gradients[place]);
+        g.products(x, plain, gradient, team);
+        let bias_gradient = self.gradients.last_mut().expect("the output has a bias");
+        floats_mut(bias_gradient).copy_from_slice(&output_bias_gradient);
+        let mut above = products(&self.output.backward, &logits_gradient, 0..rows, team);
 
-        let mut layers_gradients = Vec::new();
         for index in (0..self.layers.len()).rev() {
             let gradients = Above {
                 gradients: &above,
                 mask: masks.outputs[index].as_ref().map(floats),
             };
             let layer = &mut self.layers[index];
-            layer.tape.backward(&layer.recurrent, gradients, &self.team);
-            let (layer, hidden_size) = (&self.layers[index], config.hidden_size);
+            layer.tape.backward(&layer.recurrent, gradients, team);
+            let layer = &self.layers[index];
             let order = &layer.recurrent.forward;
             let row = |place: usize| order.row(place);
-            let mut bias_gradient = vec![0.0f32; 4 * hidden_size];
-            for (place, gradient) in layer.tape.bias_gradient().iter().enumerate() {
-                if let Some(row) = row(place) {
-                    bias_gradient[row] = *gradient;
+            let [input_gradient, recurrent_gradient, biases_gradients @ ..] =
+                &mut self.gradients[1 + 4 * index..][..4]
+            else {
+                unreachable!("a layer has four parameters")
+            };
+            for bias_gradient in biases_gradients {
+                let bias_gradient = floats_mut(bias_gradient);
+                for (place, gradient) in layer.tape.bias_gradient().iter().enumerate() {
+                    if let Some(row) = row(place) {
+                        bias_gradient[row] = *gradient;
+                    }
                 }
             }
-            g.take_panels(layer.tape.sums_gradient(), rows, &self.team);
-            x.take_rows(layer.tape.outputs(), 0..rows, &self.team);
-            let mut recurrent_gradient = g.products(x, 4 * hidden_size, row, &self.team);
+            g.take_panels(layer.tape.sums_gradient(), rows, team);
+            x.take_rows(layer.tape.outputs(), 0..rows, team);
+            let recurrent_gradient = floats_mut(recurrent_gradient);
+            g.products(x, row, recurrent_gradient, team);
             if let Some(mask) = &masks.recurrent[index] {
-                multiply(&mut recurrent_gradient, floats(mask));
+                multiply(recurrent_gradient, floats(mask));
             }
             let by_symbol;
             let gradients = if index == 0 && self.table {
-                let sums = sum_by_symbol(order, &layer.tape, inputs, vocab_size, &self.team);
-                g.take_panels(&sums, vocab_size, &self.team);
-                by_symbol = rows_of(order, &sums, vocab_size, &self.team);
+                let sums = sum_by_symbol(order, &layer.tape, inputs, vocab_size, team);
+                g.take_panels(&sums, vocab_size, team);
+                by_symbol = rows_of(order, &sums, vocab_size, team);
                 &by_symbol
             } else {
                 layer.tape.gradients()
             };
             let below = inputs_of(&self.layers, &passed_on, &embedded, index, after.clone());
-            x.take_rows(below.0, below.1, &self.team);
-            let input_gradient = g.products(x, 4 * hidden_size, row, &self.team);
-            above = products(
-                &layer.input.backward,
-                gradients,
-                0..gradients.len(),
-                &self.team,
-            );
-            layers_gradients.push([
-                input_gradient,
-                recurrent_gradient,
-                bias_gradient.clone(),
-                bias_gradient,
-            ]);
+            x.take_rows(below.0, below.1, team);
+            g.products(x, row, floats_mut(input_gradient), team);
+            above = products(&layer.input.backward, gradients, 0..gradients.len(), team);
         }
 
-        let mut embedding_gradient = vec![0.0; config.vocab_size * config.embedding_size];
-        let size = config.embedding_size;
-        add_by_symbol(
-            &above,
-            symbols,
-            size,
-            self.kernel.width(),
-            &mut embedding_gradient,
-        );
-        if let Some(mask) = &masks.embedding {
-            for (gradients, factor) in embedding_gradient.chunks_exact_mut(size).zip(floats(mask)) {
-                gradients
-                    .iter_mut()
-                    .for_each(|gradient| *gradient *= factor);
-            }
-        }
-        if config.tie_weights {
-            let both = embedding_gradient.iter_mut().zip(&output_gradient);
-            both.for_each(|(sum, gradient)| *sum += gradient);
-        }
-        let mut gradients = vec![embedding_gradient];
-        gradients.extend(layers_gradients.into_iter().rev().flatten());
+        let embedding_gradient = floats_mut(&mut self.gradients[0]);
         if !config.tie_weights {
-            gradients.push(output_gradient);
+            embedding_gradient.fill(0.0);
         }
-        gradients.push(output_bias_gradient);
-        let shaped = |(gradient, parameter): (&Vec<f32>, &Tensor)| {
-            Tensor::from_slice(gradient).view_as(parameter)
-        };
-        let gradients = gradients
-            .iter()
-            .zip(&network.parameters)
-            .map(shaped)
-            .collect();
+        let (size, width) = (config.embedding_size, self.kernel.width());
+        let factors = masks.embedding.as_ref().map(floats);
+        add_by_symbol(&above, symbols, factors, size, width, embedding_gradient);
         let stack = |which: fn(&Memory) -> &[f32]| {
             let all: Vec<f32> = memories.iter().flat_map(which).copied().collect();
             Tensor::from_slice(&all).view_as(&state.hidden)
         };
         Window {
             loss: nats / rows as f64,
-            gradients,
+            gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
             tokens: rows,
             state: State {
                 hidden: stack(|memory| &memory.hidden),
@@ -239,8 +218,9 @@ impl Backprop {
         embedded: &Rows,
         state: &State,
         masks: &Masks,
+        team: &Team,
     ) -> (Vec<Option<Rows>>, Vec<Memory>) {
-        let (streams, rows, team) = (self.batch_size, inputs.len(), &self.team);
+        let (streams, rows) = (self.batch_size, inputs.len());
         let after = streams..streams + rows;
         let numbers: Vec<u32> = (0..rows as u32).collect();
         let (mut passed_on, mut memories) = (Vec::new(), Vec::new());
@@ -317,21 +297,30 @@ fn sum_by_symbol(
         .zip(gradients)
         .collect();
     team.for_each(team.threads(), &mut parts, |_, (sums, gradients)| {
-        add_by_symbol(gradients, inputs, width, width, sums);
+        add_by_symbol(gradients, inputs, None, width, width, sums);
     });
     sums
 }
 
-/// Adds values, `[panels, rows, width]`, to the rows of `sums`, `[_, size]`, that belong to the symbols.
-fn add_by_symbol(values: &[f32], symbols: &[u32], size: usize, width: usize, sums: &mut [f32]) {
+/// Adds values, `[panels, rows, width]`, to the rows of `sums`, `[_, size]`, that belong to the symbols, times the symbols'
+/// factors if they have any.
+fn add_by_symbol(
+    values: &[f32],
+    symbols: &[u32],
+    factors: Option<&[f32]>,
+    size: usize,
+    width: usize,
+    sums: &mut [f32],
+) {
     for (row, &symbol) in symbols.iter().enumerate() {
         let sums = &mut sums[symbol as usize * size..(symbol as usize + 1) * size];
+        let factor = factors.map_or(1.0, |factors| factors[symbol as usize]);
         let panels = values.chunks_exact(symbols.len() * width);
         for (sums, panel) in sums.chunks_mut(width).zip(panels) {
             let values = &panel[row * width..(row + 1) * width];
             sums.iter_mut()
                 .zip(values)
-                .for_each(|(sum, value)| *sum += value);
+                .for_each(|(sum, value)| *sum += factor * value);
         }
     }
 }
@@ -363,6 +352,7 @@ fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
 mod tests {
     use super::*;
     use crate::network::tests::{config, network_of_cosines, options};
+    use carousel::checkpoint::ModelConfig;
     use tch::{Device, Kind};
 
     /// The gradients of a window by libtorch's autograd in float64.
@@ -448,17 +438,19 @@ mod tests {
             };
             for masks in [
                 Masks::none(&config),
-                Masks::draw(&config, &options, Device::Cpu),
+                Masks::draw(&config, &options, Device::Cpu, 1),
             ] {
                 let (loss, expected, next) =
                     by_autograd(&network, &inputs, &targets, &state, &masks);
                 for (precision, tolerance) in
                     [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.1)]
                 {
-                    let mut backprop = Backprop::new(&config, streams, precision, 2);
+                    let mut backprop = Backprop::new(&network, streams, precision);
+                    let team = Team::new(2);
                     // Twice, as what is kept must not show.
-                    backprop.window(&network, &targets, &inputs, &state, &masks);
-                    let window = backprop.window(&network, &inputs, &targets, &state, &masks);
+                    backprop.window(&network, &targets, &inputs, &state, &masks, &team);
+                    let window =
+                        backprop.window(&network, &inputs, &targets, &state, &masks, &team);
                     assert!(
                         (window.loss / loss - 1.0).abs() < tolerance,
                         "{} {loss}",

@@ -16,7 +16,7 @@ use tch::{Device, Tensor};
 use crate::backprop::{Backprop, Window};
 use crate::evaluation;
 use crate::network::{Masks, Network, State};
-use crate::optimizer::AdamW;
+use crate::optimizer::{AdamW, Update};
 use crate::precision;
 use crate::report;
 use crate::resume::{Base, Progress, Snapshot, Standing};
@@ -27,6 +27,7 @@ use carousel::checkpoint::record::{Budget, Evaluation, Finish, Options, Record, 
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files;
+use carousel::kernels::Team;
 use carousel::metrics::{LanguageScore, TextSize};
 use carousel::recipe::{self, MOST_VALID_TOKENS, resolve, total_steps};
 use carousel::settings::{self, Schedule, Settings};
@@ -132,6 +133,7 @@ pub struct Run {
     standing: Standing,
     /// How gradients come about on the CPU; elsewhere by libtorch's own.
     backprop: Option<Backprop>,
+    team: Team,
     good: Snapshot,
     metrics: MetricsFile,
     clock: Clock,
@@ -362,13 +364,13 @@ impl Run {
         saved: Option<Weights>,
     ) -> Result<Self> {
         let options = &record.options;
-        seed(options.seed, u64::MAX, 0);
+        tch::manual_seed(seed(options.seed, u64::MAX, 0) as i64);
         let network = Network::initialise(&config, device);
         let backprop = (device == Device::Cpu).then(|| {
-            let threads = options.threads.max(1) as usize;
             let precision = precision::of_kernels(options.precision);
-            Backprop::new(&config, options.batch_size, precision, threads)
+            Backprop::new(&network, options.batch_size, precision)
         });
+        let team = Team::new(options.threads.max(1) as usize);
         let averages = match options.ema {
             0.0 => Vec::new(),
             _ => network
@@ -418,6 +420,7 @@ impl Run {
             record,
             standing,
             backprop,
+            team,
             good,
         })
     }
@@ -499,11 +502,6 @@ impl Run {
             // A pass begins where no text precedes.
             standing.state = State::zeros(&standing.network.config, options.batch_size, device);
         }
-        seed(
-            options.seed,
-            standing.progress.step,
-            standing.progress.rescues,
-        );
         let Window {
             loss,
             gradients,
@@ -522,13 +520,17 @@ impl Run {
             return Ok(None);
         }
         let rate = learning_rate(options, progress_share, progress.learning_rate_scale);
+        let update = Update {
+            step: progress.step + 1,
+            learning_rate: rate,
+            weight_decay: options.weight_decay,
+            clip_norm: options.clip_norm,
+        };
         let gradient_norm = standing.optimizer.update(
             &mut standing.network.parameters,
             &gradients,
-            progress.step + 1,
-            rate,
-            options.weight_decay,
-            options.clip_norm,
+            update,
+            &self.team,
         );
         if !gradient_norm.is_finite() {
             return Ok(None);
@@ -805,16 +807,19 @@ impl Run {
         progress.epoch as f64 + progress.window as f64 / self.streams.windows() as f64
     }
 
-    /// Reads a window after the state that stands, and looks back at its loss. libtorch's generator decides what is
-    /// dropped.
+    /// Reads a window after the state that stands, and looks back at its loss.
     fn window(&mut self, index: usize) -> Window {
         let (inputs, targets) = self.streams.read(&self.corpus.train, index);
         let Standing { network, state, .. } = &self.standing;
         let (batch_size, device) = (self.streams.batch_size, network.device());
-        let masks = Masks::draw(&network.config, &self.record.options, device);
+        let options = &self.record.options;
+        let Progress { step, rescues, .. } = self.standing.progress;
+        let seed = seed(options.seed, step, rescues);
+        let masks = Masks::draw(&network.config, options, device, seed);
         if let Some(backprop) = &mut self.backprop {
             let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
-            return backprop.window(network, &ids(&inputs), &ids(&targets), state, &masks);
+            let (inputs, targets) = (ids(&inputs), ids(&targets));
+            return backprop.window(network, &inputs, &targets, state, &masks, &self.team);
         }
         let tensor = |ids: &[i64]| {
             let ids = Tensor::from_slice(ids).view([-1, batch_size as i64]);
@@ -898,8 +903,8 @@ fn jumped(loss: f64, progress: &Progress) -> bool {
     progress.step >= 20 && loss > 2.0 * progress.smooth_loss + 2.0
 }
 
-/// Seeds libtorch for one step of a run. Every step has a seed of its own, so that a resumed run draws the same numbers.
-fn seed(run: u64, step: u64, rescues: u64) {
+/// The seed of one step of a run. Every step has one of its own, so that a resumed run draws the same numbers.
+fn seed(run: u64, step: u64, rescues: u64) -> u64 {
     let bytes: Vec<u8> = [run, step, rescues]
         .iter()
         .flat_map(|n| n.to_le_bytes())
@@ -907,7 +912,7 @@ fn seed(run: u64, step: u64, rescues: u64) {
     let hash = blake3::hash(&bytes);
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
-    tch::manual_seed(i64::from_le_bytes(first));
+    u64::from_le_bytes(first)
 }
 
 /// The model to go on from, if one was named; the settings take over what it is.

@@ -5,6 +5,8 @@ The parameters are our own, under PyTorch's names, over libtorch's LSTM operatio
 when it is built, and would drop units in evaluation too.
 */
 
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use carousel::checkpoint::ModelConfig;
@@ -79,19 +81,28 @@ impl Masks {
         }
     }
 
-    /// Drops as the network's description and the options say. libtorch's generator decides what.
-    pub fn draw(config: &ModelConfig, options: &Options, device: Device) -> Self {
-        let size = config.hidden_size as i64;
-        let mask = |dropped: f64, size: [i64; 2]| {
-            // Drawn on the CPU, so that the same is dropped wherever the network is.
-            let mask = Tensor::empty(size, (Kind::Float, Device::Cpu));
-            let mask = || mask.shallow_clone().bernoulli_float_(1.0 - dropped) / (1.0 - dropped);
-            (dropped > 0.0).then(|| mask().to_device(device))
+    /// Drops as the network's description and the options say; the seed decides what.
+    pub fn draw(config: &ModelConfig, options: &Options, device: Device, seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let size = config.hidden_size;
+        let mut mask = |dropped: f64, [rows, columns]: [usize; 2]| {
+            // Sixteen bits decide: what is dropped is exact to a 65,536th, and drawing costs little beside a step.
+            let (below, kept) = ((dropped * 65536.0).round(), (1.0 / (1.0 - dropped)) as f32);
+            (dropped > 0.0).then(|| {
+                let mut bytes = vec![0; 2 * rows * columns];
+                random.fill_bytes(&mut bytes);
+                let (pairs, _) = bytes.as_chunks::<2>();
+                let keeps = |&pair| f32::from(u16::from_le_bytes(pair)) >= below as f32;
+                let factor = |pair| if keeps(pair) { kept } else { 0.0 };
+                let factors: Vec<f32> = pairs.iter().map(factor).collect();
+                let factors = Tensor::from_slice(&factors).view([rows as i64, columns as i64]);
+                factors.to_device(device)
+            })
         };
         let layers = 0..config.num_layers;
-        let streams = options.batch_size as i64;
+        let streams = options.batch_size;
         Masks {
-            embedding: mask(options.embedding_dropout, [config.vocab_size as i64, 1]),
+            embedding: mask(options.embedding_dropout, [config.vocab_size, 1]),
             recurrent: layers
                 .clone()
                 .map(|_| mask(options.weight_drop, [4 * size, size]))
@@ -393,7 +404,7 @@ pub(crate) mod tests {
         (config.hidden_size, config.vocab_size) = (200, 400);
         let mut options = options(2);
         (options.embedding_dropout, options.weight_drop) = (0.5, 0.5);
-        let masks = Masks::draw(&config, &options, Device::Cpu);
+        let masks = Masks::draw(&config, &options, Device::Cpu, 1);
         let Masks {
             embedding,
             recurrent,
@@ -410,7 +421,7 @@ pub(crate) mod tests {
             assert!((share - 1.0).abs() < 0.3, "{share}");
         }
         config.dropout = 0.0;
-        let masks = Masks::draw(&config, &self::options(2), Device::Cpu);
+        let masks = Masks::draw(&config, &self::options(2), Device::Cpu, 1);
         assert!(
             masks.embedding.is_none()
                 && masks

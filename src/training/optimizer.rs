@@ -2,7 +2,7 @@
 AdamW with moments that can be saved (Kingma and Ba 2015; Loshchilov and Hutter 2019), and clipping by norm.
 */
 
-use carousel::kernels::{AdamWStep, adamw, sum_of_squares};
+use carousel::kernels::{AdamWStep, Team, adamw, sum_of_squares};
 use tch::{Device, Kind, Tensor};
 
 use crate::view::{floats, floats_mut};
@@ -10,6 +10,8 @@ use crate::view::{floats, floats_mut};
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.99;
 const EPSILON: f64 = 1e-8;
+/// Numbers that are worth another thread's while.
+const CHUNK: usize = 1 << 15;
 
 /// AdamW's memory: running means of the gradients and of their squares, in the order of the parameters.
 pub struct AdamW {
@@ -17,6 +19,20 @@ pub struct AdamW {
     pub first_moments: Vec<Tensor>,
     /// Of their squares.
     pub second_moments: Vec<Tensor>,
+}
+
+/// One update.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// Its number, counted from 1.
+    pub step: u64,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Weight decay, for matrices: pulling biases to zero regularises nothing.
+    pub weight_decay: f64,
+    /// The gradients are clipped: scaled down to this norm together, if they are longer (Pascanu et al. 2013); 0 lets
+    /// any pass.
+    pub clip_norm: f64,
 }
 
 impl AdamW {
@@ -29,21 +45,21 @@ impl AdamW {
         }
     }
 
-    /// Update number `step`, counted from 1. The gradients are clipped: scaled down to the norm `clip_norm` together,
-    /// if they are longer (Pascanu et al. 2013); 0 lets any pass. Weight decay is for matrices: pulling biases to
-    /// zero regularises nothing.
-    ///
-    /// Returns the norm that the gradients had; if that is no number, nothing is updated.
+    /// Updates the parameters. Returns the norm that the gradients had; if that is no number, nothing is updated.
     pub fn update(
         &mut self,
         parameters: &mut [Tensor],
         gradients: &[Tensor],
-        step: u64,
-        learning_rate: f64,
-        weight_decay: f64,
-        clip_norm: f64,
+        update: Update,
+        team: &Team,
     ) -> f64 {
-        let norm = norm(gradients);
+        let Update {
+            step,
+            learning_rate,
+            weight_decay,
+            clip_norm,
+        } = update;
+        let norm = norm(gradients, team);
         if !norm.is_finite() {
             return norm;
         }
@@ -74,13 +90,21 @@ impl AdamW {
                     second_correction: second_correction as f32,
                     epsilon: EPSILON as f32,
                 };
+                let moments = floats_mut(first)
+                    .chunks_mut(CHUNK)
+                    .zip(floats_mut(second).chunks_mut(CHUNK));
                 let gradient = gradient.contiguous();
-                adamw(
-                    floats_mut(parameter),
-                    floats(&gradient),
-                    floats_mut(first),
-                    floats_mut(second),
-                    step,
+                let mut parts: Vec<_> = floats_mut(parameter)
+                    .chunks_mut(CHUNK)
+                    .zip(floats(&gradient).chunks(CHUNK))
+                    .zip(moments)
+                    .collect();
+                team.for_each(
+                    parts.len(),
+                    &mut parts,
+                    |_, ((weights, gradients), (first, second))| {
+                        adamw(weights, gradients, first, second, step);
+                    },
                 );
                 continue;
             }
@@ -103,9 +127,17 @@ impl AdamW {
 }
 
 /// The norm of all gradients together.
-fn norm(gradients: &[Tensor]) -> f64 {
+fn norm(gradients: &[Tensor], team: &Team) -> f64 {
     let squares = gradients.iter().map(|gradient| match gradient.device() {
-        Device::Cpu => sum_of_squares(floats(&gradient.contiguous())),
+        Device::Cpu => {
+            let gradient = gradient.contiguous();
+            let parts = floats(&gradient).chunks(CHUNK);
+            let mut parts: Vec<(&[f32], f64)> = parts.map(|part| (part, 0.0)).collect();
+            team.for_each(parts.len(), &mut parts, |_, (part, sum)| {
+                *sum = sum_of_squares(part);
+            });
+            parts.iter().map(|(_, sum)| sum).sum()
+        }
         _ => gradient.square().sum(Kind::Double).double_value(&[]),
     });
     squares.sum::<f64>().sqrt()
@@ -133,10 +165,17 @@ mod tests {
         let mut norms = Vec::new();
         for step in 1..=3 {
             let gradients = [
-                (range(6) * step).sin().view([2, 3]),
-                (range(3) + step).cos(),
+                (range(6) * step as i64).sin().view([2, 3]),
+                (range(3) + step as i64).cos(),
             ];
-            norms.push(optimizer.update(&mut parameters, &gradients, step as u64, 0.05, 0.1, 1.0));
+            let update = Update {
+                step,
+                learning_rate: 0.05,
+                weight_decay: 0.1,
+                clip_norm: 1.0,
+            };
+            let team = Team::new(2);
+            norms.push(optimizer.update(&mut parameters, &gradients, update, &team));
         }
         let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap();
         let close = |found: Vec<f32>, expected: &[f32]| {

@@ -14,7 +14,7 @@ use crate::network::{Masks, Network, State};
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::Options;
 use carousel::files;
-use carousel::kernels::{self, Kernel};
+use carousel::kernels::{self, Kernel, Team};
 use carousel::settings::Precision;
 
 /// The measurements, within the cache.
@@ -91,8 +91,9 @@ fn measured(config: &ModelConfig, options: &Options) -> Precision {
 /// What a window takes, at best.
 fn seconds(config: &ModelConfig, options: &Options, precision: Precision) -> f64 {
     let network = Network::initialise(config, Device::Cpu);
-    let (streams, threads) = (options.batch_size, options.threads.max(1) as usize);
-    let mut backprop = Backprop::new(config, streams, of_kernels(precision), threads);
+    let streams = options.batch_size;
+    let mut backprop = Backprop::new(&network, streams, of_kernels(precision));
+    let team = Team::new(options.threads.max(1) as usize);
     let tokens: Vec<u32> = (0..streams * options.bptt)
         .map(|i| (i * 7919 % config.vocab_size) as u32)
         .collect();
@@ -100,7 +101,7 @@ fn seconds(config: &ModelConfig, options: &Options, precision: Precision) -> f64
     let masks = Masks::none(config);
     let mut window = || {
         let began = Instant::now();
-        backprop.window(&network, &tokens, &tokens, &state, &masks);
+        backprop.window(&network, &tokens, &tokens, &state, &masks, &team);
         began.elapsed()
     };
     let mut best = window();
