@@ -1,8 +1,8 @@
 /*!
 What the settings come to for a corpus: the one place where defaults are chosen.
 
-[`resolve`] turns what was typed, the corpus's size and nothing else into a [`ModelConfig`] and [`Options`]. Only with a
-time budget may the machine's speed matter, and that is settled later.
+[`resolve`] turns what was typed and the circumstances into a [`ModelConfig`] and [`Options`]. The machine's speed matters
+only where the budget is one of time.
 */
 
 use std::path::PathBuf;
@@ -36,6 +36,43 @@ pub struct Resolved {
     pub options: Options,
     /// What the program chose, and why.
     pub chosen: Vec<String>,
+}
+
+/// What the recipe goes by besides what was typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// Different tokens.
+    pub vocab_size: usize,
+    /// Tokens to train on.
+    pub train_tokens: usize,
+    /// Tokens to measure on.
+    pub valid_tokens: usize,
+    /// Tokens a second at which the [`nominal`] network trains here; `None` where it was not measured.
+    pub speed: Option<f64>,
+}
+
+/// The network, and its training, that a machine's speed is measured by.
+pub fn nominal(threads: i32) -> (ModelConfig, Options) {
+    let settings = Settings {
+        embedding_size: Some(128),
+        hidden_size: Some(384),
+        num_layers: Some(1),
+        batch_size: Some(32),
+        bptt: Some(64),
+        ..Settings::default()
+    };
+    let circumstances = Circumstances {
+        vocab_size: 65,
+        train_tokens: 1_000_000,
+        valid_tokens: 100_000,
+        speed: None,
+    };
+    let resolved = resolve(&settings, &circumstances).expect("nothing contradicts");
+    let options = Options {
+        threads,
+        ..resolved.options
+    };
+    (resolved.config, options)
 }
 
 /// How the vocabulary is to be made.
@@ -112,7 +149,7 @@ pub fn budget(settings: &Settings) -> Result<Budget> {
     }
 }
 
-/// Tokens a second, and in a step, that the recipe counts on: two cores of 2023 with a layer of 384 units.
+/// Tokens a second, and in a step, of the network that the recipe counts by, on two cores of 2023.
 const NOMINAL_SPEED: f64 = 60_000.0;
 const NOMINAL_STEP: f64 = 2048.0;
 /// Tokens read that are worth 512 units.
@@ -142,10 +179,12 @@ struct Recipe {
 /// A larger one is judged by how much of it the budget can read: on tiny Shakespeare (a million characters), two minutes
 /// came to 1.471 nats with 384 units, dropout 0.3 and a rate of 8e-3, to 1.474 with 6e-3, to 1.484 with dropout 0.2, and to
 /// 1.477 with 512 units, which win once there is time for them (benches/RECIPES.md).
-fn recipe(level: Level, train_tokens: usize, budget: &Budget) -> Recipe {
+fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recipe {
+    let train_tokens = circumstances.train_tokens;
+    let speed = circumstances.speed.unwrap_or(NOMINAL_SPEED);
     let words = matches!(level, Level::Word | Level::Subword);
     let reads = match *budget {
-        Budget::Seconds(seconds) => seconds * NOMINAL_SPEED,
+        Budget::Seconds(seconds) => seconds * speed,
         Budget::Epochs(epochs) => epochs * train_tokens as f64,
         Budget::Steps(steps) => steps as f64 * NOMINAL_STEP,
     };
@@ -218,19 +257,20 @@ fn recipe(level: Level, train_tokens: usize, budget: &Budget) -> Recipe {
     }
 }
 
-/// Resolves what was typed for a corpus of so many tokens.
+/// Resolves what was typed.
 ///
 /// # Errors
 /// Values that cannot be, options that contradict each other, a corpus too small for what was asked.
-pub fn resolve(
-    settings: &Settings,
-    vocab_size: usize,
-    train_tokens: usize,
-    valid_tokens: usize,
-) -> Result<Resolved> {
+pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Resolved> {
+    let &Circumstances {
+        vocab_size,
+        train_tokens,
+        valid_tokens,
+        ..
+    } = circumstances;
     let vocabulary = vocabulary(settings)?;
     let budget = budget(settings)?;
-    let recipe = recipe(vocabulary.level, train_tokens, &budget);
+    let recipe = recipe(vocabulary.level, circumstances, &budget);
     let words = matches!(vocabulary.level, Level::Word | Level::Subword);
     let mut chosen = Vec::new();
 
@@ -341,7 +381,13 @@ pub fn resolve(
 /// As [`resolve`].
 pub fn check(settings: &Settings) -> Result<()> {
     validation(settings)?;
-    resolve(settings, 1000, usize::MAX / 2, 1000).map(|_| ())
+    let anything = Circumstances {
+        vocab_size: 1000,
+        train_tokens: usize::MAX / 2,
+        valid_tokens: 1000,
+        speed: None,
+    };
+    resolve(settings, &anything).map(|_| ())
 }
 
 /// Batch and window that the corpus is large enough for. What the user gave stays; what was chosen shrinks.
@@ -463,7 +509,13 @@ mod tests {
     use super::*;
 
     fn resolved(settings: Settings, train_tokens: usize) -> Result<Resolved> {
-        resolve(&settings, 65, train_tokens, train_tokens / 10)
+        let circumstances = Circumstances {
+            vocab_size: 65,
+            train_tokens,
+            valid_tokens: train_tokens / 10,
+            speed: None,
+        };
+        resolve(&settings, &circumstances)
     }
 
     #[test]

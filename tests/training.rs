@@ -707,3 +707,121 @@ fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
         );
     }
 }
+
+/// Trains until there is something to resume, and no longer.
+fn cut_short(sandbox: &Sandbox, line: &str, model: &str) {
+    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut child = command.args(words(line)).spawn().unwrap();
+    let model = sandbox.path(&format!("{model}/model.safetensors"));
+    while !model.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
+    let sandbox = sandbox();
+    let options = format!("{SMALL} --epochs 6 -q");
+    sandbox
+        .carousel(&format!("train tale.txt -o whole {options}"))
+        .well();
+    cut_short(
+        &sandbox,
+        &format!("train tale.txt -o full {options}"),
+        "full",
+    );
+    let files = ["model.safetensors", "resume.safetensors", "training.json"];
+    let kept = files.map(|file| sandbox.read(&format!("full/{file}")));
+
+    // No file may become longer than some kilobytes, as if the disk had no more.
+    let limited = format!("trap '' XFSZ; ulimit -f 16; exec '{CAROUSEL}' train --resume full -q");
+    let output = sandbox
+        .command(Path::new("sh"))
+        .args(["-c", &limited])
+        .output()
+        .unwrap();
+    let said = Said::of(output);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.starts_with("carousel: cannot "), "{said:?}");
+    assert!(said.err.contains("full/"), "{said:?}");
+    for (file, kept) in files.iter().zip(&kept) {
+        assert!(&sandbox.read(&format!("full/{file}")) == kept, "{file}");
+    }
+    let left = std::fs::read_dir(sandbox.path("full")).unwrap();
+    for entry in left {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.ends_with(".partial"), "{name} was left behind");
+    }
+
+    sandbox.carousel("generate -m full --length 20").well();
+    sandbox.carousel("train --resume full -q").well();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("whole") == weights("full"));
+}
+
+#[test]
+fn a_corpus_of_one_repeated_character_is_learnt() {
+    let sandbox = Sandbox::new();
+    sandbox.write("one.txt", "a".repeat(3000));
+    sandbox
+        .carousel("train one.txt -o model --steps 40 -q")
+        .well();
+    let said = sandbox.carousel("generate -m model --length 30 -q").well();
+    assert_eq!(said.out.trim_end(), "a".repeat(30));
+    // Bytes, and pieces of which there are no more than bytes.
+    for level in ["byte", "bpe"] {
+        sandbox
+            .carousel(&format!(
+                "train one.txt -o {level} --level {level} --steps 2 -q"
+            ))
+            .well();
+    }
+    // One word alone has no successor.
+    let said = sandbox.carousel("train one.txt -o word --level word -q");
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("give more text"), "{}", said.err);
+}
+
+#[test]
+fn a_budget_too_short_for_an_evaluation_ends_with_one() {
+    let sandbox = sandbox();
+    let said = sandbox
+        .carousel(&format!("train tale.txt -o model {SMALL} --time 1ms"))
+        .well();
+    assert!(said.err.contains("  validation loss "), "{}", said.err);
+    sandbox.carousel("generate -m model --length 5").well();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_machine_that_stands_still_for_a_while_ends_within_the_budget_all_the_same() {
+    let sandbox = sandbox();
+    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let line = format!("train tale.txt -o model {SMALL} --time 6s -q");
+    let mut child = command.args(words(&line)).spawn().unwrap();
+    let started = Instant::now();
+    let signal = |which: &str| {
+        let status = std::process::Command::new("kill")
+            .args([which, &child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    std::thread::sleep(Duration::from_secs(2));
+    signal("-STOP");
+    std::thread::sleep(Duration::from_secs(3));
+    signal("-CONT");
+    assert!(child.wait().unwrap().success());
+    // Without the standstill in its books it would go on for nine seconds.
+    assert!(started.elapsed() < Duration::from_secs(9));
+    let rates: Vec<f64> = metrics(&sandbox, "model")
+        .iter()
+        .filter_map(|line| line["learning_rate"].as_f64())
+        .collect();
+    assert!(
+        rates.last().unwrap() < &(rates[0].max(1e-3) * 0.2),
+        "{rates:?}"
+    );
+}

@@ -386,7 +386,7 @@ mod tests {
             let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
             Tensor::from_slice(&ids).view([-1, state.hidden.size()[1]])
         };
-        let (loss, next) = network.loss(&ids(inputs), &ids(targets), &state, &masks);
+        let (loss, next) = network.loss(&ids(inputs), &ids(targets), &state, &masks, Kind::Double);
         (loss.double_value(&[]), network.gradients(&loss), next)
     }
 

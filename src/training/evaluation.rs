@@ -64,7 +64,7 @@ fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
             let inputs = Tensor::from_slice(&inputs)
                 .view([-1, streams.streams as i64])
                 .to_device(device);
-            let (logits, next) = network.forward(&inputs, &state, &masks);
+            let (logits, next) = network.forward(&inputs, &state, &masks, Kind::Float);
             state = next;
             if window.targets.iter().any(Option::is_some) {
                 let targets = Tensor::from_slice(&targets).to_device(device);
@@ -159,6 +159,7 @@ mod tests {
                 &Tensor::from_slice(&tokens).view([20, 2]),
                 &zeros,
                 &Masks::none(&network.config),
+                Kind::Float,
             );
             let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
             let tokens: Vec<u32> = tokens.iter().map(|&t| t as u32).collect();
@@ -189,7 +190,8 @@ mod tests {
         let mut tokens = vec![model.tokenizer.line_end()];
         for step in 0..300 {
             let token = Tensor::from_slice(&[i64::from(tokens[step])]).view([1, 1]);
-            let (logits, next) = network.forward(&token, &state, &Masks::none(&network.config));
+            let (logits, next) =
+                network.forward(&token, &state, &Masks::none(&network.config), Kind::Float);
             state = next;
             let mut logits = Vec::<f32>::try_from(logits.flatten(0, -1)).unwrap();
             // The token for the unknown is never written.

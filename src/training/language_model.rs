@@ -29,7 +29,7 @@ use carousel::error::{Error, Result};
 use carousel::files;
 use carousel::kernels::Team;
 use carousel::metrics::{LanguageScore, TextSize};
-use carousel::recipe::{self, MOST_VALID_TOKENS, resolve, total_steps};
+use carousel::recipe::{self, Circumstances, MOST_VALID_TOKENS, resolve, total_steps};
 use carousel::settings::{self, Schedule, Settings};
 use carousel::text::Level;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};
@@ -259,12 +259,15 @@ impl Run {
             )));
         }
         let vocab_size = corpus.tokenizer.vocab_size();
-        let resolved = resolve(
-            &request.settings,
+        let threads = tch::get_num_threads();
+        let timed = matches!(recipe::budget(&request.settings)?, Budget::Seconds(_));
+        let circumstances = Circumstances {
             vocab_size,
-            corpus.train.len(),
-            corpus.valid.len(),
-        )?;
+            train_tokens: corpus.train.len(),
+            valid_tokens: corpus.valid.len(),
+            speed: timed.then(|| precision::nominal_speed(threads, device)),
+        };
+        let resolved = resolve(&request.settings, &circumstances)?;
         let needed = recipe::memory(
             &resolved.config,
             &resolved.options,
@@ -283,10 +286,10 @@ impl Run {
         }
         let mut options = Options {
             device: device_name(device),
-            threads: tch::get_num_threads(),
+            threads,
             ..resolved.options
         };
-        let (precision, note) = precision::settle(&resolved.config, &options, device);
+        let (precision, note) = precision::settle(&resolved.config, &options, device)?;
         options.precision = precision;
         note.into_iter().for_each(|note| notify(Event::Note(note)));
         let baselines = language_baselines(
@@ -825,7 +828,8 @@ impl Run {
             let ids = Tensor::from_slice(ids).view([-1, batch_size as i64]);
             ids.to_device(device)
         };
-        let (loss, next) = network.loss(&tensor(&inputs), &tensor(&targets), state, &masks);
+        let kind = precision::of_libtorch(options.precision);
+        let (loss, next) = network.loss(&tensor(&inputs), &tensor(&targets), state, &masks, kind);
         Window {
             gradients: network.gradients(&loss),
             loss: loss.double_value(&[]),

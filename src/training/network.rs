@@ -188,31 +188,30 @@ impl Network {
     }
 
     /// Reads `inputs`, `[steps, batch_size]`, and returns logits, `[steps · batch_size, vocab_size]`, with the memory
-    /// afterwards.
-    pub fn forward(&self, inputs: &Tensor, state: &State, masks: &Masks) -> (Tensor, State) {
+    /// afterwards. Products are of numbers of `kind`; parameters, logits and memory stay as they are.
+    pub fn forward(
+        &self,
+        inputs: &Tensor,
+        state: &State,
+        masks: &Masks,
+        kind: Kind,
+    ) -> (Tensor, State) {
+        let own = self.parameters[0].kind();
         let embedding = masked(&self.parameters[0], masks.embedding.as_ref());
-        let mut outputs = Tensor::embedding(&embedding, inputs, -1, false, false);
+        let mut outputs = Tensor::embedding(&embedding, inputs, -1, false, false).to_kind(kind);
         let (mut hidden, mut cell) = (Vec::new(), Vec::new());
         for (index, mask) in masks.outputs.iter().enumerate() {
-            let before = [&state.hidden, &state.cell].map(|s| s.narrow(0, index as i64, 1));
-            let before = [&before[0].contiguous(), &before[1].contiguous()];
+            let before = [&state.hidden, &state.cell]
+                .map(|s| s.narrow(0, index as i64, 1).contiguous().to_kind(kind));
             let [w_ih, w_hh, b_ih, b_hh] = self.layer(index);
             let w_hh = masked(w_hh, masks.recurrent[index].as_ref());
-            let after = outputs.lstm(
-                &before,
-                &[w_ih, &w_hh, b_ih, b_hh],
-                true,
-                1,
-                0.0,
-                false,
-                false,
-                false,
-            );
+            let weights = [w_ih, &w_hh, b_ih, b_hh].map(|weights| weights.to_kind(kind));
+            let after = outputs.lstm(&before, &weights, true, 1, 0.0, false, false, false);
             outputs = after.0;
-            hidden.push(after.1);
-            cell.push(after.2);
+            hidden.push(after.1.to_kind(own));
+            cell.push(after.2.to_kind(own));
             if let Some(mask) = mask {
-                outputs = &outputs * mask;
+                outputs = &outputs * mask.to_kind(kind);
             }
         }
         let (output, bias) = self.output();
@@ -221,18 +220,21 @@ impl Network {
             hidden: Tensor::cat(&hidden, 0),
             cell: Tensor::cat(&cell, 0),
         };
-        (outputs.linear(output, Some(bias)), state)
+        let [output, bias] = [output, bias].map(|weights| weights.to_kind(kind));
+        let logits = outputs.linear(&output, Some(&bias)).to_kind(own);
+        (logits, state)
     }
 
-    /// The mean loss of a window, in nats per token, and the memory afterwards, cut off from its gradients.
+    /// The mean loss of a window, in nats per token, and the memory afterwards, cut off from its gradients; see [`Network::forward`].
     pub fn loss(
         &self,
         inputs: &Tensor,
         targets: &Tensor,
         state: &State,
         masks: &Masks,
+        kind: Kind,
     ) -> (Tensor, State) {
-        let (logits, next) = self.forward(inputs, state, masks);
+        let (logits, next) = self.forward(inputs, state, masks, kind);
         let loss = logits.cross_entropy_loss::<Tensor>(
             &targets.view([-1]),
             None,
@@ -259,7 +261,6 @@ pub fn masked(parameter: &Tensor, mask: Option<&Tensor>) -> Tensor {
 pub(crate) mod tests {
     use super::*;
     use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
-    use carousel::settings::Settings;
     use carousel::text::{Level, Split};
 
     pub fn config(tie_weights: bool, dropout: f64) -> ModelConfig {
@@ -279,13 +280,11 @@ pub(crate) mod tests {
     }
 
     pub fn options(batch_size: usize) -> Options {
-        let settings = Settings {
-            batch_size: Some(batch_size),
-            ..Settings::default()
-        };
-        carousel::recipe::resolve(&settings, 65, 1_000_000, 100_000)
-            .unwrap()
-            .options
+        let (_, nominal) = carousel::recipe::nominal(1);
+        Options {
+            batch_size,
+            ..nominal
+        }
     }
 
     /// Every tensor filled with 0.5 · cos(0, k, 2k, …), where k counts the tensors from 1.
@@ -335,7 +334,8 @@ pub(crate) mod tests {
         let network = network_of_cosines(&config(false, 0.0));
         let (inputs, targets) = window();
         let zeros = State::zeros(&network.config, 2, Device::Cpu);
-        let (logits, state) = network.forward(&inputs, &zeros, &Masks::none(&network.config));
+        let (logits, state) =
+            network.forward(&inputs, &zeros, &Masks::none(&network.config), Kind::Float);
         #[rustfmt::skip]
         assert_close(&logits.narrow(0, 4, 2), &[
             0.207_655_07, -0.174_665_36, -0.262_202_95, 0.243_594_88, 0.339_341_88, -0.288_709_2, -0.431_724_64,
@@ -351,7 +351,13 @@ pub(crate) mod tests {
             0.223_625_02, -0.437_367_23, -0.089_142_844, 0.256_165_4, -0.470_791_8, -0.046_263_605,
             -0.873_335_6, 0.543_735_3, -0.244_504_18, -0.856_982_8, 0.547_553_1, -0.239_588_75,
         ]);
-        let (loss, _) = network.loss(&inputs, &targets, &zeros, &Masks::none(&network.config));
+        let (loss, _) = network.loss(
+            &inputs,
+            &targets,
+            &zeros,
+            &Masks::none(&network.config),
+            Kind::Float,
+        );
         assert!((loss.double_value(&[]) - 1.981_091).abs() < 1e-5);
     }
 
@@ -371,7 +377,11 @@ pub(crate) mod tests {
             };
             let (inputs, targets) = window();
             let masks = Masks::none(&network.config);
-            let loss = |network: &Network| network.loss(&inputs, &targets, &zeros, &masks).0;
+            let loss = |network: &Network| {
+                network
+                    .loss(&inputs, &targets, &zeros, &masks, Kind::Double)
+                    .0
+            };
             let gradients = network.gradients(&loss(&network));
             const NUDGE: f64 = 1e-6;
             for (index, gradient) in gradients.iter().enumerate() {
@@ -394,6 +404,48 @@ pub(crate) mod tests {
                         "{index} {at}: {found} is not {slope}"
                     );
                 }
+            }
+        }
+    }
+
+    /// Where `--device cuda` computes; on the CPU, autograd stands in for it.
+    fn devices() -> Vec<Device> {
+        if !tch::Cuda::is_available() {
+            eprintln!("not tested on a GPU: libtorch sees none");
+            return vec![Device::Cpu];
+        }
+        vec![Device::Cpu, Device::Cuda(0)]
+    }
+
+    #[test]
+    fn products_of_bfloat16_hardly_change_loss_and_gradients() {
+        for device in devices() {
+            let mut config = config(true, 0.3);
+            (config.vocab_size, config.hidden_size) = (40, 24);
+            config.embedding_size = 24;
+            let mut options = options(3);
+            (options.embedding_dropout, options.weight_drop) = (0.1, 0.2);
+            tch::manual_seed(5);
+            let network = Network::initialise(&config, device);
+            let ids = |by: i64| {
+                let ids = Tensor::arange(36, (Kind::Int64, device)) * by + 3;
+                ids.remainder(40).view([12, 3])
+            };
+            let (inputs, targets) = (ids(7), ids(11));
+            let state = State::zeros(&config, 3, device);
+            let masks = Masks::draw(&config, &options, device, 1);
+            let [exact, mixed] = [Kind::Float, Kind::BFloat16].map(|kind| {
+                let (loss, next) = network.loss(&inputs, &targets, &state, &masks, kind);
+                assert_eq!(next.hidden.kind(), Kind::Float);
+                (loss.double_value(&[]), network.gradients(&loss))
+            });
+            assert!((exact.0 - mixed.0).abs() < 0.01, "{device:?}");
+            assert_ne!(exact.0, mixed.0, "bfloat16 was used on {device:?}");
+            for (exact, mixed) in exact.1.iter().zip(&mixed.1) {
+                assert_eq!(mixed.kind(), Kind::Float);
+                let off = (exact - mixed).norm().double_value(&[]);
+                let length = exact.norm().double_value(&[]);
+                assert!(off < 0.05 * length, "{device:?}: {off} of {length}");
             }
         }
     }
@@ -447,6 +499,7 @@ pub(crate) mod tests {
                     &tokens.roll([1], [0]),
                     &zeros,
                     &Masks::none(&config),
+                    Kind::Float,
                 )
                 .0
                 .double_value(&[]);

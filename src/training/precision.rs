@@ -1,49 +1,79 @@
 /*!
-Which precision a run takes, where that is left to the program: the faster one, measured once for each CPU and shape and
-kept in the user's cache.
+How fast this machine trains, measured once for each CPU and shape and kept in the user's cache; and which precision a run
+takes, where that is left to the program: the faster one.
 */
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use tch::Device;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
 
 use crate::backprop::Backprop;
 use crate::network::{Masks, Network, State};
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::Options;
+use carousel::error::{Error, Result};
 use carousel::files;
 use carousel::kernels::{self, Kernel, Team};
+use carousel::recipe;
 use carousel::settings::Precision;
 
 /// The measurements, within the cache.
-const FILE: &str = "precision.json";
+const FILE: &str = "speeds.json";
 /// Windows that are timed after one that is not, unless they take longer than this.
 const WINDOWS: usize = 2;
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// Settles the precision of a run, and says what there is to say about it.
+///
+/// # Errors
+/// bfloat16 asked of a GPU that does not know it.
 pub fn settle(
     config: &ModelConfig,
     options: &Options,
     device: Device,
-) -> (Precision, Option<String>) {
-    let native = Kernel::bfloat16_is_native();
-    match options.precision {
-        Precision::F32 => (Precision::F32, None),
-        Precision::Bf16 if device != Device::Cpu => {
-            let note = "bfloat16 is for the CPU; on a GPU float32 is used".to_string();
-            (Precision::F32, Some(note))
-        }
-        Precision::Bf16 => {
-            let note =
-                "this CPU does not multiply bfloat16 by itself: --precision f32 would be faster";
-            (Precision::Bf16, (!native).then(|| note.to_string()))
-        }
-        Precision::Auto if device != Device::Cpu || !native => (Precision::F32, None),
-        Precision::Auto => (measured(config, options), None),
+) -> Result<(Precision, Option<String>)> {
+    if device != Device::Cpu {
+        return match (options.precision, knows_bfloat16(device)) {
+            (Precision::F32, _) | (Precision::Auto, false) => Ok((Precision::F32, None)),
+            (_, true) => Ok((Precision::Bf16, None)),
+            (Precision::Bf16, false) => Err(Error::usage(
+                "this GPU does not multiply bfloat16; use --precision f32",
+            )),
+        };
     }
+    let native = Kernel::bfloat16_is_native();
+    Ok(match options.precision {
+        Precision::F32 => (Precision::F32, None),
+        Precision::Bf16 => (Precision::Bf16, slowness(native)),
+        Precision::Auto if !native => (Precision::F32, None),
+        Precision::Auto => {
+            let speeds = measured(config, options);
+            let precision = match speeds.bf16 {
+                Some(bf16) if bf16 > speeds.f32 => Precision::Bf16,
+                _ => Precision::F32,
+            };
+            (precision, None)
+        }
+    })
+}
+
+/// What to say of bfloat16 on this CPU.
+fn slowness(native: bool) -> Option<String> {
+    let note = "this CPU does not multiply bfloat16 by itself: --precision f32 would be faster";
+    (!native).then(|| note.to_string())
+}
+
+/// Whether libtorch has an LSTM of bfloat16 for a device.
+fn knows_bfloat16(device: Device) -> bool {
+    let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::BFloat16, device));
+    let (x, state) = (zeros(&[1, 1, 8]), zeros(&[1, 1, 2]));
+    let weights = [&[8, 8][..], &[8, 2], &[8], &[8]].map(zeros);
+    let states = [state.shallow_clone(), state];
+    x.f_lstm(&states, &weights, true, 1, 0.0, false, false, false)
+        .is_ok()
 }
 
 /// The kernels' name for it.
@@ -54,11 +84,41 @@ pub fn of_kernels(precision: Precision) -> kernels::Precision {
     }
 }
 
-fn measured(config: &ModelConfig, options: &Options) -> Precision {
+/// libtorch's name for it.
+pub fn of_libtorch(precision: Precision) -> Kind {
+    match precision {
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::F32 | Precision::Auto => Kind::Float,
+    }
+}
+
+/// Tokens a second that the recipe's nominal network trains at here.
+pub fn nominal_speed(threads: i32, device: Device) -> f64 {
+    let (config, options) = recipe::nominal(threads);
+    if device != Device::Cpu {
+        return by_autograd(&config, &options, device);
+    }
+    measured(&config, &options).fastest()
+}
+
+/// Tokens a second in each precision; bfloat16 only where the CPU multiplies it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Speeds {
+    f32: f64,
+    bf16: Option<f64>,
+}
+
+impl Speeds {
+    fn fastest(&self) -> f64 {
+        self.f32.max(self.bf16.unwrap_or(0.0))
+    }
+}
+
+fn measured(config: &ModelConfig, options: &Options) -> Speeds {
     let path = files::cache_folder().join(FILE);
     // A cache that cannot be read is measured anew, and one that cannot be written does without.
     let known = fs::read(&path).unwrap_or_default();
-    let mut known: BTreeMap<String, Precision> = serde_json::from_slice(&known).unwrap_or_default();
+    let mut known: BTreeMap<String, Speeds> = serde_json::from_slice(&known).unwrap_or_default();
     let shape = format!(
         "{}, {} threads: {} x {}, embedding {}, {} symbols, batch {} x {}",
         cpu(),
@@ -70,48 +130,73 @@ fn measured(config: &ModelConfig, options: &Options) -> Precision {
         options.batch_size,
         options.bptt
     );
-    if let Some(&precision) = known.get(&shape) {
-        return precision;
+    if let Some(&speeds) = known.get(&shape) {
+        return speeds;
     }
-    let [f32, bf16] =
-        [Precision::F32, Precision::Bf16].map(|precision| seconds(config, options, precision));
-    let faster = if bf16 < f32 {
-        Precision::Bf16
-    } else {
-        Precision::F32
+    let native = Kernel::bfloat16_is_native();
+    let speeds = Speeds {
+        f32: by_kernels(config, options, Precision::F32),
+        bf16: native.then(|| by_kernels(config, options, Precision::Bf16)),
     };
-    known.insert(shape, faster);
+    known.insert(shape, speeds);
     if files::create_folder(&files::cache_folder()).is_ok() {
-        let json = serde_json::to_vec_pretty(&known).expect("names are plain data");
+        let json = serde_json::to_vec_pretty(&known).expect("numbers are plain data");
         let _ = files::write_atomically(&path, &json);
     }
-    faster
+    speeds
 }
 
-/// What a window takes, at best.
-fn seconds(config: &ModelConfig, options: &Options, precision: Precision) -> f64 {
+/// Tokens a second of our own gradients.
+fn by_kernels(config: &ModelConfig, options: &Options, precision: Precision) -> f64 {
     let network = Network::initialise(config, Device::Cpu);
     let streams = options.batch_size;
     let mut backprop = Backprop::new(&network, streams, of_kernels(precision));
     let team = Team::new(options.threads.max(1) as usize);
-    let tokens: Vec<u32> = (0..streams * options.bptt)
-        .map(|i| (i * 7919 % config.vocab_size) as u32)
-        .collect();
     let state = State::zeros(config, streams, Device::Cpu);
     let masks = Masks::none(config);
-    let mut window = || {
+    speed(config, options, |tokens| {
+        backprop.window(&network, tokens, tokens, &state, &masks, &team);
+    })
+}
+
+/// Tokens a second of libtorch's gradients.
+fn by_autograd(config: &ModelConfig, options: &Options, device: Device) -> f64 {
+    let network = Network::initialise(config, device);
+    let state = State::zeros(config, options.batch_size, device);
+    let masks = Masks::none(config);
+    let kind = match knows_bfloat16(device) {
+        true => Kind::BFloat16,
+        false => Kind::Float,
+    };
+    speed(config, options, |tokens| {
+        let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+        let ids = Tensor::from_slice(&ids).view([-1, options.batch_size as i64]);
+        let ids = ids.to_device(device);
+        let (loss, _) = network.loss(&ids, &ids, &state, &masks, kind);
+        let gradients = network.gradients(&loss);
+        // A number is there only when all before it is done.
+        gradients[0].sum(Kind::Float).double_value(&[]);
+    })
+}
+
+/// Tokens a second of windows, at best.
+fn speed(config: &ModelConfig, options: &Options, mut window: impl FnMut(&[u32])) -> f64 {
+    let tokens: Vec<u32> = (0..options.batch_size * options.bptt)
+        .map(|i| (i * 7919 % config.vocab_size) as u32)
+        .collect();
+    let mut timed = || {
         let began = Instant::now();
-        backprop.window(&network, &tokens, &tokens, &state, &masks, &team);
+        window(&tokens);
         began.elapsed()
     };
-    let mut best = window();
+    let mut best = timed();
     let began = Instant::now();
     for _ in 0..WINDOWS {
         if began.elapsed() < LONGEST {
-            best = best.min(window());
+            best = best.min(timed());
         }
     }
-    best.as_secs_f64()
+    tokens.len() as f64 / best.as_secs_f64()
 }
 
 fn cpu() -> String {
@@ -128,5 +213,18 @@ fn cpu() -> String {
         env::consts::ARCH.to_string()
     } else {
         parts.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_without_bfloat16_is_told_of() {
+        assert_eq!(slowness(true), None);
+        assert!(slowness(false).unwrap().contains("--precision f32"));
+        // libtorch emulates it where the CPU does not know it.
+        assert!(knows_bfloat16(Device::Cpu));
     }
 }
