@@ -165,6 +165,7 @@ struct Recipe {
     num_layers: usize,
     dropout: f64,
     embedding_dropout: f64,
+    input_dropout: f64,
     weight_drop: f64,
     batch_size: usize,
     bptt: usize,
@@ -195,6 +196,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
         num_layers: 1,
         dropout: 0.1,
         embedding_dropout: 0.0,
+        input_dropout: 0.0,
         weight_drop: 0.0,
         batch_size: 32,
         bptt: 64,
@@ -304,6 +306,8 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         num_layers: settings.num_layers.unwrap_or(recipe.num_layers),
         dropout: settings.dropout.unwrap_or(recipe.dropout),
         tie_weights,
+        labels: Vec::new(),
+        ngrams: 0,
     };
     config.check().map_err(|e| Error::usage(e.to_string()))?;
 
@@ -336,6 +340,10 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
             settings
                 .embedding_dropout
                 .unwrap_or(recipe.embedding_dropout),
+        )?,
+        input_dropout: share(
+            "--input-dropout",
+            settings.input_dropout.unwrap_or(recipe.input_dropout),
         )?,
         weight_drop: share(
             "--weight-drop",
@@ -438,7 +446,7 @@ fn fit(
 /// Steps between evaluations: fixed by the sizes, so that an interrupted run meets the same ones. A time budget
 /// leaves it open (0).
 fn evaluate_every(budget: &Budget, streams: &TrainingStreams, valid_tokens: usize) -> u64 {
-    let Some(steps) = total_steps(budget, streams) else {
+    let Some(steps) = total_steps(budget, streams.windows()) else {
         return 0;
     };
     let trained = steps.saturating_mul((streams.batch_size * streams.bptt) as u64);
@@ -447,10 +455,10 @@ fn evaluate_every(budget: &Budget, streams: &TrainingStreams, valid_tokens: usiz
 }
 
 /// The updates that a budget comes to; `None` where the clock decides.
-pub fn total_steps(budget: &Budget, streams: &TrainingStreams) -> Option<u64> {
+pub fn total_steps(budget: &Budget, steps_in_pass: usize) -> Option<u64> {
     match *budget {
         Budget::Steps(steps) => Some(steps),
-        Budget::Epochs(epochs) => Some(((epochs * streams.windows() as f64).round() as u64).max(1)),
+        Budget::Epochs(epochs) => Some(((epochs * steps_in_pass as f64).round() as u64).max(1)),
         Budget::Seconds(_) => None,
     }
 }

@@ -51,6 +51,9 @@ pub struct Settings {
     /// Share of symbols whose vectors are dropped in training, for all of a window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub embedding_dropout: Option<f64>,
+    /// Share of the places of the symbols' vectors dropped in training, for all of a window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    pub input_dropout: Option<f64>,
     /// Share of recurrent weights dropped in training, for all of a window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub weight_drop: Option<f64>,

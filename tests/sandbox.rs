@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
 use carousel::checkpoint::record::{
-    Baselines, Budget, Evaluation, Finish, Options, Record, Request,
+    Baselines, Budget, Evaluation, Figures, Finish, Options, Record, Request, TextRecord,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
@@ -127,6 +127,8 @@ pub fn model_by_hand(
         num_layers,
         dropout: 0.0,
         tie_weights,
+        labels: Vec::new(),
+        ngrams: 0,
     };
     let directory = Directory::at(directory);
     directory.create().unwrap();
@@ -158,7 +160,7 @@ fn made_up_weights(config: &ModelConfig) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
+fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecord> {
     let size = TextSize {
         tokens: 100,
         characters: 100,
@@ -170,31 +172,39 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
             version: "0.0.0".to_string(),
             paths: vec![PathBuf::from("made-up.txt")],
             settings: Settings::default(),
+            documents: None,
         },
-        corpus: CorpusPlan {
-            files: vec![PathBuf::from("made-up.txt")],
-            validation: Validation::Fraction(0.1),
-            lossy: false,
-            vocabulary: Vocabulary {
-                level: config.level,
-                split: config.split,
-                vocab_size: None,
-                min_count: 1,
+        subject: TextRecord {
+            corpus: CorpusPlan {
+                files: vec![PathBuf::from("made-up.txt")],
+                validation: Validation::Fraction(0.1),
+                lossy: false,
+                vocabulary: Vocabulary {
+                    level: config.level,
+                    split: config.split,
+                    vocab_size: None,
+                    min_count: 1,
+                },
+                from: None,
             },
-            from: None,
-        },
-        statistics: Statistics {
-            train: size,
-            valid: size,
-            valid_unknown: 0,
-            valid_spelling_nats: 0.0,
-            hash: "0".repeat(64),
-            token_counts: (0..config.vocab_size as u64).collect(),
-            spelling: Spelling {
-                characters: characters.iter().map(|&c| (c, 3)).collect(),
-                tokens: 100,
+            statistics: Statistics {
+                train: size,
+                valid: size,
+                valid_unknown: 0,
+                valid_spelling_nats: 0.0,
+                hash: "0".repeat(64),
+                token_counts: (0..config.vocab_size as u64).collect(),
+                spelling: Spelling {
+                    characters: characters.iter().map(|&c| (c, 3)).collect(),
+                    tokens: 100,
+                },
+                notes: Vec::new(),
             },
-            notes: Vec::new(),
+            valid_tokens_read: 100,
+            baselines: Baselines {
+                uniform: score,
+                unigram: score,
+            },
         },
         options: Options {
             budget: Budget::Steps(7),
@@ -206,6 +216,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
             weight_decay: 0.0,
             clip_norm: 1.0,
             embedding_dropout: 0.0,
+            input_dropout: 0.0,
             weight_drop: 0.0,
             ema: 0.0,
             patience: 0,
@@ -216,17 +227,15 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record {
             threads: 1,
         },
         chosen: Vec::new(),
-        valid_tokens_read: 100,
-        baselines: Baselines {
-            uniform: score,
-            unigram: score,
-        },
         evaluations: vec![Evaluation {
             step: 7,
             epoch: 1.0,
             train_loss: 2.5,
-            valid_loss: 2.25,
-            bits_per_character: 3.246,
+            figures: Figures {
+                valid_loss: 2.25,
+                bits_per_character: Some(3.246),
+                ..Figures::default()
+            },
             seconds: 1.5,
         }],
         finished: Some(Finish::Budget),

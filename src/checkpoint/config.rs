@@ -10,6 +10,15 @@ use crate::text::{Level, Split};
 /// The version of the checkpoint directory that this program writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// The numbers of the runs of words that have weights, ordered; as int32, whose bits they are.
+pub const NGRAM_NUMBERS: &str = "ngrams.numbers";
+/// Their weights, a row each.
+pub const NGRAM_WEIGHTS: &str = "ngrams.weight";
+/// What their sums begin with.
+pub const NGRAM_BIAS: &str = "ngrams.bias";
+/// What the head's and the runs' logits are multiplied with before they are added: the calibration.
+pub const SCALES: &str = "calibration.scales";
+
 /// What the recurrent layers are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -24,9 +33,13 @@ pub enum Cell {
 pub enum Task {
     /// Predict the next token.
     LanguageModel,
+    /// Tell what label a text has.
+    Classifier,
 }
 
-/// config.json: embedding → `num_layers` recurrent layers → dropout → output.
+/// config.json. A language model is embedding → `num_layers` recurrent layers → dropout → output. A classifier has, instead of
+/// the output, a head over what the last layer's outputs come to over the whole text, and beside all that weights of
+/// words, pairs and triples of words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// [`FORMAT_VERSION`] of the program that wrote it.
@@ -51,10 +64,23 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// Whether the output's weights are the embedding's (Press and Wolf 2017).
     pub tie_weights: bool,
+    /// What a classifier tells; empty for a language model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// How many words, pairs and triples of words a classifier has weights for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ngrams: usize,
 }
 
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// What the head sees of a text: its last output, and the mean and the highest of all (Howard and Ruder 2018).
+pub const POOLED: usize = 3;
+
 impl ModelConfig {
-    /// The name and shape of every tensor, in PyTorch's names, in a fixed order.
+    /// The name and shape of every tensor that is learnt by gradients, in PyTorch's names, in a fixed order.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let gates = 4 * self.hidden_size;
         let mut tensors = vec![(
@@ -75,6 +101,12 @@ impl ModelConfig {
             tensors.push((format!("rnn.bias_ih_l{layer}"), vec![gates]));
             tensors.push((format!("rnn.bias_hh_l{layer}"), vec![gates]));
         }
+        if self.task == Task::Classifier {
+            let (labels, pooled) = (self.labels.len(), POOLED * self.hidden_size);
+            tensors.push(("head.weight".to_string(), vec![labels, pooled]));
+            tensors.push(("head.bias".to_string(), vec![labels]));
+            return tensors;
+        }
         if !self.tie_weights {
             tensors.push((
                 "output.weight".to_string(),
@@ -83,6 +115,22 @@ impl ModelConfig {
         }
         tensors.push(("output.bias".to_string(), vec![self.vocab_size]));
         tensors
+    }
+
+    /// The name and shape of every other tensor.
+    pub fn fitted(&self) -> Vec<(String, Vec<usize>)> {
+        if self.task == Task::LanguageModel {
+            return Vec::new();
+        }
+        vec![
+            (NGRAM_NUMBERS.to_string(), vec![self.ngrams]),
+            (
+                NGRAM_WEIGHTS.to_string(),
+                vec![self.ngrams, self.labels.len()],
+            ),
+            (NGRAM_BIAS.to_string(), vec![self.labels.len()]),
+            (SCALES.to_string(), vec![2]),
+        ]
     }
 
     /// How many numbers are learnt.
@@ -111,6 +159,12 @@ impl ModelConfig {
                     1 << 24
                 )));
             }
+        }
+        if (self.task == Task::Classifier) != (self.labels.len() > 1) {
+            return Err(Error::new(format!(
+                "labels are {:?}; a classifier has two or more, and a language model none",
+                self.labels
+            )));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::new(format!(
@@ -160,6 +214,8 @@ mod tests {
             num_layers: 2,
             dropout: 0.0,
             tie_weights: false,
+            labels: Vec::new(),
+            ngrams: 0,
         };
         // sum(p.numel()) over nn.Embedding(65, 512), nn.LSTM(512, 512, 2), nn.Linear(512, 65)
         assert_eq!(config.parameters(), 33_280 + 4_202_496 + 33_345);

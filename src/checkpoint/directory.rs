@@ -192,12 +192,12 @@ impl Directory {
     }
 
     /// Writes training.json.
-    pub fn save_record(&self, record: &Record) -> Result<()> {
+    pub fn save_record<S: Serialize>(&self, record: &Record<S>) -> Result<()> {
         self.save_json(RECORD, record)
     }
 
     /// Loads training.json.
-    pub fn load_record(&self) -> Result<Record> {
+    pub fn load_record<S: DeserializeOwned>(&self) -> Result<Record<S>> {
         self.load_json(RECORD)
     }
 
@@ -226,6 +226,7 @@ impl Directory {
         }
         let weights = Weights::open(&path)?;
         weights.check(&config.tensors())?;
+        weights.check(&config.fitted())?;
         Ok(weights)
     }
 
@@ -374,29 +375,33 @@ impl Weights {
         Ok(tensor.shape().to_vec())
     }
 
-    /// The numbers of a float32 tensor.
+    /// The numbers of a float32 tensor, or of a float16 one.
     ///
     /// # Errors
-    /// If the file has no such tensor of float32, or something in it is no finite number.
+    /// If the file has no such tensor, or something in it is no finite number.
     pub fn floats(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let tensors = self.tensors();
         let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
-        if tensor.dtype() != Dtype::F32 {
-            return Err(Error::new(format!(
-                "{}: {name} is {:?}, but this program reads F32",
-                self.path.display(),
-                tensor.dtype()
-            )));
-        }
         // As they lie in the file, where the machine keeps numbers the same way; its data begins on an even address.
-        let floats = match bytemuck::try_cast_slice(tensor.data()) {
-            Ok(floats) if cfg!(target_endian = "little") => Cow::Borrowed(floats),
-            _ => {
+        let floats = match (tensor.dtype(), bytemuck::try_cast_slice(tensor.data())) {
+            (Dtype::F32, Ok(floats)) if cfg!(target_endian = "little") => Cow::Borrowed(floats),
+            (Dtype::F32, _) => {
                 let (bytes, _) = tensor.data().as_chunks::<4>();
                 bytes
                     .iter()
                     .map(|&bytes| f32::from_le_bytes(bytes))
                     .collect()
+            }
+            (Dtype::F16, _) => {
+                let (bytes, _) = tensor.data().as_chunks::<2>();
+                let float = |&bytes| half::f16::from_le_bytes(bytes).to_f32();
+                bytes.iter().map(float).collect()
+            }
+            (other, _) => {
+                return Err(Error::new(format!(
+                    "{}: {name} is {other:?}, but this program reads F32 and F16",
+                    self.path.display()
+                )));
             }
         };
         // Without a way out in the middle, this runs as fast as the memory.
@@ -410,6 +415,27 @@ impl Weights {
             )));
         }
         Ok(floats)
+    }
+
+    /// The numbers of an int32 tensor, as the bits that they are.
+    ///
+    /// # Errors
+    /// If the file has no such tensor of int32.
+    pub fn integers(&self, name: &str) -> Result<Vec<u32>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        if tensor.dtype() != Dtype::I32 {
+            return Err(Error::new(format!(
+                "{}: {name} is {:?}, but it should be I32",
+                self.path.display(),
+                tensor.dtype()
+            )));
+        }
+        let (bytes, _) = tensor.data().as_chunks::<4>();
+        Ok(bytes
+            .iter()
+            .map(|&bytes| u32::from_le_bytes(bytes))
+            .collect())
     }
 
     /// Holds the tensors' shapes against those that are `expected`.

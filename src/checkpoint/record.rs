@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::LanguageScore;
+use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::settings::{Precision, Schedule, Settings};
 use crate::text::corpus::{CorpusPlan, Statistics};
+use crate::text::labelled;
 
 /// When training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct Options {
     /// Share of symbols whose vectors are dropped for a window (Gal and Ghahramani 2016).
     #[serde(default)]
     pub embedding_dropout: f64,
+    /// Share of the places of all vectors dropped for a window (Gal and Ghahramani 2016).
+    #[serde(default)]
+    pub input_dropout: f64,
     /// Share of recurrent weights dropped for a window (DropConnect as Merity et al. 2018 use it).
     #[serde(default)]
     pub weight_drop: f64,
@@ -79,12 +83,37 @@ pub struct Evaluation {
     pub epoch: f64,
     /// Mean training loss since the evaluation before, in nats per token.
     pub train_loss: f64,
-    /// Mean validation loss, in nats per token.
-    pub valid_loss: f64,
-    /// The validation loss as people compare it.
-    pub bits_per_character: f64,
+    /// What was found.
+    #[serde(flatten)]
+    pub figures: Figures,
     /// Seconds of training so far.
     pub seconds: f64,
+}
+
+/// What an evaluation finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Mean validation loss, in nats: per token of a language model, per document of a classifier.
+    pub valid_loss: f64,
+    /// A language model's loss as people compare it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_character: Option<f64>,
+    /// Share of the documents that a classifier told right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Mean of the labels' F1, which is what a classifier is chosen by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+}
+
+impl Figures {
+    /// Whether these are better: a higher F1 where there is one, of equals the lower loss.
+    pub fn better_than(&self, other: &Figures) -> bool {
+        match (self.macro_f1, other.macro_f1) {
+            (Some(own), Some(other)) if own != other => own > other,
+            _ => self.valid_loss < other.valid_loss,
+        }
+    }
 }
 
 /// What the network has to beat, measured on the validation part.
@@ -106,11 +135,14 @@ pub struct Request {
     pub paths: Vec<PathBuf>,
     /// The options.
     pub settings: Settings,
+    /// Where documents and labels lie, for a classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<labelled::Request>,
 }
 
 /// training.json. Until the corpus has been read, it holds the request alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Record<Subject> {
     /// What was asked for.
     pub request: Request,
     /// Every option as resolved.
@@ -121,6 +153,14 @@ pub struct Record {
     pub finished: Option<Finish>,
     /// How it went.
     pub evaluations: Vec<Evaluation>,
+    /// What was learnt from.
+    #[serde(flatten)]
+    pub subject: Subject,
+}
+
+/// What a language model was learnt from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TextRecord {
     /// What the network has to beat.
     pub baselines: Baselines,
     /// What was read, and how.
@@ -129,6 +169,30 @@ pub struct Record {
     pub valid_tokens_read: usize,
     /// What the corpus was found to be.
     pub statistics: Statistics,
+}
+
+/// What a classifier was learnt from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DocumentsRecord {
+    /// Documents to train on.
+    pub train_documents: u64,
+    /// Documents to measure on.
+    pub valid_documents: u64,
+    /// How often each label is met in the training part, in the labels' order.
+    pub label_counts: Vec<u64>,
+    /// Hash of the documents and their labels.
+    pub hash: String,
+    /// What the network has to beat, measured on the validation part.
+    pub baselines: NaiveBaselines,
+}
+
+/// What a classifier has to beat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NaiveBaselines {
+    /// Always the label that is met most.
+    pub majority: ClassificationScore,
+    /// Naive Bayes on words and pairs of words.
+    pub naive_bayes: ClassificationScore,
 }
 
 /// Why training ended.
@@ -143,17 +207,15 @@ pub enum Finish {
     Diverged,
 }
 
-impl Record {
+impl<Subject> Record<Subject> {
     /// The evaluation whose weights were kept.
     pub fn best(&self) -> Option<&Evaluation> {
-        self.evaluations
+        let better =
+            |best: &'_ Evaluation, other: &'_ Evaluation| other.figures.better_than(&best.figures);
+        let finite = self
+            .evaluations
             .iter()
-            .filter(|e| e.valid_loss.is_finite())
-            .min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss))
-    }
-
-    /// The corpus files, for showing.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.corpus.files
+            .filter(|evaluation| evaluation.figures.valid_loss.is_finite());
+        finite.reduce(|best, other| if better(best, other) { other } else { best })
     }
 }

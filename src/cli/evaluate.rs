@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::model::{Choice, ModelArguments};
 use super::standard;
 use crate::baselines::language_baselines;
+use crate::checkpoint::record::{Record, TextRecord};
 use crate::error::{Error, Result};
 use crate::inference::evaluation;
 use crate::metrics::LanguageScore;
@@ -40,7 +41,8 @@ pub struct Arguments {
 /// Measures.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let model = arguments.model.open(Choice::F32)?;
-    let statistics = arguments.model.directory()?.load_record()?.statistics;
+    let record: Record<TextRecord> = arguments.model.directory()?.load_record()?;
+    let statistics = record.subject.statistics;
 
     // Standard input is kept in a temporary file: it is read more than once.
     let scratch = tempfile::tempdir()

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::model::{Choice, ModelArguments};
 use super::standard;
+use crate::checkpoint::record::{Record, TextRecord};
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
 
@@ -47,12 +48,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         texts.push("-".to_string());
     }
     let model = arguments.model.open(Choice::F32)?;
-    let spelling = arguments
-        .model
-        .directory()?
-        .load_record()?
-        .statistics
-        .spelling;
+    let record: Record<TextRecord> = arguments.model.directory()?.load_record()?;
+    let spelling = record.subject.statistics.spelling;
     let colours =
         stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     for text in texts {

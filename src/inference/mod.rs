@@ -4,11 +4,13 @@ What is done with a trained model, in plain Rust: nothing here needs libtorch.
 
 pub mod evaluation;
 pub mod generator;
+pub mod ngrams;
 pub mod recurrent;
 pub mod sampling;
 
+use crate::checkpoint::config::Task;
 use crate::checkpoint::{Directory, ModelConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::Precision;
 use crate::text::tokenizer::Tokenizer;
 
@@ -26,6 +28,12 @@ impl Model {
     /// Opens a checkpoint, and checks that its parts belong together. Up to `threads` threads will work on its steps.
     pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
         let config = directory.load_config()?;
+        if config.task != Task::LanguageModel {
+            return Err(Error::new(format!(
+                "{} is a classifier and writes nothing; `carousel classify` asks it",
+                directory.path().display()
+            )));
+        }
         let tokenizer = directory.load_tokenizer(&config)?;
         let weights = directory.load_weights(&config)?;
         let network =

@@ -5,6 +5,7 @@ The network's forward pass: one step of one text, many steps of a prompt, or man
 use std::borrow::Cow;
 
 use crate::checkpoint::ModelConfig;
+use crate::checkpoint::config::Task;
 use crate::error::Result;
 use crate::kernels::lstm::{LstmState, Start, TABLE_SYMBOLS};
 use crate::kernels::{Kernel, LstmLayer, Matrix, Order, Precision, Rows, Team};
@@ -15,9 +16,8 @@ pub struct Network {
     first: First,
     layers: Vec<Layer>,
     /// `[vocab_size, hidden_size]`.
-    output: Matrix,
-    /// `[panels · width]`.
-    output_bias: Vec<f32>,
+    /// Weights, and a bias of `[panels · width]`; a classifier has none.
+    output: Option<(Matrix, Vec<f32>)>,
     kernel: Kernel,
     team: Team,
 }
@@ -84,14 +84,20 @@ impl Network {
         let (kernel, team) = (Kernel::fastest(precision), Team::new(threads));
         let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
         let embedding = floats("embedding.weight")?;
-        let output = if config.tie_weights {
-            Matrix::pack(&embedding, hidden_size, Order::Plain, kernel, &team)
-        } else {
-            let output = floats("output.weight")?;
-            Matrix::pack(&output, hidden_size, Order::Plain, kernel, &team)
+        let output = match config.task {
+            Task::Classifier => None,
+            Task::LanguageModel => {
+                let output = if config.tie_weights {
+                    embedding.clone()
+                } else {
+                    floats("output.weight")?
+                };
+                let output = Matrix::pack(&output, hidden_size, Order::Plain, kernel, &team);
+                let mut bias = floats("output.bias")?.into_owned();
+                bias.resize(output.panels() * output.width(), 0.0);
+                Some((output, bias))
+            }
         };
-        let mut output_bias = floats("output.bias")?.into_owned();
-        output_bias.resize(output.panels() * output.width(), 0.0);
 
         let table = vocab_size <= TABLE_SYMBOLS;
         let mut first = if table {
@@ -132,7 +138,6 @@ impl Network {
             first,
             layers,
             output,
-            output_bias,
             kernel,
             team,
         })
@@ -179,6 +184,32 @@ impl Network {
         } else if !tokens.is_empty() {
             self.many_steps(tokens, state);
         }
+    }
+
+    /// Reads texts side by side, the longest first, each from an empty memory. `hear` is told, after each step, how many
+    /// texts still had a token, and the last layer's outputs for them, `[panels, texts, lanes]`.
+    ///
+    /// # Panics
+    /// If a text is longer than the one before, or a token is not in the vocabulary.
+    pub fn read_texts(&self, texts: &[&[u32]], mut hear: impl FnMut(usize, &[f32])) {
+        assert!(texts.is_sorted_by_key(|text| std::cmp::Reverse(text.len())));
+        let mut state = self.zero_state(texts.len());
+        let mut reading = texts.len();
+        for step in 0..texts.first().map_or(0, |text| text.len()) {
+            let left = texts[..reading].partition_point(|text| text.len() > step);
+            if left < reading {
+                state = state.select(&(0..left).collect::<Vec<_>>());
+                reading = left;
+            }
+            let tokens: Vec<u32> = texts[..reading].iter().map(|text| text[step]).collect();
+            self.step(&tokens, &mut state);
+            hear(reading, state.layers.last().expect("a layer").hidden());
+        }
+    }
+
+    /// Units of a panel of the last layer's outputs.
+    pub fn lanes(&self) -> usize {
+        self.kernel.lanes()
     }
 
     /// One step of all layers.
@@ -250,11 +281,12 @@ impl Network {
     }
 
     fn logits(&self, outputs: &Rows) -> Vec<f32> {
-        let rows = 0..outputs.len();
-        let panels = self
+        let (output, bias) = self
             .output
-            .sums(&self.output_bias, outputs, rows, &self.team);
-        rows_of_panels(&panels, outputs.len(), self.output.width(), self.vocab_size)
+            .as_ref()
+            .expect("a language model has an output");
+        let panels = output.sums(bias, outputs, 0..outputs.len(), &self.team);
+        rows_of_panels(&panels, outputs.len(), output.width(), self.vocab_size)
     }
 }
 

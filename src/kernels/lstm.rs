@@ -129,6 +129,11 @@ impl LstmState {
         }
     }
 
+    /// The hidden state, `[panels, streams, lanes]`.
+    pub fn hidden(&self) -> &[f32] {
+        &self.hidden
+    }
+
     /// The hidden state as the products take it.
     pub fn encoded(&self) -> &Rows {
         &self.encoded

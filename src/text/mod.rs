@@ -7,7 +7,9 @@ Words to numbers. Nothing here knows what a model is.
 
 pub mod corpus;
 pub mod encoder;
+pub mod labelled;
 pub mod learner;
+pub mod ngrams;
 pub mod source;
 pub mod spelling;
 pub mod streams;

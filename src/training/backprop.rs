@@ -8,10 +8,11 @@ window, and the gradients are summed by symbol before they are multiplied.
 
 use std::ops::Range;
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::network::{Masks, Network, State, masked};
 use crate::view::{floats, floats_mut};
+use carousel::checkpoint::ModelConfig;
 use carousel::kernels::lstm::{Start, TABLE_SYMBOLS, start};
 use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
@@ -51,8 +52,7 @@ pub struct Window {
 
 impl Backprop {
     /// Room for windows of `batch_size` streams.
-    pub fn new(network: &Network, batch_size: usize, precision: Precision) -> Self {
-        let config = &network.config;
+    pub fn new(config: &ModelConfig, batch_size: usize, precision: Precision) -> Self {
         let (kernel, hidden_size) = (Kernel::fastest(precision), config.hidden_size);
         let layer = |index: usize| {
             let input_size = if index == 0 {
@@ -74,10 +74,13 @@ impl Backprop {
             batch_size,
             table: config.vocab_size <= TABLE_SYMBOLS,
             columns: [Columns::new(kernel), Columns::new(kernel)],
-            gradients: network
-                .parameters
+            gradients: config
+                .tensors()
                 .iter()
-                .map(|p| p.detach().zeros_like())
+                .map(|(_, shape)| {
+                    let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+                    Tensor::zeros(shape, (Kind::Float, Device::Cpu))
+                })
                 .collect(),
         }
     }
@@ -93,18 +96,22 @@ impl Backprop {
         team: &Team,
     ) -> Window {
         let config = &network.config;
-        let (streams, rows) = (self.batch_size, inputs.len());
-        // What the first layer's input weights are multiplied with: every symbol, or every token.
+        let (streams, rows, width) = (self.batch_size, inputs.len(), self.kernel.width());
+        // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ.
+        self.table = config.vocab_size <= TABLE_SYMBOLS && masks.inputs.is_none();
         let everything: Vec<u32> = (0..config.vocab_size as u32).collect();
         let symbols = if self.table { &everything } else { inputs };
         let embedding = tch::no_grad(|| masked(&network.parameters[0], masks.embedding.as_ref()));
-        let embedded = Rows::chosen(
+        let mut embedded = Rows::chosen(
             self.kernel,
             floats(&embedding),
             config.embedding_size,
             symbols,
             team,
         );
+        if let Some(mask) = &masks.inputs {
+            embedded = embedded.times(0..rows, floats(mask), team);
+        }
         let (passed_on, memories) = self.forward(network, inputs, &embedded, state, masks, team);
         let after = streams..streams + rows;
 
@@ -188,11 +195,14 @@ impl Backprop {
             above = products(&layer.input.backward, gradients, 0..gradients.len(), team);
         }
 
+        if let Some(mask) = &masks.inputs {
+            multiply_panels(&mut above, floats(mask), config.embedding_size, width, rows);
+        }
         let embedding_gradient = floats_mut(&mut self.gradients[0]);
         if !config.tie_weights {
             embedding_gradient.fill(0.0);
         }
-        let (size, width) = (config.embedding_size, self.kernel.width());
+        let size = config.embedding_size;
         let factors = masks.embedding.as_ref().map(floats);
         add_by_symbol(&above, symbols, factors, size, width, embedding_gradient);
         let stack = |which: fn(&Memory) -> &[f32]| {
@@ -325,6 +335,16 @@ fn add_by_symbol(
     }
 }
 
+/// Multiplies values, `[panels, rows, width]`, with the factors, `[streams, size]`, of their streams.
+fn multiply_panels(values: &mut [f32], factors: &[f32], size: usize, width: usize, rows: usize) {
+    for (panel, values) in values.chunks_exact_mut(rows * width).enumerate() {
+        let factors = factors.chunks_exact(size).cycle();
+        for (values, factors) in values.chunks_exact_mut(width).zip(factors) {
+            multiply(values, &factors[(panel * width).min(size)..]);
+        }
+    }
+}
+
 fn multiply(values: &mut [f32], factors: &[f32]) {
     values
         .iter_mut()
@@ -352,8 +372,6 @@ fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
 mod tests {
     use super::*;
     use crate::network::tests::{config, network_of_cosines, options};
-    use carousel::checkpoint::ModelConfig;
-    use tch::{Device, Kind};
 
     /// The gradients of a window by libtorch's autograd in float64.
     fn by_autograd(
@@ -379,6 +397,7 @@ mod tests {
         let all = |masks: &[Option<Tensor>]| masks.iter().map(|m| m.as_ref().map(double)).collect();
         let masks = Masks {
             embedding: masks.embedding.as_ref().map(double),
+            inputs: masks.inputs.as_ref().map(double),
             recurrent: all(&masks.recurrent),
             outputs: all(&masks.outputs),
         };
@@ -421,6 +440,7 @@ mod tests {
             let streams = 5;
             let mut options = options(streams);
             (options.embedding_dropout, options.weight_drop) = (0.2, 0.3);
+            options.input_dropout = if num_layers == 2 { 0.0 } else { 0.4 };
             let ids = |shift: usize| -> Vec<u32> {
                 (0..7 * streams)
                     .map(|i| ((i * i + shift) % vocab_size) as u32)
@@ -445,7 +465,7 @@ mod tests {
                 for (precision, tolerance) in
                     [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.1)]
                 {
-                    let mut backprop = Backprop::new(&network, streams, precision);
+                    let mut backprop = Backprop::new(&config, streams, precision);
                     let team = Team::new(2);
                     // Twice, as what is kept must not show.
                     backprop.window(&network, &targets, &inputs, &state, &masks, &team);

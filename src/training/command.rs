@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::language_model::Run;
+use crate::language_model;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::cli::train::Arguments;
@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut run = match arguments.resume {
         Some(_) => {
             alone(arguments)?;
-            match Run::resume(existing(directory)?, started, &mut notify)? {
+            match language_model::resume(existing(directory)?, started, &mut notify)? {
                 Some(run) => run,
                 None => {
                     standard::tell("this run is finished; there is nothing left to resume");
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => {
             vacant(&directory, arguments.overwrite)?;
             let corpus = without_standard_input(&arguments.corpus, &directory)?;
-            Run::begin(
+            language_model::begin(
                 directory,
                 &corpus,
                 &arguments.settings,
@@ -64,7 +64,8 @@ fn plan(arguments: &Arguments, started: Instant) -> Result<()> {
     let mut notify = |event| progress.show(event);
     let corpus = without_standard_input(&arguments.corpus, &directory)?;
     let settings = &arguments.settings;
-    Run::begin(directory, &corpus, settings, started, &mut notify)?.announce(&mut notify);
+    language_model::begin(directory, &corpus, settings, started, &mut notify)?
+        .announce(&mut notify);
     Ok(())
 }
 

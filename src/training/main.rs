@@ -16,6 +16,7 @@ mod precision;
 mod progress;
 mod report;
 mod resume;
+mod run;
 mod schedule;
 mod view;
 

@@ -23,7 +23,7 @@ pub struct AdamW {
 
 /// One update.
 #[derive(Clone, Copy, Debug)]
-pub struct Update {
+pub struct Update<'a> {
     /// Its number, counted from 1.
     pub step: u64,
     /// The learning rate.
@@ -33,6 +33,8 @@ pub struct Update {
     /// The gradients are clipped: scaled down to this norm together, if they are longer (Pascanu et al. 2013); 0 lets
     /// any pass.
     pub clip_norm: f64,
+    /// The share of the learning rate that each parameter takes; of 0, it stays as it is. Empty for all of it.
+    pub shares: &'a [f64],
 }
 
 impl AdamW {
@@ -58,6 +60,7 @@ impl AdamW {
             learning_rate,
             weight_decay,
             clip_norm,
+            shares,
         } = update;
         let norm = norm(gradients, team);
         if !norm.is_finite() {
@@ -72,9 +75,17 @@ impl AdamW {
         let rate = learning_rate / (1.0 - BETA1.powi(step));
         let second_correction = 1.0 / (1.0 - BETA2.powi(step)).sqrt();
         let moments = self.first_moments.iter_mut().zip(&mut self.second_moments);
-        for ((parameter, gradient), (first, second)) in
-            parameters.iter_mut().zip(gradients).zip(moments)
+        for (index, ((parameter, gradient), (first, second))) in parameters
+            .iter_mut()
+            .zip(gradients)
+            .zip(moments)
+            .enumerate()
         {
+            let share = shares.get(index).copied().unwrap_or(1.0);
+            if share == 0.0 {
+                continue;
+            }
+            let (learning_rate, rate) = (learning_rate * share, rate * share);
             let decay = if parameter.dim() > 1 {
                 weight_decay
             } else {
@@ -173,6 +184,7 @@ mod tests {
                 learning_rate: 0.05,
                 weight_decay: 0.1,
                 clip_norm: 1.0,
+                shares: &[],
             };
             let team = Team::new(2);
             norms.push(optimizer.update(&mut parameters, &gradients, update, &team));

@@ -150,7 +150,7 @@ fn measured(config: &ModelConfig, options: &Options) -> Speeds {
 fn by_kernels(config: &ModelConfig, options: &Options, precision: Precision) -> f64 {
     let network = Network::initialise(config, Device::Cpu);
     let streams = options.batch_size;
-    let mut backprop = Backprop::new(&network, streams, of_kernels(precision));
+    let mut backprop = Backprop::new(config, streams, of_kernels(precision));
     let team = Team::new(options.threads.max(1) as usize);
     let state = State::zeros(config, streams, Device::Cpu);
     let masks = Masks::none(config);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::language_model::{Event, Plan, Step};
+use crate::run::{Event, Plan, Step};
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::record::{Budget, Evaluation, Finish};
+use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::tell;
 use carousel::inference::sampling::{Choice, Sampling};
 use carousel::inference::{Model, generator};
@@ -35,7 +35,8 @@ pub struct Progress {
     best: Option<Evaluation>,
     /// Validation losses so far.
     losses: Vec<f64>,
-    tokens_per_character: f64,
+    /// Tokens for each character, if losses are to be shown in bits per character.
+    tokens_per_character: Option<f64>,
 }
 
 impl Progress {
@@ -58,7 +59,7 @@ impl Progress {
             next_line: 0.0,
             best: None,
             losses: Vec::new(),
-            tokens_per_character: 1.0,
+            tokens_per_character: None,
         }
     }
 
@@ -82,7 +83,7 @@ impl Progress {
         let config = &plan.config;
         let options = &plan.options;
         let count = |n: u64| HumanCount(n).to_string();
-        self.tokens_per_character = plan.train.tokens as f64 / plan.train.characters.max(1) as f64;
+        self.tokens_per_character = plan.tokens_per_character;
         let tied = if config.tie_weights { ", tied" } else { "" };
         let budget = match options.budget {
             Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
@@ -92,15 +93,13 @@ impl Progress {
             }
         };
         let epochs = plan.total_steps as f64 / plan.steps_per_epoch as f64;
+        for (heading, line) in &plan.material {
+            self.tell(format!("{heading:<12}{line}"));
+        }
         self.tell(format!(
-            "corpus      {} tokens ({}) to train on, {} to measure on, {} different ones
-network     LSTM, {} x {}, embedding {}{tied}, dropout {}: {} parameters
+            "network     LSTM, {} x {}, embedding {}{tied}, dropout {}: {} parameters
 training    batch {}, window {}, learning rate {}; about {} of memory
 budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
-            count(plan.train.tokens),
-            config.level,
-            count(plan.valid.tokens),
-            count(config.vocab_size as u64),
             config.num_layers,
             config.hidden_size,
             config.embedding_size,
@@ -115,12 +114,6 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
             format!("{:?}", options.precision).to_lowercase(),
             options.device,
         ));
-        if (plan.valid_tokens_read as u64) < plan.valid.tokens {
-            let read = count(plan.valid_tokens_read as u64);
-            self.tell(format!(
-                "measuring   the first {read} tokens at each evaluation; `evaluate` reads all"
-            ));
-        }
         plan.chosen
             .iter()
             .for_each(|reason| self.tell(format!("chosen      {reason}")));
@@ -130,9 +123,12 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
     }
 
     fn step(&mut self, step: &Step) {
-        let bits = step.smooth_loss / std::f64::consts::LN_2 * self.tokens_per_character;
+        let bits = self.tokens_per_character.map_or_else(String::new, |share| {
+            let bits = step.smooth_loss / std::f64::consts::LN_2 * share;
+            format!("{bits:.3} bits/char  ")
+        });
         let message = format!(
-            "epoch {:.2}  loss {:.3}  {bits:.3} bits/char  {} tokens/s  {} left",
+            "epoch {:.2}  loss {:.3}  {bits}{} tokens/s  {} left",
             step.epoch,
             step.smooth_loss,
             HumanCount(step.tokens_per_second as u64),
@@ -155,23 +151,24 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
         let Evaluation {
             step,
             train_loss,
-            valid_loss,
-            bits_per_character,
+            figures,
             ..
         } = evaluation;
-        self.losses.push(valid_loss);
+        self.losses.push(figures.valid_loss);
         let verdict = if best {
             "the best yet, saved"
         } else {
             "not better"
         };
         self.tell(format!(
-            "step {step}  training loss {train_loss:.4}  validation loss {valid_loss:.4}  \
-             {bits_per_character:.3} bits/char  ({verdict})"
+            "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
+            told(&figures)
         ));
         if best {
             self.best = Some(evaluation);
-            if let Some(sample) = sample(&self.directory) {
+            if self.tokens_per_character.is_some()
+                && let Some(sample) = sample(&self.directory)
+            {
                 self.tell(format!("  | {}", sample.trim_end().replace('\n', "\n  | ")));
             }
         }
@@ -189,13 +186,33 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
         };
         let folder = self.directory.path().display();
         tell(format!(
-            "{reason}: the best validation loss is {:.4} ({:.3} bits/char), of step {}  {}\n\
-             the model is in {folder}; try: carousel generate -m {folder} -p \"It was\"",
-            best.valid_loss,
-            best.bits_per_character,
+            "{reason}: the best validation loss is {}, of step {}  {}\n\
+             the model is in {folder}; try: carousel {}",
+            told(&best.figures),
             best.step,
-            sparkline(&self.losses)
+            sparkline(&self.losses),
+            match self.tokens_per_character {
+                Some(_) => format!("generate -m {folder} -p \"It was\""),
+                None => format!("classify -m {folder} \"what a day\""),
+            }
         ));
+    }
+}
+
+/// A validation loss, and what people compare beside it.
+fn told(figures: &Figures) -> String {
+    let loss = format!("{:.4}", figures.valid_loss);
+    match *figures {
+        Figures {
+            bits_per_character: Some(bits),
+            ..
+        } => format!("{loss}  {bits:.3} bits/char"),
+        Figures {
+            accuracy: Some(accuracy),
+            macro_f1: Some(f1),
+            ..
+        } => format!("{loss}  accuracy {accuracy:.4}  macro F1 {f1:.4}"),
+        _ => loss,
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Progress {
     pub epoch: u64,
     /// The next window of this pass.
     pub window: usize,
+    /// Training tokens read so far.
+    #[serde(default)]
+    pub tokens: u64,
     /// Seconds that the run has taken, interruptions left out.
     pub seconds: f64,
     /// What plateaus and rescues have made of the learning rate.

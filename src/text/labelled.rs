@@ -1,0 +1,705 @@
+/*!
+Documents, with their labels if they have some: CSV, TSV and JSONL, or a document a line; read one by one, so that a file
+may be larger than memory.
+
+A row that cannot be read is told of by its number and left out; what is wrong with the file as a whole is an error.
+*/
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use csv::ByteRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// What a column of labels is called, the likeliest first.
+const LABELS: [&str; 10] = [
+    "label",
+    "labels",
+    "sentiment",
+    "class",
+    "category",
+    "target",
+    "rating",
+    "stars",
+    "polarity",
+    "y",
+];
+/// What a column of texts is called, the likeliest first.
+const TEXTS: [&str; 12] = [
+    "text", "review", "sentence", "document", "content", "body", "comment", "message", "tweet",
+    "title", "phrase", "x",
+];
+/// What stands between two columns.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+/// Rows that are looked at to tell columns without names apart.
+const LOOKED_AT: usize = 200;
+/// Bytes that are looked at to tell formats apart.
+const HEAD: usize = 1 << 16;
+
+/// How documents lie in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A document a line
+    Lines,
+    /// Columns between commas, or semicolons
+    Csv,
+    /// Columns between tabs
+    Tsv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+/// What is asked of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub struct Request {
+    /// How documents lie in the file [default: by its name and beginning]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Documents")]
+    pub format: Option<Format>,
+    /// The column, or key, of the labels [default: label, sentiment, class …]
+    #[arg(long, value_name = "NAME", help_heading = "Documents")]
+    pub label_column: Option<String>,
+    /// The column, or key, of the texts [default: text, review, sentence …]
+    #[arg(long, value_name = "NAME", help_heading = "Documents")]
+    pub text_column: Option<String>,
+    /// Whether documents without labels are of no use.
+    #[arg(skip)]
+    #[serde(default)]
+    pub labels: bool,
+}
+
+/// A document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its label, where there is a column of them.
+    pub label: Option<String>,
+    /// Its text.
+    pub text: String,
+}
+
+/// A row of a file: a document, or what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number, counted from 1 without the header.
+    pub number: u64,
+    /// The line of the file that it begins on.
+    pub line: u64,
+    /// What it holds.
+    pub document: std::result::Result<Document, String>,
+}
+
+/// The rows of a file, in its order.
+pub struct Rows {
+    source: Source,
+    number: u64,
+    name: String,
+    /// How the file was understood, where that was not certain.
+    pub notes: Vec<String>,
+}
+
+enum Source {
+    Lines {
+        reader: Box<dyn BufRead + Send>,
+        line: u64,
+    },
+    Table {
+        reader: csv::Reader<Box<dyn BufRead + Send>>,
+        ahead: VecDeque<ByteRecord>,
+        columns: Columns,
+    },
+    Objects {
+        reader: Box<dyn BufRead + Send>,
+        line: u64,
+        label: Option<String>,
+        text: String,
+        ahead: VecDeque<String>,
+    },
+}
+
+/// Where label and text stand in a record, and how many fields it has.
+struct Columns {
+    label: Option<usize>,
+    text: usize,
+    count: usize,
+}
+
+impl Rows {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is empty, or does not have the columns.
+    pub fn open(path: &Path, request: &Request) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        let by_name = match extension.to_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "tsv" | "tab" => Some(Format::Tsv),
+            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            _ => None,
+        };
+        let request = Request {
+            format: request.format.or(by_name),
+            ..request.clone()
+        };
+        Self::read(file, &path.display().to_string(), &request)
+    }
+
+    /// Reads rows from anything; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Rows::open`].
+    pub fn read(input: impl Read + Send + 'static, name: &str, request: &Request) -> Result<Self> {
+        let mut input = BufReader::with_capacity(HEAD, input);
+        let failed = |e: io::Error| Error::new(format!("cannot read {name}: {e}"));
+        // A pipe may give less at once than there is; then that is all there is to go by.
+        let head = input.fill_buf().map_err(failed)?;
+        let mark = head.starts_with(&[0xEF, 0xBB, 0xBF]);
+        let head = if mark { &head[3..] } else { head };
+        if head.iter().all(u8::is_ascii_whitespace) {
+            return Err(Error::new(format!("there are no documents in {name}")));
+        }
+        let format = request
+            .format
+            .unwrap_or_else(|| guess(head, request.labels));
+        let delimiter = match format {
+            Format::Tsv => b'\t',
+            _ => delimiter(head),
+        };
+        if mark {
+            input.consume(3);
+        }
+        let reader: Box<dyn BufRead + Send> = Box::new(input);
+        let mut notes = Vec::new();
+        let source = match format {
+            Format::Lines if request.labels => {
+                return Err(Error::new(format!(
+                    "{name} is no CSV, TSV or JSONL with a column of labels"
+                )));
+            }
+            Format::Lines => Source::Lines { reader, line: 0 },
+            Format::Csv | Format::Tsv => table(reader, delimiter, name, request, &mut notes)?,
+            Format::Jsonl => objects(reader, name, request, &mut notes)?,
+        };
+        Ok(Rows {
+            source,
+            number: 0,
+            name: name.to_string(),
+            notes,
+        })
+    }
+
+    /// The next row; its number is set by the caller.
+    fn row(&mut self) -> io::Result<Option<(u64, std::result::Result<Document, String>)>> {
+        match &mut self.source {
+            Source::Lines { reader, line } => {
+                while let Some(found) = read_line(reader, line)? {
+                    match found {
+                        Ok(text) if text.trim().is_empty() => {}
+                        found => {
+                            let document = found.map(|text| Document { label: None, text });
+                            return Ok(Some((*line, document)));
+                        }
+                    }
+                }
+                Ok(None)
+            }
+            Source::Table {
+                reader,
+                ahead,
+                columns,
+            } => {
+                let record = match ahead.pop_front() {
+                    Some(record) => record,
+                    None => {
+                        let mut record = ByteRecord::new();
+                        if !reader
+                            .read_byte_record(&mut record)
+                            .map_err(io::Error::other)?
+                        {
+                            return Ok(None);
+                        }
+                        record
+                    }
+                };
+                let line = record.position().map_or(0, csv::Position::line);
+                Ok(Some((line, columns.document(&record))))
+            }
+            Source::Objects {
+                reader,
+                line,
+                label,
+                text,
+                ahead,
+            } => {
+                if let Some(first) = ahead.pop_front() {
+                    *line += 1;
+                    return Ok(Some((*line, of_object(&first, label.as_deref(), text))));
+                }
+                while let Some(found) = read_line(reader, line)? {
+                    match found {
+                        Ok(found) if found.trim().is_empty() => {}
+                        found => {
+                            let document =
+                                found.and_then(|found| of_object(&found, label.as_deref(), text));
+                            return Ok(Some((*line, document)));
+                        }
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Result<Row>> {
+        let found = self.row().transpose()?;
+        self.number += 1;
+        Some(match found {
+            Ok((line, document)) => Ok(Row {
+                number: self.number,
+                line,
+                document,
+            }),
+            Err(e) => Err(Error::new(format!("cannot read {}: {e}", self.name))),
+        })
+    }
+}
+
+impl Columns {
+    fn document(&self, record: &ByteRecord) -> std::result::Result<Document, String> {
+        if record.len() != self.count {
+            return Err(format!(
+                "it has {} columns, and the first row has {}",
+                record.len(),
+                self.count
+            ));
+        }
+        let field = |index: usize| {
+            std::str::from_utf8(&record[index])
+                .map(String::from)
+                .map_err(|_| "it is not UTF-8".to_string())
+        };
+        let label = self.label.map(field).transpose()?;
+        let label = label.map(|label| label.trim().to_string());
+        if label.as_deref() == Some("") {
+            return Err("it has no label".to_string());
+        }
+        Ok(Document {
+            label,
+            text: field(self.text)?,
+        })
+    }
+}
+
+/// The next line without its end, and its number; bytes that are no text are the row's trouble alone.
+fn read_line(
+    reader: &mut dyn BufRead,
+    line: &mut u64,
+) -> io::Result<Option<std::result::Result<String, String>>> {
+    let mut bytes = Vec::new();
+    if reader.read_until(b'\n', &mut bytes)? == 0 {
+        return Ok(None);
+    }
+    *line += 1;
+    while matches!(bytes.last(), Some(b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    Ok(Some(
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string()),
+    ))
+}
+
+/// The format of a file that begins so.
+fn guess(head: &[u8], labels: bool) -> Format {
+    let first = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
+    if head.trim_ascii_start().starts_with(b"{") {
+        return Format::Jsonl;
+    }
+    // A line of prose has commas too: only the name of a column, or the wish for labels, makes it a table.
+    let named = fields(first, delimiter(head))
+        .iter()
+        .any(|field| LABELS.contains(&field.as_str()) || TEXTS.contains(&field.as_str()));
+    if !labels && !named {
+        return Format::Lines;
+    }
+    match delimiter(head) {
+        b'\t' => Format::Tsv,
+        _ => Format::Csv,
+    }
+}
+
+/// What stands between the columns: whatever parts the first line into names that are known, else into the most fields.
+fn delimiter(head: &[u8]) -> u8 {
+    let first = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
+    let worth = |&delimiter: &u8| {
+        let fields = fields(first, delimiter);
+        let known =
+            |field: &&String| LABELS.contains(&field.as_str()) || TEXTS.contains(&field.as_str());
+        // Of equals the first wins: `max_by_key` takes the last, so they are turned round.
+        (fields.iter().filter(known).count(), fields.len())
+    };
+    let turned = DELIMITERS.iter().rev();
+    *turned
+        .max_by_key(|delimiter| worth(delimiter))
+        .expect("there are some")
+}
+
+/// The fields of a header, in lower case.
+fn fields(line: &[u8], delimiter: u8) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(delimiter)
+        .from_reader(line);
+    let mut record = ByteRecord::new();
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => record.iter().map(lower).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn lower(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).trim().to_lowercase()
+}
+
+/// The first of `known` that is among `names`.
+fn find(names: &[String], known: &[&str]) -> Option<usize> {
+    known
+        .iter()
+        .find_map(|known| names.iter().position(|name| name == known))
+}
+
+/// The column that was asked for by name.
+fn named(
+    asked: Option<&String>,
+    option: &str,
+    names: &[String],
+    file: &str,
+) -> Result<Option<usize>> {
+    let Some(asked) = asked else { return Ok(None) };
+    let place = names.iter().position(|name| *name == asked.to_lowercase());
+    place.map(Some).ok_or_else(|| {
+        Error::new(format!(
+            "{file} has no column {asked} ({option}); its columns are {}",
+            names.join(", ")
+        ))
+    })
+}
+
+fn table(
+    reader: Box<dyn BufRead + Send>,
+    delimiter: u8,
+    name: &str,
+    request: &Request,
+    notes: &mut Vec<String>,
+) -> Result<Source> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(reader);
+    let mut ahead = VecDeque::new();
+    let mut record = ByteRecord::new();
+    while ahead.len() < LOOKED_AT {
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => ahead.push_back(record.clone()),
+            Ok(false) => break,
+            Err(e) => return Err(Error::new(format!("cannot read {name}: {e}"))),
+        }
+    }
+    let first = ahead.front().expect("the file is not empty");
+    let names: Vec<String> = first.iter().map(lower).collect();
+    let count = names.len();
+    let asked = request.text_column.is_some() || request.label_column.is_some();
+    let mut label = named(
+        request.label_column.as_ref(),
+        "--label-column",
+        &names,
+        name,
+    )?;
+    let mut text = named(request.text_column.as_ref(), "--text-column", &names, name)?;
+    label = label.or_else(|| find(&names, &LABELS));
+    let free = |place: &usize| Some(*place) != label;
+    text = text.or_else(|| find(&names, &TEXTS).filter(free));
+    let header = asked || text.is_some() || (label.is_some() && count > 1);
+    if header {
+        ahead.pop_front();
+        // Of two columns, the other.
+        if count == 2 && text.is_none() {
+            text = label.map(|label| 1 - label);
+        }
+        if count == 2 && label.is_none() && request.labels {
+            label = text.map(|text| 1 - text);
+        }
+    } else if count == 1 {
+        text = Some(0);
+    } else if count == 2 {
+        let place = fewer_values(&ahead);
+        (label, text) = (Some(place), Some(1 - place));
+        // A name does not come again, and a label does.
+        let value = |record: &ByteRecord| record.get(place).map(lower);
+        let repeated = ahead
+            .iter()
+            .skip(1)
+            .any(|row| value(row) == value(&ahead[0]));
+        if !repeated {
+            ahead.pop_front();
+        }
+        notes.push(format!(
+            "{name}: column {} is taken for the labels, column {} for the texts{}",
+            place + 1,
+            2 - place,
+            if repeated { "; there is no header" } else { "" }
+        ));
+    }
+    let listing = || {
+        format!(
+            "its columns are {}",
+            names
+                .iter()
+                .map(|name| format!("“{name}”"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
+    let Some(text) = text else {
+        return Err(Error::new(format!(
+            "no column of {name} is known for texts: {}; name it with --text-column",
+            listing()
+        )));
+    };
+    if label.is_none() && request.labels {
+        return Err(Error::new(format!(
+            "no column of {name} is known for labels: {}; name it with --label-column",
+            listing()
+        )));
+    }
+    Ok(Source::Table {
+        reader,
+        ahead,
+        columns: Columns { label, text, count },
+    })
+}
+
+/// Which of two columns has the fewer different values.
+fn fewer_values(rows: &VecDeque<ByteRecord>) -> usize {
+    let different = |place: usize| {
+        let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| row.get(place)).collect();
+        values.len()
+    };
+    usize::from(different(1) < different(0))
+}
+
+fn objects(
+    mut reader: Box<dyn BufRead + Send>,
+    name: &str,
+    request: &Request,
+    notes: &mut Vec<String>,
+) -> Result<Source> {
+    let mut line = 0;
+    let failed = |e| Error::new(format!("cannot read {name}: {e}"));
+    let first = read_line(&mut reader, &mut line).map_err(failed)?;
+    let first = first.and_then(std::result::Result::ok).unwrap_or_default();
+    let Ok(Value::Object(object)) = serde_json::from_str(&first) else {
+        return Err(Error::new(format!(
+            "the first line of {name} is no JSON object"
+        )));
+    };
+    let keys: BTreeMap<String, String> = object
+        .keys()
+        .map(|key| (key.to_lowercase(), key.clone()))
+        .collect();
+    let names: Vec<String> = keys.keys().cloned().collect();
+    let label = named(
+        request.label_column.as_ref(),
+        "--label-column",
+        &names,
+        name,
+    )?
+    .or_else(|| find(&names, &LABELS));
+    let text = named(request.text_column.as_ref(), "--text-column", &names, name)?
+        .or_else(|| find(&names, &TEXTS));
+    let Some(text) = text else {
+        return Err(Error::new(format!(
+            "no key of {name} is known for texts: its keys are {}; name it with --text-column",
+            names.join(", ")
+        )));
+    };
+    if label.is_none() && request.labels {
+        return Err(Error::new(format!(
+            "no key of {name} is known for labels: its keys are {}; name it with --label-column",
+            names.join(", ")
+        )));
+    }
+    let _ = notes;
+    Ok(Source::Objects {
+        reader,
+        line: 0,
+        label: label.map(|place| keys[&names[place]].clone()),
+        text: keys[&names[text]].clone(),
+        ahead: VecDeque::from([first]),
+    })
+}
+
+fn of_object(line: &str, label: Option<&str>, text: &str) -> std::result::Result<Document, String> {
+    let object: Value = serde_json::from_str(line).map_err(|e| format!("it is no JSON: {e}"))?;
+    let string = |key: &str| match object.get(key) {
+        Some(Value::String(string)) => Ok(string.clone()),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+        Some(_) => Err(format!("its “{key}” is no text")),
+        None => Err(format!("it has no “{key}”")),
+    };
+    let label = label.map(string).transpose()?;
+    if label
+        .as_deref()
+        .is_some_and(|label| label.trim().is_empty())
+    {
+        return Err("it has no label".to_string());
+    }
+    Ok(Document {
+        label,
+        text: string(text)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, request: &Request) -> Result<Rows> {
+        Rows::read(io::Cursor::new(text.as_bytes().to_vec()), "x", request)
+    }
+
+    fn labelled() -> Request {
+        Request {
+            labels: true,
+            ..Request::default()
+        }
+    }
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        let rows = read(text, &labelled()).unwrap();
+        rows.map(|row| row.unwrap().document.unwrap())
+            .map(|document| (document.label.unwrap(), document.text))
+            .collect()
+    }
+
+    #[test]
+    fn tables_and_objects_are_told_apart() {
+        let expected = [("good", "a, \"b\"\nc"), ("bad", "d;e\tf")]
+            .map(|(label, text)| (label.to_string(), text.to_string()));
+        let files = [
+            "label,text\ngood,\"a, \"\"b\"\"\nc\"\nbad,d;e\tf\n",
+            "text;sentiment\n\"a, \"\"b\"\"\nc\";good\n\"d;e\tf\";bad\n",
+            "Label\tText\r\ngood\t\"a, \"\"b\"\"\nc\"\r\nbad\t\"d;e\tf\"\r\n",
+            "{\"label\": \"good\", \"text\": \"a, \\\"b\\\"\\nc\"}\n\n{\"text\": \"d;e\\tf\", \"label\": \"bad\"}\n",
+            "\u{feff}id,label,text\n1,good,\"a, \"\"b\"\"\nc\"\n2,bad,d;e\tf\n",
+        ];
+        for file in files {
+            assert_eq!(pairs(file), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn columns_without_names_are_known_by_their_values() {
+        let rows = "so good,1\nvery bad,0\nfine,1\nawful,0\n";
+        let expected = [
+            ("1", "so good"),
+            ("0", "very bad"),
+            ("1", "fine"),
+            ("0", "awful"),
+        ]
+        .map(|(label, text)| (label.to_string(), text.to_string()));
+        assert_eq!(pairs(rows), expected);
+        assert_eq!(pairs(&format!("what,kind\n{rows}")), expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let table = [
+            (
+                "a,b,c\n1,2,3\n",
+                "no column of x is known for texts: its columns are “a”, “b”, “c”; name it with --text-column",
+            ),
+            (
+                "id,n,text\n1,2,3\n",
+                "no column of x is known for labels: its columns are “id”, “n”, “text”; name it with --label-column",
+            ),
+            (
+                "{\"text\": 1}\n",
+                "no key of x is known for labels: its keys are text; name it with --label-column",
+            ),
+            ("  \n", "there are no documents in x"),
+        ];
+        for (text, message) in table {
+            let error = read(text, &labelled()).err().unwrap();
+            assert_eq!(error.to_string(), message);
+        }
+        let request = Request {
+            label_column: Some("Colour".to_string()),
+            ..labelled()
+        };
+        let error = read("id,text\n1,a\n", &request).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "x has no column Colour (--label-column); its columns are id, text"
+        );
+    }
+
+    #[test]
+    fn broken_rows_are_told_by_their_number() {
+        let rows = read(
+            "label,text\ngood,a\nbad\ngood,b,c\n,d\nbad,e\n",
+            &labelled(),
+        )
+        .unwrap();
+        let told: Vec<_> = rows
+            .map(|row| row.unwrap())
+            .filter_map(|row| row.document.err().map(|why| (row.number, row.line, why)))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    2,
+                    3,
+                    "it has 1 columns, and the first row has 2".to_string()
+                ),
+                (
+                    3,
+                    4,
+                    "it has 3 columns, and the first row has 2".to_string()
+                ),
+                (4, 5, "it has no label".to_string()),
+            ]
+        );
+        let rows = read(
+            "{\"label\": 1, \"text\": \"a\"}\nno\n{\"label\": 2}\n",
+            &labelled(),
+        )
+        .unwrap();
+        let told: Vec<_> = rows.filter_map(|row| row.unwrap().document.err()).collect();
+        assert!(told[0].starts_with("it is no JSON: "), "{told:?}");
+        assert_eq!(told[1], "it has no “text”");
+    }
+
+    #[test]
+    fn lines_are_documents_where_no_labels_are_wanted() {
+        let rows = read("one, two\n\nthree\n", &Request::default()).unwrap();
+        let texts: Vec<_> = rows
+            .map(|row| row.unwrap())
+            .map(|row| (row.line, row.document.unwrap().text))
+            .collect();
+        assert_eq!(
+            texts,
+            [(1, "one, two".to_string()), (3, "three".to_string())]
+        );
+    }
+}
