@@ -155,6 +155,8 @@ const NOMINAL_STEP: f64 = 2048.0;
 /// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
 
+/// Documents that are few.
+const FEW_DOCUMENTS: usize = 5_000;
 /// What the learning rate is multiplied by for a model that is trained already.
 const FROM_FACTOR: f64 = 0.25;
 
@@ -381,6 +383,65 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         options,
         chosen,
     })
+}
+
+/// Resolves what was typed for a classifier of so many documents, which may go on from a model.
+///
+/// # Errors
+/// Values that cannot be; options that contradict each other, or the model.
+pub fn resolve_classifier(
+    settings: &Settings,
+    circumstances: &Circumstances,
+    documents: usize,
+    base: Option<&ModelConfig>,
+) -> Result<Resolved> {
+    let mut settings = settings.clone();
+    let few = documents < FEW_DOCUMENTS;
+    settings.level.get_or_insert(Level::Word);
+    let (embedding_size, hidden_size, num_layers) = match base {
+        Some(base) => (base.embedding_size, base.hidden_size, base.num_layers),
+        None if few => (64, 64, 1),
+        None => (128, 256, 1),
+    };
+    let sizes = [
+        (
+            "--embedding-size",
+            &mut settings.embedding_size,
+            embedding_size,
+        ),
+        ("--hidden-size", &mut settings.hidden_size, hidden_size),
+        ("--num-layers", &mut settings.num_layers, num_layers),
+    ];
+    for (option, given, own) in sizes {
+        let given = *given.get_or_insert(own);
+        if base.is_some() && given != own {
+            return Err(Error::usage(format!(
+                "the model to go on from has {option} {own}, and --from keeps that; leave {option} away"
+            )));
+        }
+    }
+    settings.tie_weights = Some(false);
+    settings.batch_size.get_or_insert(if few { 16 } else { 32 });
+    settings.bptt = Some(1);
+    settings.learning_rate.get_or_insert(2e-3);
+    settings.dropout.get_or_insert(0.4);
+    settings.input_dropout.get_or_insert(0.2);
+    settings.embedding_dropout.get_or_insert(0.1);
+    settings.weight_drop.get_or_insert(0.2);
+    settings.warmup.get_or_insert(0.1);
+    settings.patience.get_or_insert(8);
+    let mut resolved = resolve(&settings, circumstances)?;
+    resolved.config.task = Task::Classifier;
+    let steps = documents.div_ceil(resolved.options.batch_size);
+    if let Some(total) = total_steps(&resolved.options.budget, steps) {
+        resolved.options.evaluate_every = total.div_ceil(EVALUATIONS).max(1);
+    }
+    resolved.chosen = vec![match base {
+        Some(_) => "sizes are those of the model to go on from".to_string(),
+        None if few => "what was not given is set for few documents".to_string(),
+        None => "what was not given is set for many documents".to_string(),
+    }];
+    Ok(resolved)
 }
 
 /// Refuses, before anything is read, what no corpus could make possible.

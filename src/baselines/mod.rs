@@ -2,6 +2,10 @@
 What the network has to beat.
 */
 
+pub mod naive_bayes;
+
+pub use naive_bayes::naive_baselines;
+
 use crate::checkpoint::record::Baselines;
 use crate::metrics::{LanguageScore, TextSize};
 use crate::text::corpus::Ids;

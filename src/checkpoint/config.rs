@@ -18,6 +18,8 @@ pub const NGRAM_WEIGHTS: &str = "ngrams.weight";
 pub const NGRAM_BIAS: &str = "ngrams.bias";
 /// What the head's and the runs' logits are multiplied with before they are added: the calibration.
 pub const SCALES: &str = "calibration.scales";
+/// What is added for each label.
+pub const LABEL_BIAS: &str = "calibration.bias";
 
 /// What the recurrent layers are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +132,7 @@ impl ModelConfig {
             ),
             (NGRAM_BIAS.to_string(), vec![self.labels.len()]),
             (SCALES.to_string(), vec![2]),
+            (LABEL_BIAS.to_string(), vec![self.labels.len()]),
         ]
     }
 

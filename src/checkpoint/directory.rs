@@ -30,6 +30,7 @@ const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
 const REPORT: &str = "report.svg";
 const STANDARD_INPUT: &str = "standard-input.txt";
+const LANGUAGE_MODEL: &str = "language-model";
 
 /// A checkpoint directory, which may be empty yet.
 #[derive(Clone, Debug)]
@@ -137,6 +138,11 @@ impl Directory {
     /// Where the text of standard input is kept, so that a run can be resumed.
     pub fn standard_input(&self) -> PathBuf {
         self.path.join(STANDARD_INPUT)
+    }
+
+    /// Where the language model is kept that a classifier began with.
+    pub fn language_model(&self) -> Directory {
+        Directory::at(self.path.join(LANGUAGE_MODEL))
     }
 
     /// Writes what never changes: the network's description and its vocabulary.

@@ -15,6 +15,7 @@ mod model;
 mod score;
 pub mod standard;
 pub mod train;
+pub mod train_classifier;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ struct Cli {
 pub enum Command {
     /// Learn a language model from text
     Train(Box<train::Arguments>),
+    /// Learn to tell labels, as of sentiment, from texts that have them
+    TrainClassifier(Box<train_classifier::Arguments>),
     /// Write new text from a prompt
     Generate(generate::Arguments),
     /// Tell how likely a model finds some texts
@@ -69,7 +72,7 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
 /// Does what needs no libtorch; the rest is handed to the sibling that has it.
 pub fn run(command: Command) -> Result<()> {
     match command {
-        Command::Train(_) => launch::carousel_train(),
+        Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

@@ -2,6 +2,7 @@
 What is done with a trained model, in plain Rust: nothing here needs libtorch.
 */
 
+pub mod classifier;
 pub mod evaluation;
 pub mod generator;
 pub mod ngrams;

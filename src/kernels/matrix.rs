@@ -294,35 +294,43 @@ impl Rows {
         words.zip(scales).map(block).collect()
     }
 
+    /// Decodes a row.
+    ///
+    /// # Panics
+    /// In int8, or if there is no such row.
+    pub fn get(&self, row: usize, values: &mut [f32]) {
+        let words = &self.words[row * self.words_per_row..(row + 1) * self.words_per_row];
+        match self.kernel.precision {
+            Precision::Float32 => {
+                for (value, word) in values.iter_mut().zip(words) {
+                    *value = f32::from_bits(*word);
+                }
+            }
+            Precision::Bfloat16 => {
+                for (values, word) in values.chunks_mut(2).zip(words) {
+                    let (low, high) = bfloat16_pair(*word);
+                    for (value, number) in values.iter_mut().zip([low, high]) {
+                        *value = number;
+                    }
+                }
+            }
+            Precision::Int8 => unimplemented!("training does not use int8"),
+        }
+    }
+
     /// Some of these rows, each multiplied by a row of `factors`, which are taken in turn, `[_, inner]`.
     ///
     /// # Panics
     /// In int8.
     pub fn times(&self, rows: Range<usize>, factors: &[f32], team: &Team) -> Rows {
         let mut product = self.like(rows.len());
-        let (inner, words) = (self.inner, self.words_per_row);
+        let inner = self.inner;
         let count = factors.len() / inner;
         let read = |row: usize, values: &mut [f32]| {
-            let from = &self.words[(rows.start + row) * words..(rows.start + row + 1) * words];
+            self.get(rows.start + row, values);
             let factors = &factors[row % count * inner..(row % count + 1) * inner];
-            match self.kernel.precision {
-                Precision::Float32 => {
-                    for ((value, word), factor) in values.iter_mut().zip(from).zip(factors) {
-                        *value = f32::from_bits(*word) * factor;
-                    }
-                }
-                Precision::Bfloat16 => {
-                    let pairs = values.chunks_mut(2).zip(factors.chunks(2));
-                    for ((values, factors), word) in pairs.zip(from) {
-                        let (low, high) = bfloat16_pair(*word);
-                        for ((value, number), factor) in
-                            values.iter_mut().zip([low, high]).zip(factors)
-                        {
-                            *value = number * factor;
-                        }
-                    }
-                }
-                Precision::Int8 => unimplemented!("training does not use int8"),
+            for (value, factor) in values.iter_mut().zip(factors) {
+                *value *= factor;
             }
         };
         product.set_all(0..rows.len(), read, team);

@@ -114,6 +114,11 @@ impl Tape {
         }
     }
 
+    /// From the next window on, of so many streams.
+    pub fn set_streams(&mut self, streams: usize) {
+        self.streams = streams;
+    }
+
     /// The hidden states before the first step and after each, `[(steps + 1) · streams, hidden_size]`.
     pub fn outputs(&self) -> &Rows {
         &self.outputs

@@ -42,6 +42,7 @@ const SUBWORD_PATTERN: &str =
 const WHITESPACE_PATTERN: &str = r"\n|\S+";
 
 /// A learnt vocabulary with its two directions, text to ids and ids to text.
+#[derive(Clone)]
 pub struct Tokenizer {
     level: Level,
     split: Split,

@@ -11,6 +11,7 @@ use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 use crate::network::{Masks, Network, State, masked};
+use crate::pooling::{Head, Pool};
 use crate::view::{floats, floats_mut};
 use carousel::checkpoint::ModelConfig;
 use carousel::kernels::lstm::{Start, TABLE_SYMBOLS, start};
@@ -18,11 +19,15 @@ use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
 use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
 
+/// The most steps that are looked back at in a text.
+pub const LONGEST: usize = 2048;
+
 /// What is kept from one window to the next.
 pub struct Backprop {
     kernel: Kernel,
     layers: Vec<Layer>,
-    output: Weights,
+    /// A language model's; made when it is first used.
+    output: Option<Weights>,
     batch_size: usize,
     /// Whether the first layer's input products are a table.
     table: bool,
@@ -70,7 +75,7 @@ impl Backprop {
         Backprop {
             kernel,
             layers: (0..config.num_layers).map(layer).collect(),
-            output: Weights::zeros(config.vocab_size, hidden_size, Order::Plain, kernel),
+            output: None,
             batch_size,
             table: config.vocab_size <= TABLE_SYMBOLS,
             columns: [Columns::new(kernel), Columns::new(kernel)],
@@ -95,61 +100,149 @@ impl Backprop {
         masks: &Masks,
         team: &Team,
     ) -> Window {
-        let config = &network.config;
-        let (streams, rows, width) = (self.batch_size, inputs.len(), self.kernel.width());
-        // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ.
-        self.table = config.vocab_size <= TABLE_SYMBOLS && masks.inputs.is_none();
-        let everything: Vec<u32> = (0..config.vocab_size as u32).collect();
-        let symbols = if self.table { &everything } else { inputs };
-        let embedding = tch::no_grad(|| masked(&network.parameters[0], masks.embedding.as_ref()));
-        let mut embedded = Rows::chosen(
-            self.kernel,
-            floats(&embedding),
-            config.embedding_size,
-            symbols,
-            team,
-        );
-        if let Some(mask) = &masks.inputs {
-            embedded = embedded.times(0..rows, floats(mask), team);
-        }
-        let (passed_on, memories) = self.forward(network, inputs, &embedded, state, masks, team);
-        let after = streams..streams + rows;
-
-        let (output, output_bias) = network.output();
-        self.output.fill(floats(output), team);
+        let (config, rows) = (&network.config, inputs.len());
+        let pass = self.read(network, inputs, state, masks, team);
+        let (weights, bias) = network.output();
+        let output = self.output.get_or_insert_with(|| {
+            let (vocab_size, inner) = (config.vocab_size, config.hidden_size);
+            Weights::zeros(vocab_size, inner, Order::Plain, self.kernel)
+        });
+        output.fill(floats(weights), team);
         let mut logits_gradient = Rows::zeros(self.kernel, rows, config.vocab_size);
-        let top = inputs_of(
-            &self.layers,
-            &passed_on,
-            &embedded,
-            self.layers.len(),
-            after.clone(),
-        );
-        let (nats, output_bias_gradient) = cross_entropy(
-            &self.output.forward,
-            floats(output_bias),
-            (top.0, top.1.clone()),
+        let (top, after) = pass.inputs_of(&self.layers, self.layers.len());
+        let (nats, bias_gradient) = cross_entropy(
+            &output.forward,
+            floats(bias),
+            (top, after.clone()),
             targets,
             &mut logits_gradient,
             team,
         );
         let [g, x] = &mut self.columns;
         g.take_rows(&logits_gradient, 0..rows, team);
-        x.take_rows(top.0, top.1, team);
-        let vocab_size = config.vocab_size;
-        let plain = |place: usize| (place < vocab_size).then_some(place);
-        // Tied weights have one gradient; what they did as an embedding is added to it below.
-        let place = if config.tie_weights {
-            0
-        } else {
-            1 + 4 * self.layers.len()
+        x.take_rows(top, after, team);
+        let plain = |place: usize| (place < config.vocab_size).then_some(place);
+        // Tied weights have one gradient; what they did as an embedding is added to it later.
+        let place = match config.tie_weights {
+            true => 0,
+            false => 1 + 4 * self.layers.len(),
         };
-        let gradient = floats_mut(&mut self.gradients[place]);
-        g.products(x, plain, gradient, team);
-        let bias_gradient = self.gradients.last_mut().expect("the output has a bias");
-        floats_mut(bias_gradient).copy_from_slice(&output_bias_gradient);
-        let mut above = products(&self.output.backward, &logits_gradient, 0..rows, team);
+        g.products(x, plain, floats_mut(&mut self.gradients[place]), team);
+        let last = self.gradients.last_mut().expect("the output has a bias");
+        floats_mut(last).copy_from_slice(&bias_gradient);
+        let above = products(&output.backward, &logits_gradient, 0..rows, team);
+        self.look_back(
+            network,
+            inputs,
+            &pass,
+            masks,
+            above,
+            config.tie_weights,
+            team,
+        );
+        Window {
+            loss: nats / rows as f64,
+            gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
+            tokens: rows,
+            state: pass.state(state),
+        }
+    }
 
+    /// Reads texts side by side, the longest first, and looks back at how well a classifier told their labels. Texts
+    /// longer than [`LONGEST`] are read in windows, and only the last is looked back at.
+    pub fn texts(
+        &mut self,
+        network: &Network,
+        texts: &[&[u32]],
+        head: &Head,
+        masks: &Masks,
+        team: &Team,
+    ) -> Window {
+        let config = &network.config;
+        let (streams, size) = (texts.len(), config.hidden_size);
+        self.batch_size = streams;
+        for layer in &mut self.layers {
+            layer.tape.set_streams(streams);
+        }
+        let steps = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let mut pool = Pool::new(texts.iter().map(|text| text.len()).collect(), size);
+        let zeros = State::zeros(config, streams, Device::Cpu);
+        let mut state = State::zeros(config, streams, Device::Cpu);
+        for first in (0..steps).step_by(LONGEST) {
+            let window = first..steps.min(first + LONGEST);
+            let token = |step: usize, text: &&[u32]| text.get(step).copied().unwrap_or(0);
+            let inputs: Vec<u32> = window
+                .clone()
+                .flat_map(|step| texts.iter().map(move |text| token(step, text)))
+                .collect();
+            let pass = self.read(network, &inputs, &state, masks, team);
+            let outputs = self.layers.last().expect("a layer").tape.outputs();
+            pool.add(window.clone(), outputs, team);
+            if window.end < steps {
+                state = pass.state(&zeros);
+                continue;
+            }
+            let (loss, pooled_gradient) = head.judge(&pool.all(), network, &mut self.gradients);
+            let above = pool.look_back(window, &pooled_gradient, self.kernel.width());
+            self.look_back(network, &inputs, &pass, masks, above, false, team);
+            return Window {
+                loss,
+                gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
+                tokens: texts.iter().map(|text| text.len()).sum(),
+                state: zeros,
+            };
+        }
+        unreachable!("a text has at least the end of line before it")
+    }
+
+    /// Runs over all layers.
+    fn read(
+        &mut self,
+        network: &Network,
+        inputs: &[u32],
+        state: &State,
+        masks: &Masks,
+        team: &Team,
+    ) -> Pass {
+        let config = &network.config;
+        // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ.
+        self.table = config.vocab_size <= TABLE_SYMBOLS && masks.inputs.is_none();
+        let symbols = match self.table {
+            true => (0..config.vocab_size as u32).collect(),
+            false => inputs.to_vec(),
+        };
+        let embedding = tch::no_grad(|| masked(&network.parameters[0], masks.embedding.as_ref()));
+        let size = config.embedding_size;
+        let mut embedded = Rows::chosen(self.kernel, floats(&embedding), size, &symbols, team);
+        if let Some(mask) = &masks.inputs {
+            embedded = embedded.times(0..symbols.len(), floats(mask), team);
+        }
+        let mut pass = Pass {
+            symbols,
+            embedded,
+            after: self.batch_size..self.batch_size + inputs.len(),
+            passed_on: Vec::new(),
+            memories: Vec::new(),
+        };
+        self.forward(network, inputs, state, masks, &mut pass, team);
+        pass
+    }
+
+    /// From the gradients with respect to the last layer's outputs to those of everything below; the embedding's are
+    /// `added` to what there is.
+    #[allow(clippy::too_many_arguments)]
+    fn look_back(
+        &mut self,
+        network: &Network,
+        inputs: &[u32],
+        pass: &Pass,
+        masks: &Masks,
+        mut above: Vec<f32>,
+        added: bool,
+        team: &Team,
+    ) {
+        let (config, rows, width) = (&network.config, inputs.len(), self.kernel.width());
+        let [g, x] = &mut self.columns;
         for index in (0..self.layers.len()).rev() {
             let gradients = Above {
                 gradients: &above,
@@ -182,14 +275,14 @@ impl Backprop {
             }
             let by_symbol;
             let gradients = if index == 0 && self.table {
-                let sums = sum_by_symbol(order, &layer.tape, inputs, vocab_size, team);
-                g.take_panels(&sums, vocab_size, team);
-                by_symbol = rows_of(order, &sums, vocab_size, team);
+                let sums = sum_by_symbol(order, &layer.tape, inputs, config.vocab_size, team);
+                g.take_panels(&sums, config.vocab_size, team);
+                by_symbol = rows_of(order, &sums, config.vocab_size, team);
                 &by_symbol
             } else {
                 layer.tape.gradients()
             };
-            let below = inputs_of(&self.layers, &passed_on, &embedded, index, after.clone());
+            let below = pass.inputs_of(&self.layers, index);
             x.take_rows(below.0, below.1, team);
             g.products(x, row, floats_mut(input_gradient), team);
             above = products(&layer.input.backward, gradients, 0..gradients.len(), team);
@@ -199,41 +292,31 @@ impl Backprop {
             multiply_panels(&mut above, floats(mask), config.embedding_size, width, rows);
         }
         let embedding_gradient = floats_mut(&mut self.gradients[0]);
-        if !config.tie_weights {
+        if !added {
             embedding_gradient.fill(0.0);
         }
         let size = config.embedding_size;
         let factors = masks.embedding.as_ref().map(floats);
-        add_by_symbol(&above, symbols, factors, size, width, embedding_gradient);
-        let stack = |which: fn(&Memory) -> &[f32]| {
-            let all: Vec<f32> = memories.iter().flat_map(which).copied().collect();
-            Tensor::from_slice(&all).view_as(&state.hidden)
-        };
-        Window {
-            loss: nats / rows as f64,
-            gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
-            tokens: rows,
-            state: State {
-                hidden: stack(|memory| &memory.hidden),
-                cell: stack(|memory| &memory.cell),
-            },
-        }
+        add_by_symbol(
+            &above,
+            &pass.symbols,
+            factors,
+            size,
+            width,
+            embedding_gradient,
+        );
     }
 
-    /// Runs over all layers. Returns what each passes on where that is not just its outputs, and its memory afterwards.
     fn forward(
         &mut self,
         network: &Network,
         inputs: &[u32],
-        embedded: &Rows,
         state: &State,
         masks: &Masks,
+        pass: &mut Pass,
         team: &Team,
-    ) -> (Vec<Option<Rows>>, Vec<Memory>) {
-        let (streams, rows) = (self.batch_size, inputs.len());
-        let after = streams..streams + rows;
-        let numbers: Vec<u32> = (0..rows as u32).collect();
-        let (mut passed_on, mut memories) = (Vec::new(), Vec::new());
+    ) {
+        let numbers: Vec<u32> = (0..inputs.len() as u32).collect();
         for (index, mask) in masks.outputs.iter().enumerate() {
             let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
             let w_hh = tch::no_grad(|| masked(w_hh, masks.recurrent[index].as_ref()));
@@ -243,7 +326,7 @@ impl Backprop {
             layer.recurrent.fill(w_hh, team);
             let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
             let bias = start(&layer.input.forward, &bias);
-            let (x, range) = inputs_of(&self.layers, &passed_on, embedded, index, after.clone());
+            let (x, range) = pass.inputs_of(&self.layers, index);
             let values = self.layers[index].input.forward.sums(&bias, x, range, team);
             let start = Start {
                 values: &values,
@@ -258,29 +341,49 @@ impl Backprop {
             let layer = &mut self.layers[index];
             let before = (floats(&hidden), floats(&cell));
             layer.tape.forward(&layer.recurrent, start, before, team);
-            memories.push(layer.tape.memory());
+            pass.memories.push(layer.tape.memory());
             let outputs = layer.tape.outputs();
-            let times = |mask: &Tensor| outputs.times(after.clone(), floats(mask), team);
-            passed_on.push(mask.as_ref().map(times));
+            let times = |mask: &Tensor| outputs.times(pass.after.clone(), floats(mask), team);
+            pass.passed_on.push(mask.as_ref().map(times));
         }
-        (passed_on, memories)
     }
 }
 
-/// The inputs of layer `index`, or after the last layer of the output: rows, and which of them.
-fn inputs_of<'a>(
-    layers: &'a [Layer],
-    passed_on: &'a [Option<Rows>],
-    embedded: &'a Rows,
-    index: usize,
+/// A window on its way through the layers, apart from what their tapes keep.
+struct Pass {
+    /// What the rows of `embedded` stand for.
+    symbols: Vec<u32>,
+    embedded: Rows,
+    /// The rows of a tape's outputs that follow the state before the window.
     after: Range<usize>,
-) -> (&'a Rows, Range<usize>) {
-    match index.checked_sub(1) {
-        None => (embedded, 0..embedded.len()),
-        Some(below) => match &passed_on[below] {
-            Some(rows) => (rows, 0..rows.len()),
-            None => (layers[below].tape.outputs(), after),
-        },
+    /// What each layer passes on where that is not just its outputs.
+    passed_on: Vec<Option<Rows>>,
+    /// Each layer's memory afterwards.
+    memories: Vec<Memory>,
+}
+
+impl Pass {
+    /// The inputs of layer `index`, or after the last layer of the output: rows, and which of them.
+    fn inputs_of<'a>(&'a self, layers: &'a [Layer], index: usize) -> (&'a Rows, Range<usize>) {
+        match index.checked_sub(1) {
+            None => (&self.embedded, 0..self.embedded.len()),
+            Some(below) => match &self.passed_on[below] {
+                Some(rows) => (rows, 0..rows.len()),
+                None => (layers[below].tape.outputs(), self.after.clone()),
+            },
+        }
+    }
+
+    /// The memory of all layers afterwards, in the shape of the one before.
+    fn state(&self, before: &State) -> State {
+        let stack = |which: fn(&Memory) -> &[f32]| {
+            let all: Vec<f32> = self.memories.iter().flat_map(which).copied().collect();
+            Tensor::from_slice(&all).view_as(&before.hidden)
+        };
+        State {
+            hidden: stack(|memory| &memory.hidden),
+            cell: stack(|memory| &memory.cell),
+        }
     }
 }
 
@@ -372,6 +475,7 @@ fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
 mod tests {
     use super::*;
     use crate::network::tests::{config, network_of_cosines, options};
+    use carousel::checkpoint::config::{POOLED, Task};
 
     /// The gradients of a window by libtorch's autograd in float64.
     fn by_autograd(
@@ -486,6 +590,130 @@ mod tests {
                     }
                     assert!(difference(&window.state.hidden, &next.hidden) < tolerance);
                     assert!(difference(&window.state.cell, &next.cell) < tolerance);
+                }
+            }
+        }
+    }
+
+    /// What texts come to, and the gradients of how well their labels are told, by libtorch's autograd in float64.
+    fn texts_by_autograd(
+        network: &Network,
+        texts: &[&[u32]],
+        head: &Head,
+        masks: &Masks,
+    ) -> (f64, Vec<Tensor>) {
+        let double = |tensor: &Tensor| tensor.detach().to_kind(Kind::Double);
+        let parameters: Vec<Tensor> = network
+            .parameters
+            .iter()
+            .map(|p| double(p).set_requires_grad(true))
+            .collect();
+        let network = Network {
+            config: network.config.clone(),
+            parameters,
+        };
+        let size = network.config.hidden_size as i64;
+        let (mut losses, mut total) = (Vec::new(), 0.0);
+        for (index, (text, &label)) in texts.iter().zip(head.labels).enumerate() {
+            let ids: Vec<i64> = text.iter().map(|&id| i64::from(id)).collect();
+            let mut outputs = Tensor::embedding(
+                &network.parameters[0],
+                &Tensor::from_slice(&ids),
+                -1,
+                false,
+                false,
+            )
+            .unsqueeze(1);
+            for layer in 0..network.config.num_layers {
+                if let Some(mask) = layer
+                    .checked_sub(1)
+                    .and_then(|below| masks.outputs[below].as_ref())
+                {
+                    outputs = outputs * double(mask).narrow(0, index as i64, 1);
+                }
+                let zeros = Tensor::zeros([1, 1, size], (Kind::Double, Device::Cpu));
+                let weights = network.layer(layer);
+                let states = [&zeros, &zeros];
+                outputs = outputs
+                    .lstm(&states, &weights, true, 1, 0.0, false, false, false)
+                    .0;
+            }
+            let outputs = outputs.squeeze_dim(1);
+            let pooled = Tensor::cat(
+                &[
+                    outputs.get(-1),
+                    outputs.mean_dim([0i64].as_slice(), false, Kind::Double),
+                    outputs.max_dim(0, false).0,
+                ],
+                0,
+            );
+            let inner = pooled.numel();
+            let pooled = match &head.mask {
+                Some(mask) => {
+                    let mask = Tensor::from_slice(&mask[index * inner..(index + 1) * inner]);
+                    pooled * mask.to_kind(Kind::Double)
+                }
+                None => pooled,
+            };
+            let (weights, bias) = network.output();
+            let logits = (weights.matmul(&pooled) + bias).unsqueeze(0);
+            let weight = f64::from(head.weights[label]);
+            let target = Tensor::from_slice(&[label as i64]);
+            losses.push(logits.cross_entropy_for_logits(&target) * weight);
+            total += weight;
+        }
+        let loss = Tensor::stack(&losses, 0).sum(Kind::Double) / total;
+        (loss.double_value(&[]), network.gradients(&loss))
+    }
+
+    #[test]
+    fn gradients_of_told_labels_are_those_of_autograd() {
+        for (vocab_size, size, num_layers) in [(9, 5, 1), (600, 33, 2)] {
+            let config = ModelConfig {
+                task: Task::Classifier,
+                labels: ["a", "b", "c"].map(String::from).to_vec(),
+                vocab_size,
+                hidden_size: size,
+                num_layers,
+                ..config(false, 0.4)
+            };
+            let network = network_of_cosines(&config);
+            let text = |length: usize| -> Vec<u32> {
+                (0..length)
+                    .map(|i| ((i * i * 3 + length) % vocab_size) as u32)
+                    .collect()
+            };
+            let texts = [text(17), text(9), text(9), text(1)];
+            let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
+            let mut masks = Masks::draw(&config, &options(4), Device::Cpu, 3);
+            // What the head sees is dropped by a mask of its own.
+            masks.outputs[num_layers - 1] = None;
+            let dropping = (0..4 * POOLED * size).map(|i| if i % 3 == 0 { 0.0 } else { 1.5 });
+            for mask in [None, Some(dropping.collect::<Vec<f32>>())] {
+                let head = Head {
+                    labels: &[2, 0, 1, 2],
+                    weights: &[1.0, 2.0, 0.5],
+                    mask,
+                };
+                let (loss, expected) = texts_by_autograd(&network, &texts, &head, &masks);
+                for (precision, tolerance) in
+                    [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.1)]
+                {
+                    let mut backprop = Backprop::new(&config, 2, precision);
+                    let team = Team::new(2);
+                    let window = backprop.texts(&network, &texts, &head, &masks, &team);
+                    assert!((window.loss / loss - 1.0).abs() < tolerance);
+                    assert_eq!(window.tokens, 36);
+                    for ((name, _), (found, expected)) in config
+                        .tensors()
+                        .iter()
+                        .zip(window.gradients.iter().zip(&expected))
+                    {
+                        let off = difference(found, expected);
+                        // The highest output may be another after rounding.
+                        let tolerance = 3.0 * tolerance;
+                        assert!(off < tolerance, "{size} {precision:?} {name}: {off}");
+                    }
                 }
             }
         }

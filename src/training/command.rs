@@ -5,13 +5,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::classifier;
 use crate::language_model;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::cli::train::Arguments;
-use carousel::cli::{interrupt, standard};
+use carousel::cli::{interrupt, standard, train_classifier};
 use carousel::error::{Error, Result};
 use carousel::settings::Settings;
+use carousel::text::labelled;
 
 /// Trains.
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -55,6 +57,78 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     run.train(interrupt::watch(), &mut notify)
 }
 
+/// Trains a classifier.
+pub fn run_classifier(arguments: &train_classifier::Arguments) -> Result<()> {
+    let started = Instant::now();
+    interrupt::listen()?;
+    let folder = arguments.resume.as_ref().or(arguments.output.as_ref());
+    let directory = Directory::at(folder.expect("clap asks for one of them"));
+    let mut progress = Progress::new(directory.clone(), arguments.quiet);
+    let mut notify = |event| progress.show(event);
+    let quiet = arguments.quiet;
+    // The language model has a progress of its own.
+    let mut language_model = |part: Directory, corpus: &Path, settings: &Settings| {
+        language_model_part(part, corpus, settings, started, quiet)
+    };
+    let mut run = match arguments.resume {
+        Some(_) => {
+            let others = arguments.output.is_some()
+                || arguments.overwrite
+                || !arguments.documents.is_empty()
+                || arguments.request != labelled::Request::default();
+            if others || arguments.settings != Settings::default() {
+                return Err(not_alone());
+            }
+            let directory = existing(directory)?;
+            match classifier::resume(directory, started, &mut notify, &mut language_model)? {
+                Some(run) => run,
+                None => {
+                    standard::tell("this run is finished; there is nothing left to resume");
+                    return Ok(());
+                }
+            }
+        }
+        None => {
+            vacant(&directory, arguments.overwrite)?;
+            let part = directory.language_model();
+            if part.holds_run() {
+                part.clear(&[])?;
+            }
+            classifier::begin(
+                directory,
+                &arguments.documents,
+                &arguments.settings,
+                &arguments.request,
+                started,
+                &mut notify,
+                &mut language_model,
+            )?
+        }
+    };
+    run.train(interrupt::watch(), &mut notify)
+}
+
+/// Learns the language model that a classifier begins with, or goes on with it where it was left.
+fn language_model_part(
+    part: Directory,
+    corpus: &Path,
+    settings: &Settings,
+    started: Instant,
+    quiet: bool,
+) -> Result<()> {
+    let mut progress = Progress::new(part.clone(), quiet);
+    let mut notify = |event| progress.show(event);
+    if !part.holds_run() {
+        let corpus = [corpus.to_path_buf()];
+        return language_model::begin(part, &corpus, settings, started, &mut notify)?
+            .train(interrupt::watch(), &mut notify);
+    }
+    match language_model::resume(part, started, &mut notify)? {
+        Some(mut run) => run.train(interrupt::watch(), &mut notify),
+        None => Ok(()),
+    }
+}
+
 /// Begins a run in a folder that nobody sees, and leaves it at what it would do.
 fn plan(arguments: &Arguments, started: Instant) -> Result<()> {
     let folder = tempfile::tempdir()
@@ -73,11 +147,15 @@ fn plan(arguments: &Arguments, started: Instant) -> Result<()> {
 fn alone(arguments: &Arguments) -> Result<()> {
     let others = arguments.output.is_some() || arguments.overwrite || !arguments.corpus.is_empty();
     if others || arguments.settings != Settings::default() {
-        return Err(Error::usage(
-            "--resume goes on with the corpus and the options that the run began with; give it alone (or with --quiet)",
-        ));
+        return Err(not_alone());
     }
     Ok(())
+}
+
+fn not_alone() -> Error {
+    Error::usage(
+        "--resume goes on with the corpus and the options that the run began with; give it alone (or with --quiet)",
+    )
 }
 
 fn existing(directory: Directory) -> Result<Directory> {

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::network::{Masks, Network, State};
 use crate::view::floats;
 use carousel::inference;
+use carousel::inference::classifier::TextEncoder;
 use carousel::kernels::Precision;
 use carousel::text::corpus::Ids;
 use carousel::text::streams::EvaluationStreams;
@@ -26,21 +27,25 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 
     if network.device() != Device::Cpu {
         return by_libtorch(network, ids, line_end);
     }
-    let names: Vec<String> = network
-        .config
-        .tensors()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    let weights = |name: &str| {
-        let index = names.iter().position(|other| other == name);
-        let parameter = &network.parameters[index.expect("a tensor of the network")];
-        Ok(Cow::Borrowed(floats(parameter)))
-    };
+    let weights = |name: &str| Ok(named(network, name));
     let network =
         inference::recurrent::Network::load(&network.config, weights, Precision::Float32, threads)
             .expect("every tensor is there");
     inference::evaluation::nats(&network, ids, line_end, |_| ())
+}
+
+/// The recurrent half of a classifier, as inference has it.
+pub fn encoder(network: &Network, threads: usize) -> TextEncoder {
+    let weights = |name: &str| Ok(named(network, name));
+    TextEncoder::load(&network.config, weights, Precision::Float32, threads)
+        .expect("every tensor is there")
+}
+
+fn named<'n>(network: &'n Network, name: &str) -> Cow<'n, [f32]> {
+    let tensors = network.config.tensors();
+    let index = tensors.iter().position(|(other, _)| other == name);
+    let parameter = &network.parameters[index.expect("a tensor of the network")];
+    Cow::Borrowed(floats(parameter))
 }
 
 fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {

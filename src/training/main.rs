@@ -7,11 +7,15 @@ without it needs none.
 */
 
 mod backprop;
+mod calibration;
+mod classifier;
 mod command;
 mod evaluation;
 mod language_model;
 mod network;
+mod ngrams;
 mod optimizer;
+mod pooling;
 mod precision;
 mod progress;
 mod report;
@@ -27,6 +31,7 @@ use carousel::cli::{self, Command};
 fn main() -> ExitCode {
     cli::main(|command| match command {
         Command::Train(arguments) => command::run(&arguments),
+        Command::TrainClassifier(arguments) => command::run_classifier(&arguments),
         other => cli::run(other),
     })
 }

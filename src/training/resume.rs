@@ -150,7 +150,14 @@ impl Standing {
     pub fn begin_with(&mut self, base: &Base) -> Result<()> {
         let old = base.config.vocab_size as i64;
         let names = self.network.config.tensors();
+        let theirs = base.config.tensors();
+        let has = |name: &String| theirs.iter().any(|(other, _)| other == name);
+        let same_labels = base.config.labels == self.network.config.labels;
         for ((name, _), parameter) in names.iter().zip(&self.network.parameters) {
+            // A head is for its own labels, and a language model has none.
+            if !has(name) || (name.starts_with("head.") && !same_labels) {
+                continue;
+            }
             let shape: Vec<i64> = base
                 .weights
                 .shape(name)?
@@ -249,13 +256,41 @@ impl Standing {
 
     /// The judged weights alone, as the bytes of a safetensors file.
     pub fn weights(&self) -> Result<Vec<u8>> {
+        self.weights_with(&[], None)
+    }
+
+    /// The same with other tensors beside them: of float32, and one of int32 by its bits.
+    pub fn weights_with(
+        &self,
+        others: &[(&str, Vec<usize>, &[f32])],
+        integers: Option<(&str, &[u32])>,
+    ) -> Result<Vec<u8>> {
         let names = self.network.config.tensors();
         let stored: Vec<Stored> = names
             .into_iter()
             .zip(&self.judged().parameters)
             .map(|((name, _), value)| Stored::of(name, value))
             .collect();
-        serialize(stored.iter().map(|s| (s.name.clone(), s)), HashMap::new())
+        let others: Vec<Stored> = others
+            .iter()
+            .map(|(name, shape, values)| Stored {
+                name: name.to_string(),
+                shape: shape.clone(),
+                bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            })
+            .collect();
+        let floats = stored.iter().chain(&others);
+        let bytes: Vec<u8>;
+        let mut views = views(floats.map(|s| (s.name.clone(), s)));
+        if let Some((name, values)) = integers {
+            bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let view = TensorView::new(Dtype::I32, vec![values.len()], &bytes);
+            views.push((
+                name.to_string(),
+                view.expect("a tensor's bytes fill its shape"),
+            ));
+        }
+        written(views, HashMap::new())
     }
 }
 
@@ -331,10 +366,18 @@ fn serialize<'s>(
     tensors: impl Iterator<Item = (String, &'s Stored)>,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>> {
-    let views = tensors.map(|(name, stored)| {
+    written(views(tensors), metadata)
+}
+
+fn views<'s>(tensors: impl Iterator<Item = (String, &'s Stored)>) -> Vec<(String, TensorView<'s>)> {
+    let view = |stored: &'s Stored| {
         let view = TensorView::new(Dtype::F32, stored.shape.clone(), &stored.bytes);
-        (name, view.expect("a tensor's bytes fill its shape"))
-    });
+        view.expect("a tensor's bytes fill its shape")
+    };
+    tensors.map(|(name, stored)| (name, view(stored))).collect()
+}
+
+fn written(views: Vec<(String, TensorView)>, metadata: HashMap<String, String>) -> Result<Vec<u8>> {
     let metadata = Some(metadata).filter(|m| !m.is_empty());
     safetensors::serialize(views, metadata)
         .map_err(|e| Error::new(format!("the weights cannot be written: {e}")))

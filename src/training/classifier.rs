@@ -1,0 +1,838 @@
+/*!
+Learning to tell labels, in the way of Howard and Ruder (2018): a language model's layers are taken over, thawed from the top
+down, each with a smaller learning rate than the one above, under a head that sees what their outputs come to over the whole
+text. Beside them a linear machine learns words, pairs and triples of words ([`crate::ngrams`]); what the two halves count is
+fitted on the validation part ([`crate::calibration`]).
+*/
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::HumanCount;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::Device;
+
+use crate::backprop::{Backprop, LONGEST, Window};
+use crate::calibration;
+use crate::evaluation;
+use crate::network::{Masks, State};
+use crate::ngrams::Features;
+use crate::pooling::Head;
+use crate::precision;
+use crate::resume::{Base, Standing};
+use crate::run::{Event, Run, Settled, Task, absolute, enough_memory};
+use carousel::baselines::naive_baselines;
+use carousel::checkpoint::config::{self, POOLED};
+use carousel::checkpoint::record::{Budget, DocumentsRecord, Figures, Options, Record, Request};
+use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::error::{Error, Result};
+use carousel::inference::classifier::{Calibration, Reading, plain, softmax};
+use carousel::inference::ngrams::Ngrams;
+use carousel::kernels::Team;
+use carousel::metrics::ClassificationScore;
+use carousel::recipe::{self, Circumstances};
+use carousel::settings::{self, Settings};
+use carousel::text::Level;
+use carousel::text::labelled::{self, Rows};
+use carousel::text::learner::Learner;
+use carousel::text::tokenizer::Tokenizer;
+
+/// Share of the documents that is measured on, if none are given for it.
+const VALIDATION: f64 = 0.1;
+/// Characters of text from which on a language model is learnt first: about a million words.
+const WORTH_A_LANGUAGE_MODEL: usize = 5_000_000;
+/// Share of the budget that it takes.
+const LANGUAGE_MODEL_SHARE: f64 = 1.0 / 3.0;
+/// What a layer's learning rate is divided by for each layer above it (Howard and Ruder 2018).
+const SLOWER_BELOW: f64 = 2.6;
+/// Share of the budget after which the next layer below is thawed.
+const THAW: f64 = 0.05;
+/// How far texts of one batch may differ in length, as a share of it.
+const LENGTH_NOISE: f64 = 0.1;
+/// Runs of words that have weights, at most.
+const NGRAMS: usize = 600_000;
+/// Costs of a document told wrong that are tried out on the validation part.
+const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
+
+/// Documents and their labels, as numbers.
+struct Documents {
+    texts: Vec<String>,
+    truth: Vec<usize>,
+}
+
+/// What a classifier is learnt from.
+pub struct Labels {
+    labels: Vec<String>,
+    tokenizer: Tokenizer,
+    /// For each document an end of line and its tokens.
+    train: Vec<Vec<u32>>,
+    truth: Vec<usize>,
+    valid: Vec<Vec<u32>>,
+    valid_truth: Vec<usize>,
+    /// What the linear half says of the validation part.
+    wide: Vec<Vec<f64>>,
+    ngrams: Ngrams,
+    calibration: Calibration,
+    /// What a document of each label weighs, so that labels count alike.
+    weights: Vec<f32>,
+    batch_size: usize,
+    dropout: f64,
+    /// Whether the layers were taken over, so that they are thawed one by one.
+    thaws: bool,
+    layers: usize,
+    seed: u64,
+    /// The pass that `batches` is of.
+    pass: Option<u64>,
+    /// Documents side by side, the longest first.
+    batches: Vec<Vec<usize>>,
+    backprop: Backprop,
+}
+
+/// Learns a language model in a directory, from a text, with the settings that it is given.
+pub type LanguageModel<'a> = &'a mut dyn FnMut(Directory, &Path, &Settings) -> Result<()>;
+
+/// Begins a run that learns labels from the files at `paths`; `started` is when the command began.
+///
+/// # Errors
+/// Documents that cannot be read, one label only, options that cannot be obeyed, a directory that is taken.
+pub fn begin(
+    directory: Directory,
+    paths: &[PathBuf],
+    settings: &Settings,
+    documents: &labelled::Request,
+    started: Instant,
+    notify: &mut dyn FnMut(Event),
+    language_model: LanguageModel,
+) -> Result<Run<Labels>> {
+    recipe::check(settings)?;
+    if !matches!(
+        settings.device,
+        None | Some(settings::Device::Auto | settings::Device::Cpu)
+    ) {
+        return Err(Error::usage(
+            "classifiers are trained on the CPU; leave --device away",
+        ));
+    }
+    let mut settings = settings.clone();
+    let mut validation = None;
+    if let Some(valid) = &settings.valid
+        && valid.parse::<f64>().is_err()
+    {
+        let file = absolute(vec![PathBuf::from(valid)])?.remove(0);
+        settings.valid = Some(file.display().to_string());
+        validation = Some(file);
+    }
+    let request = Request {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        paths: absolute(paths.to_vec())?,
+        settings,
+        documents: Some(labelled::Request {
+            labels: true,
+            ..documents.clone()
+        }),
+    };
+    let material = Material::read(&request, validation.as_deref(), notify)?;
+    let base = match &request.settings.from {
+        Some(named) => Some(base(&Directory::find(named.as_ref())?)?),
+        None if material.train.characters() >= WORTH_A_LANGUAGE_MODEL => {
+            let part = directory.language_model();
+            part.create()?;
+            let corpus = part.standard_input();
+            material.train.write(&corpus)?;
+            let mut settings = request.settings.clone();
+            settings.level.get_or_insert(Level::Word);
+            settings.valid = None;
+            share(&mut settings, LANGUAGE_MODEL_SHARE)?;
+            notify(Event::Note(
+                "first a language model is learnt from the documents' texts".to_string(),
+            ));
+            language_model(part.clone(), &corpus, &settings)?;
+            Some(base(&part)?)
+        }
+        None => None,
+    };
+    let settle = |request| settle(request, material, base.as_ref(), started, notify);
+    Run::begin(directory, request, base.as_ref(), started, settle)
+}
+
+/// Takes up a run where it was saved last; `None` if it is finished.
+///
+/// # Errors
+/// A directory without a run, damaged files, documents that have changed.
+pub fn resume(
+    directory: Directory,
+    started: Instant,
+    notify: &mut dyn FnMut(Event),
+    language_model: LanguageModel,
+) -> Result<Option<Run<Labels>>> {
+    let Request {
+        paths,
+        settings,
+        documents,
+        ..
+    } = directory.load_request()?;
+    let Some(documents) = documents else {
+        return Err(Error::new(format!(
+            "{0} holds the run of a language model; `carousel train --resume {0}` goes on with it",
+            directory.path().display()
+        )));
+    };
+    if !directory.holds_checkpoint() {
+        notify(Event::Note(
+            "no label was learnt yet: starting anew".to_string(),
+        ));
+        let run = begin(
+            directory,
+            &paths,
+            &settings,
+            &documents,
+            started,
+            notify,
+            language_model,
+        );
+        return run.map(Some);
+    }
+    let record: Record<DocumentsRecord> = directory.load_record()?;
+    if record.finished.is_some() {
+        directory.remove_resume()?;
+        return Ok(None);
+    }
+    tch::set_num_threads(record.options.threads);
+    let config = directory.load_config()?;
+    let tokenizer = directory.load_tokenizer(&config)?;
+    let validation = settings
+        .valid
+        .as_ref()
+        .filter(|valid| valid.parse::<f64>().is_err());
+    let material = Material::read(&record.request, validation.map(Path::new), &mut |_| ())?;
+    if material.hash != record.subject.hash {
+        return Err(Error::new(
+            "the documents have changed since the run began; begin another with -o",
+        ));
+    }
+    let thaws = record.request.settings.from.is_some() || directory.language_model().holds_run();
+    let (wide, _) = material.wide(record.options.seed);
+    let settled = settled(material, tokenizer, wide, record, config, thaws);
+    Run::take_up(directory, settled, started, notify).map(Some)
+}
+
+/// The documents, read and divided.
+struct Material {
+    labels: Vec<String>,
+    train: Documents,
+    valid: Documents,
+    hash: String,
+}
+
+impl Documents {
+    fn characters(&self) -> usize {
+        self.texts.iter().map(String::len).sum()
+    }
+
+    /// The texts alone, one after another.
+    fn write(&self, path: &Path) -> Result<()> {
+        let text: String = self.texts.iter().flat_map(|text| [text, "\n"]).collect();
+        carousel::files::write_atomically(path, text.as_bytes())
+    }
+
+    fn words(&self) -> Vec<Vec<String>> {
+        let words = |text: &String| carousel::text::ngrams::words(text);
+        self.texts.iter().map(words).collect()
+    }
+}
+
+impl Material {
+    fn read(
+        request: &Request,
+        validation: Option<&Path>,
+        notify: &mut dyn FnMut(Event),
+    ) -> Result<Self> {
+        let how = request.documents.clone().unwrap_or_default();
+        let all = read_documents(&request.paths, &how, notify)?;
+        let given = match validation {
+            Some(path) => Some(read_documents(&[path.to_path_buf()], &how, notify)?),
+            None => None,
+        };
+        let names: BTreeSet<&String> = all.iter().map(|(label, _)| label).collect();
+        let labels: Vec<String> = names.into_iter().cloned().collect();
+        if labels.len() < 2 {
+            return Err(Error::new(format!(
+                "all documents have the label {}; a classifier needs two or more to tell apart",
+                labels.first().map_or("", String::as_str)
+            )));
+        }
+        let number = |label: &String| labels.binary_search(label);
+        let mut hasher = blake3::Hasher::new();
+        for (label, text) in all.iter().chain(given.iter().flatten()) {
+            for part in [label, text] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        let hash = hasher.finalize().to_hex().to_string();
+        let of = |documents: Vec<(String, String)>| Documents {
+            truth: documents
+                .iter()
+                .map(|(label, _)| number(label).expect("one of the labels"))
+                .collect(),
+            texts: documents.into_iter().map(|(_, text)| text).collect(),
+        };
+        let (train, valid) = match given {
+            Some(given) => {
+                let strange: Vec<&String> = given
+                    .iter()
+                    .map(|(label, _)| label)
+                    .filter(|label| number(label).is_err())
+                    .collect();
+                if let Some(first) = strange.first() {
+                    return Err(Error::new(format!(
+                        "the documents to measure on have the label {first}, which none to train on has"
+                    )));
+                }
+                (of(all), of(given))
+            }
+            None => {
+                let fraction = match recipe::validation(&request.settings)? {
+                    carousel::text::corpus::Validation::Fraction(fraction) => fraction,
+                    _ => VALIDATION,
+                };
+                let all = of(all);
+                for (label, name) in labels.iter().enumerate() {
+                    if all.truth.iter().filter(|&&truth| truth == label).count() == 1 {
+                        notify(Event::Note(format!(
+                            "the label {name} is met once; it is trained on and never measured"
+                        )));
+                    }
+                }
+                divide(all, labels.len(), fraction)
+            }
+        };
+        if valid.texts.is_empty() {
+            return Err(Error::new(
+                "there are too few documents to measure on a part of them; give more, or others with --valid FILE",
+            ));
+        }
+        let known: BTreeSet<&String> = train.texts.iter().collect();
+        let twice = valid
+            .texts
+            .iter()
+            .filter(|text| known.contains(text))
+            .count();
+        if twice > 0 {
+            notify(Event::Note(format!(
+                "{twice} of the {} documents to measure on are among those to train on; what is measured is better than \
+                 it should be",
+                valid.texts.len()
+            )));
+        }
+        Ok(Material {
+            labels,
+            train,
+            valid,
+            hash,
+        })
+    }
+
+    /// The linear half, learnt at the cost that tells most of the validation part right, and what it says of that.
+    fn wide(&self, seed: u64) -> ((Ngrams, Vec<Vec<f64>>), [Vec<Vec<String>>; 2]) {
+        let (words, valid_words) = (self.train.words(), self.valid.words());
+        let features = Features::of(&words, &self.train.truth, self.labels.len());
+        let tried = COSTS.map(|cost| {
+            let ngrams = features.learn(cost, NGRAMS, seed);
+            let logits: Vec<Vec<f64>> = valid_words
+                .iter()
+                .map(|words| ngrams.logits(words).0)
+                .collect();
+            // As surely as can be: few documents tell costs apart by how many are right less than by how surely.
+            let none = vec![vec![0.0; self.labels.len()]; logits.len()];
+            let calibration = calibration::fit(&none, &logits, &self.valid.truth);
+            let all = none.iter().zip(&logits);
+            let told = all.map(|(none, logits)| calibration.combine(none, logits));
+            (loss(told, &self.valid.truth), ngrams, logits)
+        });
+        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        let (_, ngrams, logits) = best.expect("costs were tried");
+        ((ngrams, logits), [words, valid_words])
+    }
+}
+
+/// Every document, and the rows that are none, as they were found.
+fn read_documents(
+    paths: &[PathBuf],
+    how: &labelled::Request,
+    notify: &mut dyn FnMut(Event),
+) -> Result<Vec<(String, String)>> {
+    let mut documents = Vec::new();
+    for path in paths {
+        let rows = Rows::open(path, how)?;
+        rows.notes
+            .iter()
+            .for_each(|note| notify(Event::Note(note.clone())));
+        let (mut broken, mut empty) = (0, 0);
+        for row in rows {
+            let row = row?;
+            match row.document {
+                Ok(document) => {
+                    let text = plain(&document.text).into_owned();
+                    if text.is_empty() {
+                        empty += 1;
+                    } else {
+                        documents.push((document.label.unwrap_or_default(), text));
+                    }
+                }
+                Err(why) => {
+                    broken += 1;
+                    if broken <= 5 {
+                        notify(Event::Note(format!(
+                            "{}, line {}: row {} is left out: {why}",
+                            path.display(),
+                            row.line,
+                            row.number
+                        )));
+                    }
+                }
+            }
+        }
+        for (count, what) in [(broken, "broken"), (empty, "empty")] {
+            if count > 0 {
+                notify(Event::Note(format!(
+                    "{count} {what} rows of {} were left out",
+                    path.display()
+                )));
+            }
+        }
+    }
+    if documents.is_empty() {
+        return Err(Error::new("there are no documents to learn from"));
+    }
+    Ok(documents)
+}
+
+/// Divides documents so that each label is met in both parts as often as in all, by a seed that never changes: the same
+/// documents are divided in the same way, whatever else is tried.
+fn divide(all: Documents, labels: usize, fraction: f64) -> (Documents, Documents) {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut held = vec![false; all.texts.len()];
+    for label in 0..labels {
+        let mut own: Vec<usize> = (0..all.truth.len())
+            .filter(|&index| all.truth[index] == label)
+            .collect();
+        own.shuffle(&mut random);
+        let count = (own.len() as f64 * fraction).round() as usize;
+        // A label that is met twice is trained on and measured.
+        let count = count.max(usize::from(own.len() > 1)).min(own.len() - 1);
+        own[..count].iter().for_each(|&index| held[index] = true);
+    }
+    let nothing = || Documents {
+        texts: Vec::new(),
+        truth: Vec::new(),
+    };
+    let (mut train, mut valid) = (nothing(), nothing());
+    for ((text, truth), held) in all.texts.into_iter().zip(all.truth).zip(held) {
+        let part = if held { &mut valid } else { &mut train };
+        part.texts.push(text);
+        part.truth.push(truth);
+    }
+    (train, valid)
+}
+
+/// The settings for a share of the budget.
+fn share(settings: &mut Settings, share: f64) -> Result<()> {
+    match recipe::budget(settings)? {
+        Budget::Seconds(seconds) => {
+            settings.time = Some(Duration::from_secs_f64(seconds * share));
+        }
+        Budget::Epochs(epochs) => settings.epochs = Some(epochs * share),
+        Budget::Steps(steps) => settings.steps = Some((steps as f64 * share).ceil() as u64),
+    }
+    Ok(())
+}
+
+/// A model to go on from.
+fn base(directory: &Directory) -> Result<Base> {
+    let config = directory.load_config()?;
+    Ok(Base {
+        tokenizer: directory.load_tokenizer(&config)?,
+        weights: directory.load_weights(&config)?,
+        path: directory.path().to_path_buf(),
+        config,
+    })
+}
+
+/// Settles every option.
+fn settle(
+    request: Request,
+    material: Material,
+    base: Option<&Base>,
+    started: Instant,
+    notify: &mut dyn FnMut(Event),
+) -> Result<Settled<Labels>> {
+    let tokenizer = match base {
+        Some(base) => base.tokenizer.clone(),
+        None => {
+            let mut settings = request.settings.clone();
+            settings.level.get_or_insert(Level::Word);
+            let bytes = material.train.characters() as u64;
+            let mut learner = Learner::new(recipe::vocabulary(&settings)?, bytes);
+            for text in &material.train.texts {
+                learner.push(text.as_bytes());
+                learner.push(b"\n");
+            }
+            learner.finish()?
+        }
+    };
+    let threads = tch::get_num_threads();
+    let circumstances = Circumstances {
+        vocab_size: tokenizer.vocab_size(),
+        train_tokens: material.train.characters() / 5,
+        valid_tokens: material.valid.characters() / 5,
+        speed: None,
+    };
+    let resolved = recipe::resolve_classifier(
+        &request.settings,
+        &circumstances,
+        material.train.texts.len(),
+        base.map(|base| &base.config),
+    )?;
+    let mut options = Options {
+        threads,
+        ..resolved.options
+    };
+    if let Budget::Seconds(seconds) = &mut options.budget {
+        // What a language model took is gone.
+        *seconds -= started.elapsed().as_secs_f64();
+        if *seconds <= 0.0 {
+            return Err(Error::new(
+                "the budget is spent before a label is learnt; give more --time",
+            ));
+        }
+    }
+    let (wide, [words, valid_words]) = material.wide(options.seed);
+    let config = ModelConfig {
+        labels: material.labels.clone(),
+        ngrams: wide.0.numbers.len(),
+        vocab_size: tokenizer.vocab_size(),
+        level: tokenizer.level(),
+        split: tokenizer.split(),
+        ..resolved.config
+    };
+    config.check()?;
+    let (precision, note) = precision::settle(&config, &options, Device::Cpu)?;
+    options.precision = precision;
+    note.into_iter().for_each(|note| notify(Event::Note(note)));
+    enough_memory(recipe::memory(&config, &options, 0), Device::Cpu)?;
+    let baselines = naive_baselines(
+        &material.labels,
+        (&words, &material.train.truth),
+        (&valid_words, &material.valid.truth),
+    );
+    let mut label_counts = vec![0; material.labels.len()];
+    let all = material.train.truth.iter();
+    all.for_each(|&label| label_counts[label] += 1);
+    let record = Record {
+        request,
+        options,
+        chosen: resolved.chosen,
+        finished: None,
+        evaluations: Vec::new(),
+        subject: DocumentsRecord {
+            train_documents: material.train.texts.len() as u64,
+            valid_documents: material.valid.texts.len() as u64,
+            label_counts,
+            hash: material.hash.clone(),
+            baselines,
+        },
+    };
+    Ok(settled(
+        material,
+        tokenizer,
+        wide,
+        record,
+        config,
+        base.is_some(),
+    ))
+}
+
+fn settled(
+    material: Material,
+    tokenizer: Tokenizer,
+    (ngrams, wide): (Ngrams, Vec<Vec<f64>>),
+    record: Record<DocumentsRecord>,
+    config: ModelConfig,
+    thaws: bool,
+) -> Settled<Labels> {
+    let options = &record.options;
+    let encode = |documents: &Documents| -> Vec<Vec<u32>> {
+        let tokens = |text: &String| Reading::of(text, &tokenizer).tokens;
+        documents.texts.iter().map(tokens).collect()
+    };
+    let (train, valid) = (encode(&material.train), encode(&material.valid));
+    let counts = &record.subject.label_counts;
+    let typical = train.len() as f32 / counts.len() as f32;
+    let labels = material.labels.len();
+    Settled {
+        task: Labels {
+            labels: material.labels,
+            tokenizer,
+            weights: counts.iter().map(|&n| typical / n.max(1) as f32).collect(),
+            train,
+            truth: material.train.truth,
+            valid,
+            valid_truth: material.valid.truth,
+            wide,
+            ngrams,
+            calibration: Calibration {
+                scales: [1.0, 1.0],
+                bias: vec![0.0; labels],
+            },
+            batch_size: options.batch_size,
+            dropout: config.dropout,
+            thaws,
+            layers: config.num_layers,
+            seed: options.seed,
+            pass: None,
+            batches: Vec::new(),
+            backprop: Backprop::new(
+                &config,
+                options.batch_size,
+                precision::of_kernels(options.precision),
+            ),
+        },
+        record,
+        config,
+    }
+}
+
+/// Mean nats that logits spend on what is true.
+fn loss(logits: impl Iterator<Item = Vec<f64>>, truth: &[usize]) -> f64 {
+    let nats: f64 = logits
+        .zip(truth)
+        .map(|(logits, &truth)| -softmax(&logits)[truth].max(f64::MIN_POSITIVE).ln())
+        .sum();
+    nats / truth.len() as f64
+}
+
+impl Labels {
+    /// Divides the documents of a pass into batches of about one length, in a random order.
+    fn shuffle(&mut self, pass: u64) {
+        if self.pass == Some(pass) {
+            return;
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(pass);
+        let mut order: Vec<(f64, usize)> = (0..self.train.len())
+            .map(|index| {
+                let noise = 1.0 + LENGTH_NOISE * random.random::<f64>();
+                (self.train[index].len() as f64 * noise, index)
+            })
+            .collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let indices: Vec<usize> = order.into_iter().map(|(_, index)| index).collect();
+        self.batches = indices
+            .chunks(self.batch_size)
+            .map(<[usize]>::to_vec)
+            .collect();
+        for batch in &mut self.batches {
+            batch.sort_by_key(|&index| std::cmp::Reverse(self.train[index].len()));
+        }
+        self.batches.shuffle(&mut random);
+        self.pass = Some(pass);
+    }
+}
+
+impl Task for Labels {
+    type Record = DocumentsRecord;
+
+    fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    fn steps_in_pass(&self) -> usize {
+        self.train.len().div_ceil(self.batch_size)
+    }
+
+    fn tokens_in_step(&self) -> usize {
+        let all: usize = self.train.iter().map(Vec::len).sum();
+        all / self.steps_in_pass()
+    }
+
+    fn valid_tokens(&self) -> usize {
+        self.valid.iter().map(Vec::len).sum()
+    }
+
+    fn streams(&self) -> usize {
+        1
+    }
+
+    /// All of the validation part is always measured: its documents are what the calibration is fitted on.
+    fn shorten(&mut self, _tokens: usize, _record: &mut DocumentsRecord) {}
+
+    fn window(
+        &mut self,
+        standing: &mut Standing,
+        options: &Options,
+        seed: u64,
+        team: &Team,
+    ) -> Window {
+        self.shuffle(standing.progress.epoch);
+        let batch = &self.batches[standing.progress.window];
+        let texts: Vec<&[u32]> = batch.iter().map(|&index| &self.train[index][..]).collect();
+        let labels: Vec<usize> = batch.iter().map(|&index| self.truth[index]).collect();
+        let network = &standing.network;
+        let options = Options {
+            batch_size: texts.len(),
+            ..options.clone()
+        };
+        let mut masks = Masks::draw(&network.config, &options, Device::Cpu, seed);
+        // What the head sees is dropped instead.
+        if let Some(last) = masks.outputs.last_mut() {
+            *last = None;
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(2);
+        let kept = 1.0 - self.dropout;
+        let mut factor = || match random.random_bool(kept) {
+            true => (1.0 / kept) as f32,
+            false => 0.0,
+        };
+        let seen = texts.len() * POOLED * network.config.hidden_size;
+        let head = Head {
+            labels: &labels,
+            weights: &self.weights,
+            mask: (self.dropout > 0.0).then(|| (0..seen).map(|_| factor()).collect()),
+        };
+        let window = self.backprop.texts(network, &texts, &head, &masks, team);
+        Window {
+            // Documents begin from nothing; the run's state stays as it is.
+            state: State {
+                hidden: standing.state.hidden.shallow_clone(),
+                cell: standing.state.cell.shallow_clone(),
+            },
+            ..window
+        }
+    }
+
+    /// The head at once; the layers below it one after another, from the top down.
+    fn shares(&self, progress: f64) -> Vec<f64> {
+        if !self.thaws {
+            return Vec::new();
+        }
+        let share = |depth: usize| match progress >= THAW * depth as f64 {
+            true => SLOWER_BELOW.powi(-(depth as i32)),
+            false => 0.0,
+        };
+        let layers = (0..self.layers).flat_map(|layer| [share(self.layers - layer); 4]);
+        let embedding = [share(self.layers + 1)];
+        embedding
+            .into_iter()
+            .chain(layers)
+            .chain([1.0, 1.0])
+            .collect()
+    }
+
+    fn evaluate(&mut self, standing: &Standing, options: &Options) -> Option<Figures> {
+        let threads = options.threads.max(1) as usize;
+        let encoder = evaluation::encoder(&standing.judged(), threads);
+        let texts: Vec<&[u32]> = self.valid.iter().map(|text| &text[..]).collect();
+        let deep = encoder.logits(&texts);
+        if deep.iter().flatten().any(|logit| !logit.is_finite()) {
+            return None;
+        }
+        self.calibration = calibration::fit(&deep, &self.wide, &self.valid_truth);
+        let both = deep.iter().zip(&self.wide);
+        let logits: Vec<Vec<f64>> = both
+            .map(|(deep, wide)| self.calibration.combine(deep, wide))
+            .collect();
+        let told: Vec<Vec<f64>> = logits.iter().map(|logits| softmax(logits)).collect();
+        let score = ClassificationScore::of_probabilities(&self.labels, &self.valid_truth, &told);
+        Some(Figures {
+            valid_loss: loss(logits.into_iter(), &self.valid_truth),
+            accuracy: Some(score.accuracy),
+            macro_f1: Some(score.macro_f1),
+            ..Figures::default()
+        })
+    }
+
+    fn weights(&self, standing: &Standing) -> Result<Vec<u8>> {
+        let Calibration { scales, bias } = &self.calibration;
+        let floats = |numbers: &[f64]| numbers.iter().map(|&n| n as f32).collect::<Vec<f32>>();
+        let (count, labels) = (self.ngrams.numbers.len(), self.labels.len());
+        standing.weights_with(
+            &[
+                (
+                    config::NGRAM_WEIGHTS,
+                    vec![count, labels],
+                    &self.ngrams.weights,
+                ),
+                (config::NGRAM_BIAS, vec![labels], &self.ngrams.bias),
+                (config::SCALES, vec![2], &floats(scales)),
+                (config::LABEL_BIAS, vec![labels], &floats(bias)),
+            ],
+            Some((config::NGRAM_NUMBERS, &self.ngrams.numbers)),
+        )
+    }
+
+    fn describe(&self, record: &DocumentsRecord) -> Vec<(&'static str, String)> {
+        let count = |n: u64| HumanCount(n).to_string();
+        let labels = self.labels.iter().zip(&record.label_counts);
+        let labels: Vec<String> = labels
+            .map(|(label, &times)| format!("{label} ({})", count(times)))
+            .collect();
+        let long = self
+            .train
+            .iter()
+            .filter(|text| text.len() > LONGEST)
+            .count();
+        let tokens: usize = self.train.iter().map(Vec::len).sum();
+        let mut lines = vec![
+            (
+                "documents",
+                format!(
+                    "{} to train on ({} tokens, {}), {} to measure on",
+                    count(record.train_documents),
+                    count(tokens as u64),
+                    self.tokenizer.level(),
+                    count(record.valid_documents)
+                ),
+            ),
+            ("labels", labels.join(", ")),
+            (
+                "words",
+                format!(
+                    "{} words, pairs and triples of words have weights",
+                    count(self.ngrams.numbers.len() as u64)
+                ),
+            ),
+        ];
+        if long > 0 {
+            lines.push((
+                "",
+                format!(
+                    "{} documents are longer than {} tokens: read whole, learnt from by their last part",
+                    count(long as u64),
+                    count(LONGEST as u64)
+                ),
+            ));
+        }
+        let naive = &record.baselines;
+        lines.push((
+            "to beat",
+            format!(
+                "naive Bayes {:.4}, majority {:.4} of the documents to measure on",
+                naive.naive_bayes.accuracy, naive.majority.accuracy
+            ),
+        ));
+        lines
+    }
+
+    fn tokens_per_character(&self) -> Option<f64> {
+        None
+    }
+
+    fn memory(&self, config: &ModelConfig, options: &Options) -> u64 {
+        recipe::memory(config, options, 0)
+    }
+}
