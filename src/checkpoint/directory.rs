@@ -11,12 +11,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::config::{ModelConfig, check_version};
+use super::config::{ModelConfig, NGRAM_NUMBERS, check_version};
 use super::record::{Record, Request};
 use crate::error::{Error, Result};
 use crate::files;
@@ -207,6 +208,16 @@ impl Directory {
         self.load_json(RECORD)
     }
 
+    /// Loads training.json, whatever it tells of.
+    pub fn load_any_record(&self) -> Result<Value> {
+        self.load_json(RECORD)
+    }
+
+    /// Writes training.json, whatever it tells of.
+    pub fn save_any_record(&self, record: &Value) -> Result<()> {
+        self.save_json(RECORD, record)
+    }
+
     /// Replaces the best weights, given as the bytes of a safetensors file.
     pub fn save_weights(&self, safetensors: &[u8]) -> Result<()> {
         files::write_atomically(&self.path.join(WEIGHTS), safetensors)
@@ -314,6 +325,15 @@ fn remove(path: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),
     }
+}
+
+/// How floating-point numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// As they are computed with.
+    Float32,
+    /// Half the bytes, a thousandth of precision.
+    Float16,
 }
 
 /// metrics.jsonl while a run appends to it.
@@ -442,6 +462,42 @@ impl Weights {
             .iter()
             .map(|&bytes| u32::from_le_bytes(bytes))
             .collect())
+    }
+
+    /// All tensors of a model as the bytes of another safetensors file. What the calibration is stays float32.
+    ///
+    /// # Errors
+    /// As [`Weights::floats`] and [`Weights::integers`].
+    pub fn copy(&self, config: &ModelConfig, format: NumberFormat) -> Result<Vec<u8>> {
+        let mut tensors = Vec::new();
+        for (name, shape) in config.tensors().into_iter().chain(config.fitted()) {
+            let (dtype, bytes): (Dtype, Vec<u8>) = if name == NGRAM_NUMBERS {
+                let numbers = self.integers(&name)?;
+                (
+                    Dtype::I32,
+                    numbers.iter().flat_map(|n| n.to_le_bytes()).collect(),
+                )
+            } else {
+                let floats = self.floats(&name)?;
+                match format {
+                    NumberFormat::Float16 if !name.starts_with("calibration.") => {
+                        let half = |&n: &f32| half::f16::from_f32(n).to_le_bytes();
+                        (Dtype::F16, floats.iter().flat_map(half).collect())
+                    }
+                    _ => (
+                        Dtype::F32,
+                        floats.iter().flat_map(|n| n.to_le_bytes()).collect(),
+                    ),
+                }
+            };
+            tensors.push((name, dtype, shape, bytes));
+        }
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
+            (name, view.expect("a tensor's bytes fill its shape"))
+        });
+        safetensors::serialize(views, None)
+            .map_err(|e| Error::new(format!("the weights cannot be written: {e}")))
     }
 
     /// Holds the tensors' shapes against those that are `expected`.

@@ -13,26 +13,37 @@ use serde_json::{Value, json};
 use super::model::{Choice, ModelArguments};
 use super::standard;
 use crate::baselines::language_baselines;
-use crate::checkpoint::record::{Record, TextRecord};
+use crate::baselines::naive_baselines;
+use crate::checkpoint::config::Task;
+use crate::checkpoint::record::{DocumentsRecord, Record, TextRecord};
 use crate::error::{Error, Result};
 use crate::inference::evaluation;
-use crate::metrics::LanguageScore;
+use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::text::corpus::encode_files;
+use crate::text::labelled::{self, Rows};
+use crate::text::ngrams::words;
 use crate::text::source::list_files;
 
-/// Measure how well a model predicts a text.
+/// Measure how well a model predicts a text, or tells the labels of documents.
 #[derive(Args)]
-#[command(after_help = "Example:
-  carousel evaluate -m model other-book.txt")]
+#[command(after_help = "Examples:
+  carousel evaluate -m model other-book.txt
+  carousel evaluate -m sentiment reviews.csv
+  carousel evaluate -m sentiment reviews.csv --baseline-from other-reviews.csv")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Files and folders of text; - is standard input
+    /// Files and folders of text, - is standard input; for a classifier CSV, TSV or JSONL files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Replace bytes that are no text instead of refusing them
     #[arg(long)]
     lossy: bool,
+    /// For a classifier: learn the baselines from these documents, instead of repeating what they came to in training
+    #[arg(long, value_name = "LABELLED")]
+    baseline_from: Option<PathBuf>,
+    #[command(flatten)]
+    request: labelled::Request,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -40,8 +51,20 @@ pub struct Arguments {
 
 /// Measures.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let model = arguments.model.open(Choice::F32)?;
-    let record: Record<TextRecord> = arguments.model.directory()?.load_record()?;
+    match arguments.model.directory(None)?.load_config()?.task {
+        Task::LanguageModel => text(arguments),
+        Task::Classifier => documents(arguments),
+    }
+}
+
+fn text(arguments: &Arguments) -> Result<()> {
+    if arguments.baseline_from.is_some() || arguments.request != labelled::Request::default() {
+        return Err(Error::usage(
+            "--baseline-from, --format, --label-column and --text-column are for classifiers, and this is a language model",
+        ));
+    }
+    let model = arguments.model.open(None, Choice::F32)?;
+    let record: Record<TextRecord> = arguments.model.directory(None)?.load_record()?;
     let statistics = record.subject.statistics;
 
     // Standard input is kept in a temporary file: it is read more than once.
@@ -134,4 +157,169 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Documents that are classified before the next are read.
+const TOGETHER: usize = 512;
+
+fn documents(arguments: &Arguments) -> Result<()> {
+    let classifier = arguments.model.open_classifier(None, Choice::F32)?;
+    let labels = &classifier.config.labels;
+    let request = labelled::Request {
+        labels: true,
+        ..arguments.request.clone()
+    };
+    let (texts, truth) = read(&arguments.files, &request, labels)?;
+    let began = Instant::now();
+    let mut told = Vec::with_capacity(texts.len());
+    for texts in texts.chunks(TOGETHER) {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let verdicts = classifier.classify(&texts).into_iter();
+        told.extend(verdicts.map(|verdict| verdict.probabilities));
+    }
+    let examples_per_second = texts.len() as f64 / began.elapsed().as_secs_f64();
+    let score = ClassificationScore::of_probabilities(labels, &truth, &told);
+    let baselines = match &arguments.baseline_from {
+        Some(path) => {
+            let (learnt, learnt_truth) = read(std::slice::from_ref(path), &request, labels)?;
+            let all = |texts: &[String]| -> Vec<Vec<String>> {
+                texts.iter().map(|text| words(text)).collect()
+            };
+            naive_baselines(
+                labels,
+                (&all(&learnt), &learnt_truth),
+                (&all(&texts), &truth),
+            )
+        }
+        None => {
+            let record: Record<DocumentsRecord> = arguments.model.directory(None)?.load_record()?;
+            record.subject.baselines
+        }
+    };
+    if arguments.json {
+        let mut object = json!({
+            "examples_per_second": examples_per_second,
+            "baselines": baselines,
+            "baselines_measured_on": match arguments.baseline_from {
+                Some(_) => "these documents",
+                None => "the validation part of the training",
+            },
+        });
+        let Value::Object(figures) = json!(score) else {
+            unreachable!("a score is a JSON object");
+        };
+        object.as_object_mut().expect("made as one").extend(figures);
+        return standard::line(object);
+    }
+    standard::line(format!(
+        "{} documents; {} a second; calibration error {:.4}",
+        HumanCount(score.examples),
+        HumanCount(examples_per_second as u64),
+        score.calibration_error.unwrap_or(f64::NAN)
+    ))?;
+    let width = labels
+        .iter()
+        .map(|label| label.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(12)
+        + 2;
+    standard::line(format!("{:width$}{:>10}{:>10}", "", "accuracy", "macro F1"))?;
+    let naive = [
+        ("model", &score),
+        ("naive Bayes", &baselines.naive_bayes),
+        ("majority", &baselines.majority),
+    ];
+    for (name, score) in naive {
+        standard::line(format!(
+            "{name:width$}{:>10.4}{:>10.4}",
+            score.accuracy, score.macro_f1
+        ))?;
+    }
+    if arguments.baseline_from.is_none() {
+        standard::line(
+            "the baselines are those of the training's validation part; --baseline-from measures them here",
+        )?;
+    }
+    standard::line("")?;
+    standard::line(format!(
+        "{:width$}{:>10}{:>10}{:>10}{:>10}   told as {}",
+        "label",
+        "examples",
+        "precision",
+        "recall",
+        "F1",
+        labels.join(", ")
+    ))?;
+    for (label, told) in score.per_label.iter().zip(&score.confusion) {
+        let told: Vec<String> = told.iter().map(u64::to_string).collect();
+        standard::line(format!(
+            "{:width$}{:>10}{:>10.4}{:>10.4}{:>10.4}   {}",
+            label.label,
+            label.examples,
+            label.precision,
+            label.recall,
+            label.f1,
+            told.join(", ")
+        ))?;
+    }
+    let best = baselines
+        .naive_bayes
+        .accuracy
+        .max(baselines.majority.accuracy);
+    if score.accuracy <= best {
+        standard::line("\nthe network does not beat the baselines")?;
+    }
+    Ok(())
+}
+
+/// Documents and what their labels are, as numbers among `labels`.
+fn read(
+    paths: &[PathBuf],
+    request: &labelled::Request,
+    labels: &[String],
+) -> Result<(Vec<String>, Vec<usize>)> {
+    let (mut texts, mut truth, mut broken) = (Vec::new(), Vec::new(), 0u64);
+    for path in paths {
+        let rows = match standard::is_input(path) {
+            true => Rows::read(std::io::stdin(), "standard input", request)?,
+            false => Rows::open(path, request)?,
+        };
+        rows.notes
+            .iter()
+            .for_each(|note| standard::tell(format!("note: {note}")));
+        for row in rows {
+            let row = row?;
+            let document = match row.document {
+                Ok(document) => document,
+                Err(why) => {
+                    broken += 1;
+                    standard::tell(format!(
+                        "row {} (line {}) is skipped: {why}",
+                        row.number, row.line
+                    ));
+                    continue;
+                }
+            };
+            let label = document.label.unwrap_or_default();
+            let known = labels.iter().position(|known| *known == label);
+            truth.push(known.ok_or_else(|| {
+                Error::new(format!(
+                    "row {} (line {}) of {} has the label {label}, which the model does not know; it knows {}",
+                    row.number,
+                    row.line,
+                    path.display(),
+                    labels.join(", ")
+                ))
+            })?);
+            texts.push(document.text);
+        }
+    }
+    if broken > 0 {
+        standard::tell(format!("{broken} rows were skipped"));
+    }
+    if texts.is_empty() {
+        return Err(Error::new("there are no documents to measure on"));
+    }
+    Ok((texts, truth))
 }

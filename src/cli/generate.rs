@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 use crate::inference::generator::{Ending, Finish, Generator, News, Prompt};
 use crate::inference::sampling::{Choice, Repetition, Sampling};
 
+/// The model that writes if none is named.
+const SHIPS: &str = "reviews";
 /// The most texts that grow side by side: more would gain nothing.
 const SIDE_BY_SIDE: u64 = 256;
 /// A prompt of more tokens takes long enough for a bar.
@@ -127,11 +129,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     interrupt::listen()?;
     let seed = arguments.seed.unwrap_or_else(rand_seed);
     if arguments.interactive {
-        let model = arguments.model.open(Precision::Auto)?;
+        let model = arguments.model.open(Some(SHIPS), Precision::Auto)?;
         return interactive::run(&model, sampling, ending, seed);
     }
     let prompt = prompt(arguments)?;
-    let model = arguments.model.open(Precision::Auto)?;
+    let model = arguments.model.open(Some(SHIPS), Precision::Auto)?;
     let (prompt_ids, strangers) = model.tokenizer.encode(&prompt);
     standard::tell_strangers(strangers);
 

@@ -5,7 +5,9 @@ Results go to standard output, everything else to standard error. One tree of co
 per command.
 */
 
+mod classify;
 mod evaluate;
+mod export;
 mod generate;
 mod inspect;
 mod interactive;
@@ -49,12 +51,16 @@ pub enum Command {
     TrainClassifier(Box<train_classifier::Arguments>),
     /// Write new text from a prompt
     Generate(generate::Arguments),
+    /// Tell the label, as of sentiment, of texts
+    Classify(classify::Arguments),
     /// Tell how likely a model finds some texts
     Score(score::Arguments),
-    /// Measure how well a model predicts a text
+    /// Measure how well a model predicts a text, or tells labels
     Evaluate(evaluate::Arguments),
     /// Show what a model is and how it was made
     Inspect(inspect::Arguments),
+    /// Copy a model to use and to give away, in fewer bytes
+    Export(export::Arguments),
 }
 
 /// Parses the command line, does what it says, and tells how that went, once.
@@ -77,5 +83,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Classify(arguments) => classify::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
     }
 }

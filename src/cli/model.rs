@@ -8,8 +8,9 @@ use std::thread::available_parallelism;
 use clap::{Args, ValueEnum};
 
 use crate::checkpoint::Directory;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inference::Model;
+use crate::inference::classifier::Classifier;
 use crate::kernels::{Kernel, Precision};
 
 /// More threads than this have to wait for each other too often.
@@ -18,9 +19,9 @@ const MOST_THREADS: usize = 8;
 /// A model, and how it is to compute.
 #[derive(Args)]
 pub struct ModelArguments {
-    /// The model: its folder, or the name of one that ships
+    /// The model: its folder, or the name of one that ships [default: to write reviews, to classify sentiment]
     #[arg(short, long, value_name = "MODEL")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// How numbers are kept while computing [default: auto to write text, f32 to measure]
     #[arg(long, value_name = "PRECISION", help_heading = "Computing")]
     precision: Option<Choice>,
@@ -43,13 +44,31 @@ pub enum Choice {
 }
 
 impl ModelArguments {
-    /// The model's folder.
-    pub fn directory(&self) -> Result<Directory> {
-        Directory::find(&self.model)
+    /// The model's folder; of the one that `ships`, if none was named.
+    ///
+    /// # Errors
+    /// If there is no such model.
+    pub fn directory(&self, ships: Option<&str>) -> Result<Directory> {
+        match (&self.model, ships) {
+            (Some(model), _) => Directory::find(model),
+            (None, Some(ships)) => Directory::find(ships.as_ref()),
+            (None, None) => Err(Error::usage("name the model with -m")),
+        }
     }
 
-    /// Opens the model.
-    pub fn open(&self, unless_given: Choice) -> Result<Model> {
+    /// Opens a language model.
+    pub fn open(&self, ships: Option<&str>, unless_given: Choice) -> Result<Model> {
+        let (precision, threads) = self.computing(unless_given);
+        Model::open(&self.directory(ships)?, precision, threads)
+    }
+
+    /// Opens a classifier.
+    pub fn open_classifier(&self, ships: Option<&str>, unless_given: Choice) -> Result<Classifier> {
+        let (precision, threads) = self.computing(unless_given);
+        Classifier::open(&self.directory(ships)?, precision, threads)
+    }
+
+    fn computing(&self, unless_given: Choice) -> (Precision, usize) {
         let precision = match self.precision.unwrap_or(unless_given) {
             Choice::Auto if Kernel::int8_is_native() => Precision::Int8,
             Choice::Auto | Choice::F32 => Precision::Float32,
@@ -57,7 +76,6 @@ impl ModelArguments {
             Choice::Int8 => Precision::Int8,
         };
         let cores = || available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
-        let threads = self.threads.map_or_else(cores, usize::from);
-        Model::open(&self.directory()?, precision, threads)
+        (precision, self.threads.map_or_else(cores, usize::from))
     }
 }

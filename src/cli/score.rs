@@ -47,8 +47,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         texts.push("-".to_string());
     }
-    let model = arguments.model.open(Choice::F32)?;
-    let record: Record<TextRecord> = arguments.model.directory()?.load_record()?;
+    let model = arguments.model.open(None, Choice::F32)?;
+    let record: Record<TextRecord> = arguments.model.directory(None)?.load_record()?;
     let spelling = record.subject.statistics.spelling;
     let colours =
         stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());

@@ -148,17 +148,6 @@ impl TextEncoder {
         logits
     }
 
-    /// The head's logits after each token of one text.
-    pub fn logits_along(&self, text: &[u32]) -> Vec<Vec<f64>> {
-        let mut pool = Pool::new(1, self.hidden_size, self.network.lanes());
-        let mut logits = Vec::with_capacity(text.len());
-        self.network.read_texts(&[text], |_, hidden| {
-            pool.add(1, hidden);
-            logits.push(self.judge(&pool.of(0, logits.len() + 1)));
-        });
-        logits
-    }
-
     fn judge(&self, pooled: &[f32]) -> Vec<f64> {
         let logit = |(weights, bias): (&[f32], &f32)| {
             let sum: f32 = weights.iter().zip(pooled).map(|(a, b)| a * b).sum();

@@ -4,6 +4,7 @@ What is done with a trained model, in plain Rust: nothing here needs libtorch.
 
 pub mod classifier;
 pub mod evaluation;
+pub mod explanation;
 pub mod generator;
 pub mod ngrams;
 pub mod recurrent;

@@ -629,7 +629,7 @@ mod tests {
                     .checked_sub(1)
                     .and_then(|below| masks.outputs[below].as_ref())
                 {
-                    outputs = outputs * double(mask).narrow(0, index as i64, 1);
+                    outputs *= double(mask).narrow(0, index as i64, 1);
                 }
                 let zeros = Tensor::zeros([1, 1, size], (Kind::Double, Device::Cpu));
                 let weights = network.layer(layer);

@@ -214,7 +214,7 @@ pub fn resume(
         ));
     }
     let thaws = record.request.settings.from.is_some() || directory.language_model().holds_run();
-    let (wide, _) = material.wide(record.options.seed);
+    let wide = material.wide(record.options.seed);
     let settled = settled(material, tokenizer, wide, record, config, thaws);
     Run::take_up(directory, settled, started, notify).map(Some)
 }
@@ -337,7 +337,7 @@ impl Material {
     }
 
     /// The linear half, learnt at the cost that tells most of the validation part right, and what it says of that.
-    fn wide(&self, seed: u64) -> ((Ngrams, Vec<Vec<f64>>), [Vec<Vec<String>>; 2]) {
+    fn wide(&self, seed: u64) -> Wide {
         let (words, valid_words) = (self.train.words(), self.valid.words());
         let features = Features::of(&words, &self.train.truth, self.labels.len());
         let tried = COSTS.map(|cost| {
@@ -355,8 +355,23 @@ impl Material {
         });
         let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
         let (_, ngrams, logits) = best.expect("costs were tried");
-        ((ngrams, logits), [words, valid_words])
+        Wide {
+            ngrams,
+            logits,
+            words,
+            valid_words,
+        }
     }
+}
+
+/// The linear half, and what it was learnt from.
+struct Wide {
+    ngrams: Ngrams,
+    /// What it says of the validation part.
+    logits: Vec<Vec<f64>>,
+    /// Of the documents to train on, and of those to measure on.
+    words: Vec<Vec<String>>,
+    valid_words: Vec<Vec<String>>,
 }
 
 /// Every document, and the rows that are none, as they were found.
@@ -510,10 +525,10 @@ fn settle(
             ));
         }
     }
-    let (wide, [words, valid_words]) = material.wide(options.seed);
+    let wide = material.wide(options.seed);
     let config = ModelConfig {
         labels: material.labels.clone(),
-        ngrams: wide.0.numbers.len(),
+        ngrams: wide.ngrams.numbers.len(),
         vocab_size: tokenizer.vocab_size(),
         level: tokenizer.level(),
         split: tokenizer.split(),
@@ -526,8 +541,8 @@ fn settle(
     enough_memory(recipe::memory(&config, &options, 0), Device::Cpu)?;
     let baselines = naive_baselines(
         &material.labels,
-        (&words, &material.train.truth),
-        (&valid_words, &material.valid.truth),
+        (&wide.words, &material.train.truth),
+        (&wide.valid_words, &material.valid.truth),
     );
     let mut label_counts = vec![0; material.labels.len()];
     let all = material.train.truth.iter();
@@ -559,7 +574,7 @@ fn settle(
 fn settled(
     material: Material,
     tokenizer: Tokenizer,
-    (ngrams, wide): (Ngrams, Vec<Vec<f64>>),
+    wide: Wide,
     record: Record<DocumentsRecord>,
     config: ModelConfig,
     thaws: bool,
@@ -582,8 +597,8 @@ fn settled(
             truth: material.train.truth,
             valid,
             valid_truth: material.valid.truth,
-            wide,
-            ngrams,
+            wide: wide.logits,
+            ngrams: wide.ngrams,
             calibration: Calibration {
                 scales: [1.0, 1.0],
                 bias: vec![0.0; labels],
