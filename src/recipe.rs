@@ -152,6 +152,9 @@ pub fn budget(settings: &Settings) -> Result<Budget> {
 /// Tokens a second, and in a step, of the network that the recipe counts by, on two cores of 2023.
 const NOMINAL_SPEED: f64 = 60_000.0;
 const NOMINAL_STEP: f64 = 2048.0;
+/// What a word costs for each different one, where a character of the nominal network costs 1: with 512 units its output
+/// layer is most of what is computed.
+const WORDS_COST: f64 = 1e-3;
 /// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
 
@@ -175,26 +178,26 @@ struct Recipe {
     reason: &'static str,
 }
 
-/// A small corpus is learnt by heart unless much is dropped, and small batches serve it: on the tales of `corpora/`, a
-/// minute came to 1.487 nats with 256 units, dropout 0.4 and a batch of 16; to 1.447 with 384 units and dropout 0.5; to
-/// 1.432 with a batch of 8 besides.
-///
-/// A larger one is judged by how much of it the budget can read: on tiny Shakespeare (a million characters), two minutes
-/// came to 1.471 nats with 384 units, dropout 0.3 and a rate of 8e-3, to 1.474 with 6e-3, to 1.484 with dropout 0.2, and to
-/// 1.477 with 512 units, which win once there is time for them (benches/RECIPES.md).
+/// A small corpus is learnt by heart unless much is dropped, and small batches serve it. A larger one is judged by how
+/// often the budget goes over it: twice the tokens and a wider layer pay only together with more dropping, of recurrent
+/// weights too. What was measured is in benches/RECIPES.md.
 fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recipe {
     let train_tokens = circumstances.train_tokens;
     let speed = circumstances.speed.unwrap_or(NOMINAL_SPEED);
     let words = matches!(level, Level::Word | Level::Subword);
+    let cost = match words {
+        true => WORDS_COST * circumstances.vocab_size.max(1) as f64,
+        false => 1.0,
+    };
     let reads = match *budget {
-        Budget::Seconds(seconds) => seconds * speed,
+        Budget::Seconds(seconds) => seconds * speed / cost.max(1.0),
         Budget::Epochs(epochs) => epochs * train_tokens as f64,
         Budget::Steps(steps) => steps as f64 * NOMINAL_STEP,
     };
     let passes = reads / train_tokens as f64;
     let base = Recipe {
-        embedding_size: 256,
-        hidden_size: 256,
+        embedding_size: 128,
+        hidden_size: 512,
         num_layers: 1,
         dropout: 0.1,
         embedding_dropout: 0.0,
@@ -202,8 +205,8 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
         weight_drop: 0.0,
         batch_size: 32,
         bptt: 64,
-        learning_rate: 8e-3,
-        reason: "a corpus that minutes go over a few times",
+        learning_rate: 6e-3,
+        reason: "a corpus that the budget hardly goes over twice",
     };
     match (words, train_tokens) {
         (false, 0..20_000) => Recipe {
@@ -217,33 +220,32 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
             ..base
         },
         (false, 20_000..400_000) => Recipe {
-            embedding_size: 128,
             hidden_size: 384,
             dropout: 0.5,
+            weight_drop: 0.2,
             batch_size: 8,
             learning_rate: 4e-3,
             reason: "a small corpus, easily learnt by heart",
             ..base
         },
         (false, _) => {
-            let (dropout, reason) = match passes {
-                ..2.0 => (0.1, "a corpus that the budget hardly goes over twice"),
-                2.0..5.0 => (0.2, "a corpus that the budget goes over a few times"),
-                5.0..15.0 => (0.3, "a corpus that the budget goes over several times"),
-                _ => (0.45, "a corpus that the budget goes over many times"),
+            let (dropout, weight_drop, reason) = match passes {
+                ..2.0 => (0.1, 0.0, base.reason),
+                2.0..5.0 => (0.2, 0.0, "a corpus that the budget goes over a few times"),
+                5.0..15.0 => (0.3, 0.0, "a corpus that the budget goes over several times"),
+                _ => (0.45, 0.15, "a corpus that the budget goes over many times"),
             };
             let wide = reads >= WORTH_512;
             Recipe {
-                embedding_size: 128,
                 hidden_size: if wide { 512 } else { 384 },
                 dropout,
+                weight_drop,
                 learning_rate: if wide { 6e-3 } else { 8e-3 },
                 reason,
                 ..base
             }
         }
         (true, 0..100_000) => Recipe {
-            embedding_size: 128,
             hidden_size: 128,
             dropout: 0.5,
             batch_size: 16,
@@ -252,12 +254,38 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
             reason: "a small corpus, easily learnt by heart",
             ..base
         },
-        (true, _) => Recipe {
-            dropout: 0.4,
-            bptt: 35,
-            learning_rate: 4e-3,
-            ..base
-        },
+        (true, _) => {
+            let (hidden_size, [dropout, input, embedding, weight], reason) = match passes {
+                ..0.5 => (
+                    256,
+                    [0.1, 0.0, 0.0, 0.0],
+                    "a corpus that the budget does not go over once",
+                ),
+                0.5..2.0 => (512, [0.2, 0.0, 0.0, 0.0], base.reason),
+                2.0..8.0 => (
+                    512,
+                    [0.4, 0.2, 0.0, 0.0],
+                    "a corpus that the budget goes over a few times",
+                ),
+                _ => (
+                    512,
+                    [0.5, 0.4, 0.1, 0.2],
+                    "a corpus that the budget goes over many times",
+                ),
+            };
+            Recipe {
+                embedding_size: 256,
+                hidden_size,
+                dropout,
+                input_dropout: input,
+                embedding_dropout: embedding,
+                weight_drop: weight,
+                bptt: 35,
+                learning_rate: 3e-3,
+                reason,
+                ..base
+            }
+        }
     }
 }
 
@@ -631,18 +659,52 @@ mod tests {
             ..Settings::default()
         };
         let table = [
-            (words(None, None, None), Some((256, 256, true))),
+            (words(None, None, None), Some((512, 512, true))),
             (words(Some(100), None, None), Some((100, 100, true))),
             (words(None, Some(300), None), Some((300, 300, true))),
             (words(Some(100), Some(300), None), Some((100, 300, false))),
             (words(Some(100), Some(300), Some(true)), None),
-            (words(None, None, Some(false)), Some((256, 256, false))),
+            (words(None, None, Some(false)), Some((256, 512, false))),
         ];
         for (settings, expected) in table {
             let found = resolved(settings.clone(), 1_000_000).ok().map(|r| r.config);
             let found = found.map(|c| (c.embedding_size, c.hidden_size, c.tie_weights));
             assert_eq!(found, expected, "{settings:?}");
         }
+    }
+
+    #[test]
+    fn more_passes_make_wider_layers_and_drop_more() {
+        let chosen = |level: Level, vocab_size, train_tokens, seconds, speed| {
+            let settings = Settings {
+                level: Some(level),
+                time: Some(Duration::from_secs(seconds)),
+                ..Settings::default()
+            };
+            let circumstances = Circumstances {
+                vocab_size,
+                train_tokens,
+                valid_tokens: 1000,
+                speed: Some(speed),
+            };
+            let Resolved {
+                config, options, ..
+            } = resolve(&settings, &circumstances).unwrap();
+            (config.hidden_size, config.dropout, options.weight_drop)
+        };
+        let characters =
+            |tokens, seconds, speed| chosen(Level::Character, 65, tokens, seconds, speed);
+        assert_eq!(characters(90_000, 60, 6e4), (384, 0.5, 0.2));
+        assert_eq!(characters(1_000_000, 120, 6e4), (384, 0.3, 0.0));
+        assert_eq!(characters(1_000_000, 600, 6e4), (512, 0.45, 0.15));
+        assert_eq!(characters(3_000_000, 600, 6e4), (512, 0.3, 0.0));
+        assert_eq!(characters(100_000_000, 600, 6e4), (512, 0.1, 0.0));
+        // A machine of a quarter of the speed is to do less.
+        assert_eq!(characters(1_000_000, 600, 1.5e4), (384, 0.3, 0.0));
+        let words = |seconds| chosen(Level::Word, 10_000, 930_000, seconds, 6e4);
+        assert_eq!(words(60), (256, 0.1, 0.0));
+        assert_eq!(words(240), (512, 0.2, 0.0));
+        assert_eq!(words(3600), (512, 0.5, 0.2));
     }
 
     #[test]

@@ -1,0 +1,342 @@
+use std::path::Path;
+use std::time::Duration;
+
+use crate::sandbox::{Sandbox, words};
+
+const CAROUSEL: &str = env!("CARGO_BIN_EXE_carousel");
+
+/// Documents that a few seconds are enough to learn.
+fn reviews() -> String {
+    const GOOD: [&str; 6] = ["good", "lovely", "moving", "bright", "funny", "warm"];
+    const BAD: [&str; 6] = ["bad", "dull", "flat", "loud", "clumsy", "cold"];
+    const WHAT: [&str; 5] = ["film", "book", "soup", "kettle", "journey"];
+    let row = |i: usize| {
+        let (label, list) = if i % 2 == 0 {
+            ("positive", GOOD)
+        } else {
+            ("negative", BAD)
+        };
+        let (one, two) = (list[i / 2 % 6], list[(i / 3 + 1) % 6]);
+        let what = WHAT[i / 5 % 5];
+        format!("{label},\"The {what} number {i} was {one}, and its end was {two}.\"\n")
+    };
+    std::iter::once("label,text\n".to_string())
+        .chain((0..240).map(row))
+        .collect()
+}
+
+/// Options of a small network that learns in a moment.
+const SMALL: &str = "--hidden-size 16 --embedding-size 16 --batch-size 8 --epochs 4 -q";
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("reviews.csv", reviews());
+    sandbox
+}
+
+fn sandbox_with_classifier() -> Sandbox {
+    let sandbox = sandbox();
+    let line = format!("train-classifier reviews.csv -o model {SMALL}");
+    sandbox.carousel(&line).well();
+    sandbox
+}
+
+fn json(text: &str) -> Vec<serde_json::Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn labels_are_learnt_told_and_measured() {
+    let sandbox = sandbox_with_classifier();
+    let told = sandbox
+        .carousel("classify -m model --json 'a lovely and funny thing' 'it was cold and clumsy'")
+        .well();
+    let told = json(&told.out);
+    assert_eq!(told[0]["label"], "positive");
+    assert_eq!(told[1]["label"], "negative");
+    assert_eq!(told[0]["text"], "a lovely and funny thing");
+    let probabilities = told[0]["probabilities"].as_object().unwrap();
+    let sum: f64 = probabilities.values().map(|p| p.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+    assert_eq!(told[0]["probability"], probabilities["positive"]);
+
+    let figures = sandbox
+        .carousel("evaluate -m model reviews.csv --json")
+        .well();
+    let figures = &json(&figures.out)[0];
+    for key in [
+        "examples",
+        "accuracy",
+        "macro_f1",
+        "per_label",
+        "confusion",
+        "calibration_error",
+        "examples_per_second",
+        "baselines",
+    ] {
+        assert!(!figures[key].is_null(), "{key}");
+    }
+    assert_eq!(figures["examples"], 240);
+    assert!(figures["accuracy"].as_f64().unwrap() > 0.9, "{figures}");
+    assert_eq!(figures["baselines"]["majority"]["accuracy"], 0.5);
+    let shown = sandbox
+        .carousel("evaluate -m model reviews.csv --baseline-from reviews.csv")
+        .well();
+    assert!(shown.out.contains("naive Bayes"), "{}", shown.out);
+    let inspected = sandbox.carousel("inspect model").well();
+    assert!(
+        inspected.out.contains("negative (108), positive (108)"),
+        "{}",
+        inspected.out
+    );
+}
+
+#[test]
+fn rows_are_answered_in_their_order_and_broken_ones_are_skipped() {
+    let sandbox = sandbox_with_classifier();
+    let rows = "text,id\n\"good, lovely\",1\nbad\n\"dull\",3\n";
+    sandbox.write("rows.csv", rows);
+    let said = sandbox.carousel("classify -m model --input rows.csv --json");
+    assert_eq!(said.code, Some(1));
+    assert_eq!(
+        said.err,
+        "row 2 (line 3) is skipped: it has 1 columns, and the first row has 2\n\
+         carousel: 1 of 3 rows were skipped as they could not be read\n"
+    );
+    let told = json(&said.out);
+    let of = |key: &str| told.iter().map(|o| o[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("row"), [1, 3]);
+    assert_eq!(of("label"), ["positive", "negative"]);
+
+    // A thousand lines, in batches, as one by one.
+    let lines: String = (0..1000)
+        .map(|i| ["good and warm\n", "a flat, dull soup\n"][i % 3 % 2])
+        .collect();
+    sandbox.write("lines.txt", lines);
+    let said = sandbox
+        .carousel("classify -m model --input lines.txt")
+        .well();
+    let told: Vec<Vec<&str>> = said.out.lines().map(|l| l.split('\t').collect()).collect();
+    assert_eq!(told.len(), 1000);
+    for (index, line) in told.iter().enumerate() {
+        assert_eq!(line[0], (index + 1).to_string());
+        assert_eq!(line[1], ["positive", "negative"][index % 3 % 2]);
+    }
+}
+
+#[test]
+fn what_is_not_sure_is_said_to_be_unsure() {
+    let sandbox = sandbox_with_classifier();
+    let said = sandbox
+        .carousel("classify -m model '' 'какой ужасный фильм' 'good' --json --threshold 0")
+        .well();
+    let told = json(&said.out);
+    assert_eq!(told[0]["label"], "unsure");
+    assert_eq!(told[0]["note"], "there is nothing to read");
+    assert_eq!(told[1]["label"], "unsure");
+    assert_eq!(
+        told[1]["note"],
+        "the model has met almost none of these words"
+    );
+    assert_eq!(told[2]["label"], "positive");
+    let said = sandbox
+        .carousel("classify -m model 'the book' --threshold 1")
+        .well();
+    assert!(said.out.starts_with("unsure\t"), "{}", said.out);
+    let both = sandbox.carousel("classify -m model good --top-k 2").well();
+    assert_eq!(both.out.split('\t').count(), 4, "{}", both.out);
+}
+
+#[test]
+fn a_very_long_text_is_read_whole() {
+    let sandbox = sandbox_with_classifier();
+    let text = "The soup was there. ".repeat(20_000) + "It was cold, dull, bad and clumsy.";
+    sandbox.write("long.txt", &text);
+    let said = sandbox
+        .carousel("classify -m model --input long.txt --json --explain")
+        .well();
+    let told = json(&said.out);
+    assert_eq!(told.len(), 1);
+    let pieces = told[0]["explanation"].as_array().unwrap();
+    assert!(pieces.len() > 1);
+    let joined: usize = pieces
+        .iter()
+        .map(|p| p["text"].as_str().unwrap().split_whitespace().count())
+        .sum();
+    assert_eq!(joined, text.split_whitespace().count());
+}
+
+#[test]
+fn an_explanation_names_the_words_that_count() {
+    let sandbox = sandbox_with_classifier();
+    let text = "The kettle was lovely";
+    let said = sandbox
+        .carousel(&format!("classify -m model '{text}' --explain --json"))
+        .well();
+    let pieces = json(&said.out)[0]["explanation"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let most = pieces
+        .iter()
+        .max_by(|a, b| {
+            let by = |p: &serde_json::Value| p["by_leaving_out"].as_f64().unwrap();
+            by(a).total_cmp(&by(b))
+        })
+        .unwrap();
+    assert_eq!(most["text"], "lovely");
+    let shown = sandbox
+        .carousel(&format!("classify -m model '{text}' --explain"))
+        .well();
+    assert!(shown.out.contains("  lovely\n"), "{}", shown.out);
+}
+
+#[test]
+fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
+    let sandbox = sandbox();
+    let line = format!("train-classifier reviews.csv -o whole {SMALL} --epochs 6");
+    let line = line.replace("--epochs 4 ", "");
+    sandbox.carousel(&line).well();
+    let cut = line.replace("-o whole", "-o cut");
+    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut child = command.args(words(&cut)).spawn().unwrap();
+    let saved = sandbox.path("cut/resume.safetensors");
+    while !saved.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    sandbox.carousel("train-classifier --resume cut -q").well();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("whole") == weights("cut"));
+}
+
+#[test]
+fn models_are_gone_on_from() {
+    let sandbox = sandbox_with_classifier();
+    let texts = reviews().replace("positive,", "").replace("negative,", "");
+    sandbox.write("texts.txt", texts);
+    sandbox
+        .carousel(
+            "train texts.txt -o lm --level word --hidden-size 12 --batch-size 4 --bptt 8 --steps 20 -q",
+        )
+        .well();
+    let line = "train-classifier reviews.csv -o from-lm --from lm --epochs 3 -q";
+    sandbox.carousel(line).well();
+    assert_eq!(
+        sandbox.read("from-lm/tokenizer.json"),
+        sandbox.read("lm/tokenizer.json")
+    );
+    let refused = sandbox.carousel(&format!("{line} --overwrite --hidden-size 30"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("--hidden-size 12"), "{}", refused.err);
+
+    // A classifier that knows the labels knows them still after a step.
+    sandbox
+        .carousel("train-classifier reviews.csv -o again --from model --steps 1 -q")
+        .well();
+    let figures = sandbox
+        .carousel("evaluate -m again reviews.csv --json")
+        .well();
+    let figures = &json(&figures.out)[0];
+    assert!(figures["accuracy"].as_f64().unwrap() > 0.9);
+}
+
+#[test]
+fn an_exported_model_is_half_as_large_and_says_the_same() {
+    let sandbox = sandbox_with_classifier();
+    sandbox.carousel("export -m model -o small").well();
+    let size = |model: &str| sandbox.read(&format!("{model}/model.safetensors")).len();
+    assert!(size("small") < size("model") * 2 / 3);
+    let ask = |model: &str| {
+        let line = format!("classify -m {model} --input reviews.csv");
+        let said = sandbox.carousel(&line).well();
+        let label = |line: &str| line.split('\t').nth(1).unwrap().to_string();
+        said.out.lines().map(label).collect::<Vec<_>>()
+    };
+    assert_eq!(ask("small"), ask("model"));
+    let record = String::from_utf8(sandbox.read("small/training.json")).unwrap();
+    let folder = sandbox.path("").display().to_string();
+    assert!(!record.contains(folder.trim_end_matches('/')), "{record}");
+    sandbox.carousel("inspect small").well();
+    let refused = sandbox.carousel("export -m model -o small");
+    assert_eq!(refused.code, Some(2));
+}
+
+#[test]
+fn each_kind_of_model_says_what_it_is_not_for() {
+    let sandbox = sandbox_with_classifier();
+    let said = sandbox.carousel("generate -m model -p x");
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("model is a classifier"), "{}", said.err);
+    let said = sandbox.carousel("classify good");
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("no model sentiment"), "{}", said.err);
+}
+
+#[test]
+fn documents_that_cannot_be_learnt_from_are_refused() {
+    let sandbox = Sandbox::new();
+    let table = [
+        (
+            "label,text\na,one\na,two\n",
+            "all documents have the label a; a classifier needs two or more to tell apart",
+        ),
+        (
+            "id,text\n1,one\n2,two\n",
+            "no column of x.csv is known for labels: its columns are “id”, “text”; name it with --label-column",
+        ),
+        ("\n", "there are no documents in x.csv"),
+        (
+            "label,text\na,one\nb,two\n",
+            "there are too few documents to measure on a part of them; give more, or others with --valid FILE",
+        ),
+    ];
+    for (text, message) in table {
+        sandbox.write("x.csv", text);
+        let said = sandbox.carousel(&format!("train-classifier x.csv -o model {SMALL}"));
+        assert_eq!(said.code, Some(1), "{text:?} {said:?}");
+        let last = said.err.lines().last().unwrap();
+        assert_eq!(last, format!("carousel: {message}"), "{text:?}");
+        assert!(!sandbox.path("model").exists(), "{text:?}");
+    }
+}
+
+#[test]
+fn oddities_of_documents_are_told() {
+    let sandbox = Sandbox::new();
+    let mut text = reviews();
+    text += "seldom,\"once only\"\nbroken\npositive,\"  \"\n";
+    sandbox.write("x.csv", &text);
+    sandbox.write("valid.csv", &reviews()[..2000].rsplit_once('\n').unwrap().0);
+    let line = format!("train-classifier x.csv -o model {SMALL}");
+    let said = sandbox.carousel(&line).well();
+    for note in [
+        "x.csv, line 243: row 242 is left out: it has 1 columns, and the first row has 2",
+        "1 broken rows of x.csv were left out",
+        "1 empty rows of x.csv were left out",
+        "the label seldom is met once; it is trained on and never measured",
+    ] {
+        assert!(said.err.contains(note), "{note}\n{}", said.err);
+    }
+    let line = format!("{line} --valid valid.csv --overwrite");
+    let said = sandbox.carousel(&line).well();
+    assert!(
+        said.err.contains("are among those to train on"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_label_that_a_model_does_not_know_is_named() {
+    let sandbox = sandbox_with_classifier();
+    sandbox.write("other.csv", "label,text\npositive,good\nmixed,so so\n");
+    let said = sandbox.carousel("evaluate -m model other.csv");
+    assert_eq!(
+        said.err,
+        "carousel: row 2 (line 3) of other.csv has the label mixed, which the model does not know; it knows negative, positive\n"
+    );
+}
