@@ -8,7 +8,7 @@ BINARIES = target/release
 .PHONY: help demo test build libtorch lint light bench dist
 
 help:
-	@echo "make demo      train on the tales in corpora/ for a minute, then write one"
+	@echo "make demo      train on the tales in corpora/ for a minute and write one; learn what praise is, and tell"
 	@echo "make test      every check and every test"
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
@@ -20,6 +20,9 @@ demo: build
 	rm -rf $(DEMO)
 	$(BINARIES)/carousel train corpora/tales -o $(DEMO) --time 60s
 	$(BINARIES)/carousel generate -m $(DEMO) -p "The old man" --length 600 --seed 1
+	rm -rf $(DEMO)-reviews
+	$(BINARIES)/carousel train-classifier corpora/reviews.csv -o $(DEMO)-reviews --time 20s
+	$(BINARIES)/carousel classify -m $(DEMO)-reviews "what a lovely book" "the soup was cold and so was the waiter"
 
 test: lint light build
 	$(CARGO) test --release --locked

@@ -54,6 +54,8 @@ const THAW: f64 = 0.05;
 const LENGTH_NOISE: f64 = 0.1;
 /// Runs of words that have weights, at most.
 const NGRAMS: usize = 600_000;
+/// Words of the language model that the speed is measured by.
+const FEW_WORDS: usize = 1000;
 /// Costs of a document told wrong that are tried out on the validation part.
 const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
 
@@ -142,10 +144,7 @@ pub fn begin(
             part.create()?;
             let corpus = part.standard_input();
             material.train.write(&corpus)?;
-            let mut settings = request.settings.clone();
-            settings.level.get_or_insert(Level::Word);
-            settings.valid = None;
-            share(&mut settings, LANGUAGE_MODEL_SHARE)?;
+            let settings = of_language_model(&request.settings)?;
             notify(Event::Note(
                 "first a language model is learnt from the documents' texts".to_string(),
             ));
@@ -454,16 +453,32 @@ fn divide(all: Documents, labels: usize, fraction: f64) -> (Documents, Documents
     (train, valid)
 }
 
-/// The settings for a share of the budget.
-fn share(settings: &mut Settings, share: f64) -> Result<()> {
-    match recipe::budget(settings)? {
+/// The settings of a language model that is to serve a classifier: its vocabulary, its sizes, and a share of its budget.
+/// How it is trained best is a matter of its own.
+fn of_language_model(settings: &Settings) -> Result<Settings> {
+    let asked = settings.clone();
+    let mut settings = Settings {
+        level: asked.level.or(Some(Level::Word)),
+        split: asked.split,
+        vocab_size: asked.vocab_size,
+        min_count: asked.min_count,
+        embedding_size: asked.embedding_size,
+        hidden_size: asked.hidden_size,
+        num_layers: asked.num_layers,
+        seed: asked.seed,
+        precision: asked.precision,
+        device: asked.device,
+        ..Settings::default()
+    };
+    let share = LANGUAGE_MODEL_SHARE;
+    match recipe::budget(&asked)? {
         Budget::Seconds(seconds) => {
             settings.time = Some(Duration::from_secs_f64(seconds * share));
         }
         Budget::Epochs(epochs) => settings.epochs = Some(epochs * share),
         Budget::Steps(steps) => settings.steps = Some((steps as f64 * share).ceil() as u64),
     }
-    Ok(())
+    Ok(settings)
 }
 
 /// A model to go on from.
@@ -535,7 +550,18 @@ fn settle(
         ..resolved.config
     };
     config.check()?;
-    let (precision, note) = precision::settle(&config, &options, Device::Cpu)?;
+    // The layers are what takes the time: a language model with the same ones, and few words, tells the faster precision.
+    let alike = ModelConfig {
+        task: config::Task::LanguageModel,
+        labels: Vec::new(),
+        vocab_size: config.vocab_size.min(FEW_WORDS),
+        ..config.clone()
+    };
+    let windows = Options {
+        bptt: 64,
+        ..options.clone()
+    };
+    let (precision, note) = precision::settle(&alike, &windows, Device::Cpu)?;
     options.precision = precision;
     note.into_iter().for_each(|note| notify(Event::Note(note)));
     enough_memory(recipe::memory(&config, &options, 0), Device::Cpu)?;
