@@ -47,6 +47,7 @@ light:
 bench: build
 	$(PYTHON) benches/generation.py
 	$(PYTHON) benches/training.py
+	$(PYTHON) benches/sentiment.py
 
 # Writing needs no libtorch, so neither does packing what writes.
 dist: $(if $(TRAIN),build)

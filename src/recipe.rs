@@ -155,6 +155,9 @@ const NOMINAL_STEP: f64 = 2048.0;
 /// What a word costs for each different one, where a character of the nominal network costs 1: with 512 units its output
 /// layer is most of what is computed.
 const WORDS_COST: f64 = 1e-3;
+/// Symbols that are too many to compete all at every step, and how many then do.
+const MANY_SYMBOLS: usize = 8_000;
+const CANDIDATES: usize = 4_000;
 /// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
 
@@ -379,6 +382,10 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
             "--weight-drop",
             settings.weight_drop.unwrap_or(recipe.weight_drop),
         )?,
+        candidates: settings.candidates.unwrap_or(match vocab_size {
+            ..MANY_SYMBOLS => 0,
+            _ => CANDIDATES,
+        }),
         ema: share("--ema", settings.ema.unwrap_or(0.0))?,
         patience: settings
             .patience

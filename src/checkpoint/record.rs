@@ -51,6 +51,9 @@ pub struct Options {
     /// Share of recurrent weights dropped for a window (DropConnect as Merity et al. 2018 use it).
     #[serde(default)]
     pub weight_drop: f64,
+    /// Symbols that compete with the right one in a training step, about; 0 for all.
+    #[serde(default)]
+    pub candidates: usize,
     /// How much of the averaged weights is kept at each step (Polyak and Juditsky 1992); 0 for no averages.
     #[serde(default)]
     pub ema: f64,

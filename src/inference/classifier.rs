@@ -88,7 +88,14 @@ impl Reading {
     /// Reads a text.
     pub fn of(text: &str, tokenizer: &Tokenizer) -> Self {
         let text = plain(text);
-        let (ids, strangers) = tokenizer.encode(&text);
+        let (mut ids, mut strangers) = tokenizer.encode(&text);
+        // A word that begins a line may never have done so, and yet be known within one.
+        if strangers.first().is_some_and(|word| text.starts_with(&word[..])) {
+            let within = tokenizer.encode(&format!(" {text}"));
+            if within.1.len() < strangers.len() {
+                (ids, strangers) = within;
+            }
+        }
         let mut tokens = vec![tokenizer.line_end()];
         tokens.extend(ids);
         let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();

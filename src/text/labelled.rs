@@ -34,6 +34,8 @@ const TEXTS: [&str; 12] = [
     "text", "review", "sentence", "document", "content", "body", "comment", "message", "tweet",
     "title", "phrase", "x",
 ];
+/// What a column is called that holds anything but labels.
+const NO_LABELS: [&str; 6] = ["id", "index", "row", "number", "date", "url"];
 /// What stands between two columns.
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 /// Rows that are looked at to tell columns without names apart.
@@ -436,7 +438,8 @@ fn table(
             text = label.map(|label| 1 - label);
         }
         if count == 2 && label.is_none() && request.labels {
-            label = text.map(|text| 1 - text);
+            let other = text.map(|text| 1 - text);
+            label = other.filter(|&other| !NO_LABELS.contains(&&names[other][..]));
         }
     } else if count == 1 {
         text = Some(0);

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::candidates::Candidates;
 use crate::network::{Masks, Network, State, masked};
 use crate::pooling::{Head, Pool};
 use crate::view::{floats, floats_mut};
@@ -90,12 +91,15 @@ impl Backprop {
         }
     }
 
-    /// Reads a window, time-major `[steps, batch_size]`, from a state, and looks back at how its loss came about.
+    /// Reads a window, time-major `[steps, batch_size]`, from a state, and looks back at how its loss came about: the loss
+    /// among the candidates, if not all symbols are.
+    #[allow(clippy::too_many_arguments)]
     pub fn window(
         &mut self,
         network: &Network,
         inputs: &[u32],
         targets: &[u32],
+        candidates: Option<&Candidates>,
         state: &State,
         masks: &Masks,
         team: &Team,
@@ -103,16 +107,36 @@ impl Backprop {
         let (config, rows) = (&network.config, inputs.len());
         let pass = self.read(network, inputs, state, masks, team);
         let (weights, bias) = network.output();
-        let output = self.output.get_or_insert_with(|| {
-            let (vocab_size, inner) = (config.vocab_size, config.hidden_size);
-            Weights::zeros(vocab_size, inner, Order::Plain, self.kernel)
-        });
-        output.fill(floats(weights), team);
-        let mut logits_gradient = Rows::zeros(self.kernel, rows, config.vocab_size);
+        let (weights, bias) = (floats(weights), floats(bias));
+        let inner = config.hidden_size;
+        let (few_weights, few_bias, few_targets): (Vec<f32>, Vec<f32>, Vec<u32>);
+        let (weights, bias, targets) = match candidates {
+            None => (weights, bias, targets),
+            Some(Candidates {
+                symbols,
+                corrections,
+            }) => {
+                let row = |&symbol: &u32| &weights[symbol as usize * inner..][..inner];
+                few_weights = symbols.iter().flat_map(row).copied().collect();
+                let all = symbols.iter().zip(corrections);
+                few_bias = all.map(|(&s, c)| bias[s as usize] - c).collect();
+                let place = |target| symbols.binary_search(target).expect("targets take part");
+                few_targets = targets.iter().map(|t| place(t) as u32).collect();
+                (&few_weights[..], &few_bias[..], &few_targets[..])
+            }
+        };
+        let count = bias.len();
+        let output = match self.output.take() {
+            Some(output) if output.forward.outer() == count => output,
+            _ => Weights::zeros(count, inner, Order::Plain, self.kernel),
+        };
+        let output = self.output.insert(output);
+        output.fill(weights, team);
+        let mut logits_gradient = Rows::zeros(self.kernel, rows, count);
         let (top, after) = pass.inputs_of(&self.layers, self.layers.len());
         let (nats, bias_gradient) = cross_entropy(
             &output.forward,
-            floats(bias),
+            bias,
             (top, after.clone()),
             targets,
             &mut logits_gradient,
@@ -121,15 +145,25 @@ impl Backprop {
         let [g, x] = &mut self.columns;
         g.take_rows(&logits_gradient, 0..rows, team);
         x.take_rows(top, after, team);
-        let plain = |place: usize| (place < config.vocab_size).then_some(place);
+        let symbol = |place: usize| match candidates {
+            None => (place < count).then_some(place),
+            Some(candidates) => candidates.symbols.get(place).map(|&symbol| symbol as usize),
+        };
         // Tied weights have one gradient; what they did as an embedding is added to it later.
         let place = match config.tie_weights {
             true => 0,
             false => 1 + 4 * self.layers.len(),
         };
-        g.products(x, plain, floats_mut(&mut self.gradients[place]), team);
-        let last = self.gradients.last_mut().expect("the output has a bias");
-        floats_mut(last).copy_from_slice(&bias_gradient);
+        let gradient = floats_mut(&mut self.gradients[place]);
+        if candidates.is_some() {
+            gradient.fill(0.0);
+        }
+        g.products(x, symbol, gradient, team);
+        let last = floats_mut(self.gradients.last_mut().expect("the output has a bias"));
+        last.fill(0.0);
+        for (place, gradient) in bias_gradient.iter().enumerate() {
+            last[symbol(place).expect("a symbol for each place")] = *gradient;
+        }
         let above = products(&output.backward, &logits_gradient, 0..rows, team);
         self.look_back(
             network,
@@ -572,9 +606,9 @@ mod tests {
                     let mut backprop = Backprop::new(&config, streams, precision);
                     let team = Team::new(2);
                     // Twice, as what is kept must not show.
-                    backprop.window(&network, &targets, &inputs, &state, &masks, &team);
+                    backprop.window(&network, &targets, &inputs, None, &state, &masks, &team);
                     let window =
-                        backprop.window(&network, &inputs, &targets, &state, &masks, &team);
+                        backprop.window(&network, &inputs, &targets, None, &state, &masks, &team);
                     assert!(
                         (window.loss / loss - 1.0).abs() < tolerance,
                         "{} {loss}",
@@ -715,6 +749,78 @@ mod tests {
                         assert!(off < tolerance, "{size} {precision:?} {name}: {off}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn of_some_candidates_the_gradients_are_those_of_a_smaller_output() {
+        for tie_weights in [false, true] {
+            let config = ModelConfig {
+                vocab_size: 700,
+                embedding_size: 24,
+                hidden_size: 24,
+                num_layers: 1,
+                tie_weights,
+                ..config(tie_weights, 0.0)
+            };
+            let network = network_of_cosines(&config);
+            let ids = |by: usize| -> Vec<u32> { (0..20).map(|i| (i * by % 700) as u32).collect() };
+            let (inputs, targets) = (ids(31), ids(17));
+            let state = State::zeros(&config, 4, Device::Cpu);
+            let masks = Masks::none(&config);
+            let mut symbols: Vec<u32> = targets.iter().copied().chain([5, 600, 699]).collect();
+            symbols.sort_unstable();
+            symbols.dedup();
+            let corrections: Vec<f32> = symbols.iter().map(|&s| -(s as f32) / 400.0).collect();
+            // Autograd over all symbols, where those that take no part are next to impossible.
+            let mut part = vec![-1e9f64; 700];
+            for (&symbol, &correction) in symbols.iter().zip(&corrections) {
+                part[symbol as usize] = -f64::from(correction);
+            }
+            let double = Network {
+                config: config.clone(),
+                parameters: network
+                    .parameters
+                    .iter()
+                    .map(|p| p.detach().to_kind(Kind::Double).set_requires_grad(true))
+                    .collect(),
+            };
+            let tensor = |ids: &[u32]| {
+                let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+                Tensor::from_slice(&ids).view([-1, 4])
+            };
+            let zeros = State {
+                hidden: state.hidden.to_kind(Kind::Double),
+                cell: state.cell.to_kind(Kind::Double),
+            };
+            let (logits, _) = double.forward(&tensor(&inputs), &zeros, &masks, Kind::Double);
+            let loss = (logits + Tensor::from_slice(&part))
+                .cross_entropy_for_logits(&tensor(&targets).view([-1]));
+            let expected = double.gradients(&loss);
+            let candidates = Candidates {
+                symbols,
+                corrections,
+            };
+            let mut backprop = Backprop::new(&config, 4, Precision::Float32);
+            let team = Team::new(2);
+            let window = backprop.window(
+                &network,
+                &inputs,
+                &targets,
+                Some(&candidates),
+                &state,
+                &masks,
+                &team,
+            );
+            assert!((window.loss - loss.double_value(&[])).abs() < 1e-4);
+            for ((name, _), (found, expected)) in config
+                .tensors()
+                .iter()
+                .zip(window.gradients.iter().zip(&expected))
+            {
+                let off = difference(found, expected);
+                assert!(off < 1e-4, "{tie_weights} {name}: {off}");
             }
         }
     }

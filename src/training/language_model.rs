@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
 use crate::backprop::{Backprop, Window};
+use crate::candidates::Shares;
 use crate::evaluation;
 use crate::network::{Masks, State};
 use crate::precision;
@@ -43,6 +44,8 @@ pub struct Text {
     valid: Ids,
     /// How gradients come about on the CPU; elsewhere by libtorch's own.
     backprop: Option<Backprop>,
+    /// How likely each symbol takes part in a step, where not all do.
+    shares: Option<Shares>,
 }
 
 /// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began.
@@ -209,6 +212,11 @@ fn settled(
         task: Text {
             streams: TrainingStreams::new(corpus.train.len(), options.batch_size, options.bptt),
             valid: corpus.valid.slice(0..record.subject.valid_tokens_read),
+            shares: (options.candidates > 0).then(|| {
+                let targets = options.batch_size * options.bptt;
+                let counts = &record.subject.statistics.token_counts;
+                Shares::new(counts, targets, options.candidates)
+            }),
             corpus,
             backprop,
         },
@@ -276,7 +284,12 @@ impl Task for Text {
         if let Some(backprop) = &mut self.backprop {
             let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
             let (inputs, targets) = (ids(&inputs), ids(&targets));
-            return backprop.window(network, &inputs, &targets, state, &masks, team);
+            let candidates = self
+                .shares
+                .as_ref()
+                .map(|shares| shares.draw(&targets, seed));
+            let candidates = candidates.as_ref();
+            return backprop.window(network, &inputs, &targets, candidates, state, &masks, team);
         }
         let tensor = |ids: &[i64]| {
             let ids = Tensor::from_slice(ids).view([-1, batch_size as i64]);

@@ -8,6 +8,7 @@ without it needs none.
 
 mod backprop;
 mod calibration;
+mod candidates;
 mod classifier;
 mod command;
 mod evaluation;

@@ -177,11 +177,11 @@ mod tests {
 
     #[test]
     fn pairs_of_words_are_told_where_words_alone_mean_nothing() {
-        let texts = ["good", "not bad", "bad", "not good"].map(words);
-        let features = Features::of(&texts, &[0, 0, 1, 1], 2);
+        let texts = ["good", "so good", "not bad", "bad", "so bad", "not good"];
+        let truth = [0, 0, 0, 1, 1, 1];
+        let features = Features::of(&texts.map(words), &truth, 2);
         let ngrams = features.learn(10.0, 1000, 1);
-        let found = ["good", "not bad", "bad", "not good"].map(|text| told(&ngrams, text));
-        assert_eq!(found, [0, 0, 1, 1]);
+        assert_eq!(texts.map(|text| told(&ngrams, text)), truth);
         assert_eq!(ngrams.weights.len(), 2 * ngrams.numbers.len());
         assert!(ngrams.numbers.is_sorted());
         // As many as asked for, and not the ones that say least.

@@ -155,7 +155,7 @@ fn by_kernels(config: &ModelConfig, options: &Options, precision: Precision) -> 
     let state = State::zeros(config, streams, Device::Cpu);
     let masks = Masks::none(config);
     speed(config, options, |tokens| {
-        backprop.window(&network, tokens, tokens, &state, &masks, &team);
+        backprop.window(&network, tokens, tokens, None, &state, &masks, &team);
     })
 }
 

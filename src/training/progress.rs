@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, Progres
 
 use crate::run::{Event, Plan, Step};
 use carousel::checkpoint::Directory;
+use carousel::checkpoint::config::Task;
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::tell;
 use carousel::inference::sampling::{Choice, Sampling};
@@ -98,15 +99,18 @@ impl Progress {
         }
         self.tell(format!(
             "network     LSTM, {} x {}, embedding {}{tied}, dropout {}: {} parameters
-training    batch {}, window {}, learning rate {}; about {} of memory
+training    {}, learning rate {}; about {} of memory
 budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
             config.num_layers,
             config.hidden_size,
             config.embedding_size,
             config.dropout,
             count(config.parameters() as u64),
-            options.batch_size,
-            options.bptt,
+            match config.task {
+                Task::LanguageModel =>
+                    format!("batch {}, window {}", options.batch_size, options.bptt),
+                Task::Classifier => format!("batch {}", options.batch_size),
+            },
             options.learning_rate,
             HumanBytes(plan.memory),
             count(plan.total_steps),
