@@ -152,9 +152,10 @@ pub fn budget(settings: &Settings) -> Result<Budget> {
 /// Tokens a second, and in a step, of the network that the recipe counts by, on two cores of 2023.
 const NOMINAL_SPEED: f64 = 60_000.0;
 const NOMINAL_STEP: f64 = 2048.0;
-/// What a word costs for each different one, where a character of the nominal network costs 1: with 512 units its output
-/// layer is most of what is computed.
-const WORDS_COST: f64 = 1e-3;
+/// What a word costs in a layer of 512 units, and for each that competes with it, where a character of the nominal network
+/// costs 1.
+const LAYER_COST: f64 = 2.5;
+const OUTPUT_COST: f64 = 7.5e-4;
 /// Symbols that are too many to compete all at every step, and how many then do.
 const MANY_SYMBOLS: usize = 8_000;
 const CANDIDATES: usize = 4_000;
@@ -189,11 +190,11 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
     let speed = circumstances.speed.unwrap_or(NOMINAL_SPEED);
     let words = matches!(level, Level::Word | Level::Subword);
     let cost = match words {
-        true => WORDS_COST * circumstances.vocab_size.max(1) as f64,
+        true => LAYER_COST + OUTPUT_COST * competing(circumstances.vocab_size) as f64,
         false => 1.0,
     };
     let reads = match *budget {
-        Budget::Seconds(seconds) => seconds * speed / cost.max(1.0),
+        Budget::Seconds(seconds) => seconds * speed / cost,
         Budget::Epochs(epochs) => epochs * train_tokens as f64,
         Budget::Steps(steps) => steps as f64 * NOMINAL_STEP,
     };
@@ -271,8 +272,8 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                     "a corpus that the budget goes over a few times",
                 ),
                 _ => (
-                    512,
-                    [0.5, 0.4, 0.1, 0.2],
+                    640,
+                    [0.45, 0.3, 0.05, 0.1],
                     "a corpus that the budget goes over many times",
                 ),
             };
@@ -289,6 +290,14 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                 ..base
             }
         }
+    }
+}
+
+/// How many of so many symbols compete in a training step.
+fn competing(vocab_size: usize) -> usize {
+    match vocab_size {
+        ..MANY_SYMBOLS => vocab_size,
+        _ => CANDIDATES,
     }
 }
 
@@ -382,9 +391,9 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
             "--weight-drop",
             settings.weight_drop.unwrap_or(recipe.weight_drop),
         )?,
-        candidates: settings.candidates.unwrap_or(match vocab_size {
-            ..MANY_SYMBOLS => 0,
-            _ => CANDIDATES,
+        candidates: settings.candidates.unwrap_or(match competing(vocab_size) {
+            all if all == vocab_size => 0,
+            some => some,
         }),
         ema: share("--ema", settings.ema.unwrap_or(0.0))?,
         patience: settings
@@ -709,9 +718,9 @@ mod tests {
         // A machine of a quarter of the speed is to do less.
         assert_eq!(characters(1_000_000, 600, 1.5e4), (384, 0.3, 0.0));
         let words = |seconds| chosen(Level::Word, 10_000, 930_000, seconds, 6e4);
-        assert_eq!(words(60), (256, 0.1, 0.0));
-        assert_eq!(words(240), (512, 0.2, 0.0));
-        assert_eq!(words(3600), (512, 0.5, 0.2));
+        assert_eq!(words(30), (256, 0.1, 0.0));
+        assert_eq!(words(120), (512, 0.2, 0.0));
+        assert_eq!(words(3600), (640, 0.45, 0.1));
     }
 
     #[test]
