@@ -1,12 +1,12 @@
 /*!
-carousel trains a stacked recurrent language model on your text and writes new text from a prompt, from the command
-line of one ordinary computer. The name is the LSTM's own: the constant error carousel of Hochreiter and Schmidhuber
+carousel trains a stacked recurrent language model on your text, writes new text from a prompt, and tells the sentiment, or
+another label, of what it reads, from the command line of one ordinary computer. The name is the LSTM's own: the constant error carousel of Hochreiter and Schmidhuber
 (1997).
 
 # Two wings joined by a directory
 
 ```text
-text ──► tokenizer.json + ids ──► TRAINING (libtorch) ──► checkpoint directory ──► INFERENCE (plain Rust) ──► text
+text ──► tokenizer.json + ids ──► TRAINING (libtorch) ──► checkpoint directory ──► INFERENCE (plain Rust) ──► text, label
          text                     src/training            checkpoint               inference
 ```
 
@@ -40,7 +40,7 @@ arguments. One tree of commands ([`cli`]) serves both.
 - [`settings`], [`recipe`]: what was typed, and what it comes to for a corpus
 - [`kernels`]: arithmetic on slices, chosen for the CPU at run time; products in float32, bfloat16 and int8, and the
   threads that share them
-- [`inference`]: the network stepped, sampled and measured
+- [`inference`]: the network stepped, sampled, measured and asked for labels
 - [`baselines`]: what the network has to beat
 - [`metrics`], [`error`], [`files`]: sums to figures, words for failures, whole-or-nothing files
 - [`cli`]: a file per command

@@ -185,6 +185,8 @@ pub struct DocumentsRecord {
     pub label_counts: Vec<u64>,
     /// Hash of the documents and their labels.
     pub hash: String,
+    /// Whether the layers were taken over from a model, and are thawed one by one.
+    pub thaws: bool,
     /// What the network has to beat, measured on the validation part.
     pub baselines: NaiveBaselines,
 }

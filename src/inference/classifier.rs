@@ -17,12 +17,13 @@ use crate::checkpoint::config::{
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::kernels::Precision;
+use crate::text::encoder::Encoder;
 use crate::text::ngrams::words;
 use crate::text::tokenizer::Tokenizer;
 
 /// Texts that are read side by side.
 const STREAMS: usize = 64;
-/// A text of which a larger share of letters is unknown is in a script, or a language, that the model cannot read.
+/// A text of which a larger share is unknown to both halves is in a script, or a language, that the model cannot read.
 const MOST_UNKNOWN: f64 = 0.5;
 
 /// A classifier, ready to be asked.
@@ -80,30 +81,33 @@ pub struct Reading {
     pub tokens: Vec<u32>,
     /// Its words.
     pub words: Vec<String>,
-    /// Share of its letters that the vocabulary has not.
+    /// Share of its characters that belong to words that the vocabulary has not.
     pub unknown: f64,
 }
 
 impl Reading {
-    /// Reads a text.
-    pub fn of(text: &str, tokenizer: &Tokenizer) -> Self {
+    /// Reads a text, by an encoder whose tokenizer ends lines so.
+    pub fn of(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
         let text = plain(text);
-        let (mut ids, mut strangers) = tokenizer.encode(&text);
+        let (mut ids, mut strangers) = encoder.encode(&text);
         // A word that begins a line may never have done so, and yet be known within one.
-        if strangers.first().is_some_and(|word| text.starts_with(&word[..])) {
-            let within = tokenizer.encode(&format!(" {text}"));
+        if strangers
+            .first()
+            .is_some_and(|word| text.starts_with(&word[..]))
+        {
+            let within = encoder.encode(&format!(" {text}"));
             if within.1.len() < strangers.len() {
                 (ids, strangers) = within;
             }
         }
-        let mut tokens = vec![tokenizer.line_end()];
+        let mut tokens = vec![line_end];
         tokens.extend(ids);
-        let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
-        let strange: usize = strangers.iter().map(|word| letters(word)).sum();
+        let signs = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+        let strange: usize = strangers.iter().map(|word| signs(word)).sum();
         Reading {
             tokens,
             words: words(&text),
-            unknown: strange as f64 / letters(&text).max(1) as f64,
+            unknown: strange as f64 / signs(&text).max(1) as f64,
         }
     }
 }
@@ -253,32 +257,33 @@ impl Classifier {
 
     /// What it says of each text.
     pub fn classify(&self, texts: &[&str]) -> Vec<Verdict> {
+        let mut encoder = Encoder::new(&self.tokenizer);
+        let line_end = self.tokenizer.line_end();
         let readings: Vec<Reading> = texts
             .iter()
-            .map(|text| Reading::of(text, &self.tokenizer))
+            .map(|text| Reading::of(text, &mut encoder, line_end))
             .collect();
         let tokens: Vec<&[u32]> = readings.iter().map(|r| &r.tokens[..]).collect();
         let deep = self.encoder.logits(&tokens);
         let verdict = |(reading, deep): (&Reading, &Vec<f64>)| {
-            let (wide, known) = self.ngrams.logits(&reading.words);
+            let wide = self.ngrams.logits(&reading.words);
             let logits = self.calibration.combine(deep, &wide);
             Verdict {
                 probabilities: softmax(&logits),
                 logits,
-                note: self.doubt(reading, known),
+                note: self.doubt(reading),
             }
         };
         readings.iter().zip(&deep).map(verdict).collect()
     }
 
-    fn doubt(&self, reading: &Reading, known: usize) -> Option<&'static str> {
+    fn doubt(&self, reading: &Reading) -> Option<&'static str> {
         if reading.tokens.len() == 1 {
             return Some("there is nothing to read");
         }
-        let strange = reading.unknown > MOST_UNKNOWN;
-        // Bytes and pieces of words are never unknown; words still are.
-        let never_met = known == 0 && !self.ngrams.numbers.is_empty() && !reading.words.is_empty();
-        (strange || (never_met && self.tokenizer.unknown().is_none()))
+        // Neither half can read it; bytes and pieces of words are never unknown.
+        let strange = reading.unknown > MOST_UNKNOWN || self.tokenizer.unknown().is_none();
+        (strange && self.ngrams.unknown(&reading.words) > MOST_UNKNOWN)
             .then_some("the model has met almost none of these words")
     }
 }

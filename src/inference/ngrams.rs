@@ -2,7 +2,7 @@
 Weights of words, pairs and triples of words: the linear half of a classifier, as Wang and Manning (2012) have it.
 */
 
-use crate::text::ngrams::{LONGEST, numbers};
+use crate::text::ngrams::{LONGEST, number, numbers};
 
 /// The runs of words that have weights.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,22 +16,27 @@ pub struct Ngrams {
 }
 
 impl Ngrams {
-    /// The logits of a text, and how many of its runs have weights.
-    pub fn logits(&self, words: &[String]) -> (Vec<f64>, usize) {
+    /// The logits of a text.
+    pub fn logits(&self, words: &[String]) -> Vec<f64> {
         let found = numbers(words, LONGEST);
         let scale = scale(found.len());
         let mut logits: Vec<f64> = self.bias.iter().map(|&bias| f64::from(bias)).collect();
-        let mut known = 0;
         for number in found {
             if let Some(place) = self.find(number) {
-                known += 1;
                 let weights = &self.weights[place * logits.len()..];
                 for (logit, &weight) in logits.iter_mut().zip(weights) {
                     *logit += scale * f64::from(weight);
                 }
             }
         }
-        (logits, known)
+        logits
+    }
+
+    /// The share of a text's words that have no weight; all of none.
+    pub fn unknown(&self, words: &[String]) -> f64 {
+        let known = |word: &&String| self.find(number(std::slice::from_ref(*word))).is_some();
+        let count = words.iter().filter(known).count();
+        1.0 - count as f64 / words.len().max(1) as f64
     }
 
     /// Where a number stands. The numbers are as good as random, so that it can be told about where to look.
@@ -92,8 +97,9 @@ mod tests {
             bias: vec![0.5, 0.0],
         };
         // Six runs: so, so good, so good so, good, good so, so (once).
-        let (logits, known) = ngrams.logits(&words("so good so"));
-        assert_eq!(known, 1);
+        let logits = ngrams.logits(&words("so good so"));
+        assert_eq!(ngrams.unknown(&words("so good so bad")), 0.75);
+        assert_eq!(ngrams.unknown(&[]), 1.0);
         let scale = 1.0 / 5.0f64.sqrt();
         assert!((logits[0] - (0.5 - 2.0 * scale)).abs() < 1e-6);
         assert!((logits[1] - 4.0 * scale).abs() < 1e-6);

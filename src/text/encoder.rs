@@ -63,13 +63,7 @@ impl Splitter {
 impl Tokenizer {
     /// The ids of a text, and its characters or words that are not in the vocabulary.
     pub fn encode(&self, text: &str) -> (Vec<u32>, Vec<String>) {
-        let mut encoder = Encoder::new(self);
-        let mut ids = Vec::new();
-        let mut strangers = Vec::new();
-        let mut stranger = |word: &str| strangers.push(word.to_string());
-        encoder.push(text.as_bytes(), &mut ids, &mut stranger);
-        encoder.finish(&mut ids, &mut stranger);
-        (ids, strangers)
+        Encoder::new(self).encode(text)
     }
 }
 
@@ -131,6 +125,17 @@ impl<'t> Encoder<'t> {
             _ => Means::Bytes,
         };
         Encoder { means }
+    }
+
+    /// The ids of a whole text, and its characters or words that are not in the vocabulary. Making an encoder takes
+    /// longer than encoding a short text: of many texts, all should go through one.
+    pub fn encode(&mut self, text: &str) -> (Vec<u32>, Vec<String>) {
+        let mut ids = Vec::new();
+        let mut strangers = Vec::new();
+        let mut stranger = |word: &str| strangers.push(word.to_string());
+        self.push(text.as_bytes(), &mut ids, &mut stranger);
+        self.finish(&mut ids, &mut stranger);
+        (ids, strangers)
     }
 
     /// Appends the ids of the next piece of text, and hands over what is not in the vocabulary.

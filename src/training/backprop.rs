@@ -202,8 +202,11 @@ impl Backprop {
         let mut pool = Pool::new(texts.iter().map(|text| text.len()).collect(), size);
         let zeros = State::zeros(config, streams, Device::Cpu);
         let mut state = State::zeros(config, streams, Device::Cpu);
-        for first in (0..steps).step_by(LONGEST) {
-            let window = first..steps.min(first + LONGEST);
+        // The first window is the short one, so that the last is a whole one.
+        let windows = steps.div_ceil(LONGEST);
+        for index in 0..windows {
+            let end = steps - (windows - 1 - index) * LONGEST;
+            let window = end.saturating_sub(LONGEST)..end;
             let token = |step: usize, text: &&[u32]| text.get(step).copied().unwrap_or(0);
             let inputs: Vec<u32> = window
                 .clone()

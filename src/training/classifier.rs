@@ -36,6 +36,7 @@ use carousel::metrics::ClassificationScore;
 use carousel::recipe::{self, Circumstances};
 use carousel::settings::{self, Settings};
 use carousel::text::Level;
+use carousel::text::encoder::Encoder;
 use carousel::text::labelled::{self, Rows};
 use carousel::text::learner::Learner;
 use carousel::text::tokenizer::Tokenizer;
@@ -153,8 +154,10 @@ pub fn begin(
         }
         None => None,
     };
-    let settle = |request| settle(request, material, base.as_ref(), started, notify);
-    Run::begin(directory, request, base.as_ref(), started, settle)
+    // What was done so far comes off the budget; the run's clock begins now.
+    let (spent, began) = (started.elapsed(), Instant::now());
+    let settle = |request| settle(request, material, base.as_ref(), spent, notify);
+    Run::begin(directory, request, base.as_ref(), began, settle)
 }
 
 /// Takes up a run where it was saved last; `None` if it is finished.
@@ -212,9 +215,8 @@ pub fn resume(
             "the documents have changed since the run began; begin another with -o",
         ));
     }
-    let thaws = record.request.settings.from.is_some() || directory.language_model().holds_run();
     let wide = material.wide(record.options.seed);
-    let settled = settled(material, tokenizer, wide, record, config, thaws);
+    let settled = settled(material, tokenizer, wide, record, config);
     Run::take_up(directory, settled, started, notify).map(Some)
 }
 
@@ -339,11 +341,11 @@ impl Material {
     fn wide(&self, seed: u64) -> Wide {
         let (words, valid_words) = (self.train.words(), self.valid.words());
         let features = Features::of(&words, &self.train.truth, self.labels.len());
-        let tried = COSTS.map(|cost| {
+        let try_out = |cost: f32| {
             let ngrams = features.learn(cost, NGRAMS, seed);
             let logits: Vec<Vec<f64>> = valid_words
                 .iter()
-                .map(|words| ngrams.logits(words).0)
+                .map(|words| ngrams.logits(words))
                 .collect();
             // As surely as can be: few documents tell costs apart by how many are right less than by how surely.
             let none = vec![vec![0.0; self.labels.len()]; logits.len()];
@@ -351,6 +353,11 @@ impl Material {
             let all = none.iter().zip(&logits);
             let told = all.map(|(none, logits)| calibration.combine(none, logits));
             (loss(told, &self.valid.truth), ngrams, logits)
+        };
+        let tried = std::thread::scope(|scope| {
+            let try_out = &try_out;
+            let trials = COSTS.map(|cost| scope.spawn(move || try_out(cost)));
+            trials.map(|trial| trial.join().expect("a trial does not panic"))
         });
         let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
         let (_, ngrams, logits) = best.expect("costs were tried");
@@ -497,7 +504,7 @@ fn settle(
     request: Request,
     material: Material,
     base: Option<&Base>,
-    started: Instant,
+    spent: Duration,
     notify: &mut dyn FnMut(Event),
 ) -> Result<Settled<Labels>> {
     let tokenizer = match base {
@@ -532,8 +539,7 @@ fn settle(
         ..resolved.options
     };
     if let Budget::Seconds(seconds) = &mut options.budget {
-        // What a language model took is gone.
-        *seconds -= started.elapsed().as_secs_f64();
+        *seconds -= spent.as_secs_f64();
         if *seconds <= 0.0 {
             return Err(Error::new(
                 "the budget is spent before a label is learnt; give more --time",
@@ -584,17 +590,11 @@ fn settle(
             valid_documents: material.valid.texts.len() as u64,
             label_counts,
             hash: material.hash.clone(),
+            thaws: base.is_some(),
             baselines,
         },
     };
-    Ok(settled(
-        material,
-        tokenizer,
-        wide,
-        record,
-        config,
-        base.is_some(),
-    ))
+    Ok(settled(material, tokenizer, wide, record, config))
 }
 
 fn settled(
@@ -603,11 +603,12 @@ fn settled(
     wide: Wide,
     record: Record<DocumentsRecord>,
     config: ModelConfig,
-    thaws: bool,
 ) -> Settled<Labels> {
     let options = &record.options;
     let encode = |documents: &Documents| -> Vec<Vec<u32>> {
-        let tokens = |text: &String| Reading::of(text, &tokenizer).tokens;
+        let mut encoder = Encoder::new(&tokenizer);
+        let line_end = tokenizer.line_end();
+        let tokens = |text: &String| Reading::of(text, &mut encoder, line_end).tokens;
         documents.texts.iter().map(tokens).collect()
     };
     let (train, valid) = (encode(&material.train), encode(&material.valid));
@@ -631,7 +632,7 @@ fn settled(
             },
             batch_size: options.batch_size,
             dropout: config.dropout,
-            thaws,
+            thaws: record.subject.thaws,
             layers: config.num_layers,
             seed: options.seed,
             pass: None,
