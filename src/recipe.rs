@@ -465,7 +465,8 @@ pub fn resolve_classifier(
         }
     }
     settings.tie_weights = Some(false);
-    settings.batch_size.get_or_insert(if few { 16 } else { 32 });
+    let batch_size = if few { 16 } else { 32 };
+    settings.batch_size.get_or_insert(batch_size.min(documents));
     settings.bptt = Some(1);
     settings.learning_rate.get_or_insert(2e-3);
     settings.dropout.get_or_insert(0.4);
@@ -474,7 +475,13 @@ pub fn resolve_classifier(
     settings.weight_drop.get_or_insert(0.2);
     settings.warmup.get_or_insert(0.1);
     settings.patience.get_or_insert(8);
-    let mut resolved = resolve(&settings, circumstances)?;
+    // Documents are not cut into streams: they are never too short.
+    let any = Circumstances {
+        train_tokens: usize::MAX / 2,
+        valid_tokens: 1,
+        ..*circumstances
+    };
+    let mut resolved = resolve(&settings, &any)?;
     resolved.config.task = Task::Classifier;
     let steps = documents.div_ceil(resolved.options.batch_size);
     if let Some(total) = total_steps(&resolved.options.budget, steps) {
@@ -577,7 +584,10 @@ pub fn memory(config: &ModelConfig, options: &Options, streams: usize) -> u64 {
     // its dropout and its gradient; the embedding and its gradient.
     let layers = config.num_layers * 20 * config.hidden_size + 2 * config.embedding_size;
     // The logits' gradients, by rows and by columns; an evaluation keeps logits.
-    let logits = (2 * tokens).max(2 * 64 * streams) * config.vocab_size;
+    let logits = match config.task {
+        Task::LanguageModel => (2 * tokens).max(2 * 64 * streams) * config.vocab_size,
+        Task::Classifier => 0,
+    };
     (4 * (4 + 6) * parameters + 4 * (tokens * layers + logits)) as u64
 }
 

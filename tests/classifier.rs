@@ -214,6 +214,40 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_run_stopped_at_its_language_model_goes_on_there() {
+    let sandbox = Sandbox::new();
+    // So much text that a language model of it is worth its time.
+    let rows = reviews();
+    let (header, rows) = rows.split_once('\n').unwrap();
+    let many = rows.repeat(5_200_000 / rows.len());
+    sandbox.write("many.csv", format!("{header}\n{many}"));
+    let options = "--hidden-size 16 --embedding-size 16 --steps 30 --valid 0.02 -q";
+    let line = format!("train-classifier many.csv -o whole {options}");
+    sandbox.carousel(&line).well();
+    let shown = sandbox.carousel("inspect whole/language-model").well();
+    assert!(shown.out.contains("word, "), "{}", shown.out);
+    assert!(
+        !sandbox
+            .path("whole/language-model/standard-input.txt")
+            .exists()
+    );
+
+    let cut = line.replace("-o whole", "-o cut");
+    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut child = command.args(words(&cut)).spawn().unwrap();
+    let begun = sandbox.path("cut/language-model/config.json");
+    while !begun.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!sandbox.path("cut/config.json").exists());
+    sandbox.carousel("train-classifier --resume cut -q").well();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("whole") == weights("cut"));
+}
+
+#[test]
 fn models_are_gone_on_from() {
     let sandbox = sandbox_with_classifier();
     let texts = reviews().replace("positive,", "").replace("negative,", "");
@@ -271,6 +305,12 @@ fn each_kind_of_model_says_what_it_is_not_for() {
     let said = sandbox.carousel("generate -m model -p x");
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("model is a classifier"), "{}", said.err);
+    let said = sandbox.carousel("train --resume model");
+    assert_eq!(said.code, Some(1));
+    assert_eq!(
+        said.err,
+        "carousel: model holds the run of a classifier; `carousel train-classifier --resume model` goes on with it\n"
+    );
     let said = sandbox.carousel("classify good");
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("no model sentiment"), "{}", said.err);

@@ -268,7 +268,11 @@ fn documents(arguments: &Arguments) -> Result<()> {
         .accuracy
         .max(baselines.majority.accuracy);
     if score.accuracy <= best {
-        standard::line("\nthe network does not beat the baselines")?;
+        let place = match arguments.baseline_from {
+            Some(_) => "",
+            None => " of its training",
+        };
+        standard::line(format!("\nthe network does not beat the baselines{place}"))?;
     }
     Ok(())
 }

@@ -51,14 +51,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "give another folder than the model's own with -o",
         ));
     }
-    if to.holds_run() {
-        if !arguments.overwrite {
-            return Err(Error::usage(format!(
-                "{} holds a model already; choose another folder, or replace it with --overwrite",
-                to.path().display()
-            )));
-        }
-        to.clear(&[])?;
+    if to.holds_run() && !arguments.overwrite {
+        return Err(Error::usage(format!(
+            "{} holds a model already; choose another folder, or replace it with --overwrite",
+            to.path().display()
+        )));
     }
     let config = from.load_config()?;
     let tokenizer = from.load_tokenizer(&config)?;
@@ -71,6 +68,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut record: Value = from.load_any_record()?;
     // Where the texts lay on the machine that learnt from them is nobody else's concern.
     forget_folders(&mut record, false);
+    // Only now is there something to put in its place.
+    to.clear(&[])?;
     to.create()?;
     to.save_any_record(&record)?;
     to.save_weights(&bytes)?;

@@ -117,10 +117,17 @@ enum Source {
     Objects {
         reader: Box<dyn BufRead + Send>,
         line: u64,
-        label: Option<String>,
-        text: String,
+        keys: Keys,
         ahead: VecDeque<String>,
     },
+}
+
+/// What label and text are called in an object.
+struct Keys {
+    label: Option<String>,
+    text: String,
+    /// Whether a document without a label is of no use.
+    needs_label: bool,
 }
 
 /// Where label and text stand in a record, and how many fields it has.
@@ -128,6 +135,10 @@ struct Columns {
     label: Option<usize>,
     text: usize,
     count: usize,
+    /// Whether a document without a label is of no use.
+    needs_label: bool,
+    /// Whether quotation marks around a field are left to us.
+    unquoted: bool,
 }
 
 impl Rows {
@@ -158,13 +169,24 @@ impl Rows {
     pub fn read(input: impl Read + Send + 'static, name: &str, request: &Request) -> Result<Self> {
         let mut input = BufReader::with_capacity(HEAD, input);
         let failed = |e: io::Error| Error::new(format!("cannot read {name}: {e}"));
-        // A pipe may give less at once than there is; then that is all there is to go by.
+        // A pipe may give less at once than there is; then what comes first is all there is to go by, but for blank lines.
+        let mut blank = 0;
+        loop {
+            let head = input.fill_buf().map_err(failed)?;
+            if head.is_empty() {
+                return Err(Error::new(format!("there are no documents in {name}")));
+            }
+            let lines = head.iter().filter(|&&byte| byte == b'\n').count();
+            if !head.iter().all(u8::is_ascii_whitespace) {
+                break;
+            }
+            blank += lines as u64;
+            let length = head.len();
+            input.consume(length);
+        }
         let head = input.fill_buf().map_err(failed)?;
         let mark = head.starts_with(&[0xEF, 0xBB, 0xBF]);
         let head = if mark { &head[3..] } else { head };
-        if head.iter().all(u8::is_ascii_whitespace) {
-            return Err(Error::new(format!("there are no documents in {name}")));
-        }
         let format = request
             .format
             .unwrap_or_else(|| guess(head, request.labels));
@@ -183,9 +205,12 @@ impl Rows {
                     "{name} is no CSV, TSV or JSONL with a column of labels"
                 )));
             }
-            Format::Lines => Source::Lines { reader, line: 0 },
+            Format::Lines => Source::Lines {
+                reader,
+                line: blank,
+            },
             Format::Csv | Format::Tsv => table(reader, delimiter, name, request, &mut notes)?,
-            Format::Jsonl => objects(reader, name, request, &mut notes)?,
+            Format::Jsonl => objects(reader, name, request)?,
         };
         Ok(Rows {
             source,
@@ -234,20 +259,17 @@ impl Rows {
             Source::Objects {
                 reader,
                 line,
-                label,
-                text,
+                keys,
                 ahead,
             } => {
                 if let Some(first) = ahead.pop_front() {
-                    *line += 1;
-                    return Ok(Some((*line, of_object(&first, label.as_deref(), text))));
+                    return Ok(Some((*line, keys.document(&first))));
                 }
                 while let Some(found) = read_line(reader, line)? {
                     match found {
                         Ok(found) if found.trim().is_empty() => {}
                         found => {
-                            let document =
-                                found.and_then(|found| of_object(&found, label.as_deref(), text));
+                            let document = found.and_then(|found| keys.document(&found));
                             return Ok(Some((*line, document)));
                         }
                     }
@@ -264,9 +286,11 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Result<Row>> {
         let found = self.row().transpose()?;
         self.number += 1;
+        let lines = matches!(self.source, Source::Lines { .. });
         Some(match found {
             Ok((line, document)) => Ok(Row {
-                number: self.number,
+                // Of lines, the number is that of the line, blank ones counted.
+                number: if lines { line } else { self.number },
                 line,
                 document,
             }),
@@ -285,15 +309,19 @@ impl Columns {
             ));
         }
         let field = |index: usize| {
-            std::str::from_utf8(&record[index])
-                .map(String::from)
-                .map_err(|_| "it is not UTF-8".to_string())
+            let text = std::str::from_utf8(&record[index]);
+            let text = text.map_err(|_| "it is not UTF-8".to_string())?;
+            // Left where quotation marks are not the format's.
+            let quoted = text
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'));
+            Ok::<_, String>(match quoted {
+                Some(inner) if self.unquoted => inner.replace("\"\"", "\""),
+                _ => text.to_string(),
+            })
         };
         let label = self.label.map(field).transpose()?;
-        let label = label.map(|label| label.trim().to_string());
-        if label.as_deref() == Some("") {
-            return Err("it has no label".to_string());
-        }
+        let label = trimmed(label, self.needs_label)?;
         Ok(Document {
             label,
             text: field(self.text)?,
@@ -406,6 +434,8 @@ fn table(
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
+        // Between tabs a quotation mark is most often just that, and may stand alone.
+        .quoting(delimiter != b'\t')
         .from_reader(reader);
     let mut ahead = VecDeque::new();
     let mut record = ByteRecord::new();
@@ -452,14 +482,19 @@ fn table(
             .iter()
             .skip(1)
             .any(|row| value(row) == value(&ahead[0]));
-        if !repeated {
+        // Without labels to learn, a row too many does less harm than one too few.
+        if !repeated && request.labels {
             ahead.pop_front();
         }
         notes.push(format!(
             "{name}: column {} is taken for the labels, column {} for the texts{}",
             place + 1,
             2 - place,
-            if repeated { "; there is no header" } else { "" }
+            if repeated || !request.labels {
+                "; there is no header"
+            } else {
+                ""
+            }
         ));
     }
     let listing = || {
@@ -487,7 +522,13 @@ fn table(
     Ok(Source::Table {
         reader,
         ahead,
-        columns: Columns { label, text, count },
+        columns: Columns {
+            label,
+            text,
+            count,
+            needs_label: request.labels,
+            unquoted: delimiter == b'\t',
+        },
     })
 }
 
@@ -500,16 +541,16 @@ fn fewer_values(rows: &VecDeque<ByteRecord>) -> usize {
     usize::from(different(1) < different(0))
 }
 
-fn objects(
-    mut reader: Box<dyn BufRead + Send>,
-    name: &str,
-    request: &Request,
-    notes: &mut Vec<String>,
-) -> Result<Source> {
+fn objects(mut reader: Box<dyn BufRead + Send>, name: &str, request: &Request) -> Result<Source> {
     let mut line = 0;
     let failed = |e| Error::new(format!("cannot read {name}: {e}"));
-    let first = read_line(&mut reader, &mut line).map_err(failed)?;
-    let first = first.and_then(std::result::Result::ok).unwrap_or_default();
+    let first = loop {
+        match read_line(&mut reader, &mut line).map_err(failed)? {
+            Some(Ok(text)) if text.trim().is_empty() => {}
+            Some(found) => break found.unwrap_or_default(),
+            None => break String::new(),
+        }
+    };
     let Ok(Value::Object(object)) = serde_json::from_str(&first) else {
         return Err(Error::new(format!(
             "the first line of {name} is no JSON object"
@@ -520,15 +561,11 @@ fn objects(
         .map(|key| (key.to_lowercase(), key.clone()))
         .collect();
     let names: Vec<String> = keys.keys().cloned().collect();
-    let label = named(
-        request.label_column.as_ref(),
-        "--label-column",
-        &names,
-        name,
-    )?
-    .or_else(|| find(&names, &LABELS));
-    let text = named(request.text_column.as_ref(), "--text-column", &names, name)?
-        .or_else(|| find(&names, &TEXTS));
+    let asked = (request.label_column.as_ref(), request.text_column.as_ref());
+    let label = named(asked.0, "--label-column", &names, name)?.or_else(|| find(&names, &LABELS));
+    let free = |place: &usize| Some(*place) != label;
+    let text = named(asked.1, "--text-column", &names, name)?
+        .or_else(|| find(&names, &TEXTS).filter(free));
     let Some(text) = text else {
         return Err(Error::new(format!(
             "no key of {name} is known for texts: its keys are {}; name it with --text-column",
@@ -541,35 +578,47 @@ fn objects(
             names.join(", ")
         )));
     }
-    let _ = notes;
     Ok(Source::Objects {
         reader,
-        line: 0,
-        label: label.map(|place| keys[&names[place]].clone()),
-        text: keys[&names[text]].clone(),
+        line,
+        keys: Keys {
+            label: label.map(|place| keys[&names[place]].clone()),
+            text: keys[&names[text]].clone(),
+            needs_label: request.labels,
+        },
         ahead: VecDeque::from([first]),
     })
 }
 
-fn of_object(line: &str, label: Option<&str>, text: &str) -> std::result::Result<Document, String> {
-    let object: Value = serde_json::from_str(line).map_err(|e| format!("it is no JSON: {e}"))?;
-    let string = |key: &str| match object.get(key) {
-        Some(Value::String(string)) => Ok(string.clone()),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
-        Some(_) => Err(format!("its “{key}” is no text")),
-        None => Err(format!("it has no “{key}”")),
-    };
-    let label = label.map(string).transpose()?;
-    if label
-        .as_deref()
-        .is_some_and(|label| label.trim().is_empty())
-    {
-        return Err("it has no label".to_string());
+impl Keys {
+    fn document(&self, line: &str) -> std::result::Result<Document, String> {
+        let object: Value =
+            serde_json::from_str(line).map_err(|e| format!("it is no JSON: {e}"))?;
+        let string = |key: &str| match object.get(key) {
+            Some(Value::String(string)) => Ok(Some(string.clone())),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
+            Some(Value::Null) | None => Ok(None),
+            Some(_) => Err(format!("its “{key}” is no text")),
+        };
+        let label = self.label.as_deref().map(string).transpose()?.flatten();
+        let text = string(&self.text)?;
+        Ok(Document {
+            label: match &self.label {
+                Some(_) => trimmed(Some(label.unwrap_or_default()), self.needs_label)?,
+                None => None,
+            },
+            text: text.ok_or_else(|| format!("it has no “{}”", self.text))?,
+        })
     }
-    Ok(Document {
-        label,
-        text: string(text)?,
-    })
+}
+
+/// A label without space around it; none of nothing, unless one is needed.
+fn trimmed(label: Option<String>, needed: bool) -> std::result::Result<Option<String>, String> {
+    match label.map(|label| label.trim().to_string()) {
+        Some(label) if label.is_empty() && needed => Err("it has no label".to_string()),
+        Some(label) if label.is_empty() => Ok(None),
+        label => Ok(label),
+    }
 }
 
 #[cfg(test)]
@@ -601,12 +650,36 @@ mod tests {
         let files = [
             "label,text\ngood,\"a, \"\"b\"\"\nc\"\nbad,d;e\tf\n",
             "text;sentiment\n\"a, \"\"b\"\"\nc\";good\n\"d;e\tf\";bad\n",
-            "Label\tText\r\ngood\t\"a, \"\"b\"\"\nc\"\r\nbad\t\"d;e\tf\"\r\n",
             "{\"label\": \"good\", \"text\": \"a, \\\"b\\\"\\nc\"}\n\n{\"text\": \"d;e\\tf\", \"label\": \"bad\"}\n",
             "\u{feff}id,label,text\n1,good,\"a, \"\"b\"\"\nc\"\n2,bad,d;e\tf\n",
         ];
         for file in files {
             assert_eq!(pairs(file), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn between_tabs_a_quotation_mark_may_stand_alone() {
+        let file = "Label\tText\r\ngood\t\"a \"\"b\"\"\"\r\nbad\t\"d e\ngood\tf\"\n";
+        let expected = [("good", "a \"b\""), ("bad", "\"d e"), ("good", "f\"")]
+            .map(|(label, text)| (label.to_string(), text.to_string()));
+        assert_eq!(pairs(file), expected);
+    }
+
+    #[test]
+    fn where_no_labels_are_wanted_none_is_missed() {
+        for file in [
+            "text,label\nfine,\ndull,bad\n",
+            "\n{\"text\": \"fine\", \"label\": null}\n{\"text\": \"dull\", \"label\": \" bad \"}\n",
+        ] {
+            let rows = read(file, &Request::default()).unwrap();
+            let labels: Vec<_> = rows
+                .map(|row| row.unwrap().document.unwrap().label)
+                .collect();
+            assert_eq!(labels, [None, Some("bad".to_string())], "{file}");
+            let broken = read(file, &labelled()).unwrap();
+            let broken = broken.filter(|row| row.as_ref().unwrap().document.is_err());
+            assert_eq!(broken.count(), 1);
         }
     }
 

@@ -110,7 +110,9 @@ pub fn begin(
     notify: &mut dyn FnMut(Event),
     language_model: LanguageModel,
 ) -> Result<Run<Labels>> {
-    recipe::check(settings)?;
+    let mut checked = settings.clone();
+    checked.level.get_or_insert(Level::Word);
+    recipe::check(&checked)?;
     if !matches!(
         settings.device,
         None | Some(settings::Device::Auto | settings::Device::Cpu)
@@ -120,6 +122,11 @@ pub fn begin(
         ));
     }
     let mut settings = settings.clone();
+    if let Some(named) = &settings.from {
+        // Named so that a run that is begun again finds it from any folder.
+        let found = Directory::find(named.as_ref())?.path().to_path_buf();
+        settings.from = Some(absolute(vec![found])?[0].display().to_string());
+    }
     let mut validation = None;
     if let Some(valid) = &settings.valid
         && valid.parse::<f64>().is_err()
@@ -141,6 +148,15 @@ pub fn begin(
     let base = match &request.settings.from {
         Some(named) => Some(base(&Directory::find(named.as_ref())?)?),
         None if material.train.characters() >= WORTH_A_LANGUAGE_MODEL => {
+            // Written down first, so that a run that ends before there is a label can be taken up.
+            let same = directory
+                .load_request()
+                .is_ok_and(|earlier| earlier == request);
+            if !same {
+                directory.clear(&request.paths)?;
+                directory.create()?;
+                directory.save_request(&request)?;
+            }
             let part = directory.language_model();
             part.create()?;
             let corpus = part.standard_input();
@@ -150,6 +166,8 @@ pub fn begin(
                 "first a language model is learnt from the documents' texts".to_string(),
             ));
             language_model(part.clone(), &corpus, &settings)?;
+            // The texts have served.
+            let _ = std::fs::remove_file(&corpus);
             Some(base(&part)?)
         }
         None => None,
@@ -538,13 +556,22 @@ fn settle(
         threads,
         ..resolved.options
     };
-    if let Budget::Seconds(seconds) = &mut options.budget {
-        *seconds -= spent.as_secs_f64();
-        if *seconds <= 0.0 {
-            return Err(Error::new(
-                "the budget is spent before a label is learnt; give more --time",
-            ));
+    // What a language model took is gone.
+    let left = match (&request.settings.from, base) {
+        (None, Some(_)) => 1.0 - LANGUAGE_MODEL_SHARE,
+        _ => 1.0,
+    };
+    match &mut options.budget {
+        Budget::Seconds(seconds) => {
+            *seconds -= spent.as_secs_f64();
+            if *seconds <= 0.0 {
+                return Err(Error::new(
+                    "the budget is spent before a label is learnt; give more --time",
+                ));
+            }
         }
+        Budget::Epochs(epochs) => *epochs *= left,
+        Budget::Steps(steps) => *steps = ((*steps as f64 * left) as u64).max(1),
     }
     let wide = material.wide(options.seed);
     let config = ModelConfig {
@@ -570,7 +597,6 @@ fn settle(
     let (precision, note) = precision::settle(&alike, &windows, Device::Cpu)?;
     options.precision = precision;
     note.into_iter().for_each(|note| notify(Event::Note(note)));
-    enough_memory(recipe::memory(&config, &options, 0), Device::Cpu)?;
     let baselines = naive_baselines(
         &material.labels,
         (&wide.words, &material.train.truth),
@@ -594,7 +620,12 @@ fn settle(
             baselines,
         },
     };
-    Ok(settled(material, tokenizer, wide, record, config))
+    let settled = settled(material, tokenizer, wide, record, config);
+    let needed = settled
+        .task
+        .memory(&settled.config, &settled.record.options);
+    enough_memory(needed, Device::Cpu)?;
+    Ok(settled)
 }
 
 fn settled(
@@ -686,6 +717,7 @@ impl Labels {
 }
 
 impl Task for Labels {
+    const COMMAND: &'static str = "train-classifier";
     type Record = DocumentsRecord;
 
     fn tokenizer(&self) -> &Tokenizer {
@@ -875,6 +907,11 @@ impl Task for Labels {
     }
 
     fn memory(&self, config: &ModelConfig, options: &Options) -> u64 {
-        recipe::memory(config, options, 0)
+        let longest = self.train.iter().map(Vec::len).max().unwrap_or(0);
+        let whole = Options {
+            bptt: longest.min(LONGEST),
+            ..options.clone()
+        };
+        recipe::memory(config, &whole, 0)
     }
 }

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::cli::train::Arguments;
 use carousel::cli::{interrupt, standard, train_classifier};
-use carousel::error::{Error, Result};
+use carousel::error::{Error, ErrorKind, Result};
 use carousel::settings::Settings;
 use carousel::text::labelled;
 
@@ -62,13 +62,23 @@ pub fn run_classifier(arguments: &train_classifier::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
     let folder = arguments.resume.as_ref().or(arguments.output.as_ref());
-    let directory = Directory::at(folder.expect("clap asks for one of them"));
+    let folder = folder.expect("clap asks for one of them");
+    let directory = Directory::at(folder);
     let mut progress = Progress::new(directory.clone(), arguments.quiet);
     let mut notify = |event| progress.show(event);
     let quiet = arguments.quiet;
     // The language model has a progress of its own.
     let mut language_model = |part: Directory, corpus: &Path, settings: &Settings| {
-        language_model_part(part, corpus, settings, started, quiet)
+        language_model_part(part, corpus, settings, started, quiet).map_err(|error| {
+            match error.kind() {
+                ErrorKind::Interrupted => Error::interrupted(format!(
+                    "interrupted at the language model; everything is saved, and `carousel train-classifier --resume {}` \
+                     goes on",
+                    folder.display()
+                )),
+                _ => error,
+            }
+        })
     };
     let mut run = match arguments.resume {
         Some(_) => {

@@ -97,10 +97,19 @@ pub fn resume(
     started: Instant,
     notify: &mut dyn FnMut(Event),
 ) -> Result<Option<Run<Text>>> {
+    let Request {
+        paths,
+        settings,
+        documents,
+        ..
+    } = directory.load_request()?;
+    if documents.is_some() {
+        return Err(Error::new(format!(
+            "{0} holds the run of a classifier; `carousel train-classifier --resume {0}` goes on with it",
+            directory.path().display()
+        )));
+    }
     if !directory.holds_checkpoint() {
-        let Request {
-            paths, settings, ..
-        } = directory.load_request()?;
         notify(Event::Note(
             "nothing was saved yet: starting anew".to_string(),
         ));
@@ -231,6 +240,7 @@ fn memory(config: &ModelConfig, options: &Options, valid_tokens: usize) -> u64 {
 }
 
 impl Task for Text {
+    const COMMAND: &'static str = "train";
     type Record = TextRecord;
 
     fn tokenizer(&self) -> &Tokenizer {

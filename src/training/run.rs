@@ -51,6 +51,8 @@ const MEASURED_TIME: Duration = Duration::from_secs(3);
 
 /// What is learnt, and from what.
 pub trait Task {
+    /// The command that begins and resumes it.
+    const COMMAND: &'static str;
     /// What training.json tells of it.
     type Record: Serialize + DeserializeOwned;
 
@@ -331,8 +333,9 @@ impl<T: Task> Run<T> {
             if interrupt.load(Ordering::Relaxed) {
                 self.save(false)?;
                 return Err(Error::interrupted(format!(
-                    "interrupted after step {}; everything is saved, and `carousel train --resume {}` goes on",
+                    "interrupted after step {}; everything is saved, and `carousel {} --resume {}` goes on",
                     self.standing.progress.step,
+                    T::COMMAND,
                     self.directory.path().display()
                 )));
             }
