@@ -219,7 +219,7 @@ fn a_run_stopped_at_its_language_model_goes_on_there() {
     // So much text that a language model of it is worth its time.
     let rows = reviews();
     let (header, rows) = rows.split_once('\n').unwrap();
-    let many = rows.repeat(5_200_000 / rows.len());
+    let many = rows.repeat(7_500_000 / rows.len());
     sandbox.write("many.csv", format!("{header}\n{many}"));
     let options = "--hidden-size 16 --embedding-size 16 --steps 30 --valid 0.02 -q";
     let line = format!("train-classifier many.csv -o whole {options}");
