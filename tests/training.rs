@@ -93,7 +93,7 @@ fn a_text_of_a_kilobyte_is_learnt_by_heart() {
 #[test]
 fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     let sandbox = sandbox();
-    let options = format!("{SMALL} --epochs 4 --seed 3");
+    let options = format!("{SMALL} --epochs 12 --seed 3");
     sandbox
         .carousel(&format!("train tale.txt -o whole -q {options}"))
         .well();
