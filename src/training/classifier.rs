@@ -43,7 +43,7 @@ use carousel::text::tokenizer::Tokenizer;
 
 /// Share of the documents that is measured on, if none are given for it.
 const VALIDATION: f64 = 0.1;
-/// Characters of text from which on a language model is learnt first: about a million words.
+/// Bytes of text from which on a language model is learnt first: about a million English words.
 const WORTH_A_LANGUAGE_MODEL: usize = 5_000_000;
 /// Share of the budget that it takes.
 const LANGUAGE_MODEL_SHARE: f64 = 1.0 / 3.0;
@@ -147,7 +147,7 @@ pub fn begin(
     let material = Material::read(&request, validation.as_deref(), notify)?;
     let base = match &request.settings.from {
         Some(named) => Some(base(&Directory::find(named.as_ref())?)?),
-        None if material.train.characters() >= WORTH_A_LANGUAGE_MODEL => {
+        None if material.train.bytes() >= WORTH_A_LANGUAGE_MODEL => {
             // Written down first, so that a run that ends before there is a label can be taken up.
             let same = directory
                 .load_request()
@@ -247,7 +247,7 @@ struct Material {
 }
 
 impl Documents {
-    fn characters(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.texts.iter().map(String::len).sum()
     }
 
@@ -355,7 +355,7 @@ impl Material {
         })
     }
 
-    /// The linear half, learnt at the cost that tells most of the validation part right, and what it says of that.
+    /// The linear half, learnt at the cost whose calibrated loss on the validation part is least, and what it says of that.
     fn wide(&self, seed: u64) -> Wide {
         let (words, valid_words) = (self.train.words(), self.valid.words());
         let features = Features::of(&words, &self.train.truth, self.labels.len());
@@ -530,7 +530,7 @@ fn settle(
         None => {
             let mut settings = request.settings.clone();
             settings.level.get_or_insert(Level::Word);
-            let bytes = material.train.characters() as u64;
+            let bytes = material.train.bytes() as u64;
             let mut learner = Learner::new(recipe::vocabulary(&settings)?, bytes);
             for text in &material.train.texts {
                 learner.push(text.as_bytes());
@@ -542,8 +542,8 @@ fn settle(
     let threads = tch::get_num_threads();
     let circumstances = Circumstances {
         vocab_size: tokenizer.vocab_size(),
-        train_tokens: material.train.characters() / 5,
-        valid_tokens: material.valid.characters() / 5,
+        train_tokens: material.train.bytes() / 5,
+        valid_tokens: material.valid.bytes() / 5,
         speed: None,
     };
     let resolved = recipe::resolve_classifier(
