@@ -158,7 +158,7 @@ const LAYER_COST: f64 = 2.5;
 const OUTPUT_COST: f64 = 7.5e-4;
 /// Symbols that are too many to compete all at every step, and how many then do.
 const MANY_SYMBOLS: usize = 8_000;
-const CANDIDATES: usize = 4_000;
+const CANDIDATES: usize = 2_000;
 /// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
 
@@ -426,6 +426,45 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         config,
         options,
         chosen,
+    })
+}
+
+/// Settings that mean nothing for labels.
+pub const OF_A_TEXT: [&str; 4] = ["--lossy", "--tie-weights", "--candidates", "--bptt"];
+
+/// Refuses what means nothing for labels, and what no documents could make possible.
+///
+/// # Errors
+/// As [`resolve_classifier`].
+pub fn check_classifier(settings: &Settings) -> Result<()> {
+    let given = [
+        settings.lossy,
+        settings.tie_weights.is_some(),
+        settings.candidates.is_some(),
+        settings.bptt.is_some(),
+    ];
+    if let Some((option, _)) = OF_A_TEXT.iter().zip(given).find(|(_, given)| *given) {
+        return Err(Error::usage(format!(
+            "{option} is for language models; leave it away"
+        )));
+    }
+    let of_vocabulary = [
+        ("--level", settings.level.is_some()),
+        ("--split", settings.split.is_some()),
+        ("--vocab-size", settings.vocab_size.is_some()),
+        ("--min-count", settings.min_count.is_some()),
+    ];
+    if settings.from.is_some()
+        && let Some((option, _)) = of_vocabulary.iter().find(|(_, given)| *given)
+    {
+        return Err(Error::usage(format!(
+            "--from keeps the model's vocabulary; leave {option} away"
+        )));
+    }
+    let words = settings.level.or(Some(Level::Word));
+    check(&Settings {
+        level: words,
+        ..settings.clone()
     })
 }
 

@@ -72,7 +72,7 @@ pub struct Settings {
     #[arg(long, value_name = "N", group = "budget", help_heading = "Training")]
     pub steps: Option<u64>,
     /// About how many symbols compete with the right one in a training step, 0 for all; measured is always among all
-    /// [default: all, or 4000 of very many]
+    /// [default: all, or 2000 of very many]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub candidates: Option<usize>,
     /// Parallel streams that the corpus is cut into [default: suits the corpus]

@@ -127,6 +127,49 @@ fn rows_are_answered_in_their_order_and_broken_ones_are_skipped() {
 }
 
 #[test]
+fn broken_rows_are_measured_without_and_told() {
+    let sandbox = sandbox_with_classifier();
+    sandbox.write(
+        "rows.csv",
+        "label,text\npositive,good\nbad\nnegative,\"dull\n",
+    );
+    let said = sandbox.carousel("evaluate -m model rows.csv --json");
+    assert_eq!(said.code, Some(1));
+    assert_eq!(json(&said.out)[0]["examples"], 1);
+    assert_eq!(
+        said.err,
+        "row 2 (line 3) is skipped: it has 1 columns, and the first row has 2\n\
+         row 3 (line 4) is skipped: a quotation mark in it is never closed\n\
+         carousel: 2 of 3 rows were skipped as they could not be read\n"
+    );
+}
+
+#[test]
+fn figures_that_are_no_numbers_are_no_answer() {
+    let sandbox = sandbox_with_classifier();
+    let path = "model/model.safetensors";
+    let mut file = sandbox.read(path);
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let head = tensors.tensor("head.weight").unwrap().data();
+    let place = head.as_ptr() as usize - file.as_ptr() as usize;
+    let length = head.len();
+    // As large as a number can be: what comes of it is none.
+    for bytes in file[place..place + length].as_chunks_mut::<4>().0 {
+        *bytes = f32::MAX.to_le_bytes();
+    }
+    sandbox.write(path, file);
+    let told = sandbox.carousel("classify -m model good --json").well();
+    let told = &json(&told.out)[0];
+    assert_eq!(told["label"], "unsure");
+    assert_eq!(told["probability"], 0.5);
+    assert_eq!(
+        told["note"],
+        "what the model comes to is no number; it is damaged, or its training went wrong"
+    );
+    sandbox.carousel("evaluate -m model reviews.csv").well();
+}
+
+#[test]
 fn what_is_not_sure_is_said_to_be_unsure() {
     let sandbox = sandbox_with_classifier();
     let said = sandbox
@@ -267,6 +310,12 @@ fn models_are_gone_on_from() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.err.contains("--hidden-size 12"), "{}", refused.err);
 
+    for (option, of) in [("--level char", "--level"), ("--bptt 9", "--bptt")] {
+        let refused = sandbox.carousel(&format!("{line} --overwrite {option}"));
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains(of), "{}", refused.err);
+    }
+
     // A classifier that knows the labels knows them still after a step.
     sandbox
         .carousel("train-classifier reviews.csv -o again --from model --steps 1 -q")
@@ -357,7 +406,7 @@ fn oddities_of_documents_are_told() {
     let line = format!("train-classifier x.csv -o model {SMALL}");
     let said = sandbox.carousel(&line).well();
     for note in [
-        "x.csv, line 243: row 242 is left out: it has 1 columns, and the first row has 2",
+        "x.csv: row 242 (line 243) is skipped: it has 1 columns, and the first row has 2",
         "1 broken rows of ",
         "1 empty rows of ",
         "the label seldom is met once; it is trained on and never measured",

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Verdict};
 use crate::inference::explanation::{Explanation, explain};
 use crate::metrics::likeliest;
-use crate::text::labelled::{self, Rows};
+use crate::text::labelled::{self, Count, Document, Rows};
 
 /// The model that is asked if none is named.
 const SHIPS: &str = "sentiment";
@@ -23,8 +23,6 @@ const UNSURE: &str = "unsure";
 /// Rows that are read before they are answered, and the most bytes of them.
 const ROWS: usize = 512;
 const BYTES: usize = 1 << 23;
-/// Broken rows that are told one by one.
-const TOLD: u64 = 20;
 /// Pieces of a text that moved the decision most, which are listed where colours cannot show them.
 const LISTED: usize = 10;
 
@@ -102,27 +100,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .iter()
         .for_each(|note| standard::tell(format!("note: {note}")));
     let (mut asked, mut bytes) = (Vec::new(), 0);
-    let (mut broken, mut all) = (0u64, 0u64);
+    let mut count = Count::default();
     for row in rows {
         let row = row?;
-        all += 1;
-        match row.document {
-            Ok(document) => {
-                bytes += document.text.len();
-                asked.push(Asked {
-                    row: Some(row.number),
-                    text: document.text,
-                });
-            }
-            Err(why) => {
-                broken += 1;
-                if broken <= TOLD {
-                    standard::tell(format!(
-                        "row {} (line {}) is skipped: {why}",
-                        row.number, row.line
-                    ));
-                }
-            }
+        let number = row.number;
+        if let Some(Document { text, .. }) = count.take(row, &mut standard::tell) {
+            bytes += text.len();
+            asked.push(Asked {
+                row: Some(number),
+                text,
+            });
         }
         if asked.len() == ROWS || bytes >= BYTES {
             answer(arguments, &classifier, &asked)?;
@@ -130,12 +117,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     answer(arguments, &classifier, &asked)?;
-    if broken > 0 {
-        return Err(Error::new(format!(
-            "{broken} of {all} rows were skipped as they could not be read"
-        )));
-    }
-    Ok(())
+    count.check()
 }
 
 fn answer(arguments: &Arguments, classifier: &Classifier, asked: &[Asked]) -> Result<()> {

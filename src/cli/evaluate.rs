@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::inference::evaluation;
 use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::text::corpus::encode_files;
-use crate::text::labelled::{self, Rows};
+use crate::text::labelled::{self, Count, Rows};
 use crate::text::ngrams::words;
 use crate::text::source::list_files;
 
@@ -169,7 +169,8 @@ fn documents(arguments: &Arguments) -> Result<()> {
         labels: true,
         ..arguments.request.clone()
     };
-    let (texts, truth) = read(&arguments.files, &request, labels)?;
+    let mut count = Count::default();
+    let (texts, truth) = read(&arguments.files, &request, labels, &mut count)?;
     let began = Instant::now();
     let mut told = Vec::with_capacity(texts.len());
     for texts in texts.chunks(TOGETHER) {
@@ -181,7 +182,8 @@ fn documents(arguments: &Arguments) -> Result<()> {
     let score = ClassificationScore::of_probabilities(labels, &truth, &told);
     let baselines = match &arguments.baseline_from {
         Some(path) => {
-            let (learnt, learnt_truth) = read(std::slice::from_ref(path), &request, labels)?;
+            let (learnt, learnt_truth) =
+                read(std::slice::from_ref(path), &request, labels, &mut count)?;
             let all = |texts: &[String]| -> Vec<Vec<String>> {
                 texts.iter().map(|text| words(text)).collect()
             };
@@ -209,7 +211,8 @@ fn documents(arguments: &Arguments) -> Result<()> {
             unreachable!("a score is a JSON object");
         };
         object.as_object_mut().expect("made as one").extend(figures);
-        return standard::line(object);
+        standard::line(object)?;
+        return count.check();
     }
     standard::line(format!(
         "{} documents; {} a second; calibration error {:.4}",
@@ -274,7 +277,7 @@ fn documents(arguments: &Arguments) -> Result<()> {
         };
         standard::line(format!("\nthe network does not beat the baselines{place}"))?;
     }
-    Ok(())
+    count.check()
 }
 
 /// Documents and what their labels are, as numbers among `labels`.
@@ -282,8 +285,9 @@ fn read(
     paths: &[PathBuf],
     request: &labelled::Request,
     labels: &[String],
+    count: &mut Count,
 ) -> Result<(Vec<String>, Vec<usize>)> {
-    let (mut texts, mut truth, mut broken) = (Vec::new(), Vec::new(), 0u64);
+    let (mut texts, mut truth) = (Vec::new(), Vec::new());
     for path in paths {
         let rows = match standard::is_input(path) {
             true => Rows::read(std::io::stdin(), "standard input", request)?,
@@ -294,33 +298,21 @@ fn read(
             .for_each(|note| standard::tell(format!("note: {note}")));
         for row in rows {
             let row = row?;
-            let document = match row.document {
-                Ok(document) => document,
-                Err(why) => {
-                    broken += 1;
-                    standard::tell(format!(
-                        "row {} (line {}) is skipped: {why}",
-                        row.number, row.line
-                    ));
-                    continue;
-                }
+            let (number, line) = (row.number, row.line);
+            let Some(document) = count.take(row, &mut standard::tell) else {
+                continue;
             };
             let label = document.label.unwrap_or_default();
             let known = labels.iter().position(|known| *known == label);
             truth.push(known.ok_or_else(|| {
                 Error::new(format!(
-                    "row {} (line {}) of {} has the label {label}, which the model does not know; it knows {}",
-                    row.number,
-                    row.line,
+                    "row {number} (line {line}) of {} has the label {label}, which the model does not know; it knows {}",
                     path.display(),
                     labels.join(", ")
                 ))
             })?);
             texts.push(document.text);
         }
-    }
-    if broken > 0 {
-        standard::tell(format!("{broken} rows were skipped"));
     }
     if texts.is_empty() {
         return Err(Error::new("there are no documents to measure on"));

@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Command};
 
+use crate::recipe::OF_A_TEXT;
 use crate::settings::Settings;
 use crate::text::labelled;
 
@@ -38,4 +39,79 @@ pub struct Arguments {
     /// How to train
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// Settings that mean something else for labels than for a text, or have other defaults.
+const OTHERWISE: [(&str, &str); 15] = [
+    (
+        "level",
+        "What a token is [default: word, or the model's with --from]",
+    ),
+    (
+        "vocab_size",
+        "The most different tokens [default: 30000 words; all characters; bpe by the texts' size]",
+    ),
+    (
+        "valid",
+        "What to measure on: a file, or a share of each label's documents [default: 0.1]",
+    ),
+    (
+        "from",
+        "Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of \
+         a classifier of the same labels all is",
+    ),
+    (
+        "embedding_size",
+        "Width of a token's vector [default: suits the documents]",
+    ),
+    (
+        "hidden_size",
+        "Width of each layer's hidden state [default: suits the documents]",
+    ),
+    ("num_layers", "Stacked LSTM layers [default: 1]"),
+    (
+        "dropout",
+        "Share of what the head sees that is dropped in training [default: 0.4]",
+    ),
+    (
+        "embedding_dropout",
+        "Share of symbols whose vectors are dropped in training, for all of a batch [default: 0.1]",
+    ),
+    (
+        "input_dropout",
+        "Share of the places of the symbols' vectors dropped in training, for all of a text [default: 0.2]",
+    ),
+    (
+        "weight_drop",
+        "Share of recurrent weights dropped in training, for all of a batch [default: 0.2]",
+    ),
+    (
+        "batch_size",
+        "Documents before each update [default: suits the documents]",
+    ),
+    (
+        "learning_rate",
+        "The highest learning rate, of the head; layers below have less [default: suits the documents]",
+    ),
+    (
+        "warmup",
+        "Share of the budget over which the learning rate rises [default: 0.1]",
+    ),
+    (
+        "patience",
+        "Stop after so many evaluations without a better macro F1, 0 for never [default: 8]",
+    ),
+];
+
+/// Tells in the command's help what the settings mean for labels, and leaves out those that mean nothing.
+pub fn explain(command: Command) -> Command {
+    let command = OTHERWISE
+        .into_iter()
+        .fold(command, |command, (name, help)| {
+            command.mut_arg(name, |argument| argument.help(help))
+        });
+    let nothing = OF_A_TEXT.map(|option| option.trim_start_matches('-').replace('-', "_"));
+    nothing.into_iter().fold(command, |command, name| {
+        command.mut_arg(name, |argument| argument.hide(true))
+    })
 }

@@ -11,9 +11,7 @@ use std::cmp::Reverse;
 
 use super::ngrams::Ngrams;
 use super::recurrent::Network;
-use crate::checkpoint::config::{
-    LABEL_BIAS, NGRAM_BIAS, NGRAM_NUMBERS, NGRAM_WEIGHTS, POOLED, SCALES, Task,
-};
+use crate::checkpoint::config::{LABEL_BIAS, POOLED, SCALES, Task};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::kernels::Precision;
@@ -25,6 +23,10 @@ use crate::text::tokenizer::Tokenizer;
 const STREAMS: usize = 64;
 /// A text of which a larger share is unknown to both halves is in a script, or a language, that the model cannot read.
 const MOST_UNKNOWN: f64 = 0.5;
+
+/// What is said where weights are so large that nothing can be computed.
+const NO_NUMBER: &str =
+    "what the model comes to is no number; it is damaged, or its training went wrong";
 
 /// A classifier, ready to be asked.
 pub struct Classifier {
@@ -240,11 +242,7 @@ impl Classifier {
         let encoder = TextEncoder::load(&config, |name| weights.floats(name), precision, threads)?;
         let (scales, bias) = (weights.floats(SCALES)?, weights.floats(LABEL_BIAS)?);
         Ok(Classifier {
-            ngrams: Ngrams {
-                numbers: weights.integers(NGRAM_NUMBERS)?,
-                weights: weights.floats(NGRAM_WEIGHTS)?.into_owned(),
-                bias: weights.floats(NGRAM_BIAS)?.into_owned(),
-            },
+            ngrams: Ngrams::load(&weights)?,
             calibration: Calibration {
                 scales: [f64::from(scales[0]), f64::from(scales[1])],
                 bias: bias.iter().map(|&bias| f64::from(bias)).collect(),
@@ -267,11 +265,16 @@ impl Classifier {
         let deep = self.encoder.logits(&tokens);
         let verdict = |(reading, deep): (&Reading, &Vec<f64>)| {
             let wide = self.ngrams.logits(&reading.words);
-            let logits = self.calibration.combine(deep, &wide);
+            let mut logits = self.calibration.combine(deep, &wide);
+            let mut note = self.doubt(reading);
+            if !logits.iter().all(|logit| logit.is_finite()) {
+                note = Some(NO_NUMBER);
+                logits.fill(0.0);
+            }
             Verdict {
                 probabilities: softmax(&logits),
                 logits,
-                note: self.doubt(reading),
+                note,
             }
         };
         readings.iter().zip(&deep).map(verdict).collect()

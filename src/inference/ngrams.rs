@@ -2,6 +2,9 @@
 Weights of words, pairs and triples of words: the linear half of a classifier, as Wang and Manning (2012) have it.
 */
 
+use crate::checkpoint::config::{NGRAM_BIAS, NGRAM_NUMBERS, NGRAM_WEIGHTS};
+use crate::checkpoint::directory::Weights;
+use crate::error::Result;
 use crate::text::ngrams::{LONGEST, number, numbers};
 
 /// The runs of words that have weights.
@@ -16,6 +19,18 @@ pub struct Ngrams {
 }
 
 impl Ngrams {
+    /// Those of a classifier's checkpoint.
+    ///
+    /// # Errors
+    /// A file that lacks them, or is damaged.
+    pub fn load(weights: &Weights) -> Result<Self> {
+        Ok(Ngrams {
+            numbers: weights.integers(NGRAM_NUMBERS)?,
+            weights: weights.floats(NGRAM_WEIGHTS)?.into_owned(),
+            bias: weights.floats(NGRAM_BIAS)?.into_owned(),
+        })
+    }
+
     /// The logits of a text.
     pub fn logits(&self, words: &[String]) -> Vec<f64> {
         let found = numbers(words, LONGEST);

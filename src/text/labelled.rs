@@ -14,6 +14,7 @@ use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::records::{Record, Records};
 use crate::error::{Error, Result};
 
 /// What a column of labels is called, the likeliest first.
@@ -40,6 +41,10 @@ const NO_LABELS: [&str; 6] = ["id", "index", "row", "number", "date", "url"];
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 /// Rows that are looked at to tell columns without names apart.
 const LOOKED_AT: usize = 200;
+/// Rows that are looked at to tell what stands between columns.
+const GUESSED_BY: usize = 50;
+/// Broken rows that are told of one by one.
+const TOLD: u64 = 20;
 /// Bytes that are looked at to tell formats apart.
 const HEAD: usize = 1 << 16;
 
@@ -95,6 +100,42 @@ pub struct Row {
     pub document: std::result::Result<Document, String>,
 }
 
+/// How many rows there were, and how many of them could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All.
+    pub all: u64,
+    /// Those that could not be read.
+    pub broken: u64,
+}
+
+impl Count {
+    /// Counts a row, and gives its document. Of the first rows that have none it is told why.
+    pub fn take(&mut self, row: Row, tell: &mut dyn FnMut(String)) -> Option<Document> {
+        self.all += 1;
+        let Row { number, line, .. } = row;
+        row.document
+            .inspect_err(|why| {
+                self.broken += 1;
+                if self.broken <= TOLD {
+                    tell(format!("row {number} (line {line}) is skipped: {why}"));
+                }
+            })
+            .ok()
+    }
+
+    /// An error if a row could not be read.
+    pub fn check(&self) -> Result<()> {
+        match self.broken {
+            0 => Ok(()),
+            broken => Err(Error::new(format!(
+                "{broken} of {} rows were skipped as they could not be read",
+                self.all
+            ))),
+        }
+    }
+}
+
 /// The rows of a file, in its order.
 pub struct Rows {
     source: Source,
@@ -110,8 +151,8 @@ enum Source {
         line: u64,
     },
     Table {
-        reader: csv::Reader<Box<dyn BufRead + Send>>,
-        ahead: VecDeque<ByteRecord>,
+        records: Records<Box<dyn BufRead + Send>>,
+        ahead: VecDeque<Record>,
         columns: Columns,
     },
     Objects {
@@ -236,25 +277,18 @@ impl Rows {
                 Ok(None)
             }
             Source::Table {
-                reader,
+                records,
                 ahead,
                 columns,
             } => {
                 let record = match ahead.pop_front() {
-                    Some(record) => record,
-                    None => {
-                        let mut record = ByteRecord::new();
-                        if !reader
-                            .read_byte_record(&mut record)
-                            .map_err(io::Error::other)?
-                        {
-                            return Ok(None);
-                        }
-                        record
-                    }
+                    Some(record) => Some(record),
+                    None => records.read()?,
                 };
-                let line = record.position().map_or(0, csv::Position::line);
-                Ok(Some((line, columns.document(&record))))
+                let row = |Record { line, fields }| {
+                    (line, fields.and_then(|fields| columns.document(&fields)))
+                };
+                Ok(record.map(row))
             }
             Source::Objects {
                 reader,
@@ -366,15 +400,25 @@ fn guess(head: &[u8], labels: bool) -> Format {
     }
 }
 
-/// What stands between the columns: whatever parts the first line into names that are known, else into the most fields.
+/// What stands between the columns: whatever parts the first line into names that are known, else the most rows into as
+/// many fields as the first.
 fn delimiter(head: &[u8]) -> u8 {
-    let first = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
     let worth = |&delimiter: &u8| {
-        let fields = fields(first, delimiter);
+        let mut records = Records::new(head, delimiter, delimiter != b'\t');
+        let next = || records.read().ok().flatten();
+        let rows: Vec<Vec<String>> = std::iter::from_fn(next)
+            .take(GUESSED_BY)
+            .filter_map(|record| Some(record.fields.ok()?.iter().map(lower).collect()))
+            .collect();
         let known =
             |field: &&String| LABELS.contains(&field.as_str()) || TEXTS.contains(&field.as_str());
+        let first = rows.first().map_or(&[][..], Vec::as_slice);
+        let alike = rows.iter().filter(|row| row.len() == first.len()).count();
         // Of equals the first wins: `max_by_key` takes the last, so they are turned round.
-        (fields.iter().filter(known).count(), fields.len())
+        match first.len() {
+            0 | 1 => (0, 0, 0),
+            count => (first.iter().filter(known).count(), alike, count),
+        }
     };
     let turned = DELIMITERS.iter().rev();
     *turned
@@ -430,23 +474,25 @@ fn table(
     request: &Request,
     notes: &mut Vec<String>,
 ) -> Result<Source> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        // Between tabs a quotation mark is most often just that, and may stand alone.
-        .quoting(delimiter != b'\t')
-        .from_reader(reader);
+    // Between tabs a quotation mark is most often just that, and may stand alone.
+    let mut records = Records::new(reader, delimiter, delimiter != b'\t');
     let mut ahead = VecDeque::new();
-    let mut record = ByteRecord::new();
     while ahead.len() < LOOKED_AT {
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => ahead.push_back(record.clone()),
-            Ok(false) => break,
+        match records.read() {
+            Ok(Some(record)) => ahead.push_back(record),
+            Ok(None) => break,
             Err(e) => return Err(Error::new(format!("cannot read {name}: {e}"))),
         }
     }
-    let first = ahead.front().expect("the file is not empty");
+    let first = match ahead.front().map(|first| &first.fields) {
+        Some(Ok(first)) => first,
+        Some(Err(why)) => {
+            return Err(Error::new(format!(
+                "the first row of {name} cannot be read: {why}"
+            )));
+        }
+        None => return Err(Error::new(format!("there are no documents in {name}"))),
+    };
     let names: Vec<String> = first.iter().map(lower).collect();
     let count = names.len();
     let asked = request.text_column.is_some() || request.label_column.is_some();
@@ -477,7 +523,10 @@ fn table(
         let place = fewer_values(&ahead);
         (label, text) = (Some(place), Some(1 - place));
         // A name does not come again, and a label does.
-        let value = |record: &ByteRecord| record.get(place).map(lower);
+        let value = |record: &Record| {
+            let fields = record.fields.as_ref().ok()?;
+            fields.get(place).map(lower)
+        };
         let repeated = ahead
             .iter()
             .skip(1)
@@ -520,7 +569,7 @@ fn table(
         )));
     }
     Ok(Source::Table {
-        reader,
+        records,
         ahead,
         columns: Columns {
             label,
@@ -533,9 +582,10 @@ fn table(
 }
 
 /// Which of two columns has the fewer different values.
-fn fewer_values(rows: &VecDeque<ByteRecord>) -> usize {
+fn fewer_values(rows: &VecDeque<Record>) -> usize {
     let different = |place: usize| {
-        let values: BTreeSet<&[u8]> = rows.iter().filter_map(|row| row.get(place)).collect();
+        let read = rows.iter().filter_map(|row| row.fields.as_ref().ok());
+        let values: BTreeSet<&[u8]> = read.filter_map(|fields| fields.get(place)).collect();
         values.len()
     };
     usize::from(different(1) < different(0))
@@ -681,6 +731,33 @@ mod tests {
             let broken = broken.filter(|row| row.as_ref().unwrap().document.is_err());
             assert_eq!(broken.count(), 1);
         }
+    }
+
+    #[test]
+    fn what_stands_between_columns_is_told_by_all_rows() {
+        let rows = "1,so; so; good\n0,very bad\n1,fine; really\n0,awful\n";
+        let found = pairs(rows);
+        assert_eq!(found.len(), 4);
+        assert_eq!(found[0], ("1".to_string(), "so; so; good".to_string()));
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_never_closed_costs_one_row() {
+        let rows = read("label,text\ngood,\"a\nbad,b\ngood,\"c, d\"\n", &labelled()).unwrap();
+        let mut count = Count::default();
+        let mut told = Vec::new();
+        let mut tell = |message| told.push(message);
+        let texts: Vec<String> = rows
+            .filter_map(|row| count.take(row.unwrap(), &mut tell))
+            .map(|document| document.text)
+            .collect();
+        assert_eq!(texts, ["b", "c, d"]);
+        assert_eq!(
+            told,
+            ["row 1 (line 2) is skipped: a quotation mark in it is never closed"]
+        );
+        assert_eq!((count.all, count.broken), (3, 1));
+        assert!(count.check().is_err());
     }
 
     #[test]

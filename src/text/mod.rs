@@ -10,6 +10,7 @@ pub mod encoder;
 pub mod labelled;
 pub mod learner;
 pub mod ngrams;
+pub mod records;
 pub mod source;
 pub mod spelling;
 pub mod streams;

@@ -19,11 +19,11 @@ use crate::backprop::{Backprop, LONGEST, Window};
 use crate::calibration;
 use crate::evaluation;
 use crate::network::{Masks, State};
-use crate::ngrams::Features;
+use crate::ngrams::{Features, Trial};
 use crate::pooling::Head;
 use crate::precision;
 use crate::resume::{Base, Standing};
-use crate::run::{Event, Run, Settled, Task, absolute, enough_memory};
+use crate::run::{self, Event, Left, Run, Settled, Task, absolute, enough_memory};
 use carousel::baselines::naive_baselines;
 use carousel::checkpoint::config::{self, POOLED};
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Figures, Options, Record, Request};
@@ -37,7 +37,7 @@ use carousel::recipe::{self, Circumstances};
 use carousel::settings::{self, Settings};
 use carousel::text::Level;
 use carousel::text::encoder::Encoder;
-use carousel::text::labelled::{self, Rows};
+use carousel::text::labelled::{self, Count, Rows};
 use carousel::text::learner::Learner;
 use carousel::text::tokenizer::Tokenizer;
 
@@ -57,8 +57,9 @@ const LENGTH_NOISE: f64 = 0.1;
 const NGRAMS: usize = 600_000;
 /// Words of the language model that the speed is measured by.
 const FEW_WORDS: usize = 1000;
-/// Costs of a document told wrong that are tried out on the validation part.
+/// Costs of a document told wrong, and what weights that were there before may count, tried out on the validation part.
 const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
+const PRIORS: [f32; 3] = [0.5, 1.0, 2.0];
 
 /// Documents and their labels, as numbers.
 struct Documents {
@@ -110,9 +111,7 @@ pub fn begin(
     notify: &mut dyn FnMut(Event),
     language_model: LanguageModel,
 ) -> Result<Run<Labels>> {
-    let mut checked = settings.clone();
-    checked.level.get_or_insert(Level::Word);
-    recipe::check(&checked)?;
+    recipe::check_classifier(settings)?;
     if !matches!(
         settings.device,
         None | Some(settings::Device::Auto | settings::Device::Cpu)
@@ -188,41 +187,23 @@ pub fn resume(
     notify: &mut dyn FnMut(Event),
     language_model: LanguageModel,
 ) -> Result<Option<Run<Labels>>> {
-    let Request {
-        paths,
-        settings,
-        documents,
-        ..
-    } = directory.load_request()?;
-    let Some(documents) = documents else {
-        return Err(Error::new(format!(
-            "{0} holds the run of a language model; `carousel train --resume {0}` goes on with it",
-            directory.path().display()
-        )));
+    let (record, config, tokenizer) = match run::left::<Labels>(&directory, notify)? {
+        Left::Nothing(request) => {
+            let run = begin(
+                directory,
+                &request.paths,
+                &request.settings,
+                &request.documents.unwrap_or_default(),
+                started,
+                notify,
+                language_model,
+            );
+            return run.map(Some);
+        }
+        Left::Finished => return Ok(None),
+        Left::Saved(saved) => *saved,
     };
-    if !directory.holds_checkpoint() {
-        notify(Event::Note(
-            "no label was learnt yet: starting anew".to_string(),
-        ));
-        let run = begin(
-            directory,
-            &paths,
-            &settings,
-            &documents,
-            started,
-            notify,
-            language_model,
-        );
-        return run.map(Some);
-    }
-    let record: Record<DocumentsRecord> = directory.load_record()?;
-    if record.finished.is_some() {
-        directory.remove_resume()?;
-        return Ok(None);
-    }
-    tch::set_num_threads(record.options.threads);
-    let config = directory.load_config()?;
-    let tokenizer = directory.load_tokenizer(&config)?;
+    let settings = &record.request.settings;
     let validation = settings
         .valid
         .as_ref()
@@ -233,7 +214,16 @@ pub fn resume(
             "the documents have changed since the run began; begin another with -o",
         ));
     }
-    let wide = material.wide(record.options.seed);
+    let wide = match directory.has_weights() {
+        true => material.wide_as(Ngrams::load(&directory.load_weights(&config)?)?),
+        false => {
+            let base = match &record.request.settings.from {
+                Some(named) => Some(base(&Directory::find(named.as_ref())?)?),
+                None => None,
+            };
+            material.wide(prior(&material, base.as_ref())?, record.options.seed)
+        }
+    };
     let settled = settled(material, tokenizer, wide, record, config);
     Run::take_up(directory, settled, started, notify).map(Some)
 }
@@ -355,12 +345,30 @@ impl Material {
         })
     }
 
-    /// The linear half, learnt at the cost whose calibrated loss on the validation part is least, and what it says of that.
-    fn wide(&self, seed: u64) -> Wide {
+    /// The linear half as it was learnt.
+    fn wide_as(&self, ngrams: Ngrams) -> Wide {
         let (words, valid_words) = (self.train.words(), self.valid.words());
-        let features = Features::of(&words, &self.train.truth, self.labels.len());
-        let try_out = |cost: f32| {
-            let ngrams = features.learn(cost, NGRAMS, seed);
+        let logits = valid_words.iter().map(|words| ngrams.logits(words));
+        Wide {
+            logits: logits.collect(),
+            ngrams,
+            words,
+            valid_words,
+        }
+    }
+
+    /// The linear half, learnt in the way whose calibrated loss on the validation part is least, and what it says of that.
+    /// Weights that were there before stay where that serves.
+    fn wide(&self, prior: Option<Ngrams>, seed: u64) -> Wide {
+        let (words, valid_words) = (self.train.words(), self.valid.words());
+        let mut trials = COSTS.map(|cost| Trial { cost, prior: 0.0 }).to_vec();
+        if prior.is_some() {
+            let with = |prior: f32| COSTS.map(|cost| Trial { cost, prior });
+            trials.extend(PRIORS.into_iter().flat_map(with));
+        }
+        let features = Features::of(&words, &self.train.truth, self.labels.len(), prior);
+        let try_out = |trial: Trial| {
+            let ngrams = features.learn(trial, NGRAMS, seed);
             let logits: Vec<Vec<f64>> = valid_words
                 .iter()
                 .map(|words| ngrams.logits(words))
@@ -374,8 +382,15 @@ impl Material {
         };
         let tried = std::thread::scope(|scope| {
             let try_out = &try_out;
-            let trials = COSTS.map(|cost| scope.spawn(move || try_out(cost)));
-            trials.map(|trial| trial.join().expect("a trial does not panic"))
+            let trials = trials
+                .into_iter()
+                .map(|trial| scope.spawn(move || try_out(trial)));
+            let trials: Vec<_> = trials.collect();
+            let joined = trials.into_iter().map(|trial| trial.join());
+            let joined: Vec<_> = joined
+                .map(|tried| tried.expect("a trial does not panic"))
+                .collect();
+            joined
         });
         let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
         let (_, ngrams, logits) = best.expect("costs were tried");
@@ -410,32 +425,20 @@ fn read_documents(
         rows.notes
             .iter()
             .for_each(|note| notify(Event::Note(note.clone())));
-        let (mut broken, mut empty) = (0, 0);
+        let (mut count, mut empty) = (Count::default(), 0);
+        let mut tell = |told| notify(Event::Note(format!("{}: {told}", path.display())));
         for row in rows {
-            let row = row?;
-            match row.document {
-                Ok(document) => {
-                    let text = plain(&document.text).into_owned();
-                    if text.is_empty() {
-                        empty += 1;
-                    } else {
-                        documents.push((document.label.unwrap_or_default(), text));
-                    }
-                }
-                Err(why) => {
-                    broken += 1;
-                    if broken <= 5 {
-                        notify(Event::Note(format!(
-                            "{}, line {}: row {} is left out: {why}",
-                            path.display(),
-                            row.line,
-                            row.number
-                        )));
-                    }
-                }
+            let Some(document) = count.take(row?, &mut tell) else {
+                continue;
+            };
+            let text = plain(&document.text).into_owned();
+            if text.is_empty() {
+                empty += 1;
+            } else {
+                documents.push((document.label.unwrap_or_default(), text));
             }
         }
-        for (count, what) in [(broken, "broken"), (empty, "empty")] {
+        for (count, what) in [(count.broken, "broken"), (empty, "empty")] {
             if count > 0 {
                 notify(Event::Note(format!(
                     "{count} {what} rows of {} were left out",
@@ -517,6 +520,12 @@ fn base(directory: &Directory) -> Result<Base> {
     })
 }
 
+/// The linear half of the model to go on from, if it tells the same labels.
+fn prior(material: &Material, base: Option<&Base>) -> Result<Option<Ngrams>> {
+    let same = base.filter(|base| base.config.labels == material.labels);
+    same.map(|base| Ngrams::load(&base.weights)).transpose()
+}
+
 /// Settles every option.
 fn settle(
     request: Request,
@@ -573,7 +582,7 @@ fn settle(
         Budget::Epochs(epochs) => *epochs *= left,
         Budget::Steps(steps) => *steps = ((*steps as f64 * left) as u64).max(1),
     }
-    let wide = material.wide(options.seed);
+    let wide = material.wide(prior(&material, base)?, options.seed);
     let config = ModelConfig {
         labels: material.labels.clone(),
         ngrams: wide.ngrams.numbers.len(),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::classifier;
 use crate::language_model;
 use crate::progress::Progress;
+use crate::run::{Event, Run, Task};
 use carousel::checkpoint::Directory;
 use carousel::cli::train::Arguments;
 use carousel::cli::{interrupt, standard, train_classifier};
@@ -30,31 +31,33 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut progress = Progress::new(directory.clone(), arguments.quiet);
     let mut notify = |event| progress.show(event);
-    let mut run = match arguments.resume {
+    let settings = &arguments.settings;
+    let run = match arguments.resume {
         Some(_) => {
-            alone(arguments)?;
-            match language_model::resume(existing(directory)?, started, &mut notify)? {
-                Some(run) => run,
-                None => {
-                    standard::tell("this run is finished; there is nothing left to resume");
-                    return Ok(());
-                }
-            }
+            let others = arguments.output.is_some() || !arguments.corpus.is_empty();
+            alone(others || arguments.overwrite, settings)?;
+            language_model::resume(existing(directory)?, started, &mut notify)?
         }
         None => {
             vacant(&directory, arguments.overwrite)?;
             let corpus = without_standard_input(&arguments.corpus, &directory)?;
-            language_model::begin(
-                directory,
-                &corpus,
-                &arguments.settings,
-                started,
-                &mut notify,
-            )?
+            let run = language_model::begin(directory, &corpus, settings, started, &mut notify);
+            Some(run?)
         }
     };
-    // Only now is there something to save.
-    run.train(interrupt::watch(), &mut notify)
+    train(run, &mut notify)
+}
+
+/// Trains, if there is something left to do.
+fn train<T: Task>(run: Option<Run<T>>, notify: &mut dyn FnMut(Event)) -> Result<()> {
+    match run {
+        // Only now is there something to save.
+        Some(mut run) => run.train(interrupt::watch(), notify),
+        None => {
+            standard::tell("this run is finished; there is nothing left to resume");
+            Ok(())
+        }
+    }
 }
 
 /// Trains a classifier.
@@ -80,23 +83,15 @@ pub fn run_classifier(arguments: &train_classifier::Arguments) -> Result<()> {
             }
         })
     };
-    let mut run = match arguments.resume {
+    let run = match arguments.resume {
         Some(_) => {
             let others = arguments.output.is_some()
                 || arguments.overwrite
                 || !arguments.documents.is_empty()
                 || arguments.request != labelled::Request::default();
-            if others || arguments.settings != Settings::default() {
-                return Err(not_alone());
-            }
+            alone(others, &arguments.settings)?;
             let directory = existing(directory)?;
-            match classifier::resume(directory, started, &mut notify, &mut language_model)? {
-                Some(run) => run,
-                None => {
-                    standard::tell("this run is finished; there is nothing left to resume");
-                    return Ok(());
-                }
-            }
+            classifier::resume(directory, started, &mut notify, &mut language_model)?
         }
         None => {
             vacant(&directory, arguments.overwrite)?;
@@ -104,7 +99,7 @@ pub fn run_classifier(arguments: &train_classifier::Arguments) -> Result<()> {
             if part.holds_run() {
                 part.clear(&[])?;
             }
-            classifier::begin(
+            let run = classifier::begin(
                 directory,
                 &arguments.documents,
                 &arguments.settings,
@@ -112,10 +107,11 @@ pub fn run_classifier(arguments: &train_classifier::Arguments) -> Result<()> {
                 started,
                 &mut notify,
                 &mut language_model,
-            )?
+            );
+            Some(run?)
         }
     };
-    run.train(interrupt::watch(), &mut notify)
+    train(run, &mut notify)
 }
 
 /// Learns the language model that a classifier begins with, or goes on with it where it was left.
@@ -154,18 +150,13 @@ fn plan(arguments: &Arguments, started: Instant) -> Result<()> {
 }
 
 /// `--resume` obeys what was settled when the run began.
-fn alone(arguments: &Arguments) -> Result<()> {
-    let others = arguments.output.is_some() || arguments.overwrite || !arguments.corpus.is_empty();
-    if others || arguments.settings != Settings::default() {
-        return Err(not_alone());
+fn alone(others: bool, settings: &Settings) -> Result<()> {
+    if others || *settings != Settings::default() {
+        return Err(Error::usage(
+            "--resume goes on with the corpus and the options that the run began with; give it alone (or with --quiet)",
+        ));
     }
     Ok(())
-}
-
-fn not_alone() -> Error {
-    Error::usage(
-        "--resume goes on with the corpus and the options that the run began with; give it alone (or with --quiet)",
-    )
 }
 
 fn existing(directory: Directory) -> Result<Directory> {

@@ -16,7 +16,9 @@ use crate::evaluation;
 use crate::network::{Masks, State};
 use crate::precision;
 use crate::resume::{Base, Standing};
-use crate::run::{Event, Run, Settled, Task, absolute, device, device_name, enough_memory};
+use crate::run::{
+    self, Event, Left, Run, Settled, Task, absolute, device, device_name, enough_memory,
+};
 use carousel::baselines::language_baselines;
 use carousel::checkpoint::record::{Budget, Figures, Options, Record, Request, TextRecord};
 use carousel::checkpoint::{Directory, ModelConfig};
@@ -97,32 +99,16 @@ pub fn resume(
     started: Instant,
     notify: &mut dyn FnMut(Event),
 ) -> Result<Option<Run<Text>>> {
-    let Request {
-        paths,
-        settings,
-        documents,
-        ..
-    } = directory.load_request()?;
-    if documents.is_some() {
-        return Err(Error::new(format!(
-            "{0} holds the run of a classifier; `carousel train-classifier --resume {0}` goes on with it",
-            directory.path().display()
-        )));
-    }
-    if !directory.holds_checkpoint() {
-        notify(Event::Note(
-            "nothing was saved yet: starting anew".to_string(),
-        ));
-        return begin(directory, &paths, &settings, started, notify).map(Some);
-    }
-    let config = directory.load_config()?;
-    let tokenizer = directory.load_tokenizer(&config)?;
-    let record: Record<TextRecord> = directory.load_record()?;
-    if record.finished.is_some() {
-        directory.remove_resume()?;
-        return Ok(None);
-    }
-    tch::set_num_threads(record.options.threads);
+    let (record, config, tokenizer) = match run::left::<Text>(&directory, notify)? {
+        Left::Nothing(request) => {
+            let Request {
+                paths, settings, ..
+            } = *request;
+            return begin(directory, &paths, &settings, started, notify).map(Some);
+        }
+        Left::Finished => return Ok(None),
+        Left::Saved(saved) => *saved,
+    };
     let cache = files::cache_folder().join("corpora");
     let subject = &record.subject;
     let corpus = subject

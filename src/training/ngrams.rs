@@ -3,6 +3,8 @@ Learning weights of words, pairs and triples of words: a linear support vector m
 much more often they are met under a label than elsewhere (Wang and Manning 2012).
 */
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +25,7 @@ pub struct Features {
     numbers: Vec<u32>,
     documents: Vec<Document>,
     labels: usize,
+    prior: Option<Ngrams>,
 }
 
 struct Document {
@@ -30,11 +33,28 @@ struct Document {
     /// What each run counts.
     scale: f32,
     label: usize,
+    /// What weights learnt earlier say of it; nothing, where there are none.
+    prior: Vec<f64>,
+}
+
+/// How weights are to be learnt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// The larger the cost of a document told wrong, the closer the weights follow the documents.
+    pub cost: f32,
+    /// How much weights learnt earlier count, which the new ones are added to.
+    pub prior: f32,
 }
 
 impl Features {
-    /// The runs of documents, which are given by their words, with their labels as numbers below `labels`.
-    pub fn of(words: &[Vec<String>], truth: &[usize], labels: usize) -> Self {
+    /// The runs of documents, which are given by their words, with their labels as numbers below `labels`; and weights for
+    /// the same labels that were learnt from other documents.
+    pub fn of(
+        words: &[Vec<String>],
+        truth: &[usize],
+        labels: usize,
+        prior: Option<Ngrams>,
+    ) -> Self {
         let found: Vec<Vec<u32>> = words.iter().map(|words| numbers(words, LONGEST)).collect();
         let mut all: Vec<u32> = found.iter().flatten().copied().collect();
         all.sort_unstable();
@@ -45,31 +65,33 @@ impl Features {
             .map(|run| run[0])
             .collect();
         let places: FxHashMap<u32, u32> = numbers.iter().copied().zip(0..).collect();
-        let document = |(found, &label): (&Vec<u32>, &usize)| Document {
+        let said = |words: &Vec<String>| prior.as_ref().map(|prior| prior.logits(words));
+        let document = |((words, found), &label): ((&Vec<String>, &Vec<u32>), &usize)| Document {
             places: found
                 .iter()
                 .filter_map(|n| places.get(n).copied())
                 .collect(),
             scale: scale(found.len()) as f32,
             label,
+            prior: said(words).unwrap_or_default(),
         };
         Features {
-            documents: found.iter().zip(truth).map(document).collect(),
+            documents: words.iter().zip(&found).zip(truth).map(document).collect(),
             numbers,
             labels,
+            prior,
         }
     }
 
-    /// Learns weights, of which the `most` largest are kept. The larger the `cost` of a document told wrong, the closer the
-    /// weights follow the documents.
-    pub fn learn(&self, cost: f32, most: usize, seed: u64) -> Ngrams {
+    /// Learns weights, of which the `most` largest are kept.
+    pub fn learn(&self, trial: Trial, most: usize, seed: u64) -> Ngrams {
         let mut weights = vec![0.0f32; self.numbers.len() * self.labels];
         let mut bias = vec![0.0f32; self.labels];
         // Of two labels one machine tells both.
         let machines = if self.labels == 2 { 1 } else { self.labels };
         for label in 0..machines {
             let ratios = self.ratios(label);
-            let (own, own_bias) = self.machine(label, &ratios, cost, seed);
+            let (own, own_bias) = self.machine(label, &ratios, trial, seed);
             for (place, (weight, ratio)) in own.iter().zip(&ratios).enumerate() {
                 weights[place * self.labels + label] = weight * ratio;
             }
@@ -82,7 +104,15 @@ impl Features {
                 pair[1] = -pair[0];
             }
         }
-        self.largest(weights, bias, most)
+        let learnt = Ngrams {
+            numbers: self.numbers.clone(),
+            weights,
+            bias,
+        };
+        match &self.prior {
+            Some(prior) if trial.prior > 0.0 => largest(sum(prior, trial.prior, &learnt), most),
+            _ => largest(learnt, most),
+        }
     }
 
     /// For each run, how much likelier it is under a label than elsewhere, as a logarithm.
@@ -102,11 +132,11 @@ impl Features {
 
     /// The weights, on the scaled features, that tell a label from the rest: dual coordinate descent for the squared hinge
     /// loss (Hsieh et al. 2008).
-    fn machine(&self, label: usize, ratios: &[f32], cost: f32, seed: u64) -> (Vec<f32>, f32) {
+    fn machine(&self, label: usize, ratios: &[f32], trial: Trial, seed: u64) -> (Vec<f32>, f32) {
         let mut weights = vec![0.0f32; ratios.len()];
         let mut bias = 0.0f32;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let slack = 0.5 / cost;
+        let slack = 0.5 / trial.cost;
         let squares: Vec<f32> = self
             .documents
             .iter()
@@ -127,7 +157,8 @@ impl Features {
                     .iter()
                     .map(|&place| weights[place as usize] * ratios[place as usize])
                     .sum();
-                let margin = side * (sum * document.scale + bias);
+                let prior = trial.prior * self.said(document, label);
+                let margin = side * (sum * document.scale + bias + prior);
                 let gradient = margin - 1.0 + slack * alphas[index];
                 let alpha = (alphas[index] - gradient / squares[index]).max(0.0);
                 let change = (alpha - alphas[index]) * side;
@@ -143,26 +174,56 @@ impl Features {
         (weights, bias)
     }
 
-    fn largest(&self, weights: Vec<f32>, bias: Vec<f32>, most: usize) -> Ngrams {
-        let size = |row: &[f32]| {
-            row.iter()
-                .fold(0.0f32, |size, weight| size.max(weight.abs()))
+    /// How far the prior puts a label before the rest.
+    fn said(&self, document: &Document, label: usize) -> f32 {
+        let difference = match document.prior[..] {
+            [] => 0.0,
+            [one, other] if label == 0 => one - other,
+            [one, other] => other - one,
+            ref all => all[label],
         };
-        let mut places: Vec<usize> = (0..self.numbers.len()).collect();
-        let row = |place: usize| &weights[place * self.labels..(place + 1) * self.labels];
-        places.retain(|&place| size(row(place)) > 0.0);
-        places.sort_by(|&a, &b| size(row(b)).total_cmp(&size(row(a))).then(a.cmp(&b)));
-        places.truncate(most);
-        places.sort_unstable();
-        Ngrams {
-            numbers: places.iter().map(|&place| self.numbers[place]).collect(),
-            weights: places
-                .iter()
-                .flat_map(|&place| row(place))
-                .copied()
-                .collect(),
-            bias,
-        }
+        difference as f32
+    }
+}
+
+/// Weights multiplied, and others added to them.
+fn sum(prior: &Ngrams, times: f32, other: &Ngrams) -> Ngrams {
+    let labels = other.bias.len();
+    let rows = |ngrams: &Ngrams, times: f32| -> Vec<(u32, Vec<f32>)> {
+        let row = |row: &[f32]| row.iter().map(|weight| times * weight).collect();
+        let rows = ngrams.weights.chunks_exact(labels).map(row);
+        ngrams.numbers.iter().copied().zip(rows).collect()
+    };
+    let mut all: BTreeMap<u32, Vec<f32>> = rows(prior, times).into_iter().collect();
+    for (number, row) in rows(other, 1.0) {
+        let own = all.entry(number).or_insert_with(|| vec![0.0; labels]);
+        own.iter_mut().zip(row).for_each(|(own, new)| *own += new);
+    }
+    let bias = prior.bias.iter().zip(&other.bias);
+    Ngrams {
+        bias: bias.map(|(prior, other)| times * prior + other).collect(),
+        numbers: all.keys().copied().collect(),
+        weights: all.into_values().flatten().collect(),
+    }
+}
+
+/// The `most` runs that say the most.
+fn largest(ngrams: Ngrams, most: usize) -> Ngrams {
+    let labels = ngrams.bias.len();
+    let size = |row: &[f32]| {
+        row.iter()
+            .fold(0.0f32, |size, weight| size.max(weight.abs()))
+    };
+    let mut places: Vec<usize> = (0..ngrams.numbers.len()).collect();
+    let row = |place: usize| &ngrams.weights[place * labels..(place + 1) * labels];
+    places.retain(|&place| size(row(place)) > 0.0);
+    places.sort_by(|&a, &b| size(row(b)).total_cmp(&size(row(a))).then(a.cmp(&b)));
+    places.truncate(most);
+    places.sort_unstable();
+    Ngrams {
+        numbers: places.iter().map(|&place| ngrams.numbers[place]).collect(),
+        weights: places.iter().flat_map(|&p| row(p)).copied().collect(),
+        bias: ngrams.bias,
     }
 }
 
@@ -170,6 +231,11 @@ impl Features {
 mod tests {
     use super::*;
     use carousel::text::ngrams::words;
+
+    const CLOSELY: Trial = Trial {
+        cost: 10.0,
+        prior: 0.0,
+    };
 
     fn told(ngrams: &Ngrams, text: &str) -> usize {
         carousel::metrics::likeliest(&ngrams.logits(&words(text)))
@@ -179,13 +245,13 @@ mod tests {
     fn pairs_of_words_are_told_where_words_alone_mean_nothing() {
         let texts = ["good", "so good", "not bad", "bad", "so bad", "not good"];
         let truth = [0, 0, 0, 1, 1, 1];
-        let features = Features::of(&texts.map(words), &truth, 2);
-        let ngrams = features.learn(10.0, 1000, 1);
+        let features = Features::of(&texts.map(words), &truth, 2, None);
+        let ngrams = features.learn(CLOSELY, 1000, 1);
         assert_eq!(texts.map(|text| told(&ngrams, text)), truth);
         assert_eq!(ngrams.weights.len(), 2 * ngrams.numbers.len());
         assert!(ngrams.numbers.is_sorted());
         // As many as asked for, and not the ones that say least.
-        let few = features.learn(10.0, 2, 1);
+        let few = features.learn(CLOSELY, 2, 1);
         assert_eq!(few.numbers.len(), 2);
     }
 
@@ -200,8 +266,30 @@ mod tests {
             "green grass",
         ];
         let truth = [0, 1, 2, 0, 1, 2];
-        let ngrams = Features::of(&texts.map(words), &truth, 3).learn(10.0, 1000, 1);
+        let ngrams = Features::of(&texts.map(words), &truth, 3, None).learn(CLOSELY, 1000, 1);
         assert_eq!(texts.map(|text| told(&ngrams, text)), truth);
         assert_eq!(told(&ngrams, "a green car"), 2);
+    }
+
+    #[test]
+    fn what_was_learnt_earlier_is_kept_and_corrected() {
+        for labels in [2, 3] {
+            let earlier = ["fine", "grand", "poor", "sick"].map(words);
+            let earlier = Features::of(&earlier, &[0, 0, 1, 1], labels, None);
+            let prior = earlier.learn(CLOSELY, 1000, 1);
+            // Here sick is praise.
+            let texts = ["so sick", "very sick", "so poor"].map(words);
+            let features = Features::of(&texts, &[0, 0, 1], labels, Some(prior));
+            let trial = Trial {
+                prior: 1.0,
+                ..CLOSELY
+            };
+            let both = features.learn(trial, 1000, 1);
+            assert!(both.numbers.is_sorted());
+            let told = |text| told(&both, text);
+            assert_eq!(["sick", "grand", "poor"].map(told), [0, 0, 1]);
+            let anew = features.learn(CLOSELY, 1000, 1);
+            assert_eq!(anew.unknown(&words("grand")), 1.0);
+        }
     }
 }

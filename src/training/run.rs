@@ -193,6 +193,52 @@ impl Clock {
     }
 }
 
+/// What there is to go on with in a directory.
+pub enum Left<R> {
+    /// Nothing was saved yet; what was asked for can be begun again.
+    Nothing(Box<Request>),
+    /// The run is over.
+    Finished,
+    /// A checkpoint.
+    Saved(Box<(Record<R>, ModelConfig, Tokenizer)>),
+}
+
+/// Looks at what a run has left in its directory.
+///
+/// # Errors
+/// A directory without a run, or with one of another command; damaged files.
+pub fn left<T: Task>(
+    directory: &Directory,
+    notify: &mut dyn FnMut(Event),
+) -> Result<Left<T::Record>> {
+    let request = directory.load_request()?;
+    let (what, command) = match request.documents {
+        Some(_) => ("a classifier", "train-classifier"),
+        None => ("a language model", "train"),
+    };
+    if command != T::COMMAND {
+        return Err(Error::new(format!(
+            "{0} holds the run of {what}; `carousel {command} --resume {0}` goes on with it",
+            directory.path().display()
+        )));
+    }
+    if !directory.holds_checkpoint() {
+        notify(Event::Note(
+            "nothing was saved yet: starting anew".to_string(),
+        ));
+        return Ok(Left::Nothing(Box::new(request)));
+    }
+    let record: Record<T::Record> = directory.load_record()?;
+    if record.finished.is_some() {
+        directory.remove_resume()?;
+        return Ok(Left::Finished);
+    }
+    let config = directory.load_config()?;
+    let tokenizer = directory.load_tokenizer(&config)?;
+    tch::set_num_threads(record.options.threads);
+    Ok(Left::Saved(Box::new((record, config, tokenizer))))
+}
+
 impl<T: Task> Run<T> {
     /// Begins a run in a directory: writes down what was asked for, settles everything, and puts it in the place of what
     /// was there. `started` is when the command began.
