@@ -1,17 +1,22 @@
 /*!
 Ctrl-C, a polite kill, or a terminal that goes away.
 
-While somebody watches, the first of these asks the work to come to an end; otherwise, and at the second one, the program
+While somebody watches, the first of these asks the work to come to an end; otherwise, and at a later one, the program
 just ends. What `nohup` has the program ignore stays ignored.
 */
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::exit;
 
 use crate::error::{Error, Result};
+
+/// Signals so close together are one: a terminal, and what was begun from it, as `timeout`, may send the same one twice.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static RAISED: AtomicBool = AtomicBool::new(false);
@@ -22,10 +27,15 @@ pub fn listen() -> Result<()> {
     let mut signals = Signals::new(heard.into_iter().filter(|&signal| !is_ignored(signal)))
         .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))?;
     thread::spawn(move || {
+        let mut first = None;
         for _ in signals.forever() {
-            if RAISED.swap(true, Ordering::Relaxed) || !WATCHED.load(Ordering::Relaxed) {
-                std::process::exit(130);
+            let again = RAISED.swap(true, Ordering::Relaxed)
+                && first.is_some_and(|first: Instant| first.elapsed() > TOGETHER);
+            if again || !WATCHED.load(Ordering::Relaxed) {
+                // Without libtorch's farewells: they would take away what the training still uses.
+                exit(130);
             }
+            first = Some(Instant::now());
         }
     });
     Ok(())
