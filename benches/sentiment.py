@@ -10,7 +10,6 @@ one length.
 
 import json
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from generation import our_products
 from pytorch import CAROUSEL, machine, venv
 
 REVIEWS = 2000
@@ -81,19 +81,12 @@ def distilbert(texts):
     return len(texts) / (time.perf_counter() - began)
 
 
-def share_of_products(model, file, folder):
-    """The share of its time that carousel spends in matrix products, by the profiler `perf`, where there is one."""
-    if shutil.which("perf") is None:
-        return None
-    profile = folder / "perf.data"
-    command = ["perf", "record", "-q", "-o", profile, CAROUSEL, "classify", "-m", model]
-    command += ["--input", file, "--precision", "f32"]
-    if subprocess.run(command, capture_output=True).returncode:
-        return None
-    report = ["perf", "report", "-i", profile, "--no-children", "--stdio", "--sort", "symbol"]
-    lines = subprocess.check_output(report, text=True, stderr=subprocess.DEVNULL).splitlines()
-    shares = [line.split("%") for line in lines if "%" in line and not line.startswith("#")]
-    return sum(float(share) for share, symbol in shares if "kernels::matrix" in symbol)
+def share_of_products(speed, precision):
+    """The share of its time that carousel must spend in matrix products, by the rate that the bare products reach."""
+    tokens = sum(len(text.split()) + 2 for text in reviews(REVIEWS, 2))
+    own, bare = 4 * 512 * (256 + 512), 3 * 4 * 512 * 512 + 65 * 512
+    seconds = tokens * own / bare / our_products(512, precision)
+    return seconds * speed / REVIEWS
 
 
 def main():
@@ -118,15 +111,15 @@ def main():
                 found[precision].append(carousel(model, folder / "reviews.jsonl", precision))
             theirs = subprocess.check_output([python, __file__, "distilbert"], text=True)
             found["DistilBERT"].append(float(theirs))
-        products = share_of_products(model, folder / "reviews.jsonl", folder)
         print(f"{machine()}; reviews a second, medians of {RUNS} runs of each, in turn")
         print("carousel: 1 x 512, embedding 256; DistilBERT: 6 x 768, float32")
         theirs = statistics.median(found["DistilBERT"])
         for name, speeds in found.items():
             speed = statistics.median(speeds)
-            print(f"{name:>12} {speed:10.1f} {speed / theirs:8.1f} times", flush=True)
-        if products is not None:
-            print(f"carousel in f32 spends {products:.0f} % of its time in matrix products")
+            share = ""
+            if name != "DistilBERT":
+                share = f"   {100 * share_of_products(speed, name):.0f} % of its time in matrix products"
+            print(f"{name:>12} {speed:10.1f} {speed / theirs:8.1f} times{share}", flush=True)
 
 
 if __name__ == "__main__":
