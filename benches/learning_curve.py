@@ -2,8 +2,8 @@
 
     python3 benches/learning_curve.py LABELLED TEST [TIME]
 
-LABELLED and TEST are CSV files with the columns label and text. Of LABELLED 50, 200 and 800 rows are drawn, as many of each
-label, three times over; both sides learn from these alone and are measured on all of TEST. The SVM is scikit-learn's
+LABELLED and TEST are CSV files with the columns label and text. Of LABELLED 50, 200 and 800 rows are drawn, as many of each of
+two labels, three times over; both sides learn from these alone and are measured on all of TEST. The SVM is scikit-learn's
 LinearSVC on words and pairs of words, weighed by TF-IDF, with its own defaults.
 """
 
@@ -80,9 +80,10 @@ def main(labelled, test, time="60s"):
         for seed in range(DRAWS):
             with tempfile.TemporaryDirectory() as folder:
                 folder = Path(folder)
+                write(folder / "test.csv", rows(test))
                 write(folder / "train.csv", draw(documents, count, seed))
-                ours = carousel(folder / "train.csv", test, folder, time)
-                command = [python, __file__, "svm", folder / "train.csv", test]
+                ours = carousel(folder / "train.csv", folder / "test.csv", folder, time)
+                command = [python, __file__, "svm", folder / "train.csv", folder / "test.csv"]
                 found.append((ours, float(subprocess.check_output(command))))
         ours, theirs = (100 * statistics.mean(side) for side in zip(*found))
         print(f"{count:>10}{ours:>10.2f}{theirs:>10.2f}{ours - theirs:>10.2f}", flush=True)

@@ -138,8 +138,8 @@ fn broken_rows_are_measured_without_and_told() {
     assert_eq!(json(&said.out)[0]["examples"], 1);
     assert_eq!(
         said.err,
-        "row 2 (line 3) is skipped: it has 1 columns, and the first row has 2\n\
-         row 3 (line 4) is skipped: a quotation mark in it is never closed\n\
+        "rows.csv: row 2 (line 3) is skipped: it has 1 columns, and the first row has 2\n\
+         rows.csv: row 3 (line 4) is skipped: a quotation mark in it seems never to be closed\n\
          carousel: 2 of 3 rows were skipped as they could not be read\n"
     );
 }
@@ -166,7 +166,9 @@ fn figures_that_are_no_numbers_are_no_answer() {
         told["note"],
         "what the model comes to is no number; it is damaged, or its training went wrong"
     );
-    sandbox.carousel("evaluate -m model reviews.csv").well();
+    let said = sandbox.carousel("evaluate -m model reviews.csv");
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("is no number"), "{}", said.err);
 }
 
 #[test]
@@ -293,7 +295,8 @@ fn a_run_stopped_at_its_language_model_goes_on_there() {
 #[test]
 fn models_are_gone_on_from() {
     let sandbox = sandbox_with_classifier();
-    let texts = reviews().replace("positive,", "").replace("negative,", "");
+    let documents = reviews();
+    let texts = documents.replace("positive,", "").replace("negative,", "");
     sandbox.write("texts.txt", texts);
     sandbox
         .carousel(
@@ -325,6 +328,25 @@ fn models_are_gone_on_from() {
         .well();
     let figures = &json(&figures.out)[0];
     assert!(figures["accuracy"].as_f64().unwrap() > 0.9);
+
+    // What its words count stays, besides what a few documents teach.
+    let few: Vec<&str> = documents.lines().take(41).collect();
+    sandbox.write("few.csv", few.join("\n"));
+    let counted = |line: &str, model: &str| {
+        sandbox.carousel(line).well();
+        let config = sandbox.read(&format!("{model}/config.json"));
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        config["ngrams"].as_u64().unwrap()
+    };
+    let alone = counted(
+        "train-classifier few.csv -o alone --from lm --steps 1 -q",
+        "alone",
+    );
+    let with = counted(
+        "train-classifier few.csv -o with --from model --steps 1 -q",
+        "with",
+    );
+    assert!(with > 2 * alone, "{with} {alone}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::baselines::naive_baselines;
 use crate::checkpoint::config::Task;
 use crate::checkpoint::record::{DocumentsRecord, Record, TextRecord};
 use crate::error::{Error, Result};
+use crate::inference::classifier::NO_NUMBER;
 use crate::inference::evaluation;
 use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::text::corpus::encode_files;
@@ -169,21 +170,23 @@ fn documents(arguments: &Arguments) -> Result<()> {
         labels: true,
         ..arguments.request.clone()
     };
-    let mut count = Count::default();
-    let (texts, truth) = read(&arguments.files, &request, labels, &mut count)?;
+    let (texts, truth, count) = read(&arguments.files, &request, labels)?;
     let began = Instant::now();
     let mut told = Vec::with_capacity(texts.len());
     for texts in texts.chunks(TOGETHER) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let verdicts = classifier.classify(&texts).into_iter();
-        told.extend(verdicts.map(|verdict| verdict.probabilities));
+        for verdict in classifier.classify(&texts) {
+            if verdict.note == Some(NO_NUMBER) {
+                return Err(Error::new(NO_NUMBER));
+            }
+            told.push(verdict.probabilities);
+        }
     }
     let examples_per_second = texts.len() as f64 / began.elapsed().as_secs_f64();
     let score = ClassificationScore::of_probabilities(labels, &truth, &told);
     let baselines = match &arguments.baseline_from {
         Some(path) => {
-            let (learnt, learnt_truth) =
-                read(std::slice::from_ref(path), &request, labels, &mut count)?;
+            let (learnt, learnt_truth, _) = read(std::slice::from_ref(path), &request, labels)?;
             let all = |texts: &[String]| -> Vec<Vec<String>> {
                 texts.iter().map(|text| words(text)).collect()
             };
@@ -285,9 +288,8 @@ fn read(
     paths: &[PathBuf],
     request: &labelled::Request,
     labels: &[String],
-    count: &mut Count,
-) -> Result<(Vec<String>, Vec<usize>)> {
-    let (mut texts, mut truth) = (Vec::new(), Vec::new());
+) -> Result<(Vec<String>, Vec<usize>, Count)> {
+    let (mut texts, mut truth, mut count) = (Vec::new(), Vec::new(), Count::default());
     for path in paths {
         let rows = match standard::is_input(path) {
             true => Rows::read(std::io::stdin(), "standard input", request)?,
@@ -296,10 +298,11 @@ fn read(
         rows.notes
             .iter()
             .for_each(|note| standard::tell(format!("note: {note}")));
+        let mut tell = |told| standard::tell(format!("{}: {told}", path.display()));
         for row in rows {
             let row = row?;
             let (number, line) = (row.number, row.line);
-            let Some(document) = count.take(row, &mut standard::tell) else {
+            let Some(document) = count.take(row, &mut tell) else {
                 continue;
             };
             let label = document.label.unwrap_or_default();
@@ -317,5 +320,5 @@ fn read(
     if texts.is_empty() {
         return Err(Error::new("there are no documents to measure on"));
     }
-    Ok((texts, truth))
+    Ok((texts, truth, count))
 }

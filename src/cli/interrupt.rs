@@ -27,15 +27,15 @@ pub fn listen() -> Result<()> {
     let mut signals = Signals::new(heard.into_iter().filter(|&signal| !is_ignored(signal)))
         .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))?;
     thread::spawn(move || {
-        let mut first = None;
+        let mut first = Instant::now();
         for _ in signals.forever() {
-            let again = RAISED.swap(true, Ordering::Relaxed)
-                && first.is_some_and(|first: Instant| first.elapsed() > TOGETHER);
-            if again || !WATCHED.load(Ordering::Relaxed) {
+            if !RAISED.swap(true, Ordering::Relaxed) {
+                first = Instant::now();
+            }
+            if first.elapsed() > TOGETHER || !WATCHED.load(Ordering::Relaxed) {
                 // Without libtorch's farewells: they would take away what the training still uses.
                 exit(130);
             }
-            first = Some(Instant::now());
         }
     });
     Ok(())

@@ -58,7 +58,7 @@ const OTHERWISE: [(&str, &str); 15] = [
     (
         "from",
         "Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of \
-         a classifier of the same labels all is",
+         a classifier of the same labels the head too, and what its words count where that serves",
     ),
     (
         "embedding_size",
@@ -103,15 +103,20 @@ const OTHERWISE: [(&str, &str); 15] = [
     ),
 ];
 
+/// The setting that leaves no choice: classifiers are trained on the CPU.
+const ON_THE_CPU: &str = "device";
+
 /// Tells in the command's help what the settings mean for labels, and leaves out those that mean nothing.
 pub fn explain(command: Command) -> Command {
-    let command = OTHERWISE
-        .into_iter()
-        .fold(command, |command, (name, help)| {
-            command.mut_arg(name, |argument| argument.help(help))
-        });
     let nothing = OF_A_TEXT.map(|option| option.trim_start_matches('-').replace('-', "_"));
-    nothing.into_iter().fold(command, |command, name| {
-        command.mut_arg(name, |argument| argument.hide(true))
+    command.mut_args(|argument| {
+        let name = argument.get_id().as_str();
+        let hidden = name == ON_THE_CPU || nothing.iter().any(|nothing| nothing == name);
+        let otherwise = OTHERWISE.iter().find(|(known, _)| *known == name);
+        match otherwise {
+            Some((_, help)) => argument.help(*help),
+            None if hidden => argument.hide(true),
+            None => argument,
+        }
     })
 }

@@ -25,7 +25,7 @@ const STREAMS: usize = 64;
 const MOST_UNKNOWN: f64 = 0.5;
 
 /// What is said where weights are so large that nothing can be computed.
-const NO_NUMBER: &str =
+pub const NO_NUMBER: &str =
     "what the model comes to is no number; it is damaged, or its training went wrong";
 
 /// A classifier, ready to be asked.

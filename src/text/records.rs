@@ -1,17 +1,20 @@
 /*!
-The records of a table, from its lines: fields between delimiters, which quotation marks may enclose (RFC 4180, read as
-leniently as the csv crate does).
+The records of a table, from its lines: fields between delimiters, which quotation marks may enclose (RFC 4180; within a
+line read as leniently as the csv crate does).
 
-A quotation mark that is never closed would swallow the rest of a file. Here it costs the line that it stands on.
+A quotation mark that is never closed would swallow the rest of a file. Here it costs the line that it stands on, unless a
+mark that is meant otherwise ends a later field.
 */
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-/// The most bytes of a record that goes over several lines.
+/// The most bytes, and lines, of a record.
 const LONGEST: usize = 1 << 26;
+const MOST_LINES: usize = 1 << 20;
 
 /// The records of a table, in its order.
 pub struct Records<R> {
@@ -22,10 +25,11 @@ pub struct Records<R> {
     quoting: bool,
     /// Lines that were read ahead.
     lines: VecDeque<Vec<u8>>,
-    /// Records that were read and not yet given.
-    records: VecDeque<Record>,
     /// Lines that were made into records.
     line: u64,
+    /// A line at whose end a field that was open was found to stay so: whatever is open there is.
+    open_at: u64,
+    parser: Reader,
 }
 
 /// A record, or what is wrong with it.
@@ -45,8 +49,12 @@ impl<R: BufRead> Records<R> {
             delimiter,
             quoting,
             lines: VecDeque::new(),
-            records: VecDeque::new(),
             line: 0,
+            open_at: 0,
+            parser: ReaderBuilder::new()
+                .delimiter(delimiter)
+                .quoting(quoting)
+                .build(),
         }
     }
 
@@ -55,23 +63,20 @@ impl<R: BufRead> Records<R> {
     /// # Errors
     /// What the reader fails with.
     pub fn read(&mut self) -> io::Result<Option<Record>> {
-        loop {
-            if let Some(record) = self.records.pop_front() {
+        while self.ahead(1)? {
+            let lines = self.whole()?;
+            if let Some(record) = self.parse(lines) {
                 return Ok(Some(record));
             }
-            if !self.ahead(1)? {
-                return Ok(None);
-            }
-            let lines = self.whole()?;
-            self.parse(lines);
         }
+        Ok(None)
     }
 
     /// Reads ahead until there are so many lines; whether there are.
     fn ahead(&mut self, count: usize) -> io::Result<bool> {
         while self.lines.len() < count {
             let mut line = Vec::new();
-            if self.reader.read_until(b'\n', &mut line)? == 0 {
+            if !read_line(&mut self.reader, &mut line)? {
                 return Ok(false);
             }
             self.lines.push_back(line);
@@ -86,7 +91,7 @@ impl<R: BufRead> Records<R> {
         }
         let mut place = Place::Start;
         let (mut count, mut length) = (0, 0);
-        while self.ahead(count + 1)? && length <= LONGEST {
+        while self.ahead(count + 1)? && length <= LONGEST && count < MOST_LINES {
             let line = &self.lines[count];
             (count, length) = (count + 1, length + line.len());
             // Whether this is a field of a line before.
@@ -96,14 +101,22 @@ impl<R: BufRead> Records<R> {
                 match place {
                     Place::Quoted | Place::Closed => {}
                     // The mark that should have closed it was another's.
-                    Place::Astray if going_on => return Ok(None),
+                    Place::Astray if going_on => {
+                        self.open_at = self.open_at.max(self.line + count as u64 - 1);
+                        return Ok(None);
+                    }
+                    Place::Behind => {}
                     _ => going_on = false,
                 }
             }
             if !matches!(place, Place::Quoted) {
                 return Ok(Some(count));
             }
+            if self.line + count as u64 <= self.open_at {
+                return Ok(None);
+            }
         }
+        self.open_at = self.line + count as u64;
         Ok(None)
     }
 
@@ -115,40 +128,76 @@ impl<R: BufRead> Records<R> {
             (Place::Closed, b'"') => Place::Quoted,
             (_, _) if ends => Place::Start,
             (Place::Start, b'"') => Place::Quoted,
-            (Place::Closed | Place::Astray, _) => Place::Astray,
+            (Place::Closed | Place::Behind, b' ') => Place::Behind,
+            (Place::Closed | Place::Behind | Place::Astray, _) => Place::Astray,
             _ => Place::Plain,
         }
     }
 
-    /// Makes records of so many lines: one, or more where lines end as they did on old machines, or none of a blank line.
-    fn parse(&mut self, lines: Option<usize>) {
+    /// Makes a record of so many lines; none of a blank one.
+    fn parse(&mut self, lines: Option<usize>) -> Option<Record> {
         let first = self.line + 1;
         let count = lines.unwrap_or(1);
         let bytes: Vec<u8> = self.lines.drain(..count).flatten().collect();
         self.line += count as u64;
-        if lines.is_none() {
-            self.records.push_back(Record {
-                line: first,
-                fields: Err("a quotation mark in it is never closed".to_string()),
-            });
-            return;
+        let fields = match lines {
+            Some(_) => Ok(self.fields(&bytes)?),
+            None => Err("a quotation mark in it seems never to be closed".to_string()),
+        };
+        Some(Record {
+            line: first,
+            fields,
+        })
+    }
+
+    /// The fields of a record; none of a blank line.
+    fn fields(&mut self, bytes: &[u8]) -> Option<ByteRecord> {
+        // No field is longer than what it is read from, and each but one has a delimiter; one place more is never taken.
+        let (mut text, mut ends) = (vec![0; bytes.len() + 1], vec![0; bytes.len() + 2]);
+        let (mut input, mut written, mut ended) = (bytes, 0, 0);
+        self.parser.reset();
+        loop {
+            let (text, ends) = (&mut text[written..], &mut ends[ended..]);
+            let (result, read, more, fields) = self.parser.read_record(input, text, ends);
+            (written, ended) = (written + more, ended + fields);
+            // An empty input is the end of it.
+            input = &input[read..];
+            match result {
+                ReadRecordResult::Record => break,
+                ReadRecordResult::End => return None,
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                    unreachable!("there is room for everything")
+                }
+            }
         }
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.delimiter)
-            .quoting(self.quoting)
-            .buffer_capacity(bytes.len())
-            .from_reader(&bytes[..]);
-        let mut fields = ByteRecord::new();
-        while reader
-            .read_byte_record(&mut fields)
-            .expect("bytes in memory are read without fail")
-        {
-            self.records.push_back(Record {
-                line: first,
-                fields: Ok(fields.clone()),
-            });
+        let mut first = 0;
+        let field = |&end: &usize| &text[std::mem::replace(&mut first, end)..end];
+        Some(ends[..ended].iter().map(field).collect())
+    }
+}
+
+/// Reads a line with its end, which is a line feed, a carriage return, or both; whether there was one.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        let returned = line.last() == Some(&b'\r');
+        if returned {
+            if buffer.first() == Some(&b'\n') {
+                line.push(b'\n');
+                reader.consume(1);
+            }
+            return Ok(true);
+        }
+        if buffer.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let end = buffer.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let length = end.map_or(buffer.len(), |end| end + 1);
+        line.extend_from_slice(&buffer[..length]);
+        reader.consume(length);
+        if line.last() == Some(&b'\n') {
+            return Ok(true);
         }
     }
 }
@@ -164,6 +213,8 @@ enum Place {
     Quoted,
     /// Behind a quotation mark that may close the field, or be the first of two that stand for one.
     Closed,
+    /// Behind a closed quotation mark and space.
+    Behind,
     /// Behind a closed quotation mark, in a field that goes on.
     Astray,
 }
@@ -204,13 +255,27 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_open_a_field_each_are_read_in_linear_time() {
+        // Every line closes in the middle what the one before left open, and opens another.
+        let text = "a,b\n".to_string() + &"c\",\"d\n".repeat(100_000);
+        let mut records = Records::new(text.as_bytes(), b',', true);
+        let mut broken = 0;
+        while let Some(record) = records.read().unwrap() {
+            broken += u64::from(record.fields.is_err());
+        }
+        assert_eq!(broken, 100_000);
+        assert_eq!(records.line, 100_001);
+    }
+
+    #[test]
     fn a_mark_within_a_line_is_read_leniently_and_lines_may_end_in_old_ways() {
         let records = read("\"He said \"hi\" there\",\"so\nso\"\n5\" tall,2\r\n");
         assert_eq!(fields(&records[0])[1], "so\nso");
         assert_eq!(fields(&records[1]), ["5\" tall", "2"]);
-        let old = read("a,b\rc,\"d\re\"\r");
-        assert_eq!(old.len(), 2);
-        assert_eq!(fields(&old[1]), ["c", "d\re"]);
+        let old = read("a,b\rc,\"d\re\" \rf,\"g\r");
+        assert_eq!(old.len(), 3);
+        assert_eq!(fields(&old[1]), ["c", "d\re "]);
+        assert!(old[2].fields.is_err());
     }
 
     proptest! {

@@ -187,7 +187,12 @@ pub fn resume(
     notify: &mut dyn FnMut(Event),
     language_model: LanguageModel,
 ) -> Result<Option<Run<Labels>>> {
-    let (record, config, tokenizer) = match run::left::<Labels>(&directory, notify)? {
+    let run::Saved {
+        record,
+        config,
+        tokenizer,
+        state,
+    } = match run::left::<Labels>(&directory, notify)? {
         Left::Nothing(request) => {
             let run = begin(
                 directory,
@@ -214,18 +219,32 @@ pub fn resume(
             "the documents have changed since the run began; begin another with -o",
         ));
     }
+    let words = material.words();
     let wide = match directory.has_weights() {
-        true => material.wide_as(Ngrams::load(&directory.load_weights(&config)?)?),
+        true => Wide::of(
+            Ngrams::load(&directory.load_weights(&config)?)?,
+            &words.valid,
+        ),
+        // Learnt again, which takes what it was learnt from.
         false => {
-            let base = match &record.request.settings.from {
-                Some(named) => Some(base(&Directory::find(named.as_ref())?)?),
-                None => None,
-            };
-            material.wide(prior(&material, base.as_ref())?, record.options.seed)
+            let found = settings
+                .from
+                .as_ref()
+                .and_then(|named| Directory::find(named.as_ref()).ok());
+            let base = found.map(|found| base(&found)).transpose()?;
+            let prior = prior(&material, base.as_ref())?;
+            material.wide(&words, prior, record.options.seed)
         }
     };
+    if wide.ngrams.numbers.len() != config.ngrams {
+        return Err(Error::new(format!(
+            "the model that {} goes on from is gone or has changed, and nothing was measured yet: begin again with \
+             --overwrite",
+            directory.path().display()
+        )));
+    }
     let settled = settled(material, tokenizer, wide, record, config);
-    Run::take_up(directory, settled, started, notify).map(Some)
+    Run::take_up(directory, settled, state, started, notify).map(Some)
 }
 
 /// The documents, read and divided.
@@ -345,72 +364,71 @@ impl Material {
         })
     }
 
-    /// The linear half as it was learnt.
-    fn wide_as(&self, ngrams: Ngrams) -> Wide {
-        let (words, valid_words) = (self.train.words(), self.valid.words());
-        let logits = valid_words.iter().map(|words| ngrams.logits(words));
-        Wide {
-            logits: logits.collect(),
-            ngrams,
-            words,
-            valid_words,
+    fn words(&self) -> Words {
+        Words {
+            train: self.train.words(),
+            valid: self.valid.words(),
         }
     }
 
     /// The linear half, learnt in the way whose calibrated loss on the validation part is least, and what it says of that.
     /// Weights that were there before stay where that serves.
-    fn wide(&self, prior: Option<Ngrams>, seed: u64) -> Wide {
-        let (words, valid_words) = (self.train.words(), self.valid.words());
+    fn wide(&self, words: &Words, prior: Option<Ngrams>, seed: u64) -> Wide {
         let mut trials = COSTS.map(|cost| Trial { cost, prior: 0.0 }).to_vec();
         if prior.is_some() {
             let with = |prior: f32| COSTS.map(|cost| Trial { cost, prior });
             trials.extend(PRIORS.into_iter().flat_map(with));
         }
-        let features = Features::of(&words, &self.train.truth, self.labels.len(), prior);
-        let try_out = |trial: Trial| {
-            let ngrams = features.learn(trial, NGRAMS, seed);
-            let logits: Vec<Vec<f64>> = valid_words
-                .iter()
-                .map(|words| ngrams.logits(words))
-                .collect();
+        let features = Features::of(&words.train, &self.train.truth, self.labels.len(), prior);
+        let try_out = &|trial: Trial| {
+            let wide = Wide::of(features.learn(trial, NGRAMS, seed), &words.valid);
             // As surely as can be: few documents tell costs apart by how many are right less than by how surely.
-            let none = vec![vec![0.0; self.labels.len()]; logits.len()];
-            let calibration = calibration::fit(&none, &logits, &self.valid.truth);
-            let all = none.iter().zip(&logits);
+            let none = vec![vec![0.0; self.labels.len()]; wide.logits.len()];
+            let calibration = calibration::fit(&none, &wide.logits, &self.valid.truth);
+            let all = none.iter().zip(&wide.logits);
             let told = all.map(|(none, logits)| calibration.combine(none, logits));
-            (loss(told, &self.valid.truth), ngrams, logits)
+            (loss(told, &self.valid.truth), wide)
         };
-        let tried = std::thread::scope(|scope| {
-            let try_out = &try_out;
-            let trials = trials
-                .into_iter()
-                .map(|trial| scope.spawn(move || try_out(trial)));
-            let trials: Vec<_> = trials.collect();
-            let joined = trials.into_iter().map(|trial| trial.join());
-            let joined: Vec<_> = joined
-                .map(|tried| tried.expect("a trial does not panic"))
-                .collect();
-            joined
-        });
-        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-        let (_, ngrams, logits) = best.expect("costs were tried");
-        Wide {
-            ngrams,
-            logits,
-            words,
-            valid_words,
+        // Some at a time: each holds weights of its own.
+        let mut best: Option<(f64, Wide)> = None;
+        for trials in trials.chunks(COSTS.len()) {
+            let tried: Vec<_> = std::thread::scope(|scope| {
+                let begin = |&trial| scope.spawn(move || try_out(trial));
+                let trials: Vec<_> = trials.iter().map(begin).collect();
+                let joined = trials.into_iter().map(|trial| trial.join());
+                joined
+                    .map(|tried| tried.expect("a trial does not panic"))
+                    .collect()
+            });
+            for (loss, wide) in tried {
+                if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+                    best = Some((loss, wide));
+                }
+            }
         }
+        best.expect("costs were tried").1
     }
 }
 
-/// The linear half, and what it was learnt from.
+/// The words of the documents to train on, and of those to measure on.
+struct Words {
+    train: Vec<Vec<String>>,
+    valid: Vec<Vec<String>>,
+}
+
+/// The linear half, and what it says of the validation part.
 struct Wide {
     ngrams: Ngrams,
-    /// What it says of the validation part.
     logits: Vec<Vec<f64>>,
-    /// Of the documents to train on, and of those to measure on.
-    words: Vec<Vec<String>>,
-    valid_words: Vec<Vec<String>>,
+}
+
+impl Wide {
+    fn of(ngrams: Ngrams, valid: &[Vec<String>]) -> Self {
+        Wide {
+            logits: valid.iter().map(|words| ngrams.logits(words)).collect(),
+            ngrams,
+        }
+    }
 }
 
 /// Every document, and the rows that are none, as they were found.
@@ -582,7 +600,16 @@ fn settle(
         Budget::Epochs(epochs) => *epochs *= left,
         Budget::Steps(steps) => *steps = ((*steps as f64 * left) as u64).max(1),
     }
-    let wide = material.wide(prior(&material, base)?, options.seed);
+    let words = material.words();
+    let prior = prior(&material, base)?;
+    if let (Some(base), Some(_)) = (base, &prior) {
+        notify(Event::Note(format!(
+            "{} tells these labels already; if it has learnt from these documents, what is measured is better than it \
+             should be",
+            base.path.display()
+        )));
+    }
+    let wide = material.wide(&words, prior, options.seed);
     let config = ModelConfig {
         labels: material.labels.clone(),
         ngrams: wide.ngrams.numbers.len(),
@@ -608,8 +635,8 @@ fn settle(
     note.into_iter().for_each(|note| notify(Event::Note(note)));
     let baselines = naive_baselines(
         &material.labels,
-        (&wide.words, &material.train.truth),
-        (&wide.valid_words, &material.valid.truth),
+        (&words.train, &material.train.truth),
+        (&words.valid, &material.valid.truth),
     );
     let mut label_counts = vec![0; material.labels.len()];
     let all = material.train.truth.iter();

@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(_) => {
             let others = arguments.output.is_some() || !arguments.corpus.is_empty();
             alone(others || arguments.overwrite, settings)?;
-            language_model::resume(existing(directory)?, started, &mut notify)?
+            language_model::resume(existing(directory, "train CORPUS")?, started, &mut notify)?
         }
         None => {
             vacant(&directory, arguments.overwrite)?;
@@ -90,7 +90,7 @@ pub fn run_classifier(arguments: &train_classifier::Arguments) -> Result<()> {
                 || !arguments.documents.is_empty()
                 || arguments.request != labelled::Request::default();
             alone(others, &arguments.settings)?;
-            let directory = existing(directory)?;
+            let directory = existing(directory, "train-classifier LABELLED")?;
             classifier::resume(directory, started, &mut notify, &mut language_model)?
         }
         None => {
@@ -159,13 +159,12 @@ fn alone(others: bool, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-fn existing(directory: Directory) -> Result<Directory> {
+fn existing(directory: Directory, command: &str) -> Result<Directory> {
     if directory.holds_run() {
         return Ok(directory);
     }
     Err(Error::new(format!(
-        "{} holds no run to resume; `carousel train CORPUS -o {}` begins one",
-        directory.path().display(),
+        "{0} holds no run to resume; `carousel {command} -o {0}` begins one",
         directory.path().display()
     )))
 }

@@ -99,7 +99,12 @@ pub fn resume(
     started: Instant,
     notify: &mut dyn FnMut(Event),
 ) -> Result<Option<Run<Text>>> {
-    let (record, config, tokenizer) = match run::left::<Text>(&directory, notify)? {
+    let run::Saved {
+        record,
+        config,
+        tokenizer,
+        state,
+    } = match run::left::<Text>(&directory, notify)? {
         Left::Nothing(request) => {
             let Request {
                 paths, settings, ..
@@ -115,7 +120,7 @@ pub fn resume(
         .corpus
         .prepare_again(&cache, tokenizer, &subject.statistics.hash)?;
     let settled = settled(corpus, record, config)?;
-    Run::take_up(directory, settled, started, notify).map(Some)
+    Run::take_up(directory, settled, state, started, notify).map(Some)
 }
 
 /// Reads the corpus and settles every option.

@@ -3,8 +3,6 @@ Learning weights of words, pairs and triples of words: a linear support vector m
 much more often they are met under a label than elsewhere (Wang and Manning 2012).
 */
 
-use std::collections::BTreeMap;
-
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -189,21 +187,36 @@ impl Features {
 /// Weights multiplied, and others added to them.
 fn sum(prior: &Ngrams, times: f32, other: &Ngrams) -> Ngrams {
     let labels = other.bias.len();
-    let rows = |ngrams: &Ngrams, times: f32| -> Vec<(u32, Vec<f32>)> {
-        let row = |row: &[f32]| row.iter().map(|weight| times * weight).collect();
-        let rows = ngrams.weights.chunks_exact(labels).map(row);
-        ngrams.numbers.iter().copied().zip(rows).collect()
-    };
-    let mut all: BTreeMap<u32, Vec<f32>> = rows(prior, times).into_iter().collect();
-    for (number, row) in rows(other, 1.0) {
-        let own = all.entry(number).or_insert_with(|| vec![0.0; labels]);
-        own.iter_mut().zip(row).for_each(|(own, new)| *own += new);
-    }
     let bias = prior.bias.iter().zip(&other.bias);
-    Ngrams {
+    let mut all = Ngrams {
         bias: bias.map(|(prior, other)| times * prior + other).collect(),
-        numbers: all.keys().copied().collect(),
-        weights: all.into_values().flatten().collect(),
+        ..Ngrams::default()
+    };
+    fn row(ngrams: &Ngrams, place: usize) -> &[f32] {
+        let labels = ngrams.bias.len();
+        &ngrams.weights[place * labels..(place + 1) * labels]
+    }
+    let (mut left, mut right) = (0, 0);
+    loop {
+        let (one, two) = (prior.numbers.get(left), other.numbers.get(right));
+        let Some(&number) = one.into_iter().chain(two).min() else {
+            return all;
+        };
+        let mut sums = vec![0.0; labels];
+        if one == Some(&number) {
+            let weights = row(prior, left);
+            sums.iter_mut()
+                .zip(weights)
+                .for_each(|(s, w)| *s = times * w);
+            left += 1;
+        }
+        if two == Some(&number) {
+            let weights = row(other, right);
+            sums.iter_mut().zip(weights).for_each(|(s, w)| *s += w);
+            right += 1;
+        }
+        all.numbers.push(number);
+        all.weights.extend(sums);
     }
 }
 

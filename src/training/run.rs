@@ -199,8 +199,20 @@ pub enum Left<R> {
     Nothing(Box<Request>),
     /// The run is over.
     Finished,
-    /// A checkpoint.
-    Saved(Box<(Record<R>, ModelConfig, Tokenizer)>),
+    /// A run that can be taken up.
+    Saved(Box<Saved<R>>),
+}
+
+/// A run as it was saved.
+pub struct Saved<R> {
+    /// How it was begun, and how it went.
+    pub record: Record<R>,
+    /// The network.
+    pub config: ModelConfig,
+    /// The vocabulary.
+    pub tokenizer: Tokenizer,
+    /// Where it stood.
+    pub state: Weights,
 }
 
 /// Looks at what a run has left in its directory.
@@ -222,21 +234,32 @@ pub fn left<T: Task>(
             directory.path().display()
         )));
     }
-    if !directory.holds_checkpoint() {
+    let anew = |notify: &mut dyn FnMut(Event)| {
         notify(Event::Note(
             "nothing was saved yet: starting anew".to_string(),
         ));
-        return Ok(Left::Nothing(Box::new(request)));
+        Ok(Left::Nothing(Box::new(request)))
+    };
+    if !directory.holds_checkpoint() {
+        return anew(notify);
     }
     let record: Record<T::Record> = directory.load_record()?;
     if record.finished.is_some() {
         directory.remove_resume()?;
         return Ok(Left::Finished);
     }
+    let Some(saved) = directory.load_resume()? else {
+        return anew(notify);
+    };
     let config = directory.load_config()?;
     let tokenizer = directory.load_tokenizer(&config)?;
     tch::set_num_threads(record.options.threads);
-    Ok(Left::Saved(Box::new((record, config, tokenizer))))
+    Ok(Left::Saved(Box::new(Saved {
+        record,
+        config,
+        tokenizer,
+        state: saved,
+    })))
 }
 
 impl<T: Task> Run<T> {
@@ -284,16 +307,13 @@ impl<T: Task> Run<T> {
     pub fn take_up(
         directory: Directory,
         settled: Settled<T>,
+        state: Weights,
         started: Instant,
         notify: &mut dyn FnMut(Event),
     ) -> Result<Self> {
-        let saved = directory.load_resume()?;
-        let anew = saved.is_none();
-        let run = Self::start(directory, settled, started, saved)?;
-        notify(Event::Note(match run.resumed_at {
-            _ if anew => "nothing was saved yet: starting anew".to_string(),
-            step => format!("resuming after step {step}"),
-        }));
+        let run = Self::start(directory, settled, started, Some(state))?;
+        let step = run.resumed_at;
+        notify(Event::Note(format!("resuming after step {step}")));
         Ok(run)
     }
 
