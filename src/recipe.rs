@@ -273,7 +273,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                 ),
                 _ => (
                     640,
-                    [0.45, 0.3, 0.05, 0.1],
+                    [0.5, 0.5, 0.1, 0.2],
                     "a corpus that the budget goes over many times",
                 ),
             };
@@ -769,7 +769,7 @@ mod tests {
         let words = |seconds| chosen(Level::Word, 10_000, 930_000, seconds, 6e4);
         assert_eq!(words(30), (256, 0.1, 0.0));
         assert_eq!(words(120), (512, 0.2, 0.0));
-        assert_eq!(words(3600), (640, 0.45, 0.1));
+        assert_eq!(words(3600), (640, 0.5, 0.2));
     }
 
     #[test]
