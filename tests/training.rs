@@ -346,8 +346,8 @@ fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
 }
 
 /// Begins a long run in `model`, and kills it as soon as the folder says what the network is.
-fn kill_at_the_start(sandbox: &Sandbox) {
-    let line = format!("train tale.txt -o model -q {SMALL} --steps 100000");
+fn kill_at_the_start(sandbox: &Sandbox, options: &str) {
+    let line = format!("train tale.txt -o model -q {options} --steps 100000");
     let mut child = sandbox
         .command(Path::new(CAROUSEL))
         .args(words(&line))
@@ -363,12 +363,31 @@ fn kill_at_the_start(sandbox: &Sandbox) {
 #[test]
 fn a_run_that_saved_nothing_starts_anew() {
     let sandbox = sandbox();
-    kill_at_the_start(&sandbox);
+    kill_at_the_start(&sandbox, SMALL);
     let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "4"));
     let said = sandbox.carousel("train --resume model -q").well();
     assert_eq!(said.err, "nothing was saved yet: starting anew\n");
+}
+
+#[test]
+fn a_run_that_saved_nothing_still_goes_on_from_its_model() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt -o base -q {SMALL} --steps 30");
+    sandbox.carousel(&line).well();
+    // So slowly that nothing is learnt besides.
+    kill_at_the_start(&sandbox, "--from base --learning-rate 1e-9");
+    let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
+    let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
+    sandbox.write("model/training.json", json.replace("100000", "2"));
+    sandbox.carousel("train --resume model -q").well();
+    let loss = |model: &str| {
+        let said = sandbox.carousel(&format!("evaluate -m {model} tale.txt --json"));
+        let figures: serde_json::Value = serde_json::from_str(&said.well().out).unwrap();
+        figures["loss"].as_f64().unwrap()
+    };
+    assert!((loss("model") - loss("base")).abs() < 1e-4);
 }
 
 #[test]
@@ -439,7 +458,7 @@ fn resume_wants_to_be_alone_and_the_corpus_unchanged() {
         "carousel: nowhere holds no run to resume; `carousel train CORPUS -o nowhere` begins one\n"
     );
 
-    kill_at_the_start(&sandbox);
+    kill_at_the_start(&sandbox, SMALL);
     sandbox.write("tale.txt", tale().replace("fox", "cat"));
     let said = sandbox.carousel("train --resume model");
     assert_eq!(said.code, Some(1));

@@ -209,6 +209,13 @@ pub fn resume(
         Left::Saved(saved) => *saved,
     };
     let settings = &record.request.settings;
+    // What the run began with is still of use where it has not come far.
+    let far = state.is_some() && directory.has_weights();
+    let base = match &settings.from {
+        Some(named) if !far => Some(base(&Directory::find(named.as_ref())?)?),
+        None if !far && record.subject.thaws => Some(base(&directory.language_model())?),
+        _ => None,
+    };
     let validation = settings
         .valid
         .as_ref()
@@ -225,26 +232,19 @@ pub fn resume(
             Ngrams::load(&directory.load_weights(&config)?)?,
             &words.valid,
         ),
-        // Learnt again, which takes what it was learnt from.
         false => {
-            let found = settings
-                .from
-                .as_ref()
-                .and_then(|named| Directory::find(named.as_ref()).ok());
-            let base = found.map(|found| base(&found)).transpose()?;
             let prior = prior(&material, base.as_ref())?;
             material.wide(&words, prior, record.options.seed)
         }
     };
     if wide.ngrams.numbers.len() != config.ngrams {
         return Err(Error::new(format!(
-            "the model that {} goes on from is gone or has changed, and nothing was measured yet: begin again with \
-             --overwrite",
+            "the model that {} goes on from has changed, and nothing was measured yet: begin again with --overwrite",
             directory.path().display()
         )));
     }
     let settled = settled(material, tokenizer, wide, record, config);
-    Run::take_up(directory, settled, state, started, notify).map(Some)
+    Run::take_up(directory, settled, state, base.as_ref(), started, notify).map(Some)
 }
 
 /// The documents, read and divided.

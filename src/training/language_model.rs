@@ -114,13 +114,17 @@ pub fn resume(
         Left::Finished => return Ok(None),
         Left::Saved(saved) => *saved,
     };
+    let base = match state {
+        None => base(&mut record.request.settings.clone())?,
+        Some(_) => None,
+    };
     let cache = files::cache_folder().join("corpora");
     let subject = &record.subject;
     let corpus = subject
         .corpus
         .prepare_again(&cache, tokenizer, &subject.statistics.hash)?;
     let settled = settled(corpus, record, config)?;
-    Run::take_up(directory, settled, state, started, notify).map(Some)
+    Run::take_up(directory, settled, state, base.as_ref(), started, notify).map(Some)
 }
 
 /// Reads the corpus and settles every option.

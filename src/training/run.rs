@@ -49,6 +49,9 @@ const EVALUATIONS: (f64, f64) = (4.0, 20.0);
 const MEASURED_STEPS: usize = 3;
 const MEASURED_TIME: Duration = Duration::from_secs(3);
 
+/// What is told where a run has left nothing to go on with.
+const ANEW: &str = "nothing was saved yet: starting anew";
+
 /// What is learnt, and from what.
 pub trait Task {
     /// The command that begins and resumes it.
@@ -211,8 +214,8 @@ pub struct Saved<R> {
     pub config: ModelConfig,
     /// The vocabulary.
     pub tokenizer: Tokenizer,
-    /// Where it stood.
-    pub state: Weights,
+    /// Where it stood, if it had come so far.
+    pub state: Option<Weights>,
 }
 
 /// Looks at what a run has left in its directory.
@@ -234,23 +237,15 @@ pub fn left<T: Task>(
             directory.path().display()
         )));
     }
-    let anew = |notify: &mut dyn FnMut(Event)| {
-        notify(Event::Note(
-            "nothing was saved yet: starting anew".to_string(),
-        ));
-        Ok(Left::Nothing(Box::new(request)))
-    };
     if !directory.holds_checkpoint() {
-        return anew(notify);
+        notify(Event::Note(ANEW.to_string()));
+        return Ok(Left::Nothing(Box::new(request)));
     }
     let record: Record<T::Record> = directory.load_record()?;
     if record.finished.is_some() {
         directory.remove_resume()?;
         return Ok(Left::Finished);
     }
-    let Some(saved) = directory.load_resume()? else {
-        return anew(notify);
-    };
     let config = directory.load_config()?;
     let tokenizer = directory.load_tokenizer(&config)?;
     tch::set_num_threads(record.options.threads);
@@ -258,7 +253,7 @@ pub fn left<T: Task>(
         record,
         config,
         tokenizer,
-        state: saved,
+        state: directory.load_resume()?,
     })))
 }
 
@@ -296,24 +291,36 @@ impl<T: Task> Run<T> {
         directory.save_record(&settled.record)?;
         directory.save_description(&settled.config, settled.task.tokenizer())?;
         let mut run = Self::start(directory, settled, started, None)?;
-        if let Some(base) = base {
-            run.standing.begin_with(base)?;
-            run.good = run.standing.snapshot();
-        }
+        run.begin_with(base)?;
         Ok(run)
     }
 
-    /// Takes up a run where it was saved last.
+    fn begin_with(&mut self, base: Option<&Base>) -> Result<()> {
+        if let Some(base) = base {
+            self.standing.begin_with(base)?;
+            self.good = self.standing.snapshot();
+        }
+        Ok(())
+    }
+
+    /// Takes up a run where it was saved last; where nothing was, it begins again with the `base` that it had, if any.
     pub fn take_up(
         directory: Directory,
         settled: Settled<T>,
-        state: Weights,
+        state: Option<Weights>,
+        base: Option<&Base>,
         started: Instant,
         notify: &mut dyn FnMut(Event),
     ) -> Result<Self> {
-        let run = Self::start(directory, settled, started, Some(state))?;
-        let step = run.resumed_at;
-        notify(Event::Note(format!("resuming after step {step}")));
+        let anew = state.is_none();
+        let mut run = Self::start(directory, settled, started, state)?;
+        if anew {
+            run.begin_with(base)?;
+            notify(Event::Note(ANEW.to_string()));
+        } else {
+            let step = run.resumed_at;
+            notify(Event::Note(format!("resuming after step {step}")));
+        }
         Ok(run)
     }
 
