@@ -151,7 +151,7 @@ enum Source {
         line: u64,
     },
     Table {
-        records: Records<Box<dyn BufRead + Send>>,
+        records: Box<Records<Box<dyn BufRead + Send>>>,
         ahead: VecDeque<Record>,
         columns: Columns,
     },
@@ -575,7 +575,7 @@ fn table(
         )));
     }
     Ok(Source::Table {
-        records,
+        records: Box::new(records),
         ahead,
         columns: Columns {
             label,
