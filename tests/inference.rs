@@ -369,8 +369,9 @@ fn an_endless_text_goes_on_until_it_is_interrupted() {
         .unwrap()
         .read_exact(&mut some)
         .unwrap();
+    // Heard as Ctrl-C is, also in the background, where that is ignored.
     let interrupt = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args(["-TERM", &child.id().to_string()])
         .status();
     assert!(interrupt.unwrap().success());
     let output = child.wait_with_output().unwrap();

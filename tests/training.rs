@@ -174,10 +174,11 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let mut lines = BufReader::new(child.stderr.take().unwrap())
         .lines()
         .map(Result::unwrap);
-    // Once a step has been shown it is learning.
+    // Once a step has been shown it is learning. A polite kill is heard as Ctrl-C is, also by what a shell has begun in the
+    // background, where Ctrl-C is ignored.
     assert!(lines.by_ref().any(|line| line.contains("  step ")));
     let interrupt = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args(["-TERM", &child.id().to_string()])
         .status()
         .unwrap();
     assert!(interrupt.success());
