@@ -1,9 +1,4 @@
-use std::path::Path;
-use std::time::Duration;
-
-use crate::sandbox::{Sandbox, words};
-
-const CAROUSEL: &str = env!("CARGO_BIN_EXE_carousel");
+use crate::sandbox::Sandbox;
 
 /// Documents that a few seconds are enough to learn.
 fn reviews() -> String {
@@ -245,14 +240,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     let line = line.replace("--epochs 4 ", "");
     sandbox.carousel(&line).well();
     let cut = line.replace("-o whole", "-o cut");
-    let mut command = sandbox.command(Path::new(CAROUSEL));
-    let mut child = command.args(words(&cut)).spawn().unwrap();
-    let saved = sandbox.path("cut/resume.safetensors");
-    while !saved.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    sandbox.kill_at(&cut, "cut/resume.safetensors");
     sandbox.carousel("train-classifier --resume cut -q").well();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
     assert!(weights("whole") == weights("cut"));
@@ -278,14 +266,7 @@ fn a_run_stopped_at_its_language_model_goes_on_there() {
     );
 
     let cut = line.replace("-o whole", "-o cut");
-    let mut command = sandbox.command(Path::new(CAROUSEL));
-    let mut child = command.args(words(&cut)).spawn().unwrap();
-    let begun = sandbox.path("cut/language-model/config.json");
-    while !begun.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert!(sandbox.kill_at(&cut, "cut/language-model/config.json"));
     assert!(!sandbox.path("cut/config.json").exists());
     sandbox.carousel("train-classifier --resume cut -q").well();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));

@@ -52,6 +52,20 @@ impl Sandbox {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
+    /// Runs a command line of carousel's until a file is there, and kills it; whether it was still running.
+    #[cfg(feature = "train")]
+    pub fn kill_at(&self, line: &str, file: &str) -> bool {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+        let mut child = command.args(words(line)).spawn().unwrap();
+        while !self.path(file).exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let running = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        running
+    }
+
     /// The program, to be run in this folder, with one thread of libtorch's so that tests side by side do not wait for each other.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

@@ -349,16 +349,8 @@ fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
 /// Begins a long run in `model`, and kills it as soon as the folder says what the network is.
 fn kill_at_the_start(sandbox: &Sandbox, options: &str) {
     let line = format!("train tale.txt -o model -q {options} --steps 100000");
-    let mut child = sandbox
-        .command(Path::new(CAROUSEL))
-        .args(words(&line))
-        .spawn()
-        .unwrap();
-    while !sandbox.path("model/config.json").exists() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let killed = sandbox.kill_at(&line, "model/config.json");
+    assert!(killed, "the run was over before");
 }
 
 #[test]
