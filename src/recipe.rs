@@ -273,7 +273,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                 ),
                 _ => (
                     640,
-                    [0.5, 0.5, 0.1, 0.2],
+                    [0.5, 0.4, 0.1, 0.2],
                     "a corpus that the budget goes over many times",
                 ),
             };
@@ -350,6 +350,7 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         tie_weights,
         labels: Vec::new(),
         ngrams: 0,
+        semantics: 0,
     };
     config.check().map_err(|e| Error::usage(e.to_string()))?;
 
@@ -522,10 +523,6 @@ pub fn resolve_classifier(
     };
     let mut resolved = resolve(&settings, &any)?;
     resolved.config.task = Task::Classifier;
-    let steps = documents.div_ceil(resolved.options.batch_size);
-    if let Some(total) = total_steps(&resolved.options.budget, steps) {
-        resolved.options.evaluate_every = total.div_ceil(EVALUATIONS).max(1);
-    }
     resolved.chosen = vec![match base {
         Some(_) => "sizes are those of the model to go on from".to_string(),
         None if few => "what was not given is set for few documents".to_string(),
@@ -603,6 +600,11 @@ fn evaluate_every(budget: &Budget, streams: &TrainingStreams, valid_tokens: usiz
     let trained = steps.saturating_mul((streams.batch_size * streams.bptt) as u64);
     let affordable = trained / (TRAINED_PER_MEASURED * valid_tokens.max(1) as u64);
     steps.div_ceil(affordable.clamp(2, EVALUATIONS)).max(1)
+}
+
+/// Steps between two evaluations of a classifier that so many steps are for.
+pub fn between_evaluations(steps: u64) -> u64 {
+    steps.div_ceil(EVALUATIONS).max(1)
 }
 
 /// The updates that a budget comes to; `None` where the clock decides.

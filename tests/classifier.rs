@@ -274,6 +274,57 @@ fn a_run_stopped_at_its_language_model_goes_on_there() {
 }
 
 #[test]
+fn a_language_model_knows_which_words_go_together() {
+    let sandbox = Sandbox::new();
+    // Two hundred words that are met on good days or on bad ones, so that each text holds a few of one kind.
+    let word = |i: usize| format!("{}{}", ["calm", "storm"][i % 2], i / 2);
+    let text = |i: usize| -> String {
+        let place = |j: usize| (i * 37 + j * j * 11 + j) % 100 * 2 + i % 2;
+        (0..40)
+            .map(|j| format!("the {} ", word(place(j))))
+            .collect()
+    };
+    let lines: String = (0..600).map(|i| text(i) + "\n").collect();
+    sandbox.write("days.txt", lines);
+    let options = "--level word --hidden-size 8 --batch-size 4 --bptt 8 --steps 3 -q";
+    sandbox
+        .carousel(&format!("train days.txt -o lm {options}"))
+        .well();
+    // Twenty of the words have labels.
+    let rows = |range: std::ops::Range<usize>| {
+        let row = |i: usize| format!("{},the {}\n", ["good", "bad"][i % 2], word(i));
+        "label,text\n".to_string() + &range.map(row).collect::<String>()
+    };
+    sandbox.write("few.csv", rows(0..20));
+    sandbox.write("others.csv", rows(20..200));
+    let accuracy = |model: &str| {
+        let line = format!("evaluate -m {model} others.csv --json");
+        json(&sandbox.carousel(&line).well().out)[0]["accuracy"]
+            .as_f64()
+            .unwrap()
+    };
+    let line = "train-classifier few.csv --steps 3 --valid few.csv -q";
+    sandbox
+        .carousel(&format!("{line} -o with --from lm"))
+        .well();
+    sandbox.carousel(&format!("{line} -o without")).well();
+    assert!(accuracy("with") > 0.7, "{}", accuracy("with"));
+    assert!(accuracy("without") < 0.6, "{}", accuracy("without"));
+
+    // A copy knows it still, and so does a model that went on to another text, of which it knows nothing else.
+    sandbox.carousel("export -m lm -o copy").well();
+    sandbox.write("more.txt", "the night was long and dark ".repeat(50));
+    let options = "--batch-size 2 --bptt 4 --steps 2 -q";
+    sandbox
+        .carousel(&format!("train more.txt -o on --from copy {options}"))
+        .well();
+    sandbox
+        .carousel(&format!("{line} -o after --from on"))
+        .well();
+    assert!(accuracy("after") > 0.7, "{}", accuracy("after"));
+}
+
+#[test]
 fn models_are_gone_on_from() {
     let sandbox = sandbox_with_classifier();
     let documents = reviews();

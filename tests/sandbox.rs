@@ -143,6 +143,7 @@ pub fn model_by_hand(
         tie_weights,
         labels: Vec::new(),
         ngrams: 0,
+        semantics: 0,
     };
     let directory = Directory::at(directory);
     directory.create().unwrap();

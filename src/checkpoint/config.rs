@@ -21,6 +21,9 @@ pub const SCALES: &str = "calibration.scales";
 /// What is added for each label.
 pub const LABEL_BIAS: &str = "calibration.bias";
 
+/// A language model's vectors of words by the documents that they are met in, a row for each token.
+pub const SEMANTICS: &str = "semantics.weight";
+
 /// What the recurrent layers are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +75,9 @@ pub struct ModelConfig {
     /// How many words, pairs and triples of words a classifier has weights for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ngrams: usize,
+    /// Width of a language model's vectors of words by the documents that they are met in; 0 without them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub semantics: usize,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -122,7 +128,11 @@ impl ModelConfig {
     /// The name and shape of every other tensor.
     pub fn fitted(&self) -> Vec<(String, Vec<usize>)> {
         if self.task == Task::LanguageModel {
-            return Vec::new();
+            let shape = vec![self.vocab_size, self.semantics];
+            return match self.semantics {
+                0 => Vec::new(),
+                _ => vec![(SEMANTICS.to_string(), shape)],
+            };
         }
         vec![
             (NGRAM_NUMBERS.to_string(), vec![self.ngrams]),
@@ -219,6 +229,7 @@ mod tests {
             tie_weights: false,
             labels: Vec::new(),
             ngrams: 0,
+            semantics: 0,
         };
         // sum(p.numel()) over nn.Embedding(65, 512), nn.LSTM(512, 512, 2), nn.Linear(512, 65)
         assert_eq!(config.parameters(), 33_280 + 4_202_496 + 33_345);

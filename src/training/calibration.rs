@@ -3,28 +3,22 @@ What the two halves of a classifier count, fitted on documents that neither has 
 2017) with a temperature for each half, and a bias for each label.
 */
 
+use crate::descent::descend;
 use carousel::inference::classifier::{Calibration, softmax};
 
-/// Steps of the descent, and how far the first ones go.
-const STEPS: usize = 400;
-const RATE: f64 = 0.05;
 /// How much, in nats of all documents together, a number counts that is 1 away from where it began: next to nothing with
 /// many documents, and a rein with few.
 const REIN: f64 = 1.0;
 
-/// Fits scales and biases that make the labels of these documents likeliest, by Adam's descent (Kingma and Ba 2015) on what
-/// is convex.
+/// Fits scales and biases that make the labels of these documents likeliest.
 pub fn fit(deep: &[Vec<f64>], wide: &[Vec<f64>], truth: &[usize]) -> Calibration {
     let labels = deep.first().map_or(0, Vec::len);
     let begin: Vec<f64> = [1.0, 1.0].into_iter().chain(vec![0.0; labels]).collect();
-    let mut numbers = begin.clone();
-    let (mut first, mut second) = (vec![0.0; numbers.len()], vec![0.0; numbers.len()]);
     let documents = truth.len().max(1) as f64;
-    for step in 1..=STEPS {
-        let calibration = of(&numbers);
-        let mut gradients: Vec<f64> = numbers
-            .iter()
-            .zip(&begin)
+    let gradients = |numbers: &[f64]| {
+        let calibration = of(numbers);
+        let away = numbers.iter().zip(&begin);
+        let mut gradients: Vec<f64> = away
             .map(|(number, begin)| REIN * (number - begin) / documents)
             .collect();
         for ((deep, wide), &truth) in deep.iter().zip(wide).zip(truth) {
@@ -36,18 +30,15 @@ pub fn fit(deep: &[Vec<f64>], wide: &[Vec<f64>], truth: &[usize]) -> Calibration
                 gradients[2 + label] += off;
             }
         }
-        let rate = RATE * (1.0 - (step - 1) as f64 / STEPS as f64);
-        for (index, gradient) in gradients.iter().enumerate() {
-            first[index] = 0.9 * first[index] + 0.1 * gradient;
-            second[index] = 0.99 * second[index] + 0.01 * gradient * gradient;
-            let mean = first[index] / (1.0 - 0.9f64.powi(step as i32));
-            let spread = (second[index] / (1.0 - 0.99f64.powi(step as i32))).sqrt() + 1e-12;
-            numbers[index] -= rate * mean / spread;
-        }
-        // A half that knows nothing is left out, never turned round.
-        numbers[0] = numbers[0].max(0.0);
-        numbers[1] = numbers[1].max(0.0);
-    }
+        gradients
+    };
+    let mut numbers = begin.clone();
+    // A half that knows nothing is left out, never turned round.
+    descend(&mut numbers, gradients, |numbers| {
+        numbers[..2]
+            .iter_mut()
+            .for_each(|scale| *scale = scale.max(0.0));
+    });
     of(&numbers)
 }
 

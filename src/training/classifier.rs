@@ -5,7 +5,9 @@ text. Beside them a linear machine learns words, pairs and triples of words ([`c
 fitted on the validation part ([`crate::calibration`]).
 */
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,12 +20,14 @@ use tch::Device;
 use crate::backprop::{Backprop, LONGEST, Window};
 use crate::calibration;
 use crate::evaluation;
+use crate::excerpts::{self, Excerpts};
 use crate::network::{Masks, State};
 use crate::ngrams::{Features, Trial};
 use crate::pooling::Head;
 use crate::precision;
 use crate::resume::{Base, Standing};
 use crate::run::{self, Event, Left, Run, Settled, Task, absolute, enough_memory};
+use crate::semantics::Semantics;
 use carousel::baselines::naive_baselines;
 use carousel::checkpoint::config::{self, POOLED};
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Figures, Options, Record, Request};
@@ -53,13 +57,19 @@ const SLOWER_BELOW: f64 = 2.6;
 const THAW: f64 = 0.05;
 /// How far texts of one batch may differ in length, as a share of it.
 const LENGTH_NOISE: f64 = 0.1;
+/// Excerpts of each long document that are learnt from in a pass, besides the whole.
+const EXCERPTS: usize = 2;
 /// Runs of words that have weights, at most.
 const NGRAMS: usize = 600_000;
 /// Words of the language model that the speed is measured by.
 const FEW_WORDS: usize = 1000;
-/// Costs of a document told wrong, and what weights that were there before may count, tried out on the validation part.
+/// Costs of a document told wrong, and what weights that were there before may count, all of which are tried out.
 const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
-const PRIORS: [f32; 3] = [0.5, 1.0, 2.0];
+const PRIORS: [f32; 4] = [0.0, 0.5, 1.0, 2.0];
+/// Documents from which on they say themselves what their words are a sign of, and are enough to choose by a part of them.
+const MANY: usize = 10_000;
+/// Parts of fewer, each of which is held out once.
+const FOLDS: usize = 5;
 
 /// Documents and their labels, as numbers.
 struct Documents {
@@ -88,11 +98,29 @@ pub struct Labels {
     thaws: bool,
     layers: usize,
     seed: u64,
+    excerpts: Excerpts,
     /// The pass that `batches` is of.
     pass: Option<u64>,
-    /// Documents side by side, the longest first.
-    batches: Vec<Vec<usize>>,
+    /// What is read side by side, the longest first.
+    batches: Vec<Vec<Part>>,
     backprop: Backprop,
+}
+
+/// What is read of a document: all of it, or an excerpt.
+struct Part {
+    document: usize,
+    range: Range<usize>,
+}
+
+impl Part {
+    /// Its tokens; an excerpt is a text of its own, with an end of line before it.
+    fn of<'d>(&self, documents: &'d [Vec<u32>]) -> Cow<'d, [u32]> {
+        let text = &documents[self.document];
+        match self.range.start {
+            0 => Cow::Borrowed(&text[self.range.clone()]),
+            _ => [&text[..1], &text[self.range.clone()]].concat().into(),
+        }
+    }
 }
 
 /// Learns a language model in a directory, from a text, with the settings that it is given.
@@ -233,8 +261,8 @@ pub fn resume(
             &words.valid,
         ),
         false => {
-            let prior = prior(&material, base.as_ref())?;
-            material.wide(&words, prior, record.options.seed)
+            let known = known(&material, base.as_ref())?;
+            material.wide(&words, &known, record.options.seed)
         }
     };
     if wide.ngrams.numbers.len() != config.ngrams {
@@ -371,43 +399,117 @@ impl Material {
         }
     }
 
-    /// The linear half, learnt in the way whose calibrated loss on the validation part is least, and what it says of that.
-    /// Weights that were there before stay where that serves.
-    fn wide(&self, words: &Words, prior: Option<Ngrams>, seed: u64) -> Wide {
-        let mut trials = COSTS.map(|cost| Trial { cost, prior: 0.0 }).to_vec();
-        if prior.is_some() {
-            let with = |prior: f32| COSTS.map(|cost| Trial { cost, prior });
-            trials.extend(PRIORS.into_iter().flat_map(with));
-        }
-        let features = Features::of(&words.train, &self.train.truth, self.labels.len(), prior);
-        let try_out = &|trial: Trial| {
-            let wide = Wide::of(features.learn(trial, NGRAMS, seed), &words.valid);
-            // As surely as can be: few documents tell costs apart by how many are right less than by how surely.
-            let none = vec![vec![0.0; self.labels.len()]; wide.logits.len()];
-            let calibration = calibration::fit(&none, &wide.logits, &self.valid.truth);
-            let all = none.iter().zip(&wide.logits);
-            let told = all.map(|(none, logits)| calibration.combine(none, logits));
-            (loss(told, &self.valid.truth), wide)
+    /// The linear half, learnt in the way whose calibrated loss is least on documents that were held out, and what it says of
+    /// the validation part.
+    fn wide(&self, words: &Words, known: &Known, seed: u64) -> Wide {
+        let labels = self.labels.len();
+        let features = |documents: &Told| {
+            let prior = known.prior(documents, labels);
+            Features::of(&documents.words, &documents.truth, labels, prior)
+        };
+        let all = Told {
+            words: words.train.clone(),
+            truth: self.train.truth.clone(),
+        };
+        let whole = features(&all);
+        let valid = Told {
+            words: words.valid.clone(),
+            truth: self.valid.truth.clone(),
+        };
+        let folds = folds(&all, labels);
+        let folds: Vec<(Features, Told)> = folds
+            .into_iter()
+            .map(|(learnt, held)| (features(&learnt), held))
+            .collect();
+        let held: Vec<(&Features, &Told)> = match all.words.len() {
+            ..MANY => folds.iter().map(|(learnt, held)| (learnt, held)).collect(),
+            _ => vec![(&whole, &valid)],
+        };
+        let truth: Vec<usize> = held
+            .iter()
+            .flat_map(|(_, held)| held.truth.clone())
+            .collect();
+        // As surely as can be: few documents tell ways apart by how many are right less than by how surely.
+        let try_out = |trial: Trial| {
+            let logits = |(learnt, held): &(&Features, &Told)| {
+                Wide::of(learnt.learn(trial, NGRAMS, seed), &held.words).logits
+            };
+            let logits: Vec<Vec<f64>> = held.iter().flat_map(logits).collect();
+            let none = vec![vec![0.0; labels]; logits.len()];
+            let calibration = calibration::fit(&none, &logits, &truth);
+            let told = none.iter().zip(&logits);
+            let told = told.map(|(none, logits)| calibration.combine(none, logits));
+            (loss(told, &truth), calibration)
+        };
+        let priors = match known {
+            Known::Nothing => &[0.0][..],
+            _ => &PRIORS[..],
         };
         // Some at a time: each holds weights of its own.
-        let mut best: Option<(f64, Wide)> = None;
-        for trials in trials.chunks(COSTS.len()) {
-            let tried: Vec<_> = std::thread::scope(|scope| {
-                let begin = |&trial| scope.spawn(move || try_out(trial));
-                let trials: Vec<_> = trials.iter().map(begin).collect();
-                let joined = trials.into_iter().map(|trial| trial.join());
-                joined
-                    .map(|tried| tried.expect("a trial does not panic"))
-                    .collect()
+        let mut best: Option<(f64, Calibration, Trial)> = None;
+        for &prior in priors {
+            let trials = COSTS.map(|cost| Trial { cost, prior });
+            let tried = std::thread::scope(|scope| {
+                let try_out = &try_out;
+                let trials = trials.map(|trial| scope.spawn(move || try_out(trial)));
+                trials.map(|tried| tried.join().expect("a trial does not panic"))
             });
-            for (loss, wide) in tried {
-                if best.as_ref().is_none_or(|(least, _)| loss < *least) {
-                    best = Some((loss, wide));
+            for ((loss, calibration), trial) in tried.into_iter().zip(trials) {
+                if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+                    best = Some((loss, calibration, trial));
                 }
             }
         }
-        best.expect("costs were tried").1
+        let (_, calibration, trial) = best.expect("costs were tried");
+        let mut ngrams = whole.learn(trial, NGRAMS, seed);
+        // So that few documents need not say again how sure it may be.
+        let scale = calibration.scales[1] as f32;
+        ngrams
+            .weights
+            .iter_mut()
+            .for_each(|weight| *weight *= scale);
+        for (bias, more) in ngrams.bias.iter_mut().zip(&calibration.bias) {
+            *bias = *bias * scale + *more as f32;
+        }
+        Wide::of(ngrams, &valid.words)
     }
+}
+
+/// Documents by their words, and their labels as numbers.
+#[derive(Default)]
+struct Told {
+    words: Vec<Vec<String>>,
+    truth: Vec<usize>,
+}
+
+/// Documents but for a part, and that part, for each of [`FOLDS`] parts with as many of each label; none of many documents.
+fn folds(all: &Told, labels: usize) -> Vec<(Told, Told)> {
+    if all.words.len() >= MANY {
+        return Vec::new();
+    }
+    let mut seen = vec![0; labels];
+    let fold_of: Vec<usize> = all
+        .truth
+        .iter()
+        .map(|&label| {
+            seen[label] += 1;
+            seen[label] % FOLDS
+        })
+        .collect();
+    let part = |fold: usize, own: bool| {
+        let mut part = Told::default();
+        let documents = all.words.iter().zip(&all.truth).zip(&fold_of);
+        for ((words, &truth), _) in documents.filter(|(_, of)| (**of == fold) == own) {
+            part.words.push(words.clone());
+            part.truth.push(truth);
+        }
+        part
+    };
+    let folds = (0..FOLDS).map(|fold| (part(fold, false), part(fold, true)));
+    // A document alone cannot be held out.
+    folds
+        .filter(|(learnt, held)| !learnt.words.is_empty() && !held.words.is_empty())
+        .collect()
 }
 
 /// The words of the documents to train on, and of those to measure on.
@@ -538,10 +640,40 @@ fn base(directory: &Directory) -> Result<Base> {
     })
 }
 
-/// The linear half of the model to go on from, if it tells the same labels.
-fn prior(material: &Material, base: Option<&Base>) -> Result<Option<Ngrams>> {
-    let same = base.filter(|base| base.config.labels == material.labels);
-    same.map(|base| Ngrams::load(&base.weights)).transpose()
+/// What the model to go on from knows of words.
+enum Known {
+    Nothing,
+    /// What they are a sign of.
+    Weights(Ngrams),
+    /// What they have to do with each other.
+    Semantics(Semantics),
+}
+
+fn known(material: &Material, base: Option<&Base>) -> Result<Known> {
+    let Some(base) = base else {
+        return Ok(Known::Nothing);
+    };
+    if base.config.labels == material.labels {
+        return Ok(Known::Weights(Ngrams::load(&base.weights)?));
+    }
+    let semantics = match material.train.texts.len() {
+        ..MANY => Semantics::load(&base.config, &base.tokenizer, &base.weights)?,
+        _ => None,
+    };
+    Ok(semantics.map_or(Known::Nothing, Known::Semantics))
+}
+
+impl Known {
+    /// Weights of words before any is learnt from documents by themselves.
+    fn prior(&self, documents: &Told, labels: usize) -> Option<Ngrams> {
+        match self {
+            Known::Nothing => None,
+            Known::Weights(weights) => Some(weights.clone()),
+            Known::Semantics(semantics) => {
+                Some(semantics.tell(&documents.words, &documents.truth, labels))
+            }
+        }
+    }
 }
 
 /// Settles every option.
@@ -601,15 +733,15 @@ fn settle(
         Budget::Steps(steps) => *steps = ((*steps as f64 * left) as u64).max(1),
     }
     let words = material.words();
-    let prior = prior(&material, base)?;
-    if let (Some(base), Some(_)) = (base, &prior) {
+    let known = known(&material, base)?;
+    if let (Some(base), Known::Weights(_)) = (base, &known) {
         notify(Event::Note(format!(
             "{} tells these labels already; if it has learnt from these documents, what is measured is better than it \
              should be",
             base.path.display()
         )));
     }
-    let wide = material.wide(&words, prior, options.seed);
+    let wide = material.wide(&words, &known, options.seed);
     let config = ModelConfig {
         labels: material.labels.clone(),
         ngrams: wide.ngrams.numbers.len(),
@@ -656,7 +788,11 @@ fn settle(
             baselines,
         },
     };
-    let settled = settled(material, tokenizer, wide, record, config);
+    let mut settled = settled(material, tokenizer, wide, record, config);
+    let options = &mut settled.record.options;
+    if let Some(total) = recipe::total_steps(&options.budget, settled.task.steps_in_pass()) {
+        options.evaluate_every = recipe::between_evaluations(total);
+    }
     let needed = settled
         .task
         .memory(&settled.config, &settled.record.options);
@@ -685,7 +821,6 @@ fn settled(
     Settled {
         task: Labels {
             labels: material.labels,
-            tokenizer,
             weights: counts.iter().map(|&n| typical / n.max(1) as f32).collect(),
             train,
             truth: material.train.truth,
@@ -702,8 +837,10 @@ fn settled(
             thaws: record.subject.thaws,
             layers: config.num_layers,
             seed: options.seed,
+            excerpts: Excerpts::new(&tokenizer),
             pass: None,
             batches: Vec::new(),
+            tokenizer,
             backprop: Backprop::new(
                 &config,
                 options.batch_size,
@@ -724,7 +861,20 @@ fn loss(logits: impl Iterator<Item = Vec<f64>>, truth: &[usize]) -> f64 {
     nats / truth.len() as f64
 }
 
+/// How many excerpts of a document are learnt from in a pass.
+fn excerpts_of(text: &[u32]) -> usize {
+    match text.len() {
+        ..excerpts::LONG => 0,
+        _ => EXCERPTS,
+    }
+}
+
 impl Labels {
+    /// Documents and excerpts that are read in a pass.
+    fn parts_in_pass(&self) -> usize {
+        self.train.iter().map(|text| 1 + excerpts_of(text)).sum()
+    }
+
     /// Divides the documents of a pass into batches of about one length, in a random order.
     fn shuffle(&mut self, pass: u64) {
         if self.pass == Some(pass) {
@@ -732,20 +882,23 @@ impl Labels {
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(pass);
-        let mut order: Vec<(f64, usize)> = (0..self.train.len())
-            .map(|index| {
+        let mut parts = Vec::new();
+        for (document, text) in self.train.iter().enumerate() {
+            let whole = 0..text.len();
+            let drawn = (0..excerpts_of(text)).map(|_| self.excerpts.draw(text, &mut random));
+            let ranges: Vec<Range<usize>> = std::iter::once(whole).chain(drawn).collect();
+            for range in ranges {
                 let noise = 1.0 + LENGTH_NOISE * random.random::<f64>();
-                (self.train[index].len() as f64 * noise, index)
-            })
-            .collect();
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let indices: Vec<usize> = order.into_iter().map(|(_, index)| index).collect();
-        self.batches = indices
-            .chunks(self.batch_size)
-            .map(<[usize]>::to_vec)
-            .collect();
-        for batch in &mut self.batches {
-            batch.sort_by_key(|&index| std::cmp::Reverse(self.train[index].len()));
+                parts.push((range.len() as f64 * noise, Part { document, range }));
+            }
+        }
+        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut parts = parts.into_iter().map(|(_, part)| part).peekable();
+        self.batches.clear();
+        while parts.peek().is_some() {
+            let mut batch: Vec<Part> = parts.by_ref().take(self.batch_size).collect();
+            batch.sort_by_key(|part| std::cmp::Reverse(part.range.len()));
+            self.batches.push(batch);
         }
         self.batches.shuffle(&mut random);
         self.pass = Some(pass);
@@ -761,11 +914,12 @@ impl Task for Labels {
     }
 
     fn steps_in_pass(&self) -> usize {
-        self.train.len().div_ceil(self.batch_size)
+        self.parts_in_pass().div_ceil(self.batch_size)
     }
 
     fn tokens_in_step(&self) -> usize {
-        let all: usize = self.train.iter().map(Vec::len).sum();
+        let tokens = |text: &Vec<u32>| text.len() + excerpts_of(text) * excerpts::TYPICAL;
+        let all: usize = self.train.iter().map(tokens).sum();
         all / self.steps_in_pass()
     }
 
@@ -789,8 +943,9 @@ impl Task for Labels {
     ) -> Window {
         self.shuffle(standing.progress.epoch);
         let batch = &self.batches[standing.progress.window];
-        let texts: Vec<&[u32]> = batch.iter().map(|&index| &self.train[index][..]).collect();
-        let labels: Vec<usize> = batch.iter().map(|&index| self.truth[index]).collect();
+        let texts: Vec<Cow<[u32]>> = batch.iter().map(|part| part.of(&self.train)).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
+        let labels: Vec<usize> = batch.iter().map(|part| self.truth[part.document]).collect();
         let network = &standing.network;
         let options = Options {
             batch_size: texts.len(),
@@ -870,7 +1025,7 @@ impl Task for Labels {
         let Calibration { scales, bias } = &self.calibration;
         let floats = |numbers: &[f64]| numbers.iter().map(|&n| n as f32).collect::<Vec<f32>>();
         let (count, labels) = (self.ngrams.numbers.len(), self.labels.len());
-        standing.weights_with(
+        standing.weights(
             &[
                 (
                     config::NGRAM_WEIGHTS,

@@ -133,7 +133,7 @@ mod tests {
             progress: Progress::default(),
         };
         directory
-            .save_weights(&standing.weights().unwrap())
+            .save_weights(&standing.weights(&[], None).unwrap())
             .unwrap();
         directory
             .save_description(&config, &Tokenizer::characters(characters))

@@ -19,7 +19,9 @@ use crate::resume::{Base, Standing};
 use crate::run::{
     self, Event, Left, Run, Settled, Task, absolute, device, device_name, enough_memory,
 };
+use crate::semantics;
 use carousel::baselines::language_baselines;
+use carousel::checkpoint::config::SEMANTICS;
 use carousel::checkpoint::record::{Budget, Figures, Options, Record, Request, TextRecord};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
@@ -48,6 +50,8 @@ pub struct Text {
     backprop: Option<Backprop>,
     /// How likely each symbol takes part in a step, where not all do.
     shares: Option<Shares>,
+    /// What words have to do with each other, `[vocab_size, semantics]`: for classifiers that go on from here.
+    semantics: Vec<f32>,
 }
 
 /// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began.
@@ -114,16 +118,24 @@ pub fn resume(
         Left::Finished => return Ok(None),
         Left::Saved(saved) => *saved,
     };
+    let measured = directory.has_weights();
     let base = match state {
-        None => base(&mut record.request.settings.clone())?,
-        Some(_) => None,
+        Some(_) if measured => None,
+        _ => base(&mut record.request.settings.clone())?,
     };
     let cache = files::cache_folder().join("corpora");
     let subject = &record.subject;
     let corpus = subject
         .corpus
         .prepare_again(&cache, tokenizer, &subject.statistics.hash)?;
-    let settled = settled(corpus, record, config)?;
+    let semantics = match config.semantics {
+        1.. if measured => {
+            let weights = directory.load_weights(&config)?;
+            weights.floats(SEMANTICS)?.into_owned()
+        }
+        _ => semantics(&config, &corpus, base.as_ref())?,
+    };
+    let settled = settled(corpus, semantics, record, config)?;
     Run::take_up(directory, settled, state, base.as_ref(), started, notify).map(Some)
 }
 
@@ -199,11 +211,35 @@ fn settle(
             statistics: statistics.clone(),
         },
     };
-    settled(corpus, record, resolved.config)
+    let mut config = resolved.config;
+    if config.level == Level::Word {
+        config.semantics = semantics::DIMENSIONS;
+    }
+    let semantics = semantics(&config, &corpus, base)?;
+    settled(corpus, semantics, record, config)
+}
+
+/// What words have to do with each other: what the model to go on from knows of it, else what the corpus tells.
+fn semantics(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> Result<Vec<f32>> {
+    let numbers = corpus.tokenizer.vocab_size() * config.semantics;
+    Ok(match base {
+        _ if numbers == 0 => Vec::new(),
+        Some(base) if base.config.semantics == config.semantics => {
+            let mut known = base.weights.floats(SEMANTICS)?.into_owned();
+            // Words that are new to it mean nothing yet.
+            known.resize(numbers, 0.0);
+            known
+        }
+        _ => {
+            let train = &corpus.train;
+            semantics::learn(train.read(0..train.len()), &corpus.tokenizer)
+        }
+    })
 }
 
 fn settled(
     corpus: Corpus,
+    semantics: Vec<f32>,
     record: Record<TextRecord>,
     config: ModelConfig,
 ) -> Result<Settled<Text>> {
@@ -223,6 +259,7 @@ fn settled(
             }),
             corpus,
             backprop,
+            semantics,
         },
         record,
         config,
@@ -337,7 +374,12 @@ impl Task for Text {
     }
 
     fn weights(&self, standing: &Standing) -> Result<Vec<u8>> {
-        standing.weights()
+        let config = &standing.network.config;
+        let shape = vec![config.vocab_size, config.semantics];
+        match &self.semantics[..] {
+            [] => standing.weights(&[], None),
+            semantics => standing.weights(&[(SEMANTICS, shape, semantics)], None),
+        }
     }
 
     fn describe(&self, record: &TextRecord) -> Vec<(&'static str, String)> {

@@ -11,7 +11,9 @@ mod calibration;
 mod candidates;
 mod classifier;
 mod command;
+mod descent;
 mod evaluation;
+mod excerpts;
 mod language_model;
 mod network;
 mod ngrams;
@@ -23,6 +25,7 @@ mod report;
 mod resume;
 mod run;
 mod schedule;
+mod semantics;
 mod view;
 
 use std::process::ExitCode;

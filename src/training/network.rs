@@ -285,6 +285,7 @@ pub(crate) mod tests {
             tie_weights,
             labels: Vec::new(),
             ngrams: 0,
+            semantics: 0,
         }
     }
 

@@ -254,13 +254,9 @@ impl Standing {
         });
     }
 
-    /// The judged weights alone, as the bytes of a safetensors file.
-    pub fn weights(&self) -> Result<Vec<u8>> {
-        self.weights_with(&[], None)
-    }
-
-    /// The same with other tensors beside them: of float32, and one of int32 by its bits.
-    pub fn weights_with(
+    /// The judged weights as the bytes of a safetensors file, with other tensors beside them: of float32, and one of int32
+    /// by its bits.
+    pub fn weights(
         &self,
         others: &[(&str, Vec<usize>, &[f32])],
         integers: Option<(&str, &[u32])>,

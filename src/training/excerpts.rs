@@ -1,0 +1,87 @@
+/*!
+Excerpts: a few sentences of a long document, learnt with the label of the whole. Most of them say the same as the document,
+and so what is learnt from long documents tells short ones too.
+*/
+
+use std::ops::Range;
+
+use rand::Rng;
+
+use carousel::text::tokenizer::Tokenizer;
+
+/// Tokens from which on a document is long.
+pub const LONG: usize = 128;
+/// Tokens of an excerpt, at least and at most; sentences at its ends are left whole where they are no longer than it.
+const LENGTHS: Range<f64> = 8.0..(LONG / 2) as f64;
+/// Tokens of an excerpt in the mean.
+pub const TYPICAL: usize = 40;
+/// What sentences end with.
+const ENDS: [&[u8]; 3] = [b".", b"!", b"?"];
+
+/// What excerpts are drawn by.
+pub struct Excerpts {
+    /// Whether a sentence may end with a token.
+    ends: Vec<bool>,
+}
+
+impl Excerpts {
+    /// For documents that were cut into tokens so.
+    pub fn new(tokenizer: &Tokenizer) -> Self {
+        let ends = |id| {
+            let piece = tokenizer.piece(id).trim_ascii();
+            ENDS.iter().any(|end| piece.ends_with(end))
+        };
+        Excerpts {
+            ends: (0..tokenizer.vocab_size() as u32).map(ends).collect(),
+        }
+    }
+
+    /// Where an excerpt of a long document lies; never at its first token, which stands before the text.
+    pub fn draw(&self, document: &[u32], random: &mut impl Rng) -> Range<usize> {
+        // Short ones are as likely as long ones.
+        let length = random.random_range(LENGTHS.start.ln()..LENGTHS.end.ln());
+        let length = length.exp() as usize;
+        let first = random.random_range(1..=document.len() - 2 * length);
+        let begins = |&place: &usize| place == 1 || self.ends[document[place - 1] as usize];
+        let start = (first..first + length).find(begins).unwrap_or(first);
+        let least = start + length;
+        let most = document.len().min(least + length);
+        let end = (least..most).find(begins).unwrap_or(least);
+        start..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn excerpts_lie_within_the_document_and_begin_with_sentences() {
+        let tokenizer = Tokenizer::characters(&['\n', '.', 'a', 'b', '!']);
+        let excerpts = Excerpts::new(&tokenizer);
+        let text = "\n".to_string() + &"aab.abbb!".repeat(20);
+        let tokens = tokenizer.define(&text);
+        let plain = vec![tokenizer.define("a")[0]; LONG];
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut lengths = Vec::new();
+        for _ in 0..1000 {
+            let range = excerpts.draw(&tokens, &mut random);
+            assert!(range.start >= 1 && range.end <= tokens.len());
+            let drawn = &text[range.clone()];
+            assert!(
+                drawn.starts_with("aab") || drawn.starts_with("abbb"),
+                "{drawn}"
+            );
+            assert!(drawn.ends_with(['.', '!']), "{drawn}");
+            lengths.push(range.len());
+            // Without sentences, anything; as short as documents that are long can be.
+            let range = excerpts.draw(&plain, &mut random);
+            assert!(range.start >= 1 && range.end <= plain.len());
+            assert!(range.len() >= LENGTHS.start as usize);
+        }
+        let mean = lengths.iter().sum::<usize>() / lengths.len();
+        assert!((TYPICAL - 12..TYPICAL + 12).contains(&mean), "{mean}");
+    }
+}
