@@ -74,6 +74,12 @@ pub fn available_memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Whether two names are of one file or folder that is there.
+pub fn same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(one).is_some_and(|one| whole(other) == Some(one))
+}
+
 /// Reads a whole text file.
 pub fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, e))

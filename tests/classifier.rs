@@ -235,7 +235,16 @@ fn an_explanation_names_the_words_that_count() {
 
 #[test]
 fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
-    let sandbox = sandbox();
+    let sandbox = Sandbox::new();
+    // Besides short documents some long ones, of which excerpts are drawn.
+    let all = reviews();
+    let texts = |skip: usize| {
+        let lines = all.lines().skip(1 + skip).step_by(2).take(30);
+        lines.map(|line| line.split('"').nth(1).unwrap().to_string() + " ")
+    };
+    let long = (0..5).map(|i| format!("positive,\"{}\"\n", texts(2 * i).collect::<String>()));
+    let long: String = long.collect();
+    sandbox.write("reviews.csv", format!("{all}{long}"));
     let line = format!("train-classifier reviews.csv -o whole {SMALL} --epochs 6");
     let line = line.replace("--epochs 4 ", "");
     sandbox.carousel(&line).well();

@@ -12,6 +12,7 @@ use super::standard;
 use crate::checkpoint::Directory;
 use crate::checkpoint::directory::NumberFormat;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Copy a model to use and to give away: without what only a resumed training needs, in fewer bytes if asked.
 #[derive(Args)]
@@ -45,8 +46,7 @@ enum Precision {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let from = Directory::find(&arguments.model)?;
     let to = Directory::at(&arguments.output);
-    let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
-    if arguments.output.exists() && same(from.path(), to.path()) {
+    if files::same(from.path(), to.path()) {
         return Err(Error::usage(
             "give another folder than the model's own with -o",
         ));

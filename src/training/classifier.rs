@@ -20,7 +20,7 @@ use tch::Device;
 use crate::backprop::{Backprop, LONGEST, Window};
 use crate::calibration;
 use crate::evaluation;
-use crate::excerpts::{self, Excerpts};
+use crate::excerpts::{Excerpts, TYPICAL};
 use crate::network::{Masks, State};
 use crate::ngrams::{Features, Trial};
 use crate::pooling::Head;
@@ -57,17 +57,17 @@ const SLOWER_BELOW: f64 = 2.6;
 const THAW: f64 = 0.05;
 /// How far texts of one batch may differ in length, as a share of it.
 const LENGTH_NOISE: f64 = 0.1;
-/// Excerpts of each long document that are learnt from in a pass, besides the whole.
-const EXCERPTS: usize = 2;
 /// Runs of words that have weights, at most.
 const NGRAMS: usize = 600_000;
 /// Words of the language model that the speed is measured by.
 const FEW_WORDS: usize = 1000;
 /// Costs of a document told wrong, and what weights that were there before may count, all of which are tried out.
 const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
-const PRIORS: [f32; 4] = [0.0, 0.5, 1.0, 2.0];
-/// Documents from which on they say themselves what their words are a sign of, and are enough to choose by a part of them.
+const PRIORS: [f32; 3] = [0.0, 0.5, 2.0];
+/// Documents from which on they say themselves what their words are a sign of; with these, or with so many words, a part of
+/// them is enough to choose by.
 const MANY: usize = 10_000;
+const MANY_WORDS: usize = 500_000;
 /// Parts of fewer, each of which is held out once.
 const FOLDS: usize = 5;
 
@@ -90,7 +90,7 @@ pub struct Labels {
     wide: Vec<Vec<f64>>,
     ngrams: Ngrams,
     calibration: Calibration,
-    /// What a document of each label weighs, so that labels count alike.
+    /// What a document, or a part of one, of each label weighs, so that labels count alike.
     weights: Vec<f32>,
     batch_size: usize,
     dropout: f64,
@@ -98,7 +98,11 @@ pub struct Labels {
     thaws: bool,
     layers: usize,
     seed: u64,
+    /// How to draw parts of long documents.
     excerpts: Excerpts,
+    /// Documents and excerpts that are read in a pass, and their tokens in the mean.
+    parts: usize,
+    tokens: usize,
     /// The pass that `batches` is of.
     pass: Option<u64>,
     /// What is read side by side, the longest first.
@@ -407,23 +411,25 @@ impl Material {
             let prior = known.prior(documents, labels);
             Features::of(&documents.words, &documents.truth, labels, prior)
         };
-        let all = Told {
-            words: words.train.clone(),
-            truth: self.train.truth.clone(),
-        };
+        let all = Told::of(&words.train, &self.train.truth);
         let whole = features(&all);
-        let valid = Told {
-            words: words.valid.clone(),
-            truth: self.valid.truth.clone(),
+        // Weights of a model that may have learnt from these documents are judged by others.
+        let folds = match known {
+            Known::Weights(_) => Vec::new(),
+            _ => folds(&all, labels),
         };
-        let folds = folds(&all, labels);
-        let folds: Vec<(Features, Told)> = folds
-            .into_iter()
-            .map(|(learnt, held)| (features(&learnt), held))
-            .collect();
-        let held: Vec<(&Features, &Told)> = match all.words.len() {
-            ..MANY => folds.iter().map(|(learnt, held)| (learnt, held)).collect(),
-            _ => vec![(&whole, &valid)],
+        let folds: Vec<(Features, Told)> = std::thread::scope(|scope| {
+            let learn = |(learnt, held)| scope.spawn(move || (features(&learnt), held));
+            let learning: Vec<_> = folds.into_iter().map(learn).collect();
+            let learnt = learning.into_iter().map(|fold| fold.join());
+            learnt
+                .map(|fold| fold.expect("features do not panic"))
+                .collect()
+        });
+        let valid = Told::of(&words.valid, &self.valid.truth);
+        let held: Vec<(&Features, &Told)> = match &folds[..] {
+            [] => vec![(&whole, &valid)],
+            folds => folds.iter().map(|(learnt, held)| (learnt, held)).collect(),
         };
         let truth: Vec<usize> = held
             .iter()
@@ -432,35 +438,40 @@ impl Material {
         // As surely as can be: few documents tell ways apart by how many are right less than by how surely.
         let try_out = |trial: Trial| {
             let logits = |(learnt, held): &(&Features, &Told)| {
-                Wide::of(learnt.learn(trial, NGRAMS, seed), &held.words).logits
+                let ngrams = learnt.learn(trial, NGRAMS, seed);
+                let logits = held.words.iter().map(|words| ngrams.logits(words));
+                logits.collect::<Vec<_>>()
             };
             let logits: Vec<Vec<f64>> = held.iter().flat_map(logits).collect();
             let none = vec![vec![0.0; labels]; logits.len()];
             let calibration = calibration::fit(&none, &logits, &truth);
             let told = none.iter().zip(&logits);
             let told = told.map(|(none, logits)| calibration.combine(none, logits));
-            (loss(told, &truth), calibration)
+            (loss(told, &truth), calibration, trial)
         };
-        let priors = match known {
-            Known::Nothing => &[0.0][..],
-            _ => &PRIORS[..],
-        };
-        // Some at a time: each holds weights of its own.
-        let mut best: Option<(f64, Calibration, Trial)> = None;
-        for &prior in priors {
-            let trials = COSTS.map(|cost| Trial { cost, prior });
-            let tried = std::thread::scope(|scope| {
+        let best = |trials: &[Trial]| {
+            let tried: Vec<_> = std::thread::scope(|scope| {
                 let try_out = &try_out;
-                let trials = trials.map(|trial| scope.spawn(move || try_out(trial)));
-                trials.map(|tried| tried.join().expect("a trial does not panic"))
+                let begin = |&trial| scope.spawn(move || try_out(trial));
+                let trials: Vec<_> = trials.iter().map(begin).collect();
+                let joined = trials.into_iter().map(|trial| trial.join());
+                joined
+                    .map(|tried| tried.expect("a trial does not panic"))
+                    .collect()
             });
-            for ((loss, calibration), trial) in tried.into_iter().zip(trials) {
-                if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-                    best = Some((loss, calibration, trial));
-                }
+            let least = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+            least.expect("something was tried")
+        };
+        let usual = if known.something() { 1.0 } else { 0.0 };
+        let mut found = best(&COSTS.map(|cost| Trial { cost, prior: usual }));
+        if known.something() {
+            let cost = found.2.cost;
+            let others = best(&PRIORS.map(|prior| Trial { cost, prior }));
+            if others.0 < found.0 {
+                found = others;
             }
         }
-        let (_, calibration, trial) = best.expect("costs were tried");
+        let (_, calibration, trial) = found;
         let mut ngrams = whole.learn(trial, NGRAMS, seed);
         // So that few documents need not say again how sure it may be.
         let scale = calibration.scales[1] as f32;
@@ -471,20 +482,31 @@ impl Material {
         for (bias, more) in ngrams.bias.iter_mut().zip(&calibration.bias) {
             *bias = *bias * scale + *more as f32;
         }
-        Wide::of(ngrams, &valid.words)
+        Wide::of(ngrams, &words.valid)
     }
 }
 
 /// Documents by their words, and their labels as numbers.
 #[derive(Default)]
-struct Told {
-    words: Vec<Vec<String>>,
+struct Told<'d> {
+    words: Vec<&'d [String]>,
     truth: Vec<usize>,
 }
 
-/// Documents but for a part, and that part, for each of [`FOLDS`] parts with as many of each label; none of many documents.
-fn folds(all: &Told, labels: usize) -> Vec<(Told, Told)> {
-    if all.words.len() >= MANY {
+impl<'d> Told<'d> {
+    fn of(words: &'d [Vec<String>], truth: &[usize]) -> Self {
+        Told {
+            words: words.iter().map(|words| &words[..]).collect(),
+            truth: truth.to_vec(),
+        }
+    }
+}
+
+/// Documents but for a part, and that part, for each of [`FOLDS`] parts with as many of each label. None, where there are so
+/// many documents that a part of them is enough to choose by, and where there are too few.
+fn folds<'d>(all: &Told<'d>, labels: usize) -> Vec<(Told<'d>, Told<'d>)> {
+    let words: usize = all.words.iter().map(|words| words.len()).sum();
+    if all.words.len() >= MANY || words >= MANY_WORDS {
         return Vec::new();
     }
     let mut seen = vec![0; labels];
@@ -493,20 +515,19 @@ fn folds(all: &Told, labels: usize) -> Vec<(Told, Told)> {
         .iter()
         .map(|&label| {
             seen[label] += 1;
-            seen[label] % FOLDS
+            (seen[label] - 1) % FOLDS
         })
         .collect();
     let part = |fold: usize, own: bool| {
         let mut part = Told::default();
         let documents = all.words.iter().zip(&all.truth).zip(&fold_of);
         for ((words, &truth), _) in documents.filter(|(_, of)| (**of == fold) == own) {
-            part.words.push(words.clone());
+            part.words.push(words);
             part.truth.push(truth);
         }
         part
     };
     let folds = (0..FOLDS).map(|fold| (part(fold, false), part(fold, true)));
-    // A document alone cannot be held out.
     folds
         .filter(|(learnt, held)| !learnt.words.is_empty() && !held.words.is_empty())
         .collect()
@@ -657,13 +678,17 @@ fn known(material: &Material, base: Option<&Base>) -> Result<Known> {
         return Ok(Known::Weights(Ngrams::load(&base.weights)?));
     }
     let semantics = match material.train.texts.len() {
-        ..MANY => Semantics::load(&base.config, &base.tokenizer, &base.weights)?,
+        ..MANY => Semantics::load(base)?,
         _ => None,
     };
     Ok(semantics.map_or(Known::Nothing, Known::Semantics))
 }
 
 impl Known {
+    fn something(&self) -> bool {
+        !matches!(self, Known::Nothing)
+    }
+
     /// Weights of words before any is learnt from documents by themselves.
     fn prior(&self, documents: &Told, labels: usize) -> Option<Ngrams> {
         match self {
@@ -815,13 +840,19 @@ fn settled(
         documents.texts.iter().map(tokens).collect()
     };
     let (train, valid) = (encode(&material.train), encode(&material.valid));
-    let counts = &record.subject.label_counts;
-    let typical = train.len() as f32 / counts.len() as f32;
+    let excerpts = Excerpts::new(&tokenizer);
     let labels = material.labels.len();
+    let (mut parts, mut tokens) = (vec![0; labels], 0);
+    for (text, &label) in train.iter().zip(&material.train.truth) {
+        parts[label] += 1 + excerpts.count(text);
+        tokens += text.len() + excerpts.count(text) * TYPICAL;
+    }
+    let all: usize = parts.iter().sum();
+    let typical = all as f32 / labels as f32;
     Settled {
         task: Labels {
             labels: material.labels,
-            weights: counts.iter().map(|&n| typical / n.max(1) as f32).collect(),
+            weights: parts.iter().map(|&n| typical / n.max(1) as f32).collect(),
             train,
             truth: material.train.truth,
             valid,
@@ -837,7 +868,9 @@ fn settled(
             thaws: record.subject.thaws,
             layers: config.num_layers,
             seed: options.seed,
-            excerpts: Excerpts::new(&tokenizer),
+            excerpts,
+            parts: all,
+            tokens,
             pass: None,
             batches: Vec::new(),
             tokenizer,
@@ -861,20 +894,7 @@ fn loss(logits: impl Iterator<Item = Vec<f64>>, truth: &[usize]) -> f64 {
     nats / truth.len() as f64
 }
 
-/// How many excerpts of a document are learnt from in a pass.
-fn excerpts_of(text: &[u32]) -> usize {
-    match text.len() {
-        ..excerpts::LONG => 0,
-        _ => EXCERPTS,
-    }
-}
-
 impl Labels {
-    /// Documents and excerpts that are read in a pass.
-    fn parts_in_pass(&self) -> usize {
-        self.train.iter().map(|text| 1 + excerpts_of(text)).sum()
-    }
-
     /// Divides the documents of a pass into batches of about one length, in a random order.
     fn shuffle(&mut self, pass: u64) {
         if self.pass == Some(pass) {
@@ -885,7 +905,8 @@ impl Labels {
         let mut parts = Vec::new();
         for (document, text) in self.train.iter().enumerate() {
             let whole = 0..text.len();
-            let drawn = (0..excerpts_of(text)).map(|_| self.excerpts.draw(text, &mut random));
+            let drawn =
+                (0..self.excerpts.count(text)).map(|_| self.excerpts.draw(text, &mut random));
             let ranges: Vec<Range<usize>> = std::iter::once(whole).chain(drawn).collect();
             for range in ranges {
                 let noise = 1.0 + LENGTH_NOISE * random.random::<f64>();
@@ -914,13 +935,11 @@ impl Task for Labels {
     }
 
     fn steps_in_pass(&self) -> usize {
-        self.parts_in_pass().div_ceil(self.batch_size)
+        self.parts.div_ceil(self.batch_size)
     }
 
     fn tokens_in_step(&self) -> usize {
-        let tokens = |text: &Vec<u32>| text.len() + excerpts_of(text) * excerpts::TYPICAL;
-        let all: usize = self.train.iter().map(tokens).sum();
-        all / self.steps_in_pass()
+        self.tokens / self.steps_in_pass()
     }
 
     fn valid_tokens(&self) -> usize {
@@ -1104,5 +1123,44 @@ impl Task for Labels {
             ..options.clone()
         };
         recipe::memory(config, &whole, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_document_is_held_out_once_and_none_where_one_alone_has_its_label() {
+        let words: Vec<Vec<String>> = (0..23).map(|i| vec![i.to_string()]).collect();
+        // Of 23 documents, 12 and 8 of two labels, and three of another.
+        let truth: Vec<usize> = (0..23)
+            .map(|i| match i {
+                0..12 => 0,
+                12..20 => 1,
+                _ => 2,
+            })
+            .collect();
+        let all = Told::of(&words, &truth);
+        let found = folds(&all, 3);
+        assert_eq!(found.len(), FOLDS);
+        let mut held: Vec<&[String]> = Vec::new();
+        for (learnt, out) in &found {
+            assert_eq!(learnt.words.len() + out.words.len(), 23);
+            assert!(out.words.iter().all(|words| !learnt.words.contains(words)));
+            for (label, at_least) in [(0, 2), (1, 1)] {
+                let count = out.truth.iter().filter(|&&truth| truth == label).count();
+                assert!(count >= at_least, "{count} of {label}");
+            }
+            held.extend(&out.words);
+        }
+        held.sort();
+        held.dedup();
+        assert_eq!(held.len(), 23);
+
+        let few = Told::of(&words[11..13], &truth[11..13]);
+        assert!(folds(&few, 3).is_empty());
+        let many: Vec<Vec<String>> = vec![vec!["so".to_string()]; MANY];
+        assert!(folds(&Told::of(&many, &vec![0; MANY]), 1).is_empty());
     }
 }

@@ -7,10 +7,13 @@ use std::ops::Range;
 
 use rand::Rng;
 
+use carousel::text::Level;
 use carousel::text::tokenizer::Tokenizer;
 
 /// Tokens from which on a document is long.
-pub const LONG: usize = 128;
+const LONG: usize = 128;
+/// Excerpts of a long document in each pass, besides the whole.
+const EXCERPTS: usize = 2;
 /// Tokens of an excerpt, at least and at most; sentences at its ends are left whole where they are no longer than it.
 const LENGTHS: Range<f64> = 8.0..(LONG / 2) as f64;
 /// Tokens of an excerpt in the mean.
@@ -22,6 +25,8 @@ const ENDS: [&[u8]; 3] = [b".", b"!", b"?"];
 pub struct Excerpts {
     /// Whether a sentence may end with a token.
     ends: Vec<bool>,
+    /// Whether tokens are words, or about as long. A few dozen characters say nothing.
+    words: bool,
 }
 
 impl Excerpts {
@@ -33,6 +38,15 @@ impl Excerpts {
         };
         Excerpts {
             ends: (0..tokenizer.vocab_size() as u32).map(ends).collect(),
+            words: matches!(tokenizer.level(), Level::Word | Level::Subword),
+        }
+    }
+
+    /// How many are drawn of a document in a pass.
+    pub fn count(&self, document: &[u32]) -> usize {
+        match document.len() {
+            LONG.. if self.words => EXCERPTS,
+            _ => 0,
         }
     }
 
@@ -41,12 +55,17 @@ impl Excerpts {
         // Short ones are as likely as long ones.
         let length = random.random_range(LENGTHS.start.ln()..LENGTHS.end.ln());
         let length = length.exp() as usize;
-        let first = random.random_range(1..=document.len() - 2 * length);
+        // The first and the last sentence are as likely as any other.
+        let latest = document.len() - LENGTHS.start as usize;
+        let first = random.random_range(2..=document.len());
+        let first = first.saturating_sub(length).max(1);
         let begins = |&place: &usize| place == 1 || self.ends[document[place - 1] as usize];
-        let start = (first..first + length).find(begins).unwrap_or(first);
-        let least = start + length;
+        let mut near = first..=latest.min(first + length);
+        let start = near.find(begins).unwrap_or(first);
+        let least = document.len().min(start + length);
         let most = document.len().min(least + length);
-        let end = (least..most).find(begins).unwrap_or(least);
+        let ends = |&place: &usize| place == document.len() || begins(&place);
+        let end = (least..=most).find(ends).unwrap_or(least);
         start..end
     }
 }
@@ -65,7 +84,7 @@ mod tests {
         let tokens = tokenizer.define(&text);
         let plain = vec![tokenizer.define("a")[0]; LONG];
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut lengths = Vec::new();
+        let mut ranges = Vec::new();
         for _ in 0..1000 {
             let range = excerpts.draw(&tokens, &mut random);
             assert!(range.start >= 1 && range.end <= tokens.len());
@@ -75,13 +94,17 @@ mod tests {
                 "{drawn}"
             );
             assert!(drawn.ends_with(['.', '!']), "{drawn}");
-            lengths.push(range.len());
+            ranges.push(range);
             // Without sentences, anything; as short as documents that are long can be.
             let range = excerpts.draw(&plain, &mut random);
             assert!(range.start >= 1 && range.end <= plain.len());
             assert!(range.len() >= LENGTHS.start as usize);
         }
-        let mean = lengths.iter().sum::<usize>() / lengths.len();
+        let mean = ranges.iter().map(Range::len).sum::<usize>() / ranges.len();
         assert!((TYPICAL - 12..TYPICAL + 12).contains(&mean), "{mean}");
+        assert!(ranges.iter().any(|range| range.start == 1));
+        assert!(ranges.iter().any(|range| range.end == tokens.len()));
+        // Characters are too small for any of this.
+        assert_eq!(excerpts.count(&tokens), 0);
     }
 }

@@ -120,7 +120,7 @@ pub fn resume(
     };
     let measured = directory.has_weights();
     let base = match state {
-        Some(_) if measured => None,
+        Some(_) if measured || config.semantics == 0 => None,
         _ => base(&mut record.request.settings.clone())?,
     };
     let cache = files::cache_folder().join("corpora");
@@ -224,7 +224,7 @@ fn semantics(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> Resu
     let numbers = corpus.tokenizer.vocab_size() * config.semantics;
     Ok(match base {
         _ if numbers == 0 => Vec::new(),
-        Some(base) if base.config.semantics == config.semantics => {
+        Some(base) if semantics::Semantics::load(base)?.is_some() => {
             let mut known = base.weights.floats(SEMANTICS)?.into_owned();
             // Words that are new to it mean nothing yet.
             known.resize(numbers, 0.0);
@@ -232,7 +232,8 @@ fn semantics(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> Resu
         }
         _ => {
             let train = &corpus.train;
-            semantics::learn(train.read(0..train.len()), &corpus.tokenizer)
+            let parts = semantics::looked_at(train.len());
+            semantics::learn(parts.flat_map(|part| train.read(part)), &corpus.tokenizer)
         }
     })
 }

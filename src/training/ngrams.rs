@@ -48,12 +48,15 @@ impl Features {
     /// The runs of documents, which are given by their words, with their labels as numbers below `labels`; and weights for
     /// the same labels that were learnt from other documents.
     pub fn of(
-        words: &[Vec<String>],
+        words: &[impl AsRef<[String]>],
         truth: &[usize],
         labels: usize,
         prior: Option<Ngrams>,
     ) -> Self {
-        let found: Vec<Vec<u32>> = words.iter().map(|words| numbers(words, LONGEST)).collect();
+        let found: Vec<Vec<u32>> = words
+            .iter()
+            .map(|words| numbers(words.as_ref(), LONGEST))
+            .collect();
         let mut all: Vec<u32> = found.iter().flatten().copied().collect();
         all.sort_unstable();
         let least = if words.len() < MANY { 1 } else { 2 };
@@ -63,18 +66,19 @@ impl Features {
             .map(|run| run[0])
             .collect();
         let places: FxHashMap<u32, u32> = numbers.iter().copied().zip(0..).collect();
-        let said = |words: &Vec<String>| prior.as_ref().map(|prior| prior.logits(words));
-        let document = |((words, found), &label): ((&Vec<String>, &Vec<u32>), &usize)| Document {
+        let said = |words: &[String]| prior.as_ref().map(|prior| prior.logits(words));
+        let documents = words.iter().zip(&found).zip(truth);
+        let documents = documents.map(|((words, found), &label)| Document {
             places: found
                 .iter()
                 .filter_map(|n| places.get(n).copied())
                 .collect(),
             scale: scale(found.len()) as f32,
             label,
-            prior: said(words).unwrap_or_default(),
-        };
+            prior: said(words.as_ref()).unwrap_or_default(),
+        });
         Features {
-            documents: words.iter().zip(&found).zip(truth).map(document).collect(),
+            documents: documents.collect(),
             numbers,
             labels,
             prior,

@@ -271,6 +271,12 @@ impl<T: Task> Run<T> {
         settle: impl FnOnce(Request) -> Result<Settled<T>>,
     ) -> Result<Self> {
         let paths = request.paths.clone();
+        if base.is_some_and(|base| files::same(&base.path, directory.path())) {
+            return Err(Error::usage(
+                "give another folder than the model's own with -o: until something is saved, a resumed run needs what it \
+                 goes on from",
+            ));
+        }
         // What is there already, to be replaced or begun again, stays until there is something to put in its place.
         let occupied = directory.holds_run();
         directory.create()?;

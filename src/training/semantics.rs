@@ -13,9 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
 use crate::descent::descend;
-use carousel::checkpoint::ModelConfig;
+use crate::resume::Base;
 use carousel::checkpoint::config::SEMANTICS;
-use carousel::checkpoint::directory::Weights;
 use carousel::error::Result;
 use carousel::inference::classifier::softmax;
 use carousel::inference::ngrams::{Ngrams, scale};
@@ -24,15 +23,16 @@ use carousel::text::tokenizer::Tokenizer;
 
 /// Width of a vector.
 pub const DIMENSIONS: usize = 32;
-/// Tokens of a text that are looked at, at most.
+/// Tokens of a text that are looked at, at most, and the parts of it that they are taken from.
 const MOST_TOKENS: usize = 1 << 24;
+const PARTS: usize = 64;
 /// A document ends with the first line that ends after so many tokens; a line without an end is cut.
 const DOCUMENT: Range<usize> = 64..1024;
 /// Documents that a word is met in, at least.
 const LEAST_DOCUMENTS: usize = 10;
 /// Rounds in which the vectors are found.
 const ROUNDS: usize = 10;
-/// What a weight of length 1 costs, in nats of all documents together, when labels are told by vectors.
+/// What weights cost where labels are told by vectors, in nats of all documents together: half of their length's square.
 const REIN: f64 = 1.0;
 
 /// A vector, or what vectors come to.
@@ -48,6 +48,15 @@ fn word_numbers(tokenizer: &Tokenizer) -> Vec<Option<u32>> {
     (0..tokenizer.vocab_size() as u32).map(word).collect()
 }
 
+/// Where the tokens of a text of this length lie that are looked at: all over it.
+pub fn looked_at(length: usize) -> impl Iterator<Item = Range<usize>> {
+    let part = length.min(MOST_TOKENS).div_ceil(PARTS);
+    (0..PARTS).map(move |index| {
+        let start = length * index / PARTS;
+        start..(start + part).min(length * (index + 1) / PARTS)
+    })
+}
+
 /// Learns the vectors of a vocabulary's words from a text, `[vocab_size, DIMENSIONS]`: nothing for words that are rare, and
 /// for tokens that are no words.
 pub fn learn(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> Vec<f32> {
@@ -61,7 +70,6 @@ pub fn learn(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> Vec<f32> 
             number.map(|number| *columns.entry(number).or_insert(next))
         })
         .collect();
-    let ids = ids.take(MOST_TOKENS);
     let documents = Documents::cut(ids, tokenizer.line_end(), &column_of, columns.len());
     let vectors = documents.vectors();
     let of_token = |column: &Option<u32>| match column {
@@ -193,11 +201,19 @@ fn orthogonalise(rows: &mut [Vector]) -> Vector {
             squares.sum::<f64>().sqrt()
         };
         let before = length(rows);
-        for earlier in 0..column {
-            let products = rows.iter().map(|row| f64::from(row[column] * row[earlier]));
-            let product = products.sum::<f64>() as f32;
-            rows.iter_mut()
-                .for_each(|row| row[column] -= product * row[earlier]);
+        // What rounding leaves of the others the first time goes the second.
+        for _ in 0..2 {
+            let mut products = [0.0f64; DIMENSIONS];
+            for row in &*rows {
+                for (product, &earlier) in products[..column].iter_mut().zip(row) {
+                    *product += f64::from(row[column] * earlier);
+                }
+            }
+            for row in &mut *rows {
+                let others = products[..column].iter().zip(&*row);
+                let others: f64 = others.map(|(p, &x)| p * f64::from(x)).sum();
+                row[column] -= others as f32;
+            }
         }
         let after = length(rows);
         let factor = if after > 1e-4 * before {
@@ -222,15 +238,12 @@ impl Semantics {
     ///
     /// # Errors
     /// A damaged file.
-    pub fn load(
-        config: &ModelConfig,
-        tokenizer: &Tokenizer,
-        weights: &Weights,
-    ) -> Result<Option<Self>> {
-        if config.semantics != DIMENSIONS {
+    pub fn load(base: &Base) -> Result<Option<Self>> {
+        if base.config.semantics != DIMENSIONS {
             return Ok(None);
         }
-        Ok(Some(Self::of(&weights.floats(SEMANTICS)?, tokenizer)))
+        let known = Self::of(&base.weights.floats(SEMANTICS)?, &base.tokenizer);
+        Ok((!known.vectors.is_empty()).then_some(known))
     }
 
     fn of(vectors: &[f32], tokenizer: &Tokenizer) -> Self {
@@ -246,8 +259,14 @@ impl Semantics {
 
     /// Weights of words by which the labels of documents are told: those of a logistic regression on what their words'
     /// vectors come to. It has so few numbers that a few dozen documents are enough for it.
-    pub fn tell(&self, documents: &[Vec<String>], truth: &[usize], labels: usize) -> Ngrams {
-        let seen: Vec<Vector> = documents.iter().map(|words| self.sum(words)).collect();
+    pub fn tell(
+        &self,
+        documents: &[impl AsRef<[String]>],
+        truth: &[usize],
+        labels: usize,
+    ) -> Ngrams {
+        let sums = documents.iter().map(|words| self.sum(words.as_ref()));
+        let seen: Vec<Vector> = sums.collect();
         let squares = seen.iter().flatten().map(|&x| f64::from(x * x));
         let size = (squares.sum::<f64>() / seen.len().max(1) as f64).sqrt();
         let size = if size > 0.0 { size } else { 1.0 };
@@ -387,6 +406,20 @@ mod tests {
             });
             let right = right.count();
             assert!(right > 150, "{right} of 180");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_looked_at_all_over() {
+        for length in [0, 1, 100, MOST_TOKENS, 10 * MOST_TOKENS + 7] {
+            let parts: Vec<_> = looked_at(length).collect();
+            let all: usize = parts.iter().map(Range::len).sum();
+            assert!(all <= length.min(MOST_TOKENS + PARTS), "{length} {all}");
+            assert!(all + PARTS >= length.min(MOST_TOKENS), "{length} {all}");
+            assert!(parts.windows(2).all(|two| two[0].end <= two[1].start));
+            assert!(parts[PARTS - 1].end <= length);
+            // Nothing is left out of what is short.
+            assert!(length > MOST_TOKENS || all == length, "{length} {all}");
         }
     }
 
