@@ -10,10 +10,13 @@ use carousel::inference::classifier::{Calibration, softmax};
 /// many documents, and a rein with few.
 const REIN: f64 = 1.0;
 
+/// Where the halves begin: what the deep one is worth is for the documents to show; the wide one has shown it before.
+const BEGIN: [f64; 2] = [0.0, 1.0];
+
 /// Fits scales and biases that make the labels of these documents likeliest.
 pub fn fit(deep: &[Vec<f64>], wide: &[Vec<f64>], truth: &[usize]) -> Calibration {
     let labels = deep.first().map_or(0, Vec::len);
-    let begin: Vec<f64> = [1.0, 1.0].into_iter().chain(vec![0.0; labels]).collect();
+    let begin: Vec<f64> = BEGIN.into_iter().chain(vec![0.0; labels]).collect();
     let documents = truth.len().max(1) as f64;
     let gradients = |numbers: &[f64]| {
         let calibration = of(numbers);
@@ -73,5 +76,20 @@ mod tests {
         assert!((10.0 * scales[0] - 3f64.ln()).abs() < 0.02, "{scales:?}");
         assert!(scales[1] < 0.01, "{scales:?}");
         assert!((bias[0] - bias[1]).abs() < 0.02, "{bias:?}");
+    }
+
+    #[test]
+    fn few_documents_do_not_make_a_half_count() {
+        // Right three times in five, and ten times likelier by its own account.
+        let scale = |documents: usize| {
+            let truth: Vec<usize> = (0..documents).map(|i| i % 2).collect();
+            let says = |i: usize| if i % 5 < 3 { i % 2 } else { 1 - i % 2 };
+            let odds = |label: usize| [[2.3, 0.0], [0.0, 2.3]][label].to_vec();
+            let deep: Vec<Vec<f64>> = (0..documents).map(|i| odds(says(i))).collect();
+            fit(&deep, &vec![vec![0.0; 2]; documents], &truth).scales[0]
+        };
+        let (few, many) = (scale(10), scale(10_000));
+        assert!((2.3 * many - 1.5f64.ln()).abs() < 0.02, "{many}");
+        assert!(few < 0.95 * many, "{few} {many}");
     }
 }
