@@ -276,7 +276,7 @@ fn documents(arguments: &Arguments) -> Result<()> {
     if score.accuracy <= best {
         let place = match arguments.baseline_from {
             Some(_) => "",
-            None => " of its training, which are of other documents",
+            None => " of its training, which may be of other documents",
         };
         standard::line(format!("\nthe network does not beat the baselines{place}"))?;
     }

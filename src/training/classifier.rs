@@ -762,7 +762,7 @@ fn settle(
     if let (Some(base), Known::Weights(_)) = (base, &known) {
         notify(Event::Note(format!(
             "{} tells these labels already; if it has learnt from these documents, what is measured is better than it \
-             should be",
+             should be, and the result may be worse than it: go on from a language model instead",
             base.path.display()
         )));
     }
