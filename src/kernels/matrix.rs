@@ -16,6 +16,10 @@ use super::rounding::{bfloat16_pair, encode_bfloat16, encode_bfloat16_pairs, enc
 
 /// Vectors in a panel: an LSTM's four gates.
 const VECTORS: usize = 4;
+/// Places of a panel with the widest vectors.
+const MOST_WIDTH: usize = 64;
+/// Words of a row that are put into their places together.
+const PLACES: usize = 16;
 /// Multiplications of words that are worth another thread.
 pub(super) const THREAD_WORTH: usize = 1 << 15;
 
@@ -448,24 +452,73 @@ impl Matrix {
             threads,
             &mut panels,
             |panel, (words, (scales, corrections))| {
-                let (mut values, mut row_words) = (vec![0.0; inner], vec![0; words_per_row]);
-                for at in 0..width {
+                let (mut values, mut encoded) = (vec![0.0; inner], vec![0; width * words_per_row]);
+                for (at, row_words) in encoded.chunks_exact_mut(words_per_row).enumerate() {
                     let Some(row) = rows[panel * width + at] else {
                         continue;
                     };
                     read(row, &mut values);
-                    scales[at] = signed.encode(&values, &mut row_words);
+                    scales[at] = signed.encode(&values, row_words);
                     if kernel.offset() > 0 {
                         let bytes = row_words.iter().flat_map(|word| word.to_le_bytes());
                         let sum: i32 = bytes.map(|byte| i32::from(byte as i8)).sum();
                         corrections[at] = -i32::from(kernel.offset()) * sum;
                     }
-                    for (place, word) in words[at..].iter_mut().step_by(width).zip(&row_words) {
-                        *place = *word;
+                }
+                // A few places at a time, so that their cache lines stay at hand until they are full.
+                for (part, places) in words.chunks_mut(PLACES * width).enumerate() {
+                    for (at, row_words) in encoded.chunks_exact(words_per_row).enumerate() {
+                        let from = &row_words[part * PLACES..];
+                        for (place, word) in places.chunks_exact_mut(width).zip(from) {
+                            place[at] = *word;
+                        }
                     }
                 }
             },
         );
+    }
+
+    /// Packs weights anew, for training; `read` writes the weights of an input, of as many outputs as its buffer holds from
+    /// one on, that is the transpose's rows.
+    ///
+    /// # Panics
+    /// In int8, or where the outputs are in another order than their own.
+    pub fn fill_transposed(
+        &mut self,
+        read: impl Fn(usize, usize, &mut [f32]) + Sync,
+        team: &Team,
+    ) {
+        assert!(self.order == Order::Plain, "outputs in their own order");
+        let (kernel, inner, outer, width) = (self.kernel, self.inner, self.outer, self.width());
+        let words_per_row = self.words_per_row;
+        let threads = 1 + self.panels * width * words_per_row / PACKING_WORTH;
+        let panels = self.words.get_mut().chunks_exact_mut(words_per_row * width);
+        let mut panels: Vec<_> = panels.take(self.panels).collect();
+        team.for_each(threads, &mut panels, |panel, words| {
+            let first = panel * width;
+            let count = width.min(outer - first);
+            let (mut low, mut high) = ([0.0; MOST_WIDTH], [0.0; MOST_WIDTH]);
+            let (low, high) = (&mut low[..width], &mut high[..width]);
+            for (word, out) in words.chunks_exact_mut(width).enumerate() {
+                match kernel.precision {
+                    Precision::Float32 => {
+                        read(word, first, &mut low[..count]);
+                        for (out, value) in out.iter_mut().zip(&*low) {
+                            *out = value.to_bits();
+                        }
+                    }
+                    Precision::Bfloat16 => {
+                        read(2 * word, first, &mut low[..count]);
+                        match 2 * word + 1 < inner {
+                            true => read(2 * word + 1, first, &mut high[..count]),
+                            false => high.fill(0.0),
+                        }
+                        encode_bfloat16_pairs(low, high, out);
+                    }
+                    Precision::Int8 => panic!("training does not use int8"),
+                }
+            }
+        });
     }
 
     /// The row of weights, in PyTorch's order, whose output stands at a place in the panels.
@@ -652,7 +705,7 @@ impl Columns {
                 }
                 Precision::Bfloat16 => {
                     // Two columns of two rows: what lies side by side comes to lie one after the other.
-                    let zeros = [0; 64];
+                    let zeros = [0; MOST_WIDTH];
                     let second = if both { row(index + 1) } else { &zeros };
                     let (pairs, _) = out.as_chunks_mut::<2>();
                     for (out, (first, second)) in
@@ -680,7 +733,7 @@ impl Columns {
                     }
                 }
                 Precision::Bfloat16 => {
-                    let zeros = [0.0; 64];
+                    let zeros = [0.0; MOST_WIDTH];
                     let second = if both {
                         row(index + 1)
                     } else {
@@ -772,7 +825,7 @@ impl Columns {
             columns.words[begin..begin + height.len() * width].as_ptr()
         };
         assert_eq!(out.len(), width * width, "a block");
-        let (scales, corrections) = ([0.0; 64], [0; 64]);
+        let (scales, corrections) = ([0.0; MOST_WIDTH], [0; MOST_WIDTH]);
         let block = Block {
             weights: words(x, x_panel),
             words: height.len(),

@@ -38,23 +38,30 @@ impl Weights {
         }
     }
 
-    /// Packs `weights`, row by row, as PyTorch keeps them.
-    pub fn fill(&mut self, weights: &[f32], team: &Team) {
+    /// Packs `weights`, row by row, as PyTorch keeps them, times their `factors` if they have any.
+    pub fn fill(&mut self, weights: &[f32], factors: Option<&[f32]>, team: &Team) {
         let inner = self.forward.inner();
         assert_eq!(weights.len(), self.forward.outer() * inner, "all weights");
-        let read = |row: usize, values: &mut [f32]| {
-            values.copy_from_slice(&weights[row * inner..(row + 1) * inner]);
+        assert!(factors.is_none_or(|factors| factors.len() == weights.len()));
+        let read = |first: usize, values: &mut [f32]| {
+            let range = first..first + values.len();
+            values.copy_from_slice(&weights[range.clone()]);
+            if let Some(factors) = factors {
+                for (value, factor) in values.iter_mut().zip(&factors[range]) {
+                    *value *= factor;
+                }
+            }
         };
-        self.forward.fill(read, team);
+        self.forward
+            .fill(|row, values| read(row * inner, values), team);
         let rows: Vec<Option<usize>> = (0..self.backward.inner())
             .map(|place| self.forward.row(place))
             .collect();
-        let read = |column: usize, values: &mut [f32]| {
-            for (value, row) in values.iter_mut().zip(&rows) {
-                *value = row.map_or(0.0, |row| weights[row * inner + column]);
-            }
+        let read = |place: usize, column: usize, values: &mut [f32]| match rows[place] {
+            Some(row) => read(row * inner + column, values),
+            None => values.fill(0.0),
         };
-        self.backward.fill(read, team);
+        self.backward.fill_transposed(read, team);
     }
 }
 

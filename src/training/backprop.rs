@@ -11,7 +11,7 @@ use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 use crate::candidates::Candidates;
-use crate::network::{Masks, Network, State, masked};
+use crate::network::{Masks, Network, State};
 use crate::pooling::{Head, Pool};
 use crate::view::{floats, floats_mut};
 use carousel::checkpoint::ModelConfig;
@@ -22,6 +22,8 @@ use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
 
 /// The most steps that are looked back at in a text.
 pub const LONGEST: usize = 2048;
+/// Numbers that are worth another thread's while.
+const CHUNK: usize = 1 << 15;
 
 /// What is kept from one window to the next.
 pub struct Backprop {
@@ -29,6 +31,8 @@ pub struct Backprop {
     layers: Vec<Layer>,
     /// A language model's; made when it is first used.
     output: Option<Weights>,
+    /// The output weights of the symbols that compete in a step.
+    few_weights: Vec<f32>,
     batch_size: usize,
     /// Whether the first layer's input products are a table.
     table: bool,
@@ -77,6 +81,7 @@ impl Backprop {
             kernel,
             layers: (0..config.num_layers).map(layer).collect(),
             output: None,
+            few_weights: Vec::new(),
             batch_size,
             table: config.vocab_size <= TABLE_SYMBOLS,
             columns: [Columns::new(kernel), Columns::new(kernel)],
@@ -109,20 +114,23 @@ impl Backprop {
         let (weights, bias) = network.output();
         let (weights, bias) = (floats(weights), floats(bias));
         let inner = config.hidden_size;
-        let (few_weights, few_bias, few_targets): (Vec<f32>, Vec<f32>, Vec<u32>);
+        let (few_bias, few_targets): (Vec<f32>, Vec<u32>);
         let (weights, bias, targets) = match candidates {
             None => (weights, bias, targets),
             Some(Candidates {
                 symbols,
                 corrections,
             }) => {
-                let row = |&symbol: &u32| &weights[symbol as usize * inner..][..inner];
-                few_weights = symbols.iter().flat_map(row).copied().collect();
+                self.few_weights.resize(symbols.len() * inner, 0.0);
+                let mut parts: Vec<_> = self.few_weights.chunks_exact_mut(inner).collect();
+                team.for_each(team.threads(), &mut parts, |place, row| {
+                    row.copy_from_slice(&weights[symbols[place] as usize * inner..][..inner]);
+                });
                 let all = symbols.iter().zip(corrections);
                 few_bias = all.map(|(&s, c)| bias[s as usize] - c).collect();
                 let place = |target| symbols.binary_search(target).expect("targets take part");
                 few_targets = targets.iter().map(|t| place(t) as u32).collect();
-                (&few_weights[..], &few_bias[..], &few_targets[..])
+                (&self.few_weights[..], &few_bias[..], &few_targets[..])
             }
         };
         let count = bias.len();
@@ -131,7 +139,7 @@ impl Backprop {
             _ => Weights::zeros(count, inner, Order::Plain, self.kernel),
         };
         let output = self.output.insert(output);
-        output.fill(weights, team);
+        output.fill(weights, None, team);
         let mut logits_gradient = Rows::zeros(self.kernel, rows, count);
         let (top, after) = pass.inputs_of(&self.layers, self.layers.len());
         let (nats, bias_gradient) = cross_entropy(
@@ -156,7 +164,7 @@ impl Backprop {
         };
         let gradient = floats_mut(&mut self.gradients[place]);
         if candidates.is_some() {
-            gradient.fill(0.0);
+            clear(gradient, team);
         }
         g.products(x, symbol, gradient, team);
         let last = floats_mut(self.gradients.last_mut().expect("the output has a bias"));
@@ -248,12 +256,21 @@ impl Backprop {
             true => (0..config.vocab_size as u32).collect(),
             false => inputs.to_vec(),
         };
-        let embedding = tch::no_grad(|| masked(&network.parameters[0], masks.embedding.as_ref()));
-        let size = config.embedding_size;
-        let mut embedded = Rows::chosen(self.kernel, floats(&embedding), size, &symbols, team);
-        if let Some(mask) = &masks.inputs {
-            embedded = embedded.times(0..symbols.len(), floats(mask), team);
-        }
+        let (size, embedding) = (config.embedding_size, floats(&network.parameters[0]));
+        let [symbol_factors, place_factors] =
+            [&masks.embedding, &masks.inputs].map(|mask| mask.as_ref().map(floats));
+        let mut embedded = Rows::zeros(self.kernel, symbols.len(), size);
+        let read = |row: usize, values: &mut [f32]| {
+            let symbol = symbols[row] as usize;
+            values.copy_from_slice(&embedding[symbol * size..][..size]);
+            if let Some(factors) = symbol_factors {
+                values.iter_mut().for_each(|v| *v *= factors[symbol]);
+            }
+            if let Some(factors) = place_factors {
+                multiply(values, &factors[row % self.batch_size * size..][..size]);
+            }
+        };
+        embedded.set_all(0..symbols.len(), read, team);
         let mut pass = Pass {
             symbols,
             embedded,
@@ -308,7 +325,13 @@ impl Backprop {
             let recurrent_gradient = floats_mut(recurrent_gradient);
             g.products(x, row, recurrent_gradient, team);
             if let Some(mask) = &masks.recurrent[index] {
-                multiply(recurrent_gradient, floats(mask));
+                let mut parts: Vec<_> = recurrent_gradient
+                    .chunks_mut(CHUNK)
+                    .zip(floats(mask).chunks(CHUNK))
+                    .collect();
+                team.for_each(team.threads(), &mut parts, |_, (gradients, factors)| {
+                    multiply(gradients, factors);
+                });
             }
             let by_symbol;
             let gradients = if index == 0 && self.table {
@@ -330,7 +353,7 @@ impl Backprop {
         }
         let embedding_gradient = floats_mut(&mut self.gradients[0]);
         if !added {
-            embedding_gradient.fill(0.0);
+            clear(embedding_gradient, team);
         }
         let size = config.embedding_size;
         let factors = masks.embedding.as_ref().map(floats);
@@ -356,11 +379,11 @@ impl Backprop {
         let numbers: Vec<u32> = (0..inputs.len() as u32).collect();
         for (index, mask) in masks.outputs.iter().enumerate() {
             let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
-            let w_hh = tch::no_grad(|| masked(w_hh, masks.recurrent[index].as_ref()));
-            let [w_ih, w_hh, b_ih, b_hh] = [w_ih, &w_hh, b_ih, b_hh].map(floats);
+            let [w_ih, w_hh, b_ih, b_hh] = [w_ih, w_hh, b_ih, b_hh].map(floats);
             let layer = &mut self.layers[index];
-            layer.input.fill(w_ih, team);
-            layer.recurrent.fill(w_hh, team);
+            layer.input.fill(w_ih, None, team);
+            let kept = masks.recurrent[index].as_ref().map(floats);
+            layer.recurrent.fill(w_hh, kept, team);
             let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
             let bias = start(&layer.input.forward, &bias);
             let (x, range) = pass.inputs_of(&self.layers, index);
@@ -485,6 +508,12 @@ fn multiply_panels(values: &mut [f32], factors: &[f32], size: usize, width: usiz
     }
 }
 
+/// Zeros.
+fn clear(values: &mut [f32], team: &Team) {
+    let mut parts: Vec<_> = values.chunks_mut(CHUNK).collect();
+    team.for_each(team.threads(), &mut parts, |_, part| part.fill(0.0));
+}
+
 fn multiply(values: &mut [f32], factors: &[f32]) {
     values
         .iter_mut()
@@ -599,7 +628,7 @@ mod tests {
             };
             for masks in [
                 Masks::none(&config),
-                Masks::draw(&config, &options, Device::Cpu, 1),
+                Masks::draw(&config, &options, Device::Cpu, 1, &Team::new(2)),
             ] {
                 let (loss, expected, next) =
                     by_autograd(&network, &inputs, &targets, &state, &masks);
@@ -722,7 +751,7 @@ mod tests {
             };
             let texts = [text(17), text(9), text(9), text(1)];
             let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
-            let mut masks = Masks::draw(&config, &options(4), Device::Cpu, 3);
+            let mut masks = Masks::draw(&config, &options(4), Device::Cpu, 3, &Team::new(2));
             // What the head sees is dropped by a mask of its own.
             masks.outputs[num_layers - 1] = None;
             let dropping = (0..4 * POOLED * size).map(|i| if i % 3 == 0 { 0.0 } else { 1.5 });

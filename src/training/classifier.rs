@@ -970,7 +970,7 @@ impl Task for Labels {
             batch_size: texts.len(),
             ..options.clone()
         };
-        let mut masks = Masks::draw(&network.config, &options, Device::Cpu, seed);
+        let mut masks = Masks::draw(&network.config, &options, Device::Cpu, seed, team);
         // What the head sees is dropped instead.
         if let Some(last) = masks.outputs.last_mut() {
             *last = None;

@@ -323,7 +323,7 @@ impl Task for Text {
         let (inputs, targets) = self
             .streams
             .read(&self.corpus.train, standing.progress.window);
-        let masks = Masks::draw(&network.config, options, device, seed);
+        let masks = Masks::draw(&network.config, options, device, seed, team);
         if let Some(backprop) = &mut self.backprop {
             let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
             let (inputs, targets) = (ids(&inputs), ids(&targets));

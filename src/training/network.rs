@@ -9,8 +9,13 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, Tensor};
 
+use crate::view::floats_mut;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::Options;
+use carousel::kernels::Team;
+
+/// Factors of a mask that are worth another thread's while.
+const CHUNK: usize = 1 << 15;
 
 /// A network's parameters, in the order of [`ModelConfig::tensors`].
 pub struct Network {
@@ -85,21 +90,37 @@ impl Masks {
     }
 
     /// Drops as the network's description and the options say; the seed decides what.
-    pub fn draw(config: &ModelConfig, options: &Options, device: Device, seed: u64) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let size = config.hidden_size;
+    pub fn draw(
+        config: &ModelConfig,
+        options: &Options,
+        device: Device,
+        seed: u64,
+        team: &Team,
+    ) -> Self {
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        let (size, mut drawn) = (config.hidden_size, 0);
         let mut mask = |dropped: f64, [rows, columns]: [usize; 2]| {
             // Sixteen bits decide: what is dropped is exact to a 65,536th, and drawing costs little beside a step.
-            let (below, kept) = ((dropped * 65536.0).round(), (1.0 / (1.0 - dropped)) as f32);
+            let (below, kept) = ((dropped * 65536.0).round() as u32, 1.0 / (1.0 - dropped));
+            let kept = (kept as f32).to_bits();
             (dropped > 0.0).then(|| {
-                let mut bytes = vec![0; 2 * rows * columns];
-                random.fill_bytes(&mut bytes);
-                let (pairs, _) = bytes.as_chunks::<2>();
-                let keeps = |&pair| f32::from(u16::from_le_bytes(pair)) >= below as f32;
-                let factor = |pair| if keeps(pair) { kept } else { 0.0 };
-                let factors: Vec<f32> = pairs.iter().map(factor).collect();
-                let factors = Tensor::from_slice(&factors).view([rows as i64, columns as i64]);
-                factors.to_device(device)
+                let shape = [rows as i64, columns as i64];
+                let mut mask = Tensor::empty(shape, (Kind::Float, Device::Cpu));
+                let mut parts: Vec<_> = floats_mut(&mut mask).chunks_mut(CHUNK).collect();
+                // Each part begins at a place of its own in the row of random words, two factors of which a word decides.
+                team.for_each(parts.len(), &mut parts, |part, factors| {
+                    let mut random = random.clone();
+                    random.set_word_pos(drawn + (part * CHUNK / 2) as u128);
+                    let mut bytes = vec![0; 2 * factors.len()];
+                    random.fill_bytes(&mut bytes);
+                    let (pairs, _) = bytes.as_chunks::<2>();
+                    for (factor, &pair) in factors.iter_mut().zip(pairs) {
+                        let keeps = u32::from(u16::from_le_bytes(pair)) >= below;
+                        *factor = f32::from_bits(if keeps { kept } else { 0 });
+                    }
+                });
+                drawn += (rows * columns).div_ceil(2) as u128;
+                mask.to_device(device)
             })
         };
         let layers = 0..config.num_layers;
@@ -260,7 +281,7 @@ impl Network {
 }
 
 /// A parameter as it is in a window.
-pub fn masked(parameter: &Tensor, mask: Option<&Tensor>) -> Tensor {
+fn masked(parameter: &Tensor, mask: Option<&Tensor>) -> Tensor {
     mask.map_or_else(|| parameter.shallow_clone(), |mask| parameter * mask)
 }
 
@@ -443,7 +464,7 @@ pub(crate) mod tests {
             };
             let (inputs, targets) = (ids(7), ids(11));
             let state = State::zeros(&config, 3, device);
-            let masks = Masks::draw(&config, &options, device, 1);
+            let masks = Masks::draw(&config, &options, device, 1, &Team::new(2));
             let [exact, mixed] = [Kind::Float, Kind::BFloat16].map(|kind| {
                 let (loss, next) = network.loss(&inputs, &targets, &state, &masks, kind);
                 assert_eq!(next.hidden.kind(), Kind::Float);
@@ -467,7 +488,7 @@ pub(crate) mod tests {
         let mut options = options(2);
         (options.embedding_dropout, options.weight_drop) = (0.5, 0.5);
         options.input_dropout = 0.5;
-        let masks = Masks::draw(&config, &options, Device::Cpu, 1);
+        let masks = Masks::draw(&config, &options, Device::Cpu, 1, &Team::new(2));
         let Masks {
             embedding,
             inputs,
@@ -488,7 +509,7 @@ pub(crate) mod tests {
             assert!((share - 1.0).abs() < 0.3 || kept.len() < 20, "{share}");
         }
         config.dropout = 0.0;
-        let masks = Masks::draw(&config, &self::options(2), Device::Cpu, 1);
+        let masks = Masks::draw(&config, &self::options(2), Device::Cpu, 1, &Team::new(2));
         assert!(
             masks.embedding.is_none()
                 && masks.inputs.is_none()
