@@ -483,11 +483,7 @@ impl Matrix {
     ///
     /// # Panics
     /// In int8, or where the outputs are in another order than their own.
-    pub fn fill_transposed(
-        &mut self,
-        read: impl Fn(usize, usize, &mut [f32]) + Sync,
-        team: &Team,
-    ) {
+    pub fn fill_transposed(&mut self, read: impl Fn(usize, usize, &mut [f32]) + Sync, team: &Team) {
         assert!(self.order == Order::Plain, "outputs in their own order");
         let (kernel, inner, outer, width) = (self.kernel, self.inner, self.outer, self.width());
         let words_per_row = self.words_per_row;

@@ -45,6 +45,15 @@ pub fn fit(deep: &[Vec<f64>], wide: &[Vec<f64>], truth: &[usize]) -> Calibration
     of(&numbers)
 }
 
+/// Mean nats that logits spend on what is true.
+pub fn loss(logits: impl Iterator<Item = Vec<f64>>, truth: &[usize]) -> f64 {
+    let nats: f64 = logits
+        .zip(truth)
+        .map(|(logits, &truth)| -softmax(&logits)[truth].max(f64::MIN_POSITIVE).ln())
+        .sum();
+    nats / truth.len() as f64
+}
+
 fn of(numbers: &[f64]) -> Calibration {
     Calibration {
         scales: [numbers[0], numbers[1]],

@@ -1,12 +1,11 @@
 /*!
 Learning to tell labels, in the way of Howard and Ruder (2018): a language model's layers are taken over, thawed from the top
 down, each with a smaller learning rate than the one above, under a head that sees what their outputs come to over the whole
-text. Beside them a linear machine learns words, pairs and triples of words ([`crate::ngrams`]); what the two halves count is
+text. Beside them a linear machine learns words, pairs and triples of words ([`crate::wide`]); what the two halves count is
 fitted on the validation part ([`crate::calibration`]).
 */
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,22 +17,22 @@ use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 use crate::backprop::{Backprop, LONGEST, Window};
-use crate::calibration;
+use crate::calibration::{self, loss};
 use crate::evaluation;
 use crate::excerpts::{Excerpts, TYPICAL};
+use crate::material::{Documents, Material};
 use crate::network::{Masks, State};
-use crate::ngrams::{Features, Trial};
 use crate::pooling::Head;
 use crate::precision;
 use crate::resume::{Base, Standing};
 use crate::run::{self, Event, Left, Run, Settled, Task, absolute, enough_memory};
-use crate::semantics::Semantics;
+use crate::wide::{Known, Wide};
 use carousel::baselines::naive_baselines;
 use carousel::checkpoint::config::{self, POOLED};
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Figures, Options, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
-use carousel::inference::classifier::{Calibration, Reading, plain, softmax};
+use carousel::inference::classifier::{Calibration, Reading, softmax};
 use carousel::inference::ngrams::Ngrams;
 use carousel::kernels::Team;
 use carousel::metrics::ClassificationScore;
@@ -41,12 +40,10 @@ use carousel::recipe::{self, Circumstances};
 use carousel::settings::{self, Settings};
 use carousel::text::Level;
 use carousel::text::encoder::Encoder;
-use carousel::text::labelled::{self, Count, Rows};
+use carousel::text::labelled;
 use carousel::text::learner::Learner;
 use carousel::text::tokenizer::Tokenizer;
 
-/// Share of the documents that is measured on, if none are given for it.
-const VALIDATION: f64 = 0.1;
 /// Bytes of text from which on a language model is learnt first: about a million English words.
 const WORTH_A_LANGUAGE_MODEL: usize = 5_000_000;
 /// Share of the budget that it takes.
@@ -57,25 +54,8 @@ const SLOWER_BELOW: f64 = 2.6;
 const THAW: f64 = 0.05;
 /// How far texts of one batch may differ in length, as a share of it.
 const LENGTH_NOISE: f64 = 0.1;
-/// Runs of words that have weights, at most.
-const NGRAMS: usize = 600_000;
 /// Words of the language model that the speed is measured by.
 const FEW_WORDS: usize = 1000;
-/// Costs of a document told wrong, and what weights that were there before may count, all of which are tried out.
-const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
-const PRIORS: [f32; 3] = [0.0, 0.5, 2.0];
-/// Documents from which on they say themselves what their words are a sign of; with these, or with so many words, a part of
-/// them is enough to choose by.
-const MANY: usize = 10_000;
-const MANY_WORDS: usize = 500_000;
-/// Parts of fewer, each of which is held out once.
-const FOLDS: usize = 5;
-
-/// Documents and their labels, as numbers.
-struct Documents {
-    texts: Vec<String>,
-    truth: Vec<usize>,
-}
 
 /// What a classifier is learnt from.
 pub struct Labels {
@@ -265,8 +245,8 @@ pub fn resume(
             &words.valid,
         ),
         false => {
-            let known = known(&material, base.as_ref())?;
-            material.wide(&words, &known, record.options.seed)
+            let known = Known::of(&material, base.as_ref())?;
+            Wide::learn(&material, &words, &known, record.options.seed)
         }
     };
     if wide.ngrams.numbers.len() != config.ngrams {
@@ -277,349 +257,6 @@ pub fn resume(
     }
     let settled = settled(material, tokenizer, wide, record, config);
     Run::take_up(directory, settled, state, base.as_ref(), started, notify).map(Some)
-}
-
-/// The documents, read and divided.
-struct Material {
-    labels: Vec<String>,
-    train: Documents,
-    valid: Documents,
-    hash: String,
-}
-
-impl Documents {
-    fn bytes(&self) -> usize {
-        self.texts.iter().map(String::len).sum()
-    }
-
-    /// The texts alone, one after another.
-    fn write(&self, path: &Path) -> Result<()> {
-        let text: String = self.texts.iter().flat_map(|text| [text, "\n"]).collect();
-        carousel::files::write_atomically(path, text.as_bytes())
-    }
-
-    fn words(&self) -> Vec<Vec<String>> {
-        let words = |text: &String| carousel::text::ngrams::words(text);
-        self.texts.iter().map(words).collect()
-    }
-}
-
-impl Material {
-    fn read(
-        request: &Request,
-        validation: Option<&Path>,
-        notify: &mut dyn FnMut(Event),
-    ) -> Result<Self> {
-        let how = request.documents.clone().unwrap_or_default();
-        let all = read_documents(&request.paths, &how, notify)?;
-        let given = match validation {
-            Some(path) => Some(read_documents(&[path.to_path_buf()], &how, notify)?),
-            None => None,
-        };
-        let names: BTreeSet<&String> = all.iter().map(|(label, _)| label).collect();
-        let labels: Vec<String> = names.into_iter().cloned().collect();
-        if labels.len() < 2 {
-            return Err(Error::new(format!(
-                "all documents have the label {}; a classifier needs two or more to tell apart",
-                labels.first().map_or("", String::as_str)
-            )));
-        }
-        let number = |label: &String| labels.binary_search(label);
-        let mut hasher = blake3::Hasher::new();
-        for (label, text) in all.iter().chain(given.iter().flatten()) {
-            for part in [label, text] {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part.as_bytes());
-            }
-        }
-        let hash = hasher.finalize().to_hex().to_string();
-        let of = |documents: Vec<(String, String)>| Documents {
-            truth: documents
-                .iter()
-                .map(|(label, _)| number(label).expect("one of the labels"))
-                .collect(),
-            texts: documents.into_iter().map(|(_, text)| text).collect(),
-        };
-        let (train, valid) = match given {
-            Some(given) => {
-                let strange: Vec<&String> = given
-                    .iter()
-                    .map(|(label, _)| label)
-                    .filter(|label| number(label).is_err())
-                    .collect();
-                if let Some(first) = strange.first() {
-                    return Err(Error::new(format!(
-                        "the documents to measure on have the label {first}, which none to train on has"
-                    )));
-                }
-                (of(all), of(given))
-            }
-            None => {
-                let fraction = match recipe::validation(&request.settings)? {
-                    carousel::text::corpus::Validation::Fraction(fraction) => fraction,
-                    _ => VALIDATION,
-                };
-                let all = of(all);
-                for (label, name) in labels.iter().enumerate() {
-                    if all.truth.iter().filter(|&&truth| truth == label).count() == 1 {
-                        notify(Event::Note(format!(
-                            "the label {name} is met once; it is trained on and never measured"
-                        )));
-                    }
-                }
-                divide(all, labels.len(), fraction)
-            }
-        };
-        if valid.texts.is_empty() {
-            return Err(Error::new(
-                "there are too few documents to measure on a part of them; give more, or others with --valid FILE",
-            ));
-        }
-        let known: BTreeSet<&String> = train.texts.iter().collect();
-        let twice = valid
-            .texts
-            .iter()
-            .filter(|text| known.contains(text))
-            .count();
-        if twice > 0 {
-            notify(Event::Note(format!(
-                "{twice} of the {} documents to measure on are among those to train on; what is measured is better than \
-                 it should be",
-                valid.texts.len()
-            )));
-        }
-        Ok(Material {
-            labels,
-            train,
-            valid,
-            hash,
-        })
-    }
-
-    fn words(&self) -> Words {
-        Words {
-            train: self.train.words(),
-            valid: self.valid.words(),
-        }
-    }
-
-    /// The linear half, learnt in the way whose calibrated loss is least on documents that were held out, and what it says of
-    /// the validation part.
-    fn wide(&self, words: &Words, known: &Known, seed: u64) -> Wide {
-        let labels = self.labels.len();
-        let features = |documents: &Told| {
-            let prior = known.prior(documents, labels);
-            Features::of(&documents.words, &documents.truth, labels, prior)
-        };
-        let all = Told::of(&words.train, &self.train.truth);
-        let whole = features(&all);
-        // Weights of a model that may have learnt from these documents are judged by others.
-        let folds = match known {
-            Known::Weights(_) => Vec::new(),
-            _ => folds(&all, labels),
-        };
-        let folds: Vec<(Features, Told)> = std::thread::scope(|scope| {
-            let learn = |(learnt, held)| scope.spawn(move || (features(&learnt), held));
-            let learning: Vec<_> = folds.into_iter().map(learn).collect();
-            let learnt = learning.into_iter().map(|fold| fold.join());
-            learnt
-                .map(|fold| fold.expect("features do not panic"))
-                .collect()
-        });
-        let valid = Told::of(&words.valid, &self.valid.truth);
-        let held: Vec<(&Features, &Told)> = match &folds[..] {
-            [] => vec![(&whole, &valid)],
-            folds => folds.iter().map(|(learnt, held)| (learnt, held)).collect(),
-        };
-        let truth: Vec<usize> = held
-            .iter()
-            .flat_map(|(_, held)| held.truth.clone())
-            .collect();
-        // As surely as can be: few documents tell ways apart by how many are right less than by how surely.
-        let try_out = |trial: Trial| {
-            let logits = |(learnt, held): &(&Features, &Told)| {
-                let ngrams = learnt.learn(trial, NGRAMS, seed);
-                let logits = held.words.iter().map(|words| ngrams.logits(words));
-                logits.collect::<Vec<_>>()
-            };
-            let logits: Vec<Vec<f64>> = held.iter().flat_map(logits).collect();
-            let none = vec![vec![0.0; labels]; logits.len()];
-            let calibration = calibration::fit(&none, &logits, &truth);
-            let told = none.iter().zip(&logits);
-            let told = told.map(|(none, logits)| calibration.combine(none, logits));
-            (loss(told, &truth), calibration, trial)
-        };
-        let best = |trials: &[Trial]| {
-            let tried: Vec<_> = std::thread::scope(|scope| {
-                let try_out = &try_out;
-                let begin = |&trial| scope.spawn(move || try_out(trial));
-                let trials: Vec<_> = trials.iter().map(begin).collect();
-                let joined = trials.into_iter().map(|trial| trial.join());
-                joined
-                    .map(|tried| tried.expect("a trial does not panic"))
-                    .collect()
-            });
-            let least = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-            least.expect("something was tried")
-        };
-        let usual = if known.something() { 1.0 } else { 0.0 };
-        let mut found = best(&COSTS.map(|cost| Trial { cost, prior: usual }));
-        if known.something() {
-            let cost = found.2.cost;
-            let others = best(&PRIORS.map(|prior| Trial { cost, prior }));
-            if others.0 < found.0 {
-                found = others;
-            }
-        }
-        let (_, calibration, trial) = found;
-        let mut ngrams = whole.learn(trial, NGRAMS, seed);
-        // So that few documents need not say again how sure it may be.
-        let scale = calibration.scales[1] as f32;
-        ngrams
-            .weights
-            .iter_mut()
-            .for_each(|weight| *weight *= scale);
-        for (bias, more) in ngrams.bias.iter_mut().zip(&calibration.bias) {
-            *bias = *bias * scale + *more as f32;
-        }
-        Wide::of(ngrams, &words.valid)
-    }
-}
-
-/// Documents by their words, and their labels as numbers.
-#[derive(Default)]
-struct Told<'d> {
-    words: Vec<&'d [String]>,
-    truth: Vec<usize>,
-}
-
-impl<'d> Told<'d> {
-    fn of(words: &'d [Vec<String>], truth: &[usize]) -> Self {
-        Told {
-            words: words.iter().map(|words| &words[..]).collect(),
-            truth: truth.to_vec(),
-        }
-    }
-}
-
-/// Documents but for a part, and that part, for each of [`FOLDS`] parts with as many of each label. None, where there are so
-/// many documents that a part of them is enough to choose by, and where there are too few.
-fn folds<'d>(all: &Told<'d>, labels: usize) -> Vec<(Told<'d>, Told<'d>)> {
-    let words: usize = all.words.iter().map(|words| words.len()).sum();
-    if all.words.len() >= MANY || words >= MANY_WORDS {
-        return Vec::new();
-    }
-    let mut seen = vec![0; labels];
-    let fold_of: Vec<usize> = all
-        .truth
-        .iter()
-        .map(|&label| {
-            seen[label] += 1;
-            (seen[label] - 1) % FOLDS
-        })
-        .collect();
-    let part = |fold: usize, own: bool| {
-        let mut part = Told::default();
-        let documents = all.words.iter().zip(&all.truth).zip(&fold_of);
-        for ((words, &truth), _) in documents.filter(|(_, of)| (**of == fold) == own) {
-            part.words.push(words);
-            part.truth.push(truth);
-        }
-        part
-    };
-    let folds = (0..FOLDS).map(|fold| (part(fold, false), part(fold, true)));
-    folds
-        .filter(|(learnt, held)| !learnt.words.is_empty() && !held.words.is_empty())
-        .collect()
-}
-
-/// The words of the documents to train on, and of those to measure on.
-struct Words {
-    train: Vec<Vec<String>>,
-    valid: Vec<Vec<String>>,
-}
-
-/// The linear half, and what it says of the validation part.
-struct Wide {
-    ngrams: Ngrams,
-    logits: Vec<Vec<f64>>,
-}
-
-impl Wide {
-    fn of(ngrams: Ngrams, valid: &[Vec<String>]) -> Self {
-        Wide {
-            logits: valid.iter().map(|words| ngrams.logits(words)).collect(),
-            ngrams,
-        }
-    }
-}
-
-/// Every document, and the rows that are none, as they were found.
-fn read_documents(
-    paths: &[PathBuf],
-    how: &labelled::Request,
-    notify: &mut dyn FnMut(Event),
-) -> Result<Vec<(String, String)>> {
-    let mut documents = Vec::new();
-    for path in paths {
-        let rows = Rows::open(path, how)?;
-        rows.notes
-            .iter()
-            .for_each(|note| notify(Event::Note(note.clone())));
-        let (mut count, mut empty) = (Count::default(), 0);
-        let mut tell = |told| notify(Event::Note(format!("{}: {told}", path.display())));
-        for row in rows {
-            let Some(document) = count.take(row?, &mut tell) else {
-                continue;
-            };
-            let text = plain(&document.text).into_owned();
-            if text.is_empty() {
-                empty += 1;
-            } else {
-                documents.push((document.label.unwrap_or_default(), text));
-            }
-        }
-        for (count, what) in [(count.broken, "broken"), (empty, "empty")] {
-            if count > 0 {
-                notify(Event::Note(format!(
-                    "{count} {what} rows of {} were left out",
-                    path.display()
-                )));
-            }
-        }
-    }
-    if documents.is_empty() {
-        return Err(Error::new("there are no documents to learn from"));
-    }
-    Ok(documents)
-}
-
-/// Divides documents so that each label is met in both parts as often as in all, by a seed that never changes: the same
-/// documents are divided in the same way, whatever else is tried.
-fn divide(all: Documents, labels: usize, fraction: f64) -> (Documents, Documents) {
-    let mut random = ChaCha8Rng::seed_from_u64(0);
-    let mut held = vec![false; all.texts.len()];
-    for label in 0..labels {
-        let mut own: Vec<usize> = (0..all.truth.len())
-            .filter(|&index| all.truth[index] == label)
-            .collect();
-        own.shuffle(&mut random);
-        let count = (own.len() as f64 * fraction).round() as usize;
-        // A label that is met twice is trained on and measured.
-        let count = count.max(usize::from(own.len() > 1)).min(own.len() - 1);
-        own[..count].iter().for_each(|&index| held[index] = true);
-    }
-    let nothing = || Documents {
-        texts: Vec::new(),
-        truth: Vec::new(),
-    };
-    let (mut train, mut valid) = (nothing(), nothing());
-    for ((text, truth), held) in all.texts.into_iter().zip(all.truth).zip(held) {
-        let part = if held { &mut valid } else { &mut train };
-        part.texts.push(text);
-        part.truth.push(truth);
-    }
-    (train, valid)
 }
 
 /// The settings of a language model that is to serve a classifier: its vocabulary, its sizes, and a share of its budget.
@@ -661,44 +298,11 @@ fn base(directory: &Directory) -> Result<Base> {
     })
 }
 
-/// What the model to go on from knows of words.
-enum Known {
-    Nothing,
-    /// What they are a sign of.
-    Weights(Ngrams),
-    /// What they have to do with each other.
-    Semantics(Semantics),
-}
-
-fn known(material: &Material, base: Option<&Base>) -> Result<Known> {
-    let Some(base) = base else {
-        return Ok(Known::Nothing);
-    };
-    if base.config.labels == material.labels {
-        return Ok(Known::Weights(Ngrams::load(&base.weights)?));
-    }
-    let semantics = match material.train.texts.len() {
-        ..MANY => Semantics::load(base)?,
-        _ => None,
-    };
-    Ok(semantics.map_or(Known::Nothing, Known::Semantics))
-}
-
-impl Known {
-    fn something(&self) -> bool {
-        !matches!(self, Known::Nothing)
-    }
-
-    /// Weights of words before any is learnt from documents by themselves.
-    fn prior(&self, documents: &Told, labels: usize) -> Option<Ngrams> {
-        match self {
-            Known::Nothing => None,
-            Known::Weights(weights) => Some(weights.clone()),
-            Known::Semantics(semantics) => {
-                Some(semantics.tell(&documents.words, &documents.truth, labels))
-            }
-        }
-    }
+/// Whether a classifier to go on from has not learnt from what these settings hold out: the share that is the default is of
+/// the same documents each time.
+fn held_out_alike(base: &Base, settings: &Settings) -> bool {
+    let request = Directory::at(&base.path).load_request();
+    settings.valid.is_none() && request.is_ok_and(|request| request.settings.valid.is_none())
 }
 
 /// Settles every option.
@@ -758,15 +362,17 @@ fn settle(
         Budget::Steps(steps) => *steps = ((*steps as f64 * left) as u64).max(1),
     }
     let words = material.words();
-    let known = known(&material, base)?;
-    if let (Some(base), Known::Weights(_)) = (base, &known) {
+    let known = Known::of(&material, base)?;
+    if let (Some(base), Known::Weights(_)) = (base, &known)
+        && !held_out_alike(base, &request.settings)
+    {
         notify(Event::Note(format!(
-            "{} tells these labels already; if it has learnt from these documents, what is measured is better than it \
-             should be, and the result may be worse than it: go on from a language model instead",
+            "{} tells these labels already, and documents that it has learnt from may be among those to measure on: what \
+             is measured may be better than it should be, and what is chosen by it worse",
             base.path.display()
         )));
     }
-    let wide = material.wide(&words, &known, options.seed);
+    let wide = Wide::learn(&material, &words, &known, options.seed);
     let config = ModelConfig {
         labels: material.labels.clone(),
         ngrams: wide.ngrams.numbers.len(),
@@ -883,15 +489,6 @@ fn settled(
         record,
         config,
     }
-}
-
-/// Mean nats that logits spend on what is true.
-fn loss(logits: impl Iterator<Item = Vec<f64>>, truth: &[usize]) -> f64 {
-    let nats: f64 = logits
-        .zip(truth)
-        .map(|(logits, &truth)| -softmax(&logits)[truth].max(f64::MIN_POSITIVE).ln())
-        .sum();
-    nats / truth.len() as f64
 }
 
 impl Labels {
@@ -1123,44 +720,5 @@ impl Task for Labels {
             ..options.clone()
         };
         recipe::memory(config, &whole, 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_document_is_held_out_once_and_none_where_one_alone_has_its_label() {
-        let words: Vec<Vec<String>> = (0..23).map(|i| vec![i.to_string()]).collect();
-        // Of 23 documents, 12 and 8 of two labels, and three of another.
-        let truth: Vec<usize> = (0..23)
-            .map(|i| match i {
-                0..12 => 0,
-                12..20 => 1,
-                _ => 2,
-            })
-            .collect();
-        let all = Told::of(&words, &truth);
-        let found = folds(&all, 3);
-        assert_eq!(found.len(), FOLDS);
-        let mut held: Vec<&[String]> = Vec::new();
-        for (learnt, out) in &found {
-            assert_eq!(learnt.words.len() + out.words.len(), 23);
-            assert!(out.words.iter().all(|words| !learnt.words.contains(words)));
-            for (label, at_least) in [(0, 2), (1, 1)] {
-                let count = out.truth.iter().filter(|&&truth| truth == label).count();
-                assert!(count >= at_least, "{count} of {label}");
-            }
-            held.extend(&out.words);
-        }
-        held.sort();
-        held.dedup();
-        assert_eq!(held.len(), 23);
-
-        let few = Told::of(&words[11..13], &truth[11..13]);
-        assert!(folds(&few, 3).is_empty());
-        let many: Vec<Vec<String>> = vec![vec!["so".to_string()]; MANY];
-        assert!(folds(&Told::of(&many, &vec![0; MANY]), 1).is_empty());
     }
 }

@@ -15,6 +15,7 @@ mod descent;
 mod evaluation;
 mod excerpts;
 mod language_model;
+mod material;
 mod network;
 mod ngrams;
 mod optimizer;
@@ -27,6 +28,7 @@ mod run;
 mod schedule;
 mod semantics;
 mod view;
+mod wide;
 
 use std::process::ExitCode;
 
