@@ -8,8 +8,8 @@ use super::matrix::{Kernel, Matrix, Order, Rows, THREAD_WORTH};
 use super::pointwise::lstm_gates;
 use super::team::Team;
 
-/// Rows whose gates are computed before the next rows': as many as the widest kernel takes at once, four times.
-const ROWS: usize = 24;
+/// The most rows whose gates are computed before the next rows'.
+const MOST_ROWS: usize = 32;
 /// Outputs of the widest panel.
 const WIDTH: usize = 64;
 
@@ -202,7 +202,7 @@ impl LstmLayer {
             if streams == 1 {
                 sums.step::<1>(panel, cell, hidden);
             } else {
-                sums.step::<ROWS>(panel, cell, hidden);
+                sums.step::<MOST_ROWS>(panel, cell, hidden);
             }
         });
         encode(&state.hidden, 0..streams, &mut state.encoded, team);
@@ -235,14 +235,15 @@ struct Sums<'a> {
 }
 
 impl Sums<'_> {
-    /// The step of a panel's units, `ROWS` streams at a time.
+    /// The step of a panel's units, `ROWS` streams at a time or somewhat fewer.
     fn step<const ROWS: usize>(&self, panel: usize, cell: &mut [f32], hidden: &mut [f32]) {
         let recurrent = &self.layer.recurrent;
         let (width, lanes) = (recurrent.width(), recurrent.kernel().lanes());
         let mut gates = [[0.0f32; WIDTH]; ROWS];
         let gates = gates.as_flattened_mut();
-        for first in (0..self.start.rows.len()).step_by(ROWS) {
-            let rows = first..(first + ROWS).min(self.start.rows.len());
+        let together = ROWS.min(recurrent.kernel().rows_together());
+        for first in (0..self.start.rows.len()).step_by(together) {
+            let rows = first..(first + together).min(self.start.rows.len());
             let gates = &mut gates[..rows.len() * width];
             self.start
                 .begin(panel, recurrent.panels(), rows.clone(), gates);

@@ -13,6 +13,8 @@ use memmap2::MmapMut;
 use super::Team;
 use super::lanes::{self, Lanes};
 use super::rounding::{bfloat16_pair, encode_bfloat16, encode_bfloat16_pairs, encode_int8};
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
 
 /// Vectors in a panel: an LSTM's four gates.
 const VECTORS: usize = 4;
@@ -27,8 +29,6 @@ pub(super) const THREAD_WORTH: usize = 1 << 15;
 const PACKING_WORTH: usize = 1 << 15;
 /// Encoded values that are worth another thread.
 const ENCODING_WORTH: usize = 1 << 13;
-/// Rows are cut where the widest kernel ends a group of them.
-const CUT: usize = 6;
 /// Rows that are encoded through one buffer.
 const ENCODED_TOGETHER: usize = 8;
 
@@ -51,6 +51,8 @@ enum Instructions {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
 /// A precision, and the instructions that serve it on some CPU.
@@ -89,6 +91,9 @@ impl Kernel {
             };
             if avx2 && is_x86_feature_detected!("avx512f") && has {
                 all.push(Instructions::Avx512);
+                if precision != Precision::Float32 && tiles::are_there() {
+                    all.push(Instructions::Amx);
+                }
             }
         }
         all.into_iter().map(move |instructions| Kernel {
@@ -100,7 +105,7 @@ impl Kernel {
     /// Whether bfloat16 products have an instruction of their own here.
     pub fn bfloat16_is_native() -> bool {
         #[cfg(target_arch = "x86_64")]
-        return Self::fastest(Precision::Bfloat16).instructions == Instructions::Avx512;
+        return Self::fastest(Precision::Bfloat16).has_512_bits();
         #[cfg(not(target_arch = "x86_64"))]
         false
     }
@@ -118,7 +123,34 @@ impl Kernel {
             Instructions::Avx2 => lanes::avx2::Float32::LANES,
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => lanes::avx512::Float32::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => tiles::TILE,
         }
+    }
+
+    /// Rows are cut where a group of those that are multiplied together ends.
+    pub(super) fn rows_together(self) -> usize {
+        match self.instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => tiles::ROWS,
+            // A multiple of what each of the others takes.
+            _ => 24,
+        }
+    }
+
+    /// Words of a row of so many values. What fills the last multiplication is zeros.
+    fn words(self, values: usize) -> usize {
+        let words = values.div_ceil(self.group());
+        match self.instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => words.next_multiple_of(tiles::TILE),
+            _ => words,
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn has_512_bits(self) -> bool {
+        matches!(self.instructions, Instructions::Avx512 | Instructions::Amx)
     }
 
     /// Outputs in a panel.
@@ -135,8 +167,9 @@ impl Kernel {
         }
     }
 
-    /// Encodes a row of inputs, and returns what a step of its integers is worth.
+    /// Encodes a row of inputs, and returns what a step of its integers is worth. Words beyond its values stay as they are.
     fn encode(self, values: &[f32], words: &mut [u32]) -> f32 {
+        let words = &mut words[..values.len().div_ceil(self.group())];
         match self.precision {
             Precision::Float32 => {
                 for (word, value) in words.iter_mut().zip(values) {
@@ -152,10 +185,23 @@ impl Kernel {
         }
     }
 
+    /// A panel's words, `[height, width]`, as the left factor of a product over them, and the words from a column to the
+    /// next: tiles take them turned.
+    fn across<'a>(self, words: &'a [u32], turned: &'a mut Vec<u32>) -> (&'a [u32], usize) {
+        #[cfg(target_arch = "x86_64")]
+        if self.instructions == Instructions::Amx {
+            turned.resize(words.len(), 0);
+            tiles::transpose(words, turned);
+            return (turned, words.len() / self.width());
+        }
+        let _ = turned;
+        (words, 1)
+    }
+
     /// What is added to the bytes of an input, so that they have no sign.
     fn offset(self) -> u8 {
         #[cfg(target_arch = "x86_64")]
-        if self.precision == Precision::Int8 && self.instructions == Instructions::Avx512 {
+        if self.precision == Precision::Int8 && self.has_512_bits() {
             return 128;
         }
         0
@@ -224,7 +270,7 @@ pub struct Rows {
 impl Rows {
     /// Zeros.
     pub fn zeros(kernel: Kernel, rows: usize, inner: usize) -> Self {
-        let words_per_row = inner.div_ceil(kernel.group());
+        let words_per_row = kernel.words(inner);
         let zero = u32::from_le_bytes([kernel.offset(); 4]);
         Rows {
             kernel,
@@ -418,7 +464,7 @@ impl Matrix {
                 (outer / VECTORS).div_ceil(kernel.lanes())
             }
         };
-        let words_per_row = inner.div_ceil(kernel.group());
+        let words_per_row = kernel.words(inner);
         Matrix {
             kernel,
             order,
@@ -495,7 +541,8 @@ impl Matrix {
             let count = width.min(outer - first);
             let (mut low, mut high) = ([0.0; MOST_WIDTH], [0.0; MOST_WIDTH]);
             let (low, high) = (&mut low[..width], &mut high[..width]);
-            for (word, out) in words.chunks_exact_mut(width).enumerate() {
+            let filled = inner.div_ceil(kernel.group());
+            for (word, out) in words.chunks_exact_mut(width).take(filled).enumerate() {
                 match kernel.precision {
                     Precision::Float32 => {
                         read(word, first, &mut low[..count]);
@@ -589,7 +636,7 @@ impl Matrix {
         );
         // Few panels are cut between rows, so that every thread has something to do.
         let together = if self.panels < 4 * threads.min(team.threads()) {
-            rows.len().div_ceil(2).next_multiple_of(CUT)
+            rows.len().div_ceil(2).next_multiple_of(self.kernel.rows_together())
         } else {
             rows.len()
         };
@@ -652,6 +699,12 @@ impl Matrix {
                 (Avx512, Bfloat16) => x86::bfloat16_avx512(block),
                 #[cfg(target_arch = "x86_64")]
                 (Avx512, Int8) => x86::int8_avx512(block),
+                #[cfg(target_arch = "x86_64")]
+                (Amx, Bfloat16) => tiles::bfloat16(block),
+                #[cfg(target_arch = "x86_64")]
+                (Amx, Int8) => tiles::int8(block),
+                #[cfg(target_arch = "x86_64")]
+                (Amx, Float32) => unreachable!("tiles are of fewer bits"),
             }
         }
     }
@@ -752,7 +805,7 @@ impl Columns {
         fill: impl Fn(usize, usize, &mut [u32], bool) + Sync,
     ) {
         let (width, group) = (self.kernel.width(), self.kernel.group());
-        (self.columns, self.height) = (columns, rows.div_ceil(group));
+        (self.columns, self.height) = (columns, self.kernel.words(rows));
         let panels = columns.div_ceil(width);
         let length = self.height * width;
         if self.words.len() != panels * length {
@@ -763,9 +816,11 @@ impl Columns {
             1 + panels * length / ENCODING_WORTH,
             &mut parts,
             |panel, words| {
+                let (words, beyond) = words.split_at_mut(rows.div_ceil(group) * width);
                 for (word, out) in words.chunks_exact_mut(width).enumerate() {
                     fill(panel * width, word * group, out, (word + 1) * group <= rows);
                 }
+                beyond.fill(0);
             },
         );
     }
@@ -793,10 +848,14 @@ impl Columns {
         let threads = 1 + panels * x_panels * width * width * self.height / THREAD_WORTH;
         team.for_each(threads, &mut parts, |panel, rows| {
             let mut sums = vec![0.0f32; x_panels * width * width];
+            let mut turned = Vec::new();
             for first in (0..self.height).step_by(HEIGHT) {
-                let height = HEIGHT.min(self.height - first);
+                let height = first..self.height.min(first + HEIGHT);
+                let words = self.panel(panel, height.clone());
+                let (left, left_row) = self.kernel.across(words, &mut turned);
                 for (x_panel, sums) in sums.chunks_exact_mut(width * width).enumerate() {
-                    self.add_block((panel, x, x_panel), first..first + height, sums);
+                    let right = x.panel(x_panel, height.clone());
+                    self.add_block((left, left_row), right, sums);
                 }
             }
             for (at, to) in rows.iter_mut().enumerate() {
@@ -809,24 +868,25 @@ impl Columns {
         });
     }
 
-    fn add_block(
-        &self,
-        (panel, x, x_panel): (usize, &Columns, usize),
-        height: Range<usize>,
-        out: &mut [f32],
-    ) {
+    /// Some words of a panel, `[height, width]`.
+    fn panel(&self, panel: usize, height: Range<usize>) -> &[u32] {
         let width = self.kernel.width();
-        let words = |columns: &Columns, panel: usize| {
-            let begin = (panel * columns.height + height.start) * width;
-            columns.words[begin..begin + height.len() * width].as_ptr()
-        };
+        let begin = (panel * self.height + height.start) * width;
+        &self.words[begin..begin + height.len() * width]
+    }
+
+    /// Adds the products of the columns on the left, as [`Kernel::across`] made them, with those of a panel's words to
+    /// `out`, `[width, width]`.
+    fn add_block(&self, (left, left_row): (&[u32], usize), right: &[u32], out: &mut [f32]) {
+        let width = self.kernel.width();
+        assert_eq!(left.len(), right.len(), "words of the same rows");
         assert_eq!(out.len(), width * width, "a block");
         let (scales, corrections) = ([0.0; MOST_WIDTH], [0; MOST_WIDTH]);
         let block = Block {
-            weights: words(x, x_panel),
-            words: height.len(),
-            x: words(self, panel),
-            x_row: 1,
+            weights: right.as_ptr(),
+            words: right.len() / width,
+            x: left.as_ptr(),
+            x_row: left_row,
             rows: width,
             x_scales: scales.as_ptr(),
             out: out.as_mut_ptr(),
@@ -849,25 +909,29 @@ impl Columns {
                 (Avx512, Float32) => x86::float32_avx512_across(block),
                 #[cfg(target_arch = "x86_64")]
                 (Avx512, Bfloat16) => x86::bfloat16_avx512_across(block),
+                #[cfg(target_arch = "x86_64")]
+                (Amx, Bfloat16) => tiles::bfloat16(block),
+                #[cfg(target_arch = "x86_64")]
+                (Amx, Float32) => unreachable!("tiles are of fewer bits"),
             }
         }
     }
 }
 
 /// One panel, some rows.
-struct Block {
+pub(super) struct Block {
     /// `[words, width]`.
-    weights: *const u32,
-    words: usize,
+    pub(super) weights: *const u32,
+    pub(super) words: usize,
     /// `[rows, words]`, a row `x_row` words after the last; or across, `[words, width]`.
-    x: *const u32,
-    x_row: usize,
-    rows: usize,
-    x_scales: *const f32,
+    pub(super) x: *const u32,
+    pub(super) x_row: usize,
+    pub(super) rows: usize,
+    pub(super) x_scales: *const f32,
     /// `[rows, width]`.
-    out: *mut f32,
-    scales: *const f32,
-    corrections: *const i32,
+    pub(super) out: *mut f32,
+    pub(super) scales: *const f32,
+    pub(super) corrections: *const i32,
 }
 
 impl Block {
@@ -1202,6 +1266,49 @@ mod tests {
                 assert!((f64::from(*a) - b).abs() < 0.1, "{kernel:?}: {a} {b}");
             }
             assert!(kernel.precision == Precision::Int8 || found[0].is_nan());
+        }
+    }
+
+    #[test]
+    fn a_transpose_is_packed_as_if_it_were_written_out() {
+        let team = Team::new(2);
+        for (outer, inner) in [(1, 1), (3, 64), (64, 3), (70, 33), (200, 130)] {
+            let transposed = numbers(outer * inner, 5);
+            for precision in [Precision::Float32, Precision::Bfloat16] {
+                for kernel in Kernel::all(precision) {
+                    let mut found = Matrix::zeros(outer, inner, Order::Plain, kernel);
+                    // What was there before must not show.
+                    found.fill_transposed(|_, _, values| values.fill(7.0), &team);
+                    let read = |input: usize, output: usize, values: &mut [f32]| {
+                        let from = &transposed[input * outer + output..];
+                        values.copy_from_slice(&from[..values.len()]);
+                    };
+                    found.fill_transposed(read, &team);
+                    let weight = |at: usize| transposed[at % inner * outer + at / inner];
+                    let weights: Vec<f32> = (0..outer * inner).map(weight).collect();
+                    let expected = Matrix::pack(&weights, inner, Order::Plain, kernel, &team);
+                    for input in 0..inner {
+                        let mut row = vec![0.0; inner];
+                        row[input] = 1.0;
+                        let mut one = Rows::zeros(kernel, 1, inner);
+                        one.set(0, &row);
+                        let sums = |matrix: &Matrix| {
+                            matrix.sums(
+                                &vec![0.0; matrix.panels() * matrix.width()],
+                                &one,
+                                0..1,
+                                &team,
+                            )
+                        };
+                        let (found, expected) = (sums(&found), sums(&expected));
+                        assert_eq!(
+                            found[..outer],
+                            expected[..outer],
+                            "{kernel:?} {outer} {inner}"
+                        );
+                    }
+                }
+            }
         }
     }
 }

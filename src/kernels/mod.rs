@@ -5,7 +5,7 @@ Arithmetic on slices, below both wings, for the CPU at hand: which instructions 
 - [`lstm`]: a layer's step, shared among the threads of a [`team`]
 - [`sequence`]: a layer over a window, forward and backward, for training
 - [`pointwise`]: sums, activations and updates along slices
-- `lanes`, `rounding`: the vectors of each instruction set, and the numbers of fewer bits
+- `lanes`, `tiles`, `rounding`: the vectors of each instruction set, the tiles of AMX, and the numbers of fewer bits
 
 In the tests, kernels are held to plain twins with all the instructions that the CPU has; loops that the compiler makes
 vectors of, with the widest.
@@ -46,6 +46,8 @@ pub mod pointwise;
 mod rounding;
 pub mod sequence;
 pub mod team;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use lstm::LstmLayer;
 pub use matrix::{Columns, Kernel, Matrix, Order, Precision, Rows};

@@ -9,9 +9,6 @@ use super::matrix::{Matrix, Rows};
 use super::pointwise::cross_entropy_gradient;
 use super::team::Team;
 
-/// Rows whose logits lie in memory at once: a multiple of what the widest kernel takes together.
-const TOGETHER: usize = 48;
-
 /// Sums the cross-entropy of `targets` under the logits `bias + x · weightsᵀ`, over the given rows of `x`, in nats.
 /// `gradients`, `[rows, outer]`, become those of the mean with respect to the logits; returned are the nats and the
 /// gradient of the bias. `bias` is in PyTorch's order, and the weights are in the plain one.
@@ -29,7 +26,9 @@ pub fn cross_entropy(
     let (count, outer, width) = (rows.len(), bias.len(), weights.width());
     assert!(targets.len() == count && gradients.len() == count);
     let scale = 1.0 / count as f32;
-    let blocks = gradients.blocks(0..count, TOGETHER);
+    // Rows whose logits lie in memory at once.
+    let together = 2 * weights.kernel().rows_together();
+    let blocks = gradients.blocks(0..count, together);
     let mut parts: Vec<_> = blocks
         .into_iter()
         .map(|block| (block, 0.0f64, vec![0.0f32; outer]))
@@ -38,7 +37,7 @@ pub fn cross_entropy(
         team.threads(),
         &mut parts,
         |index, (block, nats, bias_gradient)| {
-            let first = index * TOGETHER;
+            let first = index * together;
             let mut sums = vec![0.0; weights.panels() * block.len() * width];
             for (panel, sums) in sums.chunks_exact_mut(block.len() * width).enumerate() {
                 let outputs = panel * width..outer.min((panel + 1) * width);

@@ -54,6 +54,8 @@ const SLOWER_BELOW: f64 = 2.6;
 const THAW: f64 = 0.05;
 /// How far texts of one batch may differ in length, as a share of it.
 const LENGTH_NOISE: f64 = 0.1;
+/// Share of the budget from which on it is told that the linear half took it.
+const WIDE_SHARE: f64 = 1.0 / 3.0;
 /// Words of the language model that the speed is measured by.
 const FEW_WORDS: usize = 1000;
 
@@ -372,7 +374,16 @@ fn settle(
             base.path.display()
         )));
     }
+    let began = Instant::now();
     let wide = Wide::learn(&material, &words, &known, options.seed);
+    if let Budget::Seconds(seconds) = options.budget
+        && began.elapsed().as_secs_f64() > seconds * WIDE_SHARE
+    {
+        notify(Event::Note(format!(
+            "weights of words took {:.0} of {seconds:.0} seconds; the network has the rest",
+            began.elapsed().as_secs_f64()
+        )));
+    }
     let config = ModelConfig {
         labels: material.labels.clone(),
         ngrams: wide.ngrams.numbers.len(),
