@@ -1,7 +1,8 @@
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sandbox::{Said, Sandbox, words};
 
@@ -93,13 +94,15 @@ fn a_text_of_a_kilobyte_is_learnt_by_heart() {
 #[test]
 fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     let sandbox = sandbox();
-    let options = format!("{SMALL} --epochs 12 --seed 3");
+    let options = format!("{SMALL} --epochs 40 --seed 3");
     sandbox
         .carousel(&format!("train tale.txt -o whole -q {options}"))
         .well();
 
-    // The program is killed after random times, growing so that it ends some day.
-    let mut pause = Duration::from_millis(30);
+    // The program is killed six times, each time a little further on, at random moments; how fast the machine is does
+    // not matter.
+    let lines = metrics(&sandbox, "whole").len();
+    let mut targets = (1..=6).map(|kill| kill * lines / 7);
     let mut random = 12_345u64;
     let mut kills = 0;
     let mut took_up = false;
@@ -109,41 +112,41 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
         } else {
             format!("train tale.txt -o killed -q {options}")
         };
+        let target = targets.next();
         let mut child = sandbox
             .command(Path::new(CAROUSEL))
             .args(words(&line))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let deadline = Instant::now() + pause + Duration::from_millis((random >> 33) % 400);
+        let written = || {
+            let metrics = fs::read(sandbox.path("killed/metrics.jsonl")).unwrap_or_default();
+            metrics.iter().filter(|&&byte| byte == b'\n').count()
+        };
         let ended = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break Some(status);
             }
-            if Instant::now() >= deadline {
+            if target.is_some_and(|target| written() >= target) {
+                random = random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                std::thread::sleep(Duration::from_micros((random >> 33) % 5000));
                 child.kill().unwrap();
                 child.wait().unwrap();
                 break None;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(1));
         };
+        let said = Said::of(child.wait_with_output().unwrap());
+        took_up |= said.err.contains("resuming after step ");
         match ended {
             Some(status) => {
-                let said = Said::of(child.wait_with_output().unwrap());
                 assert!(status.success(), "{said:?}");
-                took_up |= said.err.contains("resuming after step ");
                 break;
             }
-            None => {
-                kills += 1;
-                let said = Said::of(child.wait_with_output().unwrap()).err;
-                took_up |= said.contains("resuming after step ");
-            }
+            None => kills += 1,
         }
-        pause += Duration::from_millis(60);
     }
     assert!(kills >= 3, "only {kills} kills");
     assert!(took_up, "no run took up what another had saved");

@@ -636,7 +636,9 @@ impl Matrix {
         );
         // Few panels are cut between rows, so that every thread has something to do.
         let together = if self.panels < 4 * threads.min(team.threads()) {
-            rows.len().div_ceil(2).next_multiple_of(self.kernel.rows_together())
+            rows.len()
+                .div_ceil(2)
+                .next_multiple_of(self.kernel.rows_together())
         } else {
             rows.len()
         };
