@@ -613,12 +613,30 @@ impl Matrix {
 
     /// `bias + x · weightsᵀ` for the given rows of `x`, `[panels, rows, width]`, with the bias in the order of the panels.
     pub fn sums(&self, bias: &[f32], x: &Rows, rows: Range<usize>, team: &Team) -> Vec<f32> {
-        let mut sums = Vec::with_capacity(bias.len() * rows.len());
-        for panel in bias.chunks_exact(self.width()) {
-            (0..rows.len()).for_each(|_| sums.extend_from_slice(panel));
-        }
-        self.add_products(x, rows, &mut sums, team);
+        let mut sums = vec![0.0; bias.len() * rows.len()];
+        self.fill_sums(bias, x, rows, &mut sums, team);
         sums
+    }
+
+    /// The same, in the place of what is in `out`.
+    ///
+    /// # Panics
+    /// As [`Matrix::add_product`].
+    pub fn fill_sums(
+        &self,
+        bias: &[f32],
+        x: &Rows,
+        rows: Range<usize>,
+        out: &mut [f32],
+        team: &Team,
+    ) {
+        let width = self.width();
+        self.each_product(x, rows, out, team, |panel, out| {
+            let bias = &bias[panel * width..(panel + 1) * width];
+            for out in out.chunks_exact_mut(width) {
+                out.copy_from_slice(bias);
+            }
+        });
     }
 
     /// Adds the products of the given rows of `x` to `out`, `[panels, rows, width]`.
@@ -626,6 +644,18 @@ impl Matrix {
     /// # Panics
     /// As [`Matrix::add_product`].
     pub fn add_products(&self, x: &Rows, rows: Range<usize>, out: &mut [f32], team: &Team) {
+        self.each_product(x, rows, out, team, |_, _| {});
+    }
+
+    /// Adds products where `begin` has been told the panel, and what of it the products are added to.
+    fn each_product(
+        &self,
+        x: &Rows,
+        rows: Range<usize>,
+        out: &mut [f32],
+        team: &Team,
+        begin: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
         let width = self.width();
         let products = rows.len() * self.panels * width * self.words_per_row;
         let threads = 1 + products / THREAD_WORTH;
@@ -650,6 +680,7 @@ impl Matrix {
             }
         }
         team.for_each(threads, &mut parts, |_, (panel, rows, out)| {
+            begin(*panel, out);
             self.add_product(*panel, x, rows.clone(), out);
         });
     }

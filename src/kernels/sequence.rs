@@ -162,21 +162,30 @@ impl Tape {
         }
     }
 
-    /// Runs over `steps` steps from a state, `[streams, hidden_size]` each. `start` says where the sums begin, a row for
-    /// every step and stream.
+    /// Where the sums of so many steps and streams begin, `[panels, rows, width]`: the bias with the input's products.
+    pub fn starts(&mut self, weights: &Weights, rows: usize) -> &mut [f32] {
+        assert_eq!(rows % self.streams, 0, "a start for each stream and step");
+        self.steps = rows / self.streams;
+        let (panels, width) = (weights.forward.panels(), weights.forward.width());
+        self.gates.resize(panels * rows * width, 0.0);
+        &mut self.gates
+    }
+
+    /// Runs over a window from a state, `[streams, hidden_size]` each. The sums begin as [`Tape::starts`] was filled, or
+    /// as `start` says, with a row for every step and stream.
     pub fn forward(
         &mut self,
         weights: &Weights,
-        start: Start,
+        start: Option<Start>,
         (hidden, cell): (&[f32], &[f32]),
         team: &Team,
     ) {
+        if let Some(start) = start {
+            self.starts(weights, start.rows.len());
+        }
         let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
         let (panels, width) = (weights.forward.panels(), weights.forward.width());
-        let rows = start.rows.len();
-        assert_eq!(rows % streams, 0, "a start for each stream and step");
-        self.steps = rows / streams;
-        self.gates.resize(panels * rows * width, 0.0);
+        let rows = self.steps * streams;
         self.cells.resize(panels * (rows + streams) * lanes, 0.0);
         self.hidden.resize(panels * streams * lanes, 0.0);
         if self.outputs.len() != rows + streams {
@@ -210,7 +219,9 @@ impl Tape {
             let outputs = &self.outputs;
             team.for_each(threads, &mut parts, |panel, ((gates, cells), hidden)| {
                 let gates = &mut gates[first * width..last * width];
-                start.begin(panel, panels, first..last, gates);
+                if let Some(start) = start {
+                    start.begin(panel, panels, first..last, gates);
+                }
                 weights
                     .forward
                     .add_product(panel, outputs, first..last, gates);

@@ -38,6 +38,8 @@ pub struct Backprop {
     table: bool,
     /// The factors of the weights' gradients.
     columns: [Columns; 2],
+    /// Room for gradients on their way down.
+    spare: Vec<Vec<f32>>,
     /// In the order of the parameters.
     gradients: Vec<Tensor>,
 }
@@ -85,6 +87,7 @@ impl Backprop {
             batch_size,
             table: config.vocab_size <= TABLE_SYMBOLS,
             columns: [Columns::new(kernel), Columns::new(kernel)],
+            spare: Vec::new(),
             gradients: config
                 .tensors()
                 .iter()
@@ -172,7 +175,8 @@ impl Backprop {
         for (place, gradient) in bias_gradient.iter().enumerate() {
             last[symbol(place).expect("a symbol for each place")] = *gradient;
         }
-        let above = products(&output.backward, &logits_gradient, 0..rows, team);
+        let spare = self.spare.pop().unwrap_or_default();
+        let above = products(&output.backward, &logits_gradient, 0..rows, spare, team);
         self.look_back(
             network,
             inputs,
@@ -345,7 +349,10 @@ impl Backprop {
             let below = pass.inputs_of(&self.layers, index);
             x.take_rows(below.0, below.1, team);
             g.products(x, row, floats_mut(input_gradient), team);
-            above = products(&layer.input.backward, gradients, 0..gradients.len(), team);
+            let rows = 0..gradients.len();
+            let spare = self.spare.pop().unwrap_or_default();
+            let below = products(&layer.input.backward, gradients, rows, spare, team);
+            self.spare.push(std::mem::replace(&mut above, below));
         }
 
         if let Some(mask) = &masks.inputs {
@@ -365,6 +372,9 @@ impl Backprop {
             width,
             embedding_gradient,
         );
+        if self.spare.len() < 2 {
+            self.spare.push(above);
+        }
     }
 
     fn forward(
@@ -376,31 +386,35 @@ impl Backprop {
         pass: &mut Pass,
         team: &Team,
     ) {
-        let numbers: Vec<u32> = (0..inputs.len() as u32).collect();
         for (index, mask) in masks.outputs.iter().enumerate() {
             let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
             let [w_ih, w_hh, b_ih, b_hh] = [w_ih, w_hh, b_ih, b_hh].map(floats);
-            let layer = &mut self.layers[index];
+            let (below, layer) = self.layers.split_at_mut(index);
+            let layer = &mut layer[0];
             layer.input.fill(w_ih, None, team);
             let kept = masks.recurrent[index].as_ref().map(floats);
             layer.recurrent.fill(w_hh, kept, team);
             let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
             let bias = start(&layer.input.forward, &bias);
-            let (x, range) = pass.inputs_of(&self.layers, index);
-            let values = self.layers[index].input.forward.sums(&bias, x, range, team);
-            let start = Start {
-                values: &values,
-                rows: if index == 0 && self.table {
-                    inputs
-                } else {
-                    &numbers
-                },
-            };
+            let (x, range) = pass.inputs_of(below, index);
             let [hidden, cell] =
                 [&state.hidden, &state.cell].map(|state| state.get(index as i64).contiguous());
-            let layer = &mut self.layers[index];
             let before = (floats(&hidden), floats(&cell));
-            layer.tape.forward(&layer.recurrent, start, before, team);
+            let products = &layer.input.forward;
+            if index == 0 && self.table {
+                let values = products.sums(&bias, x, range, team);
+                let start = Start {
+                    values: &values,
+                    rows: inputs,
+                };
+                layer
+                    .tape
+                    .forward(&layer.recurrent, Some(start), before, team);
+            } else {
+                let starts = layer.tape.starts(&layer.recurrent, range.len());
+                products.fill_sums(&bias, x, range, starts, team);
+                layer.tape.forward(&layer.recurrent, None, before, team);
+            }
             pass.memories.push(layer.tape.memory());
             let outputs = layer.tape.outputs();
             let times = |mask: &Tensor| outputs.times(pass.after.clone(), floats(mask), team);
@@ -447,10 +461,17 @@ impl Pass {
     }
 }
 
-/// `x · weightsᵀ`, `[panels, rows, width]`.
-fn products(weights: &Matrix, x: &Rows, rows: Range<usize>, team: &Team) -> Vec<f32> {
-    let mut products = vec![0.0; weights.panels() * rows.len() * weights.width()];
-    weights.add_products(x, rows, &mut products, team);
+/// `x · weightsᵀ`, `[panels, rows, width]`, in a vector that is used again.
+fn products(
+    weights: &Matrix,
+    x: &Rows,
+    rows: Range<usize>,
+    mut products: Vec<f32>,
+    team: &Team,
+) -> Vec<f32> {
+    let nothing = vec![0.0; weights.panels() * weights.width()];
+    products.resize(nothing.len() * rows.len(), 0.0);
+    weights.fill_sums(&nothing, x, rows, &mut products, team);
     products
 }
 
