@@ -156,9 +156,10 @@ const NOMINAL_STEP: f64 = 2048.0;
 /// costs 1.
 const LAYER_COST: f64 = 2.5;
 const OUTPUT_COST: f64 = 7.5e-4;
-/// Symbols that are too many to compete all at every step, and how many then do.
+/// Symbols that are too many to compete all at every step; then a share of them does, up to a number.
 const MANY_SYMBOLS: usize = 8_000;
-const CANDIDATES: usize = 2_000;
+const CANDIDATES_SHARE: usize = 5;
+const MOST_CANDIDATES: usize = 4_000;
 /// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
 
@@ -271,10 +272,15 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                     [0.4, 0.2, 0.0, 0.0],
                     "a corpus that the budget goes over a few times",
                 ),
-                _ => (
+                8.0..100.0 => (
                     640,
                     [0.5, 0.4, 0.1, 0.2],
                     "a corpus that the budget goes over many times",
+                ),
+                _ => (
+                    640,
+                    [0.5, 0.4, 0.1, 0.4],
+                    "a corpus that the budget goes over very many times",
                 ),
             };
             Recipe {
@@ -297,7 +303,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
 fn competing(vocab_size: usize) -> usize {
     match vocab_size {
         ..MANY_SYMBOLS => vocab_size,
-        _ => CANDIDATES,
+        _ => MOST_CANDIDATES.min(vocab_size / CANDIDATES_SHARE),
     }
 }
 

@@ -3,7 +3,7 @@ Products with weights that are kept: repacked once, read once a product, in floa
 
 The outputs are cut into panels of four vectors. A panel holds, word after word of the inner dimension, the weights of
 its outputs side by side, so that a product reads it from front to back, multiplies by one input word at a time and
-never sums across a vector. Several rows of inputs share the reading.
+never sums across a vector. Several rows of inputs share the reading. With AMX, tiles of words take the place of words.
 */
 
 use std::ops::Range;
@@ -29,6 +29,8 @@ pub(super) const THREAD_WORTH: usize = 1 << 15;
 const PACKING_WORTH: usize = 1 << 15;
 /// Encoded values that are worth another thread.
 const ENCODING_WORTH: usize = 1 << 13;
+/// A multiple of the rows that any kernel's vectors multiply together.
+const CUT: usize = 6;
 /// Rows that are encoded through one buffer.
 const ENCODED_TOGETHER: usize = 8;
 
@@ -128,13 +130,26 @@ impl Kernel {
         }
     }
 
-    /// Rows are cut where a group of those that are multiplied together ends.
+    /// The instructions' name.
+    pub fn instructions(self) -> String {
+        format!("{:?}", self.instructions).to_lowercase()
+    }
+
+    /// Groups of rows that are worth being multiplied before the next: several of what is multiplied together.
     pub(super) fn rows_together(self) -> usize {
         match self.instructions {
             #[cfg(target_arch = "x86_64")]
             Instructions::Amx => tiles::ROWS,
-            // A multiple of what each of the others takes.
-            _ => 24,
+            _ => 4 * CUT,
+        }
+    }
+
+    /// Rows are cut between threads where a group of those that are multiplied together ends.
+    fn cut(self) -> usize {
+        match self.instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => tiles::TILE,
+            _ => CUT,
         }
     }
 
@@ -631,6 +646,7 @@ impl Matrix {
         team: &Team,
     ) {
         let width = self.width();
+        assert_eq!(bias.len(), self.panels * width, "a bias for each place");
         self.each_product(x, rows, out, team, |panel, out| {
             let bias = &bias[panel * width..(panel + 1) * width];
             for out in out.chunks_exact_mut(width) {
@@ -666,9 +682,7 @@ impl Matrix {
         );
         // Few panels are cut between rows, so that every thread has something to do.
         let together = if self.panels < 4 * threads.min(team.threads()) {
-            rows.len()
-                .div_ceil(2)
-                .next_multiple_of(self.kernel.rows_together())
+            rows.len().div_ceil(2).next_multiple_of(self.kernel.cut())
         } else {
             rows.len()
         };
@@ -693,7 +707,7 @@ impl Matrix {
     pub fn add_product(&self, panel: usize, x: &Rows, rows: Range<usize>, out: &mut [f32]) {
         let width = self.width();
         assert!(
-            x.kernel == self.kernel && x.words_per_row == self.words_per_row,
+            x.kernel == self.kernel && x.inner == self.inner,
             "inputs encoded for these weights"
         );
         assert!(panel < self.panels && rows.start <= rows.end && rows.end <= x.len());
@@ -1174,7 +1188,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_kernel_agrees_with_its_plain_twin(
-            rows in 1usize..16, outer in 1usize..140, inner in 1usize..150, seed in 0u64..1000,
+            rows in 1usize..70, outer in 1usize..140, inner in 1usize..150, seed in 0u64..1000,
         ) {
             let (x, weights) = (numbers(rows * inner, seed), numbers(outer * inner, seed + 1));
             for precision in PRECISIONS {
@@ -1237,6 +1251,19 @@ mod tests {
         }
 
         #[test]
+        fn integers_come_to_the_same_with_the_widest_instructions(
+            rows in 1usize..70, outer in 1usize..140, inner in 1usize..150, seed in 0u64..1000,
+        ) {
+            let (x, weights) = (numbers(rows * inner, seed), numbers(outer * inner, seed + 1));
+            let mut kernels = Kernel::all(Precision::Int8).rev();
+            // Those before AVX2 round twice.
+            let expected = products(&x, &weights, inner, Order::Plain, kernels.next().expect("the widest"));
+            for kernel in kernels.filter(|kernel| kernel.instructions != Instructions::Portable) {
+                prop_assert_eq!(&products(&x, &weights, inner, Order::Plain, kernel), &expected, "{:?}", kernel);
+            }
+        }
+
+        #[test]
         fn gates_stand_in_their_panels(hidden_size in 1usize..40, inner in 1usize..20, seed in 0u64..1000) {
             let (x, weights) = (numbers(inner, seed), numbers(4 * hidden_size * inner, seed + 1));
             let expected = twin(&x, &weights, inner, Precision::Float32);
@@ -1249,13 +1276,52 @@ mod tests {
         }
 
         #[test]
-        fn a_row_is_the_same_beside_others_and_as_another(rows in 2usize..15, inner in 1usize..90, seed in 0u64..1000) {
+        fn a_row_is_the_same_beside_others_and_as_another(rows in 2usize..70, inner in 1usize..90, seed in 0u64..1000) {
             let (x, weights) = (numbers(rows * inner, seed), numbers(70 * inner, seed + 1));
             for kernel in PRECISIONS.into_iter().flat_map(Kernel::all) {
                 let together = products(&x, &weights, inner, Order::Plain, kernel);
                 for (x, together) in x.chunks_exact(inner).zip(together.chunks_exact(70)) {
                     let alone = products(x, &weights, inner, Order::Plain, kernel);
                     prop_assert_eq!(&alone, together);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn columns_are_taken_anew_and_multiplied_a_part_at_a_time() {
+        let team = Team::new(2);
+        for kernel in [Precision::Float32, Precision::Bfloat16]
+            .into_iter()
+            .flat_map(Kernel::all)
+        {
+            let (mut g, mut x) = (Columns::new(kernel), Columns::new(kernel));
+            // More rows than are multiplied at once, and then some that fill the same room less.
+            for rows in [2 * HEIGHT + 50, 60, 36, 41] {
+                let (left, right) = (numbers(rows * 5, 1), numbers(rows * 7, 2));
+                let encoded = |values: &[f32], inner: usize| {
+                    let mut encoded = Rows::zeros(kernel, rows, inner);
+                    let read = |row: usize, into: &mut [f32]| {
+                        into.copy_from_slice(&values[row * inner..(row + 1) * inner]);
+                    };
+                    encoded.set_all(0..rows, read, &team);
+                    encoded
+                };
+                g.take_rows(&encoded(&left, 5), 0..rows, &team);
+                x.take_rows(&encoded(&right, 7), 0..rows, &team);
+                let mut found = vec![f32::NAN; 5 * 7];
+                g.products(&x, |place| (place < 5).then_some(place), &mut found, &team);
+                for (i, found) in found.into_iter().enumerate() {
+                    let column = |values: &[f32], width: usize, at: usize| {
+                        let column: Vec<f32> = values.chunks_exact(width).map(|r| r[at]).collect();
+                        rounded(&column, kernel.precision)
+                    };
+                    let pairs = column(&left, 5, i / 7)
+                        .into_iter()
+                        .zip(column(&right, 7, i % 7));
+                    let expected: f64 = pairs.map(|(a, b)| a * b).sum();
+                    let off = (f64::from(found) - expected).abs();
+                    assert!(off < 2e-3, "{kernel:?} {rows}: {found} {expected}");
                 }
             }
         }

@@ -186,6 +186,11 @@ impl Tape {
         let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
         let (panels, width) = (weights.forward.panels(), weights.forward.width());
         let rows = self.steps * streams;
+        assert_eq!(
+            self.gates.len(),
+            panels * rows * width,
+            "starts of these streams"
+        );
         self.cells.resize(panels * (rows + streams) * lanes, 0.0);
         self.hidden.resize(panels * streams * lanes, 0.0);
         if self.outputs.len() != rows + streams {

@@ -4,8 +4,11 @@ of weights. Panels lie as its tiles of weights want them: words of the inner dim
 side.
 
 Rust has no stable names for these instructions, so that they stand here as assembly, a loop over the inner dimension in
-each block. What sums are made of differs from the vectors' in its order, and so in its last bits.
+each block. Sums of bfloat16 are made in another order than the vectors', and so differ in their last bits; those of int8 are
+exact, and the same.
 */
+
+use std::mem::MaybeUninit;
 
 use super::matrix::Block;
 
@@ -28,7 +31,17 @@ fn has_instructions() -> bool {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
     // Tiles, and their products of bfloat16 and of int8: Intel's manual, leaf 7.
     const FEATURES: u32 = 1 << 24 | 1 << 22 | 1 << 25;
-    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & FEATURES == FEATURES
+    // SAFETY: every x86-64 has the instruction; Rust says so too since 1.94.
+    #[allow(unused_unsafe)]
+    let features = unsafe {
+        match __cpuid(0).eax {
+            7.. => __cpuid_count(7, 0).edx,
+            _ => 0,
+        }
+    };
+    features & FEATURES == FEATURES
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("fma")
 }
 
 /// Asks Linux for the room to keep a thread's tiles in, which it gives to processes that ask.
@@ -91,8 +104,8 @@ impl Shapes {
     }
 }
 
-/// The loops, once for each precision. Both add the products of `words` words, a multiple of 16, to sums whose rows are
-/// [`STRIDE`] bytes apart.
+/// The loops, once for each precision. Both add the products of `words` words, a multiple of 16 above 0, to sums whose rows
+/// are [`STRIDE`] bytes apart.
 macro_rules! products {
     ($wide:ident, $tall:ident, $multiply:literal) => {
         /// Up to 16 rows by four tiles of weights.
@@ -215,26 +228,34 @@ pub(super) unsafe fn bfloat16(block: Block) {
 /// # Safety
 /// As [`bfloat16`].
 pub(super) unsafe fn int8(block: Block) {
-    // SAFETY: the caller vouches for it.
+    let mut sums = [MaybeUninit::<i32>::uninit(); ROWS * WIDTH];
+    // SAFETY: the caller vouches for the pointers. The sums of the rows at hand are written before they are read.
     unsafe {
-        let corrections = std::slice::from_raw_parts(block.corrections, WIDTH);
-        let scales = std::slice::from_raw_parts(block.scales, WIDTH);
-        let mut sums = [0i32; ROWS * WIDTH];
+        let corrections = std::slice::from_raw_parts(block.corrections.cast(), WIDTH);
         each_rows(block.rows, |row, rows| {
             for sums in sums.chunks_exact_mut(WIDTH).take(rows) {
                 sums.copy_from_slice(corrections);
             }
             let integers = sums.as_mut_ptr().cast();
             multiply(&block, row, rows, integers, int8_wide, int8_tall);
-            let x_scales = std::slice::from_raw_parts(block.x_scales.add(row), rows);
-            let out = std::slice::from_raw_parts_mut(block.out.add(row * WIDTH), rows * WIDTH);
-            let rows = out.chunks_exact_mut(WIDTH).zip(sums.chunks_exact(WIDTH));
-            for ((out, sums), x_scale) in rows.zip(x_scales) {
-                for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales) {
-                    *out += *sum as f32 * (scale * x_scale);
-                }
-            }
+            add_scaled(
+                std::slice::from_raw_parts(sums.as_ptr().cast(), rows * WIDTH),
+                std::slice::from_raw_parts(block.scales, WIDTH),
+                std::slice::from_raw_parts(block.x_scales.add(row), rows),
+                std::slice::from_raw_parts_mut(block.out.add(row * WIDTH), rows * WIDTH),
+            );
         });
+    }
+}
+
+/// Adds integers, rounded once as the vectors do it, times what a step of each output and of each row is worth.
+#[target_feature(enable = "avx512f,fma")]
+fn add_scaled(sums: &[i32], scales: &[f32], x_scales: &[f32], out: &mut [f32]) {
+    let rows = out.chunks_exact_mut(WIDTH).zip(sums.chunks_exact(WIDTH));
+    for ((out, sums), x_scale) in rows.zip(x_scales) {
+        for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales) {
+            *out = (*sum as f32).mul_add(scale * x_scale, *out);
+        }
     }
 }
 
@@ -247,7 +268,11 @@ unsafe fn each_rows(rows: usize, mut multiply: impl FnMut(usize, usize)) {
         multiply(row, ROWS.min(rows - row));
     }
     // SAFETY: there are tiles. An empty state costs a change of threads nothing.
-    unsafe { std::arch::asm!("tilerelease", options(nostack, nomem)) }
+    unsafe {
+        std::arch::asm!("tilerelease", options(nostack, nomem),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _);
+    }
 }
 
 type Products = unsafe fn(*mut u32, *const u32, usize, *const u32, usize);
@@ -264,6 +289,10 @@ unsafe fn multiply(
     wide: Products,
     tall: Products,
 ) {
+    debug_assert!(block.words.is_multiple_of(TILE));
+    if block.words == 0 {
+        return;
+    }
     // SAFETY: the shapes are those that the rows need; the rest is the caller's.
     unsafe {
         let x = block.x.add(row * block.x_row);

@@ -658,8 +658,10 @@ mod tests {
                 {
                     let mut backprop = Backprop::new(&config, streams, precision);
                     let team = Team::new(2);
-                    // Twice, as what is kept must not show.
-                    backprop.window(&network, &targets, &inputs, None, &state, &masks, &team);
+                    // Twice, and of another length, as what is kept must not show.
+                    let shorter = ..inputs.len() / streams / 2 * streams;
+                    let (first, then) = (&targets[shorter], &inputs[shorter]);
+                    backprop.window(&network, first, then, None, &state, &masks, &team);
                     let window =
                         backprop.window(&network, &inputs, &targets, None, &state, &masks, &team);
                     assert!(
@@ -745,8 +747,10 @@ mod tests {
             let (weights, bias) = network.output();
             let logits = (weights.matmul(&pooled) + bias).unsqueeze(0);
             let weight = f64::from(head.weights[label]);
-            let target = Tensor::from_slice(&[label as i64]);
-            losses.push(logits.cross_entropy_for_logits(&target) * weight);
+            let doubt = f64::from(head.doubts[index]);
+            let likely =
+                logits.softmax(-1, Kind::Double) * (1.0 - doubt) + doubt / bias.numel() as f64;
+            losses.push(-likely.log().get(0).get(label as i64) * weight);
             total += weight;
         }
         let loss = Tensor::stack(&losses, 0).sum(Kind::Double) / total;
@@ -780,6 +784,7 @@ mod tests {
                 let head = Head {
                     labels: &[2, 0, 1, 2],
                     weights: &[1.0, 2.0, 0.5],
+                    doubts: &[0.0, 0.3, 0.0, 0.5],
                     mask,
                 };
                 let (loss, expected) = texts_by_autograd(&network, &texts, &head, &masks);

@@ -19,7 +19,7 @@ use tch::Device;
 use crate::backprop::{Backprop, LONGEST, Window};
 use crate::calibration::{self, loss};
 use crate::evaluation;
-use crate::excerpts::{Excerpts, TYPICAL};
+use crate::excerpts::{DOUBT, Excerpts, TYPICAL};
 use crate::material::{Documents, Material};
 use crate::network::{Masks, State};
 use crate::pooling::Head;
@@ -99,6 +99,12 @@ struct Part {
 }
 
 impl Part {
+    /// How likely it is that the document's label says nothing about it.
+    fn doubt(&self, documents: &[Vec<u32>]) -> f32 {
+        let whole = self.range == (0..documents[self.document].len());
+        if whole { 0.0 } else { DOUBT }
+    }
+
     /// Its tokens; an excerpt is a text of its own, with an end of line before it.
     fn of<'d>(&self, documents: &'d [Vec<u32>]) -> Cow<'d, [u32]> {
         let text = &documents[self.document];
@@ -573,6 +579,7 @@ impl Task for Labels {
         let texts: Vec<Cow<[u32]>> = batch.iter().map(|part| part.of(&self.train)).collect();
         let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
         let labels: Vec<usize> = batch.iter().map(|part| self.truth[part.document]).collect();
+        let doubts: Vec<f32> = batch.iter().map(|part| part.doubt(&self.train)).collect();
         let network = &standing.network;
         let options = Options {
             batch_size: texts.len(),
@@ -594,6 +601,7 @@ impl Task for Labels {
         let head = Head {
             labels: &labels,
             weights: &self.weights,
+            doubts: &doubts,
             mask: (self.dropout > 0.0).then(|| (0..seen).map(|_| factor()).collect()),
         };
         let window = self.backprop.texts(network, &texts, &head, &masks, team);

@@ -18,6 +18,8 @@ const EXCERPTS: usize = 2;
 const LENGTHS: Range<f64> = 8.0..(LONG / 2) as f64;
 /// Tokens of an excerpt in the mean.
 pub const TYPICAL: usize = 40;
+/// How likely it is that the label of the whole says nothing about an excerpt.
+pub const DOUBT: f32 = 0.4;
 /// What sentences end with.
 const ENDS: [&[u8]; 3] = [b".", b"!", b"?"];
 

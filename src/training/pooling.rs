@@ -118,11 +118,16 @@ impl Pool {
 }
 
 /// What the head is told about a batch.
+///
+/// Labels that may be wrong are learnt as what the text's own label was turned into by chance (Patrini et al. 2017, forward
+/// correction): the more a label contradicts all that was learnt before, the less it counts.
 pub struct Head<'a> {
     /// The labels, as numbers.
     pub labels: &'a [usize],
     /// What a document of each label weighs.
     pub weights: &'a [f32],
+    /// How likely it is, of each text, that its label says nothing about it, and is any by chance.
+    pub doubts: &'a [f32],
     /// What drops some of what the head sees, `[texts, POOLED · size]`.
     pub mask: Option<Vec<f32>>,
 }
@@ -166,7 +171,19 @@ impl Head<'_> {
             let odds: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
             let sum: f32 = odds.iter().sum();
             let weight = self.weights[label] / total;
-            nats += f64::from(weight * (sum.ln() + highest - logits[label]));
+            let (doubt, right) = (self.doubts[text], odds[label] / sum);
+            let weight = match doubt {
+                0.0 => {
+                    nats += f64::from(weight * (sum.ln() + highest - logits[label]));
+                    weight
+                }
+                doubt => {
+                    let own = (1.0 - doubt) * right;
+                    let likely = own + doubt / bias.len() as f32;
+                    nats -= f64::from(weight * likely.ln());
+                    weight * own / likely
+                }
+            };
             let x_gradient = &mut seen_gradient[text * inner..(text + 1) * inner];
             for (other, (row, odds)) in rows.zip(&odds).enumerate() {
                 let right = if other == label { 1.0 } else { 0.0 };

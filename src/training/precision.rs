@@ -120,8 +120,9 @@ fn measured(config: &ModelConfig, options: &Options) -> Speeds {
     let known = fs::read(&path).unwrap_or_default();
     let mut known: BTreeMap<String, Speeds> = serde_json::from_slice(&known).unwrap_or_default();
     let shape = format!(
-        "{}, {} threads: {} x {}, embedding {}, {} symbols, batch {} x {}",
+        "{}, {}, {} threads: {} x {}, embedding {}, {} symbols, batch {} x {}",
         cpu(),
+        Kernel::fastest(kernels::Precision::Bfloat16).instructions(),
         options.threads,
         config.num_layers,
         config.hidden_size,
