@@ -5,12 +5,15 @@ PYTHON ?= python3
 DEMO = target/demo
 BINARIES = target/release
 
-.PHONY: help demo test build libtorch lint light bench dist
+DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
+
+.PHONY: help demo test build install libtorch lint light bench dist
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; learn what praise is, and tell"
 	@echo "make test      every check and every test"
 	@echo "make build     the two programs, in $(BINARIES)/"
+	@echo "make install   the same, and the models, to be used from any folder"
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
 	@echo "make lint      formatting and clippy alone"
 	@echo "make bench     speed beside PyTorch, with a venv of its own"
@@ -29,6 +32,11 @@ test: lint light build
 
 build: libtorch
 	$(CARGO) build --release --locked
+
+install: libtorch
+	$(CARGO) install --locked --path .
+	mkdir -p "$(DATA)"
+	cp -R checkpoints/reviews checkpoints/sentiment "$(DATA)"
 
 libtorch:
 	@$(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda)

@@ -6,6 +6,7 @@ Every file is replaced by one rename after a flush, so that the directory is who
 
 use std::borrow::Cow;
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl Directory {
         if model.is_dir() {
             return Self::at(model).existing();
         }
-        let shelves = shelves();
+        let shelves = shelves(env::current_exe().ok().as_deref());
         if let Some(found) = shelves
             .iter()
             .map(|shelf| shelf.join(model))
@@ -305,17 +306,22 @@ impl Directory {
     }
 }
 
-/// Where models that are named, not pathed, are looked for.
-fn shelves() -> Vec<PathBuf> {
+/// Where models that are named, not pathed, are looked for by a program that lies here.
+fn shelves(program: Option<&Path>) -> Vec<PathBuf> {
     let named = env::var_os("CAROUSEL_MODELS").map(PathBuf::from);
-    let beside = env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.parent()?.join("share/carousel")));
+    let above = |levels: usize| program?.ancestors().nth(levels);
+    let beside = above(2).map(|folder| folder.join("share/carousel"));
+    // A program that was built here and is run from elsewhere.
+    let built = above(2)
+        .filter(|folder| folder.file_name() == Some(OsStr::new("target")))
+        .and(above(3))
+        .map(|folder| folder.join("checkpoints"));
     let data = files::data_folder();
     named
         .into_iter()
         .chain([PathBuf::from("checkpoints")])
         .chain(beside)
+        .chain(built)
         .chain(data)
         .collect()
 }
@@ -521,5 +527,24 @@ impl Weights {
             "{} has no tensor {name}; it belongs to another kind of model",
             self.path.display()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_looks_beside_itself_and_in_the_clone_that_it_was_built_in() {
+        let looks = |program: &str, shelf: &str| {
+            let shelves = shelves(Some(Path::new(program)));
+            shelves.contains(&PathBuf::from(shelf))
+        };
+        assert!(looks(
+            "/clone/target/release/carousel",
+            "/clone/checkpoints"
+        ));
+        assert!(looks("/some/bin/carousel", "/some/share/carousel"));
+        assert!(!looks("/some/user/bin/carousel", "/some/checkpoints"));
     }
 }

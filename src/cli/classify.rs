@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "give the texts to classify, a file with --input, or a pipe",
         ));
     }
-    let classifier = arguments.model.open_classifier(Some(SHIPS), Choice::F32)?;
+    let classifier = arguments.model.open_classifier(Some(SHIPS), Choice::Auto)?;
     if !arguments.texts.is_empty() {
         let asked = |text: &String| Asked {
             row: None,

@@ -22,7 +22,7 @@ pub struct ModelArguments {
     /// The model: its folder, or the name of one that ships [default: to write reviews, to classify sentiment]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// How numbers are kept while computing [default: auto to write text, f32 to measure]
+    /// How numbers are kept while computing [default: auto to write and to tell labels, f32 to measure]
     #[arg(long, value_name = "PRECISION", help_heading = "Computing")]
     precision: Option<Choice>,
     /// Threads to compute with; the result does not depend on it [default: one for each core, 8 at most]
