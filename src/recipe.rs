@@ -279,7 +279,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                 ),
                 _ => (
                     640,
-                    [0.5, 0.4, 0.1, 0.4],
+                    [0.5, 0.4, 0.1, 0.3],
                     "a corpus that the budget goes over very many times",
                 ),
             };
