@@ -423,7 +423,6 @@ fn each_kind_of_model_says_what_it_is_not_for() {
         said.err,
         "carousel: model holds the run of a classifier; `carousel train-classifier --resume model` goes on with it\n"
     );
-    // Without -m the model that ships is asked, which is found from here too.
     let said = sandbox.carousel("classify -m gone good");
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("no model gone"), "{}", said.err);
