@@ -748,6 +748,9 @@ impl Matrix {
                 (Avx512, Int8) => x86::int8_avx512(block),
                 #[cfg(target_arch = "x86_64")]
                 (Amx, Bfloat16) => tiles::bfloat16(block),
+                // A tile with one row is mostly waited for; integers come to the same either way.
+                #[cfg(target_arch = "x86_64")]
+                (Amx, Int8) if block.rows == 1 => x86::int8_avx512(block),
                 #[cfg(target_arch = "x86_64")]
                 (Amx, Int8) => tiles::int8(block),
                 #[cfg(target_arch = "x86_64")]
