@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::candidates::Candidates;
 use crate::network::{Masks, Network, State};
+use crate::optimizer::{SomeRows, width};
 use crate::pooling::{Head, Pool};
 use crate::view::{floats, floats_mut};
 use carousel::checkpoint::ModelConfig;
@@ -42,6 +43,8 @@ pub struct Backprop {
     spare: Vec<Vec<f32>>,
     /// In the order of the parameters.
     gradients: Vec<Tensor>,
+    /// Which of their rows may be other than zero.
+    rows: SomeRows,
 }
 
 struct Layer {
@@ -56,6 +59,8 @@ pub struct Window {
     pub loss: f64,
     /// Its gradients, in the order of the parameters; the next window replaces them.
     pub gradients: Vec<Tensor>,
+    /// Which of their rows may be other than zero.
+    pub rows: SomeRows,
     /// The memory afterwards.
     pub state: State,
     /// Tokens predicted.
@@ -96,6 +101,7 @@ impl Backprop {
                     Tensor::zeros(shape, (Kind::Float, Device::Cpu))
                 })
                 .collect(),
+            rows: SomeRows::new(),
         }
     }
 
@@ -113,6 +119,23 @@ impl Backprop {
         team: &Team,
     ) -> Window {
         let (config, rows) = (&network.config, inputs.len());
+        // Tied weights have one gradient; what they did as an embedding is added to it later.
+        let place = match config.tie_weights {
+            true => 0,
+            false => 1 + 4 * self.layers.len(),
+        };
+        match candidates {
+            Some(candidates) if config.tie_weights => {
+                let both = inputs.iter().chain(&candidates.symbols);
+                self.clear(0, Some(both), team);
+            }
+            Some(candidates) => {
+                self.clear(0, Some(inputs), team);
+                self.clear(place, Some(&candidates.symbols), team);
+            }
+            None if config.tie_weights => {}
+            None => self.clear(0, None::<&[u32]>, team),
+        }
         let pass = self.read(network, inputs, state, masks, team);
         let (weights, bias) = network.output();
         let (weights, bias) = (floats(weights), floats(bias));
@@ -160,15 +183,7 @@ impl Backprop {
             None => (place < count).then_some(place),
             Some(candidates) => candidates.symbols.get(place).map(|&symbol| symbol as usize),
         };
-        // Tied weights have one gradient; what they did as an embedding is added to it later.
-        let place = match config.tie_weights {
-            true => 0,
-            false => 1 + 4 * self.layers.len(),
-        };
         let gradient = floats_mut(&mut self.gradients[place]);
-        if candidates.is_some() {
-            clear(gradient, team);
-        }
         g.products(x, symbol, gradient, team);
         let last = floats_mut(self.gradients.last_mut().expect("the output has a bias"));
         last.fill(0.0);
@@ -177,18 +192,11 @@ impl Backprop {
         }
         let spare = self.spare.pop().unwrap_or_default();
         let above = products(&output.backward, &logits_gradient, 0..rows, spare, team);
-        self.look_back(
-            network,
-            inputs,
-            &pass,
-            masks,
-            above,
-            config.tie_weights,
-            team,
-        );
+        self.look_back(network, inputs, &pass, masks, above, team);
         Window {
             loss: nats / rows as f64,
             gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
+            rows: self.rows.clone(),
             tokens: rows,
             state: pass.state(state),
         }
@@ -233,15 +241,46 @@ impl Backprop {
             }
             let (loss, pooled_gradient) = head.judge(&pool.all(), network, &mut self.gradients);
             let above = pool.look_back(window, &pooled_gradient, self.kernel.width());
-            self.look_back(network, &inputs, &pass, masks, above, false, team);
+            self.clear(0, Some(&inputs), team);
+            self.look_back(network, &inputs, &pass, masks, above, team);
             return Window {
                 loss,
                 gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
+                rows: self.rows.clone(),
                 tokens: texts.iter().map(|text| text.len()).sum(),
                 state: zeros,
             };
         }
         unreachable!("a text has at least the end of line before it")
+    }
+
+    /// Makes a parameter's gradients zero before some of their rows, or all, are written.
+    fn clear<'a>(
+        &mut self,
+        parameter: usize,
+        rows: Option<impl IntoIterator<Item = &'a u32>>,
+        team: &Team,
+    ) {
+        let gradients = &mut self.gradients[parameter];
+        let width = width(gradients);
+        let gradients = floats_mut(gradients);
+        match self.rows.remove(&parameter) {
+            Some(written) => {
+                for row in written {
+                    gradients[row as usize * width..][..width].fill(0.0);
+                }
+            }
+            None => {
+                let mut parts: Vec<_> = gradients.chunks_mut(CHUNK).collect();
+                team.for_each(team.threads(), &mut parts, |_, part| part.fill(0.0));
+            }
+        }
+        if let Some(rows) = rows {
+            let mut rows: Vec<u32> = rows.into_iter().copied().collect();
+            rows.sort_unstable();
+            rows.dedup();
+            self.rows.insert(parameter, rows);
+        }
     }
 
     /// Runs over all layers.
@@ -287,8 +326,7 @@ impl Backprop {
     }
 
     /// From the gradients with respect to the last layer's outputs to those of everything below; the embedding's are
-    /// `added` to what there is.
-    #[allow(clippy::too_many_arguments)]
+    /// added to what there is.
     fn look_back(
         &mut self,
         network: &Network,
@@ -296,7 +334,6 @@ impl Backprop {
         pass: &Pass,
         masks: &Masks,
         mut above: Vec<f32>,
-        added: bool,
         team: &Team,
     ) {
         let (config, rows, width) = (&network.config, inputs.len(), self.kernel.width());
@@ -359,9 +396,6 @@ impl Backprop {
             multiply_panels(&mut above, floats(mask), config.embedding_size, width, rows);
         }
         let embedding_gradient = floats_mut(&mut self.gradients[0]);
-        if !added {
-            clear(embedding_gradient, team);
-        }
         let size = config.embedding_size;
         let factors = masks.embedding.as_ref().map(floats);
         add_by_symbol(
@@ -527,12 +561,6 @@ fn multiply_panels(values: &mut [f32], factors: &[f32], size: usize, width: usiz
             multiply(values, &factors[(panel * width).min(size)..]);
         }
     }
-}
-
-/// Zeros.
-fn clear(values: &mut [f32], team: &Team) {
-    let mut parts: Vec<_> = values.chunks_mut(CHUNK).collect();
-    team.for_each(team.threads(), &mut parts, |_, part| part.fill(0.0));
 }
 
 fn multiply(values: &mut [f32], factors: &[f32]) {
@@ -793,9 +821,19 @@ mod tests {
                 {
                     let mut backprop = Backprop::new(&config, 2, precision);
                     let team = Team::new(2);
+                    // Others first, as what is kept must not show.
+                    let others = [23, 11, 8, 2].map(text);
+                    let others: Vec<&[u32]> = others.iter().map(|text| &text[..]).collect();
+                    backprop.texts(&network, &others, &head, &masks, &team);
                     let window = backprop.texts(&network, &texts, &head, &masks, &team);
                     assert!((window.loss / loss - 1.0).abs() < tolerance);
                     assert_eq!(window.tokens, 36);
+                    let mut read = texts.concat();
+                    // What short texts are filled up with.
+                    read.push(0);
+                    read.sort_unstable();
+                    read.dedup();
+                    assert_eq!(window.rows, [(0, read)].into());
                     for ((name, _), (found, expected)) in config
                         .tensors()
                         .iter()

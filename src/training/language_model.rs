@@ -14,6 +14,7 @@ use crate::backprop::{Backprop, Window};
 use crate::candidates::Shares;
 use crate::evaluation;
 use crate::network::{Masks, State};
+use crate::optimizer::SomeRows;
 use crate::precision;
 use crate::resume::{Base, Standing};
 use crate::run::{
@@ -343,6 +344,7 @@ impl Task for Text {
         Window {
             gradients: network.gradients(&loss),
             loss: loss.double_value(&[]),
+            rows: SomeRows::new(),
             state: next,
             tokens: inputs.len(),
         }

@@ -2,6 +2,8 @@
 AdamW with moments that can be saved (Kingma and Ba 2015; Loshchilov and Hutter 2019), and clipping by norm.
 */
 
+use std::collections::BTreeMap;
+
 use carousel::kernels::{AdamWStep, Team, adamw, sum_of_squares};
 use tch::{Device, Kind, Tensor};
 
@@ -21,6 +23,10 @@ pub struct AdamW {
     pub second_moments: Vec<Tensor>,
 }
 
+/// Of matrices, by their places among the parameters, of which only some rows have gradients, as few of many words stand in
+/// a batch: these rows, sorted.
+pub type SomeRows = BTreeMap<usize, Vec<u32>>;
+
 /// One update.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
@@ -35,6 +41,9 @@ pub struct Update<'a> {
     pub clip_norm: f64,
     /// The share of the learning rate that each parameter takes; of 0, it stays as it is. Empty for all of it.
     pub shares: &'a [f64],
+    /// Rows that have gradients: where only some of a matrix do, the others and their moments stay as they are, as in
+    /// PyTorch's SparseAdam.
+    pub rows: &'a SomeRows,
 }
 
 impl AdamW {
@@ -61,8 +70,9 @@ impl AdamW {
             weight_decay,
             clip_norm,
             shares,
+            rows,
         } = update;
-        let norm = norm(gradients, team);
+        let norm = norm(gradients, rows, team);
         if !norm.is_finite() {
             return norm;
         }
@@ -101,15 +111,17 @@ impl AdamW {
                     second_correction: second_correction as f32,
                     epsilon: EPSILON as f32,
                 };
+                let rows = rows.get(&index);
+                let chunk = rows.map_or(CHUNK, |_| width(gradient));
                 let moments = floats_mut(first)
-                    .chunks_mut(CHUNK)
-                    .zip(floats_mut(second).chunks_mut(CHUNK));
+                    .chunks_mut(chunk)
+                    .zip(floats_mut(second).chunks_mut(chunk));
                 let gradient = gradient.contiguous();
-                let mut parts: Vec<_> = floats_mut(parameter)
-                    .chunks_mut(CHUNK)
-                    .zip(floats(&gradient).chunks(CHUNK))
-                    .zip(moments)
-                    .collect();
+                let parts = floats_mut(parameter)
+                    .chunks_mut(chunk)
+                    .zip(floats(&gradient).chunks(chunk))
+                    .zip(moments);
+                let mut parts: Vec<_> = some_of(parts, rows).collect();
                 team.for_each(
                     parts.len(),
                     &mut parts,
@@ -137,20 +149,50 @@ impl AdamW {
     }
 }
 
+/// Numbers in a row of a matrix.
+pub fn width(matrix: &Tensor) -> usize {
+    matrix.numel() / matrix.size()[0] as usize
+}
+
+/// The parts at some places, sorted, or all.
+fn some_of<T>(
+    parts: impl Iterator<Item = T>,
+    places: Option<&Vec<u32>>,
+) -> impl Iterator<Item = T> {
+    let mut next = 0;
+    parts
+        .enumerate()
+        .filter(move |(place, _)| match places {
+            None => true,
+            Some(places) => {
+                let some = places.get(next).is_some_and(|&p| p as usize == *place);
+                next += usize::from(some);
+                some
+            }
+        })
+        .map(|(_, part)| part)
+}
+
 /// The norm of all gradients together.
-fn norm(gradients: &[Tensor], team: &Team) -> f64 {
-    let squares = gradients.iter().map(|gradient| match gradient.device() {
-        Device::Cpu => {
-            let gradient = gradient.contiguous();
-            let parts = floats(&gradient).chunks(CHUNK);
-            let mut parts: Vec<(&[f32], f64)> = parts.map(|part| (part, 0.0)).collect();
-            team.for_each(parts.len(), &mut parts, |_, (part, sum)| {
-                *sum = sum_of_squares(part);
-            });
-            parts.iter().map(|(_, sum)| sum).sum()
-        }
-        _ => gradient.square().sum(Kind::Double).double_value(&[]),
-    });
+fn norm(gradients: &[Tensor], rows: &SomeRows, team: &Team) -> f64 {
+    let squares = gradients
+        .iter()
+        .enumerate()
+        .map(|(index, gradient)| match gradient.device() {
+            Device::Cpu => {
+                let rows = rows.get(&index);
+                let chunk = rows.map_or(CHUNK, |_| width(gradient));
+                let gradient = gradient.contiguous();
+                let parts = floats(&gradient).chunks(chunk);
+                let mut parts: Vec<(&[f32], f64)> =
+                    some_of(parts, rows).map(|part| (part, 0.0)).collect();
+                team.for_each(parts.len(), &mut parts, |_, (part, sum)| {
+                    *sum = sum_of_squares(part);
+                });
+                parts.iter().map(|(_, sum)| sum).sum()
+            }
+            _ => gradient.square().sum(Kind::Double).double_value(&[]),
+        });
     squares.sum::<f64>().sqrt()
 }
 
@@ -185,6 +227,7 @@ mod tests {
                 weight_decay: 0.1,
                 clip_norm: 1.0,
                 shares: &[],
+                rows: &SomeRows::new(),
             };
             let team = Team::new(2);
             norms.push(optimizer.update(&mut parameters, &gradients, update, &team));
@@ -202,6 +245,57 @@ mod tests {
         close(values(&parameters[0]), &PYTORCH_W);
         close(values(&parameters[1]), &PYTORCH_B);
         assert!((norms[0] - PYTORCH_NORM).abs() < 1e-6, "{norms:?}");
+    }
+
+    #[test]
+    fn of_some_rows_the_others_stay_as_they_are() {
+        let numbers = |phase: f64| {
+            let numbers = Tensor::arange(50, (Kind::Float, Device::Cpu)) + phase;
+            numbers.sin().view([10, 5])
+        };
+        let rows = [0u32, 3, 4, 9];
+        let sparse = numbers(1.0);
+        for row in (0..10).filter(|row| !rows.contains(row)) {
+            let _ = sparse.get(i64::from(row)).zero_();
+        }
+        let gradients = [sparse, numbers(2.0)];
+        let updated = |rows: &SomeRows| {
+            let mut parameters = [numbers(3.0), numbers(4.0)];
+            let mut optimizer = AdamW::new(&parameters);
+            optimizer.second_moments[0] += 1.0;
+            let update = Update {
+                step: 2,
+                learning_rate: 0.05,
+                weight_decay: 0.1,
+                clip_norm: 0.0,
+                shares: &[],
+                rows,
+            };
+            let norm = optimizer.update(&mut parameters, &gradients, update, &Team::new(2));
+            let [first, second] = parameters;
+            let moment = optimizer.second_moments.swap_remove(0);
+            let values = |tensor: Tensor| Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap();
+            (norm, [first, moment, second].map(values))
+        };
+        let ((norm, all), (norm_of_some, some)) = (
+            updated(&SomeRows::new()),
+            updated(&[(0, rows.to_vec())].into()),
+        );
+        assert!((norm / norm_of_some - 1.0).abs() < 1e-6 && norm > 1.0);
+        let before = Vec::<f32>::try_from(numbers(3.0).flatten(0, -1)).unwrap();
+        for row in 0..10 {
+            let place = row * 5..(row + 1) * 5;
+            let [weights, moments] = [0, 1].map(|which| &some[which][place.clone()]);
+            if rows.contains(&(row as u32)) {
+                assert_eq!(weights, &all[0][place.clone()]);
+                assert_eq!(moments, &all[1][place.clone()]);
+            } else {
+                assert_eq!(weights, &before[place]);
+                assert_eq!(moments, [1.0; 5]);
+            }
+        }
+        // The other parameters have no rows to choose.
+        assert_eq!(some[2], all[2]);
     }
 
     const PYTORCH_W: [f32; 6] = [

@@ -475,6 +475,7 @@ impl<T: Task> Run<T> {
         let Window {
             loss,
             gradients,
+            rows,
             state: next,
             tokens,
         } = self.task.window(standing, options, seed, &self.team);
@@ -496,6 +497,7 @@ impl<T: Task> Run<T> {
             weight_decay: options.weight_decay,
             clip_norm: options.clip_norm,
             shares: &self.task.shares(progress_share),
+            rows: &rows,
         };
         let gradient_norm = standing.optimizer.update(
             &mut standing.network.parameters,
