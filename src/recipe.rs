@@ -291,7 +291,11 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                 embedding_dropout: embedding,
                 weight_drop: weight,
                 bptt: 35,
-                learning_rate: 3e-3,
+                learning_rate: match competing(circumstances.vocab_size) {
+                    all if all == circumstances.vocab_size => 3e-3,
+                    // Only what takes part in a step is moved, and so bears to be moved further.
+                    _ => 6e-3,
+                },
                 reason,
                 ..base
             }
