@@ -272,7 +272,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                     [0.4, 0.2, 0.0, 0.0],
                     "a corpus that the budget goes over a few times",
                 ),
-                8.0..100.0 => (
+                8.0..60.0 => (
                     640,
                     [0.5, 0.4, 0.1, 0.2],
                     "a corpus that the budget goes over many times",
@@ -291,10 +291,11 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
                 embedding_dropout: embedding,
                 weight_drop: weight,
                 bptt: 35,
+                // Only what takes part in a step is moved, and so bears to be moved further; in many passes it is then
+                // learnt by heart.
                 learning_rate: match competing(circumstances.vocab_size) {
-                    all if all == circumstances.vocab_size => 3e-3,
-                    // Only what takes part in a step is moved, and so bears to be moved further.
-                    _ => 6e-3,
+                    some if some < circumstances.vocab_size && passes < 8.0 => 6e-3,
+                    _ => 3e-3,
                 },
                 reason,
                 ..base
@@ -764,13 +765,14 @@ mod tests {
                 valid_tokens: 1000,
                 speed: Some(speed),
             };
-            let Resolved {
-                config, options, ..
-            } = resolve(&settings, &circumstances).unwrap();
-            (config.hidden_size, config.dropout, options.weight_drop)
+            resolve(&settings, &circumstances).unwrap()
         };
+        let summary =
+            |Resolved {
+                 config, options, ..
+             }| (config.hidden_size, config.dropout, options.weight_drop);
         let characters =
-            |tokens, seconds, speed| chosen(Level::Character, 65, tokens, seconds, speed);
+            |tokens, seconds, speed| summary(chosen(Level::Character, 65, tokens, seconds, speed));
         assert_eq!(characters(90_000, 60, 6e4), (384, 0.5, 0.2));
         assert_eq!(characters(1_000_000, 120, 6e4), (384, 0.3, 0.0));
         assert_eq!(characters(1_000_000, 600, 6e4), (512, 0.45, 0.15));
@@ -778,10 +780,19 @@ mod tests {
         assert_eq!(characters(100_000_000, 600, 6e4), (512, 0.1, 0.0));
         // A machine of a quarter of the speed is to do less.
         assert_eq!(characters(1_000_000, 600, 1.5e4), (384, 0.3, 0.0));
-        let words = |seconds| chosen(Level::Word, 10_000, 930_000, seconds, 6e4);
+        let words = |seconds| summary(chosen(Level::Word, 10_000, 930_000, seconds, 6e4));
         assert_eq!(words(30), (256, 0.1, 0.0));
         assert_eq!(words(120), (512, 0.2, 0.0));
         assert_eq!(words(3600), (640, 0.5, 0.2));
+        assert_eq!(words(7200), (640, 0.5, 0.3));
+        // Where all compete, and where passes are many, words are moved less.
+        let rate = |vocab_size, seconds| {
+            let resolved = chosen(Level::Word, vocab_size, 930_000, seconds, 6e4);
+            resolved.options.learning_rate
+        };
+        assert_eq!(rate(10_000, 240), 6e-3);
+        assert_eq!(rate(10_000, 3600), 3e-3);
+        assert_eq!(rate(7_000, 60), 3e-3);
     }
 
     #[test]

@@ -717,6 +717,16 @@ impl Task for Labels {
                 ),
             ));
         }
+        let excerpts = self.parts - self.train.len();
+        if excerpts > 0 {
+            lines.push((
+                "",
+                format!(
+                    "in each pass {} excerpts of long documents besides, so that short ones are told too",
+                    count(excerpts as u64)
+                ),
+            ));
+        }
         let naive = &record.baselines;
         lines.push((
             "to beat",
