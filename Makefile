@@ -24,7 +24,7 @@ demo: build
 	$(BINARIES)/carousel train corpora/tales -o $(DEMO) --time 60s
 	$(BINARIES)/carousel generate -m $(DEMO) -p "The old man" --length 600 --seed 1
 	rm -rf $(DEMO)-reviews
-	$(BINARIES)/carousel train-classifier corpora/reviews.csv -o $(DEMO)-reviews --time 20s
+	$(BINARIES)/carousel train-classifier corpora/reviews.csv --from reviews -o $(DEMO)-reviews --time 20s
 	$(BINARIES)/carousel classify -m $(DEMO)-reviews "what a lovely book" "the soup was cold and so was the waiter"
 
 test: lint light build
