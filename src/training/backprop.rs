@@ -900,6 +900,22 @@ mod tests {
             };
             let mut backprop = Backprop::new(&config, 4, Precision::Float32);
             let team = Team::new(2);
+            // Others first, as what is kept must not show.
+            let (before, mut others) = (ids(29), ids(13));
+            others.sort_unstable();
+            let others = Candidates {
+                corrections: vec![0.0; others.len()],
+                symbols: others,
+            };
+            backprop.window(
+                &network,
+                &before,
+                &ids(13),
+                Some(&others),
+                &state,
+                &masks,
+                &team,
+            );
             let window = backprop.window(
                 &network,
                 &inputs,
