@@ -379,7 +379,10 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         Some(_) => recipe.learning_rate * FROM_FACTOR,
         None => recipe.learning_rate,
     };
-    let schedule = settings.schedule.unwrap_or(Schedule::Cosine);
+    let schedule = settings.schedule.unwrap_or(match words {
+        true => Schedule::Cosine,
+        false => Schedule::Linear,
+    });
     let options = Options {
         budget,
         batch_size: streams.batch_size,
@@ -410,7 +413,10 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         ema: share("--ema", settings.ema.unwrap_or(0.0))?,
         patience: settings
             .patience
-            .unwrap_or(if schedule == Schedule::Cosine { 0 } else { 10 }),
+            .unwrap_or(match schedule {
+                Schedule::Cosine | Schedule::Linear => 0,
+                Schedule::Constant | Schedule::Plateau => 10,
+            }),
         evaluate_every: evaluate_every(&budget, &streams, valid_tokens.min(MOST_VALID_TOKENS)),
         seed: settings.seed.unwrap_or(1),
         precision: settings.precision.unwrap_or(Precision::Auto),

@@ -84,7 +84,7 @@ pub struct Settings {
     /// The highest learning rate [default: suits the corpus]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     pub learning_rate: Option<f64>,
-    /// How the learning rate runs over the budget [default: cosine]
+    /// How the learning rate runs over the budget [default: linear for characters and bytes, cosine for words, bpe and labels]
     #[arg(long, value_enum, help_heading = "Training")]
     pub schedule: Option<Schedule>,
     /// Share of the budget over which the learning rate rises [default: 0.05]
@@ -161,6 +161,8 @@ impl FromStr for Device {
 pub enum Schedule {
     /// Down to nearly nothing along half a cosine
     Cosine,
+    /// Down to nearly nothing along a straight line
+    Linear,
     /// The same all along
     Constant,
     /// Halved when the validation loss has stopped falling

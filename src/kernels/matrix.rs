@@ -471,26 +471,42 @@ impl Matrix {
     /// # Panics
     /// If there are not four gates though there should be.
     pub fn zeros(outer: usize, inner: usize, order: Order, kernel: Kernel) -> Self {
-        let width = kernel.width();
-        let panels = match order {
-            Order::Plain => outer.div_ceil(width),
-            Order::Gates => {
-                assert_eq!(outer % VECTORS, 0, "four gates");
-                (outer / VECTORS).div_ceil(kernel.lanes())
-            }
-        };
-        let words_per_row = kernel.words(inner);
-        Matrix {
+        let mut matrix = Matrix {
             kernel,
             order,
             outer,
             inner,
-            words_per_row,
-            panels,
-            words: Words::zeros(panels * words_per_row * width),
-            scales: vec![0.0; panels * width],
-            corrections: vec![0; panels * width],
+            words_per_row: 0,
+            panels: 0,
+            words: Words::zeros(0),
+            scales: Vec::new(),
+            corrections: Vec::new(),
+        };
+        matrix.resize(outer, inner);
+        matrix
+    }
+
+    /// From now on of this size; what it holds is to be filled anew. Memory is kept, and taken only for more.
+    ///
+    /// # Panics
+    /// As [`Matrix::zeros`].
+    pub fn resize(&mut self, outer: usize, inner: usize) {
+        let width = self.kernel.width();
+        self.panels = match self.order {
+            Order::Plain => outer.div_ceil(width),
+            Order::Gates => {
+                assert_eq!(outer % VECTORS, 0, "four gates");
+                (outer / VECTORS).div_ceil(self.kernel.lanes())
+            }
+        };
+        (self.outer, self.inner) = (outer, inner);
+        self.words_per_row = self.kernel.words(inner);
+        let count = self.panels * self.words_per_row * width;
+        if count > self.words.get().len() {
+            self.words = Words::zeros(count);
         }
+        self.scales.resize(self.panels * width, 0.0);
+        self.corrections.resize(self.panels * width, 0);
     }
 
     /// Packs weights anew; `read` writes a row of them, in PyTorch's order, into the buffer it is given.
@@ -556,8 +572,9 @@ impl Matrix {
             let count = width.min(outer - first);
             let (mut low, mut high) = ([0.0; MOST_WIDTH], [0.0; MOST_WIDTH]);
             let (low, high) = (&mut low[..width], &mut high[..width]);
-            let filled = inner.div_ceil(kernel.group());
-            for (word, out) in words.chunks_exact_mut(width).take(filled).enumerate() {
+            let (words, beyond) = words.split_at_mut(inner.div_ceil(kernel.group()) * width);
+            beyond.fill(0);
+            for (word, out) in words.chunks_exact_mut(width).enumerate() {
                 match kernel.precision {
                     Precision::Float32 => {
                         read(word, first, &mut low[..count]);
@@ -858,9 +875,8 @@ impl Columns {
         (self.columns, self.height) = (columns, self.kernel.words(rows));
         let panels = columns.div_ceil(width);
         let length = self.height * width;
-        if self.words.len() != panels * length {
-            self.words = vec![0; panels * length];
-        }
+        // What stands beside the columns is multiplied too, but never looked at.
+        self.words.resize(panels * length, 0);
         let mut parts: Vec<&mut [u32]> = self.words.chunks_exact_mut(length.max(1)).collect();
         team.for_each(
             1 + panels * length / ENCODING_WORTH,
@@ -1299,9 +1315,14 @@ mod tests {
             .flat_map(Kernel::all)
         {
             let (mut g, mut x) = (Columns::new(kernel), Columns::new(kernel));
-            // More rows than are multiplied at once, and then some that fill the same room less.
-            for rows in [2 * HEIGHT + 50, 60, 36, 41] {
-                let (left, right) = (numbers(rows * 5, 1), numbers(rows * 7, 2));
+            // More rows than are multiplied at once, and then some, of other columns, that fill the same room less.
+            for (rows, [a, b]) in [
+                (2 * HEIGHT + 50, [5, 7]),
+                (60, [70, 7]),
+                (36, [5, 130]),
+                (41, [7, 5]),
+            ] {
+                let (left, right) = (numbers(rows * a, 1), numbers(rows * b, 2));
                 let encoded = |values: &[f32], inner: usize| {
                     let mut encoded = Rows::zeros(kernel, rows, inner);
                     let read = |row: usize, into: &mut [f32]| {
@@ -1310,18 +1331,18 @@ mod tests {
                     encoded.set_all(0..rows, read, &team);
                     encoded
                 };
-                g.take_rows(&encoded(&left, 5), 0..rows, &team);
-                x.take_rows(&encoded(&right, 7), 0..rows, &team);
-                let mut found = vec![f32::NAN; 5 * 7];
-                g.products(&x, |place| (place < 5).then_some(place), &mut found, &team);
+                g.take_rows(&encoded(&left, a), 0..rows, &team);
+                x.take_rows(&encoded(&right, b), 0..rows, &team);
+                let mut found = vec![f32::NAN; a * b];
+                g.products(&x, |place| (place < a).then_some(place), &mut found, &team);
                 for (i, found) in found.into_iter().enumerate() {
                     let column = |values: &[f32], width: usize, at: usize| {
                         let column: Vec<f32> = values.chunks_exact(width).map(|r| r[at]).collect();
                         rounded(&column, kernel.precision)
                     };
-                    let pairs = column(&left, 5, i / 7)
+                    let pairs = column(&left, a, i / b)
                         .into_iter()
-                        .zip(column(&right, 7, i % 7));
+                        .zip(column(&right, b, i % b));
                     let expected: f64 = pairs.map(|(a, b)| a * b).sum();
                     let off = (f64::from(found) - expected).abs();
                     assert!(off < 2e-3, "{kernel:?} {rows}: {found} {expected}");
@@ -1372,44 +1393,44 @@ mod tests {
     }
 
     #[test]
-    fn a_transpose_is_packed_as_if_it_were_written_out() {
+    fn weights_packed_in_the_place_of_others_are_as_if_packed_alone() {
         let team = Team::new(2);
-        for (outer, inner) in [(1, 1), (3, 64), (64, 3), (70, 33), (200, 130)] {
-            let transposed = numbers(outer * inner, 5);
-            for precision in [Precision::Float32, Precision::Bfloat16] {
-                for kernel in Kernel::all(precision) {
-                    let mut found = Matrix::zeros(outer, inner, Order::Plain, kernel);
-                    // What was there before must not show.
-                    found.fill_transposed(|_, _, values| values.fill(7.0), &team);
-                    let read = |input: usize, output: usize, values: &mut [f32]| {
-                        let from = &transposed[input * outer + output..];
-                        values.copy_from_slice(&from[..values.len()]);
-                    };
-                    found.fill_transposed(read, &team);
-                    let weight = |at: usize| transposed[at % inner * outer + at / inner];
-                    let weights: Vec<f32> = (0..outer * inner).map(weight).collect();
-                    let expected = Matrix::pack(&weights, inner, Order::Plain, kernel, &team);
-                    for input in 0..inner {
-                        let mut row = vec![0.0; inner];
-                        row[input] = 1.0;
-                        let mut one = Rows::zeros(kernel, 1, inner);
-                        one.set(0, &row);
-                        let sums = |matrix: &Matrix| {
-                            matrix.sums(
-                                &vec![0.0; matrix.panels() * matrix.width()],
-                                &one,
-                                0..1,
-                                &team,
-                            )
-                        };
-                        let (found, expected) = (sums(&found), sums(&expected));
-                        assert_eq!(
-                            found[..outer],
-                            expected[..outer],
-                            "{kernel:?} {outer} {inner}"
-                        );
-                    }
+        for kernel in PRECISIONS.into_iter().flat_map(Kernel::all) {
+            let mut found = Matrix::zeros(0, 0, Order::Plain, kernel);
+            for (outer, inner) in [(1, 1), (3, 64), (64, 3), (70, 33), (200, 130), (9, 70)] {
+                let weights = numbers(outer * inner, 5);
+                let sums = |matrix: &Matrix, input: usize| {
+                    let mut row = vec![0.0; inner];
+                    row[input] = 1.0;
+                    let mut one = Rows::zeros(kernel, 1, inner);
+                    one.set(0, &row);
+                    let bias = vec![0.0; matrix.panels() * matrix.width()];
+                    let mut sums = matrix.sums(&bias, &one, 0..1, &team);
+                    sums.truncate(outer);
+                    sums
+                };
+                let alone = Matrix::pack(&weights, inner, Order::Plain, kernel, &team);
+                let expected: Vec<_> = (0..inner).map(|input| sums(&alone, input)).collect();
+                found.resize(outer, inner);
+                let read = |row: usize, values: &mut [f32]| {
+                    values.copy_from_slice(&weights[row * inner..(row + 1) * inner]);
+                };
+                found.fill(read, &team);
+                let all: Vec<_> = (0..inner).map(|input| sums(&found, input)).collect();
+                assert_eq!(all, expected, "{kernel:?} {outer} {inner}");
+                if kernel.precision == Precision::Int8 {
+                    continue;
                 }
+                // What was there before must not show.
+                found.fill_transposed(|_, _, values| values.fill(7.0), &team);
+                let read = |input: usize, output: usize, values: &mut [f32]| {
+                    for (value, output) in values.iter_mut().zip(output..) {
+                        *value = weights[output * inner + input];
+                    }
+                };
+                found.fill_transposed(read, &team);
+                let all: Vec<_> = (0..inner).map(|input| sums(&found, input)).collect();
+                assert_eq!(all, expected, "transposed: {kernel:?} {outer} {inner}");
             }
         }
     }

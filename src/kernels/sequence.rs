@@ -38,6 +38,12 @@ impl Weights {
         }
     }
 
+    /// From now on of this size, in their own order; they are to be filled anew.
+    pub fn resize(&mut self, outer: usize, inner: usize) {
+        self.forward.resize(outer, inner);
+        self.backward.resize(inner, outer);
+    }
+
     /// Packs `weights`, row by row, as PyTorch keeps them, times their `factors` if they have any.
     pub fn fill(&mut self, weights: &[f32], factors: Option<&[f32]>, team: &Team) {
         let inner = self.forward.inner();

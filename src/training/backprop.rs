@@ -160,11 +160,9 @@ impl Backprop {
             }
         };
         let count = bias.len();
-        let output = match self.output.take() {
-            Some(output) if output.forward.outer() == count => output,
-            _ => Weights::zeros(count, inner, Order::Plain, self.kernel),
-        };
-        let output = self.output.insert(output);
+        let made = || Weights::zeros(count, inner, Order::Plain, self.kernel);
+        let output = self.output.get_or_insert_with(made);
+        output.resize(count, inner);
         output.fill(weights, None, team);
         let mut logits_gradient = Rows::zeros(self.kernel, rows, count);
         let (top, after) = pass.inputs_of(&self.layers, self.layers.len());

@@ -5,7 +5,7 @@ The learning rate over a budget.
 use carousel::checkpoint::record::Options;
 use carousel::settings::Schedule;
 
-/// The share of the highest learning rate that the cosine ends at.
+/// The share of the highest learning rate that the cosine and the line end at.
 const LAST: f64 = 0.01;
 /// What a plateau multiplies the learning rate by.
 pub const PLATEAU_FACTOR: f64 = 0.5;
@@ -13,7 +13,7 @@ pub const PLATEAU_FACTOR: f64 = 0.5;
 pub const PLATEAU_EVALUATIONS: u64 = 2;
 
 /// The learning rate when `progress` of the budget, from 0 to 1, is spent: a linear rise over the warm-up, then the
-/// schedule (cosine: Loshchilov and Hutter 2017). `scale` is what plateaus and rescues have made of it.
+/// schedule (cosine: Loshchilov and Hutter 2017; linear: Defazio et al. 2023). `scale` is what plateaus and rescues have made of it.
 pub fn learning_rate(options: &Options, progress: f64, scale: f64) -> f64 {
     let highest = options.learning_rate * scale;
     let progress = progress.clamp(0.0, 1.0);
@@ -21,14 +21,13 @@ pub fn learning_rate(options: &Options, progress: f64, scale: f64) -> f64 {
         // Never zero: the first step of a run should learn something.
         return highest * (progress / options.warmup).max(0.02);
     }
-    match options.schedule {
-        Schedule::Constant | Schedule::Plateau => highest,
-        Schedule::Cosine => {
-            let along = (progress - options.warmup) / (1.0 - options.warmup).max(f64::MIN_POSITIVE);
-            let cosine = 0.5 * (1.0 + (std::f64::consts::PI * along).cos());
-            highest * (LAST + (1.0 - LAST) * cosine)
-        }
-    }
+    let along = (progress - options.warmup) / (1.0 - options.warmup).max(f64::MIN_POSITIVE);
+    let left = match options.schedule {
+        Schedule::Constant | Schedule::Plateau => return highest,
+        Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * along).cos()),
+        Schedule::Linear => 1.0 - along,
+    };
+    highest * (LAST + (1.0 - LAST) * left)
 }
 
 #[cfg(test)]
@@ -48,15 +47,17 @@ mod tests {
     #[test]
     fn the_rate_rises_and_falls_as_its_schedule_says() {
         let table = [
-            (Schedule::Cosine, [0.02, 0.5, 1.0, 0.505, 0.01, 0.01]),
-            (Schedule::Constant, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0]),
-            (Schedule::Plateau, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0]),
+            (Schedule::Cosine, [0.02, 0.5, 1.0, 0.855_017_8, 0.505, 0.01, 0.01]),
+            (Schedule::Linear, [0.02, 0.5, 1.0, 0.752_5, 0.505, 0.01, 0.01]),
+            (Schedule::Constant, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
+            (Schedule::Plateau, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
         ];
         for (schedule, expected) in table {
-            for (progress, expected) in [0.0, 0.05, 0.1, 0.55, 1.0, 1.5].into_iter().zip(expected) {
+            let progress = [0.0, 0.05, 0.1, 0.325, 0.55, 1.0, 1.5];
+            for (progress, expected) in progress.into_iter().zip(expected) {
                 let rate = at(schedule, progress);
                 assert!(
-                    (rate - expected).abs() < 1e-9,
+                    (rate - expected).abs() < 1e-6,
                     "{schedule:?} {progress}: {rate} is not {expected}"
                 );
             }
