@@ -47,8 +47,14 @@ mod tests {
     #[test]
     fn the_rate_rises_and_falls_as_its_schedule_says() {
         let table = [
-            (Schedule::Cosine, [0.02, 0.5, 1.0, 0.855_017_8, 0.505, 0.01, 0.01]),
-            (Schedule::Linear, [0.02, 0.5, 1.0, 0.752_5, 0.505, 0.01, 0.01]),
+            (
+                Schedule::Cosine,
+                [0.02, 0.5, 1.0, 0.855_017_8, 0.505, 0.01, 0.01],
+            ),
+            (
+                Schedule::Linear,
+                [0.02, 0.5, 1.0, 0.752_5, 0.505, 0.01, 0.01],
+            ),
             (Schedule::Constant, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
             (Schedule::Plateau, [0.02, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
         ];
