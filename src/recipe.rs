@@ -160,8 +160,9 @@ const OUTPUT_COST: f64 = 7.5e-4;
 const MANY_SYMBOLS: usize = 8_000;
 const CANDIDATES_SHARE: usize = 5;
 const MOST_CANDIDATES: usize = 4_000;
-/// Tokens read that are worth 512 units, and what is left of them then, as a wider network is slower than the nominal one.
+/// Tokens read that are worth 512 units.
 const WORTH_512: f64 = 2e7;
+/// Share of these that 512 units read in the same time, being slower than the nominal network.
 const LEFT_OF_512: f64 = 0.6;
 
 /// Documents that are few.
@@ -236,9 +237,11 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
         },
         (false, _) => {
             let wide = reads >= WORTH_512;
-            let passes = match (wide, circumstances.speed) {
-                (true, Some(_)) => passes * LEFT_OF_512,
-                _ => passes,
+            let timed = matches!(budget, Budget::Seconds(_));
+            let passes = if wide && timed {
+                passes * LEFT_OF_512
+            } else {
+                passes
             };
             let (dropout, weight_drop, reason) = match passes {
                 ..2.0 => (0.1, 0.0, base.reason),
@@ -535,6 +538,7 @@ pub fn resolve_classifier(
     settings.weight_drop.get_or_insert(0.2);
     settings.warmup.get_or_insert(0.1);
     settings.patience.get_or_insert(8);
+    settings.schedule.get_or_insert(Schedule::Cosine);
     // Documents are not cut into streams: they are never too short.
     let any = Circumstances {
         train_tokens: usize::MAX / 2,
