@@ -188,7 +188,7 @@ struct Recipe {
 /// A small corpus is learnt by heart unless much is dropped, and small batches serve it. A larger one is judged by how
 /// often the budget goes over it: twice the tokens and a wider layer pay only together with more dropping, of recurrent
 /// weights too. What was measured is in benches/RECIPES.md.
-fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recipe {
+fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget, ways: usize) -> Recipe {
     let train_tokens = circumstances.train_tokens;
     let speed = circumstances.speed.unwrap_or(NOMINAL_SPEED);
     let words = matches!(level, Level::Word | Level::Subword);
@@ -201,7 +201,11 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget) -> Recip
         Budget::Epochs(epochs) => epochs * train_tokens as f64,
         Budget::Steps(steps) => steps as f64 * NOMINAL_STEP,
     };
-    let passes = reads / train_tokens as f64;
+    // A pass reads everything each way.
+    let passes = match *budget {
+        Budget::Epochs(epochs) => epochs,
+        _ => reads / (train_tokens * ways) as f64,
+    };
     let base = Recipe {
         embedding_size: 128,
         hidden_size: 512,
@@ -333,7 +337,9 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
     } = circumstances;
     let vocabulary = vocabulary(settings)?;
     let budget = budget(settings)?;
-    let recipe = recipe(vocabulary.level, circumstances, &budget);
+    let bidirectional = settings.bidirectional.unwrap_or(false);
+    let ways = 1 + usize::from(bidirectional);
+    let recipe = recipe(vocabulary.level, circumstances, &budget, ways);
     let words = matches!(vocabulary.level, Level::Word | Level::Subword);
     let mut chosen = Vec::new();
 
@@ -367,6 +373,7 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
         num_layers: settings.num_layers.unwrap_or(recipe.num_layers),
         dropout: settings.dropout.unwrap_or(recipe.dropout),
         tie_weights,
+        bidirectional,
         labels: Vec::new(),
         ngrams: 0,
         semantics: 0,
@@ -423,7 +430,12 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
             Schedule::Cosine | Schedule::Linear => 0,
             Schedule::Constant | Schedule::Plateau => 10,
         }),
-        evaluate_every: evaluate_every(&budget, &streams, valid_tokens.min(MOST_VALID_TOKENS)),
+        evaluate_every: evaluate_every(
+            &budget,
+            &streams,
+            ways,
+            valid_tokens.min(MOST_VALID_TOKENS),
+        ),
         seed: settings.seed.unwrap_or(1),
         precision: settings.precision.unwrap_or(Precision::Auto),
         device: "cpu".to_string(),
@@ -510,6 +522,15 @@ pub fn resolve_classifier(
         None if few => (64, 64, 1),
         None => (128, 256, 1),
     };
+    if let Some(base) = base {
+        let given = *settings.bidirectional.get_or_insert(base.bidirectional);
+        if given != base.bidirectional {
+            return Err(Error::usage(format!(
+                "the model to go on from has --bidirectional {}, and --from keeps that; leave --bidirectional away",
+                base.bidirectional
+            )));
+        }
+    }
     let sizes = [
         (
             "--embedding-size",
@@ -617,8 +638,13 @@ fn fit(
 
 /// Steps between evaluations: fixed by the sizes, so that an interrupted run meets the same ones. A time budget
 /// leaves it open (0).
-fn evaluate_every(budget: &Budget, streams: &TrainingStreams, valid_tokens: usize) -> u64 {
-    let Some(steps) = total_steps(budget, streams.windows()) else {
+fn evaluate_every(
+    budget: &Budget,
+    streams: &TrainingStreams,
+    ways: usize,
+    valid_tokens: usize,
+) -> u64 {
+    let Some(steps) = total_steps(budget, ways * streams.windows()) else {
         return 0;
     };
     let trained = steps.saturating_mul((streams.batch_size * streams.bptt) as u64);
@@ -648,6 +674,7 @@ pub fn memory(config: &ModelConfig, options: &Options, streams: usize) -> u64 {
     // In each layer four gates, the sums they began with, their gradients encoded by rows and by columns; cell, output,
     // its dropout and its gradient; the embedding and its gradient.
     let layers = config.num_layers * 20 * config.hidden_size + 2 * config.embedding_size;
+    let layers = config.directions().len() * layers;
     // The logits' gradients, by rows and by columns; an evaluation keeps logits.
     let logits = match config.task {
         Task::LanguageModel => (2 * tokens).max(2 * 64 * streams) * config.vocab_size,

@@ -61,6 +61,11 @@ pub struct Settings {
     #[arg(long, value_name = "true|false", num_args = 0..=1,
         require_equals = true, default_missing_value = "true", help_heading = "Network")]
     pub tie_weights: Option<bool>,
+    /// Read the text from its end too, by layers of their own, for a classifier that goes on from the model; half of the
+    /// budget is theirs [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    pub bidirectional: Option<bool>,
 
     /// How long to train, the whole command: 90s, 2m, 1h30m [default: 3m]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, group = "budget", help_heading = "Training")]

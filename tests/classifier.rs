@@ -391,6 +391,76 @@ fn models_are_gone_on_from() {
 }
 
 #[test]
+fn what_reads_both_ways_is_learnt_resumed_and_asked() {
+    let sandbox = sandbox();
+    let texts = reviews().replace("positive,", "").replace("negative,", "");
+    sandbox.write("texts.txt", texts);
+    let small = "--level word --hidden-size 12 --batch-size 4 --bptt 8 -q";
+    let line = format!("train texts.txt -o whole --bidirectional --steps 41 {small}");
+    sandbox.carousel(&line).well();
+    let cut = line.replace("-o whole", "-o cut");
+    sandbox.kill_at(&cut, "cut/resume.safetensors");
+    sandbox.carousel("train --resume cut -q").well();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("whole") == weights("cut"));
+    let shown = sandbox.carousel("inspect whole").well();
+    assert!(shown.out.contains("1 x 12 each way"), "{}", shown.out);
+    sandbox
+        .carousel("generate -m whole -p The --length 5")
+        .well();
+    sandbox.carousel("evaluate -m whole texts.txt").well();
+
+    // One step is of one way only.
+    let changed = |model: &str, from: &str, prefix: &str| {
+        let tensors = |model: &str| -> Vec<(String, Vec<u8>)> {
+            let bytes = weights(model);
+            let all = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            let named = all.iter().filter(|(name, _)| name.starts_with(prefix));
+            named
+                .map(|(name, tensor)| (name.to_string(), tensor.data().to_vec()))
+                .collect()
+        };
+        let (mut one, mut other) = (tensors(model), tensors(from));
+        one.sort();
+        other.sort();
+        assert_eq!(one.len(), 4);
+        one.iter().zip(&other).all(|(one, other)| one != other)
+    };
+    let more = "train texts.txt --from whole --batch-size 4 --bptt 8 -q";
+    for (steps, both) in [(1, false), (2, true)] {
+        let model = format!("more-{steps}");
+        sandbox
+            .carousel(&format!("{more} --steps {steps} -o {model}"))
+            .well();
+        assert!(changed(&model, "whole", "rnn."), "{steps}");
+        assert_eq!(changed(&model, "whole", "reverse."), both, "{steps}");
+    }
+    let refused = sandbox.carousel(&format!("{more} --steps 1 -o no --bidirectional=false"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let told = "whole has --bidirectional true, and --from keeps that";
+    assert!(refused.err.contains(told), "{}", refused.err);
+
+    let line = "train-classifier reviews.csv --from whole --epochs 3 -q -o labels";
+    sandbox.carousel(line).well();
+    assert!(
+        sandbox
+            .carousel("inspect labels")
+            .well()
+            .out
+            .contains("each way")
+    );
+    let figures = sandbox
+        .carousel("evaluate -m labels reviews.csv --json")
+        .well();
+    assert!(json(&figures.out)[0]["accuracy"].as_f64().unwrap() > 0.9);
+    sandbox
+        .carousel("classify -m labels --explain 'a lovely and funny thing'")
+        .well();
+    let refused = sandbox.carousel(&format!("{line} --overwrite --bidirectional=false"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+}
+
+#[test]
 fn an_exported_model_is_half_as_large_and_says_the_same() {
     let sandbox = sandbox_with_classifier();
     sandbox.carousel("export -m model -o small").well();

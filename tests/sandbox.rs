@@ -141,6 +141,7 @@ pub fn model_by_hand(
         num_layers,
         dropout: 0.0,
         tie_weights,
+        bidirectional: false,
         labels: Vec::new(),
         ngrams: 0,
         semantics: 0,

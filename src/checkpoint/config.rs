@@ -2,10 +2,12 @@
 What a network is: everything that decides the names and shapes of its tensors.
 */
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::text::{Level, Split};
+use crate::text::{Direction, Level, Split};
 
 /// The version of the checkpoint directory that this program writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -20,6 +22,9 @@ pub const NGRAM_BIAS: &str = "ngrams.bias";
 pub const SCALES: &str = "calibration.scales";
 /// What is added for each label.
 pub const LABEL_BIAS: &str = "calibration.bias";
+
+/// A layer's tensors: input and recurrent weights, and a bias of each.
+const TENSORS_OF_A_LAYER: usize = 4;
 
 /// A language model's vectors of words by the documents that they are met in, a row for each token.
 pub const SEMANTICS: &str = "semantics.weight";
@@ -45,6 +50,10 @@ pub enum Task {
 /// config.json. A language model is embedding → `num_layers` recurrent layers → dropout → output. A classifier has, instead of
 /// the output, a head over what the last layer's outputs come to over the whole text, and beside all that weights of
 /// words, pairs and triples of words.
+///
+/// What is `bidirectional` has a second stack of recurrent layers, which reads texts from their end, as the language models of
+/// Peters et al. (2018) do: both share embedding and output, and a classifier's head sees both. Writing and predicting are
+/// done by the first alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// [`FORMAT_VERSION`] of the program that wrote it.
@@ -69,6 +78,9 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// Whether the output's weights are the embedding's (Press and Wolf 2017).
     pub tie_weights: bool,
+    /// Whether texts are read from their end too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub bidirectional: bool,
     /// What a classifier tells; empty for a language model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -84,10 +96,51 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// What the head sees of a text: its last output, and the mean and the highest of all (Howard and Ruder 2018).
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// The name of the layers that read a text one way.
+pub fn stack_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Forward => "rnn",
+        Direction::Reverse => "reverse",
+    }
+}
+
+/// What the head sees of a text, each way that it is read: its last output, and the mean and the highest of all (Howard and
+/// Ruder 2018).
 pub const POOLED: usize = 3;
 
 impl ModelConfig {
+    /// The ways that texts are read.
+    pub fn directions(&self) -> &'static [Direction] {
+        match self.bidirectional {
+            false => &[Direction::Forward],
+            true => &[Direction::Forward, Direction::Reverse],
+        }
+    }
+
+    /// The places, among all recurrent layers, of those that read one way.
+    pub fn stack(&self, direction: Direction) -> Range<usize> {
+        match direction {
+            Direction::Forward => 0..self.num_layers,
+            Direction::Reverse => self.num_layers..2 * self.num_layers,
+        }
+    }
+
+    /// Which of [`ModelConfig::tensors`], by its place, belongs to the layers that read one way alone, and which way.
+    pub fn direction_of(&self, tensor: usize) -> Option<Direction> {
+        let layer = tensor.checked_sub(1)? / TENSORS_OF_A_LAYER;
+        let mut directions = self.directions().iter().copied();
+        directions.find(|&direction| self.stack(direction).contains(&layer))
+    }
+
+    /// How many numbers a classifier's head sees of a text.
+    pub fn pooled(&self) -> usize {
+        self.directions().len() * POOLED * self.hidden_size
+    }
+
     /// The name and shape of every tensor that is learnt by gradients, in PyTorch's names, in a fixed order.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let gates = 4 * self.hidden_size;
@@ -95,23 +148,29 @@ impl ModelConfig {
             "embedding.weight".to_string(),
             vec![self.vocab_size, self.embedding_size],
         )];
-        for layer in 0..self.num_layers {
-            let input_size = if layer == 0 {
-                self.embedding_size
-            } else {
-                self.hidden_size
-            };
-            tensors.push((format!("rnn.weight_ih_l{layer}"), vec![gates, input_size]));
-            tensors.push((
-                format!("rnn.weight_hh_l{layer}"),
-                vec![gates, self.hidden_size],
-            ));
-            tensors.push((format!("rnn.bias_ih_l{layer}"), vec![gates]));
-            tensors.push((format!("rnn.bias_hh_l{layer}"), vec![gates]));
+        for &direction in self.directions() {
+            let rnn = stack_name(direction);
+            for layer in 0..self.num_layers {
+                let input_size = if layer == 0 {
+                    self.embedding_size
+                } else {
+                    self.hidden_size
+                };
+                let own: [(String, Vec<usize>); TENSORS_OF_A_LAYER] = [
+                    (format!("{rnn}.weight_ih_l{layer}"), vec![gates, input_size]),
+                    (
+                        format!("{rnn}.weight_hh_l{layer}"),
+                        vec![gates, self.hidden_size],
+                    ),
+                    (format!("{rnn}.bias_ih_l{layer}"), vec![gates]),
+                    (format!("{rnn}.bias_hh_l{layer}"), vec![gates]),
+                ];
+                tensors.extend(own);
+            }
         }
         if self.task == Task::Classifier {
-            let (labels, pooled) = (self.labels.len(), POOLED * self.hidden_size);
-            tensors.push(("head.weight".to_string(), vec![labels, pooled]));
+            let labels = self.labels.len();
+            tensors.push(("head.weight".to_string(), vec![labels, self.pooled()]));
             tensors.push(("head.bias".to_string(), vec![labels]));
             return tensors;
         }
@@ -227,6 +286,7 @@ mod tests {
             num_layers: 2,
             dropout: 0.0,
             tie_weights: false,
+            bidirectional: false,
             labels: Vec::new(),
             ngrams: 0,
             semantics: 0,
@@ -235,6 +295,14 @@ mod tests {
         assert_eq!(config.parameters(), 33_280 + 4_202_496 + 33_345);
         config.tie_weights = true;
         assert_eq!(config.parameters(), 33_280 + 4_202_496 + 65);
+        config.bidirectional = true;
+        assert_eq!(config.parameters(), 33_280 + 2 * 4_202_496 + 65);
+        let directions: Vec<_> = (0..18).map(|tensor| config.direction_of(tensor)).collect();
+        let both = [[Some(Direction::Forward); 8], [Some(Direction::Reverse); 8]].concat();
+        assert_eq!(directions, [vec![None], both, vec![None]].concat());
+        config.bidirectional = false;
+        assert_eq!(config.direction_of(8), Some(Direction::Forward));
+        assert_eq!(config.direction_of(9), None);
         assert!(config.check().is_ok());
         config.embedding_size = 100;
         assert!(config.check().is_err());

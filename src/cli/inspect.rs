@@ -35,10 +35,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else {
         ""
     };
+    let ways = if config.bidirectional {
+        " each way"
+    } else {
+        ""
+    };
     row(
         "network",
         format!(
-            "LSTM, {} x {}, embedding {}, dropout {}{tied}",
+            "LSTM, {} x {}{ways}, embedding {}, dropout {}{tied}",
             config.num_layers, config.hidden_size, config.embedding_size, config.dropout
         ),
     )?;

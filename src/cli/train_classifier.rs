@@ -42,7 +42,7 @@ pub struct Arguments {
 }
 
 /// Settings that mean something else for labels than for a text, or have other defaults.
-const OTHERWISE: [(&str, &str); 15] = [
+const OTHERWISE: [(&str, &str); 16] = [
     (
         "level",
         "What a token is [default: word, or the model's with --from]",
@@ -69,6 +69,10 @@ const OTHERWISE: [(&str, &str); 15] = [
         "Width of each layer's hidden state [default: suits the documents]",
     ),
     ("num_layers", "Stacked LSTM layers [default: 1]"),
+    (
+        "bidirectional",
+        "Read texts from their end too, by layers of their own [default: false, or as the model's with --from]",
+    ),
     (
         "dropout",
         "Share of what the head sees that is dropped in training [default: 0.4]",

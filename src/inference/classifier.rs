@@ -1,8 +1,8 @@
 /*!
 Telling what label a text has.
 
-Two halves give logits: a head over what the recurrent layers make of the whole text (its last output, and the mean and the
-highest of all: Howard and Ruder 2018), and the [`Ngrams`]. Each is multiplied with a scale that was fitted on validation
+Two halves give logits: a head over what the recurrent layers make of the whole text, each way that it is read (the last
+output, and the mean and the highest of all: Howard and Ruder 2018), and the [`Ngrams`]. Each is multiplied with a scale that was fitted on validation
 data, as temperature scaling has it (Guo et al. 2017), and their sum gives the probabilities.
 */
 
@@ -60,10 +60,12 @@ impl Calibration {
 /// The recurrent half.
 pub struct TextEncoder {
     network: Network,
-    /// `[labels, POOLED · hidden_size]`.
+    /// `[labels, pooled]`, see [`ModelConfig::pooled`].
     head: Vec<f32>,
     bias: Vec<f32>,
     hidden_size: usize,
+    /// Ways that texts are read.
+    ways: usize,
 }
 
 /// What a classifier says of a text.
@@ -139,6 +141,7 @@ impl TextEncoder {
             head: floats("head.weight")?.into_owned(),
             bias: floats("head.bias")?.into_owned(),
             hidden_size: config.hidden_size,
+            ways: config.directions().len(),
             network: Network::load(config, floats, precision, threads)?,
         })
     }
@@ -150,12 +153,14 @@ impl TextEncoder {
         let mut logits = vec![Vec::new(); texts.len()];
         for batch in order.chunks(STREAMS) {
             let texts: Vec<&[u32]> = batch.iter().map(|&index| texts[index]).collect();
-            let mut pool = Pool::new(texts.len(), self.hidden_size, self.network.lanes());
-            self.network.read_texts(&texts, |reading, hidden| {
-                pool.add(reading, hidden);
+            let pool = || Pool::new(texts.len(), self.hidden_size, self.network.lanes());
+            let mut pools: Vec<Pool> = (0..self.ways).map(|_| pool()).collect();
+            self.network.read_texts(&texts, |way, reading, hidden| {
+                pools[way].add(reading, hidden);
             });
             for (place, &index) in batch.iter().enumerate() {
-                logits[index] = self.judge(&pool.of(place, texts[place].len()));
+                let pooled = pools.iter().map(|pool| pool.of(place, texts[place].len()));
+                logits[index] = self.judge(&pooled.collect::<Vec<_>>().concat());
             }
         }
         logits

@@ -5,16 +5,19 @@ The network's forward pass: one step of one text, many steps of a prompt, or man
 use std::borrow::Cow;
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::config::Task;
+use crate::checkpoint::config::{Task, stack_name};
 use crate::error::Result;
 use crate::kernels::lstm::{LstmState, Start, TABLE_SYMBOLS};
 use crate::kernels::{Kernel, LstmLayer, Matrix, Order, Precision, Rows, Team};
+use crate::text::Direction;
 
 /// A network's weights, packed for the CPU at hand.
 pub struct Network {
     vocab_size: usize,
-    first: First,
-    layers: Vec<Layer>,
+    /// `[vocab_size, embedding_size]`, and how wide it is; none where the first layers have tables.
+    embedding: Option<(Vec<f32>, usize)>,
+    /// For each way that texts are read.
+    stacks: Vec<Stack>,
     /// `[vocab_size, hidden_size]`.
     /// Weights, and a bias of `[panels · width]`; a classifier has none.
     output: Option<(Matrix, Vec<f32>)>,
@@ -22,12 +25,13 @@ pub struct Network {
     team: Team,
 }
 
-/// What the first layer makes of a token.
-enum First {
-    /// The sums of its gates, `[panels, vocab_size, width]`.
-    Table(Vec<f32>),
-    /// Its row of `[vocab_size, embedding_size]`, to be multiplied.
-    Embedding(Vec<f32>, usize),
+/// The layers that read a text one way.
+struct Stack {
+    direction: Direction,
+    /// What the first layer makes of each token, the sums of its gates, `[panels, vocab_size, width]`, where there are so few
+    /// that these are kept.
+    table: Option<Vec<f32>>,
+    layers: Vec<Layer>,
 }
 
 struct Layer {
@@ -99,44 +103,54 @@ impl Network {
             }
         };
 
-        let table = vocab_size <= TABLE_SYMBOLS;
-        let mut first = if table {
-            First::Table(Vec::new())
-        } else {
-            First::Embedding(embedding.to_vec(), config.embedding_size)
+        let few = vocab_size <= TABLE_SYMBOLS;
+        let directions = match config.task {
+            Task::Classifier => config.directions(),
+            // What predicts the next token knows only those before it.
+            Task::LanguageModel => &[Direction::Forward],
         };
-        let mut layers = Vec::with_capacity(config.num_layers);
-        for index in 0..config.num_layers {
-            let bias_ih = floats(&format!("rnn.bias_ih_l{index}"))?;
-            let bias_hh = floats(&format!("rnn.bias_hh_l{index}"))?;
-            let bias: Vec<f32> = bias_ih
-                .iter()
-                .zip(bias_hh.iter())
-                .map(|(a, b)| a + b)
-                .collect();
-            let input = floats(&format!("rnn.weight_ih_l{index}"))?;
-            let recurrent = floats(&format!("rnn.weight_hh_l{index}"))?;
-            let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel, &team);
-            if table && index == 0 {
-                let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &team);
-                first = First::Table(lstm.start(&sums));
-            } else {
-                let input_size = input.len() / (4 * hidden_size);
-                lstm = lstm.with_input(Matrix::pack(
-                    &input,
-                    input_size,
-                    Order::Gates,
-                    kernel,
-                    &team,
-                ));
+        let stack = |&direction: &Direction| -> Result<Stack> {
+            let own = |name: &str, layer: usize| {
+                floats(&format!("{}.{name}_l{layer}", stack_name(direction)))
+            };
+            let (mut table, mut layers) = (None, Vec::with_capacity(config.num_layers));
+            for index in 0..config.num_layers {
+                let (bias_ih, bias_hh) = (own("bias_ih", index)?, own("bias_hh", index)?);
+                let bias: Vec<f32> = bias_ih
+                    .iter()
+                    .zip(bias_hh.iter())
+                    .map(|(a, b)| a + b)
+                    .collect();
+                let input = own("weight_ih", index)?;
+                let recurrent = own("weight_hh", index)?;
+                let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel, &team);
+                if few && index == 0 {
+                    let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &team);
+                    table = Some(lstm.start(&sums));
+                } else {
+                    let input_size = input.len() / (4 * hidden_size);
+                    lstm = lstm.with_input(Matrix::pack(
+                        &input,
+                        input_size,
+                        Order::Gates,
+                        kernel,
+                        &team,
+                    ));
+                }
+                let bias = lstm.start(&bias);
+                layers.push(Layer { lstm, bias });
             }
-            let bias = lstm.start(&bias);
-            layers.push(Layer { lstm, bias });
-        }
+            Ok(Stack {
+                direction,
+                table,
+                layers,
+            })
+        };
+        let stacks = directions.iter().map(stack).collect::<Result<_>>()?;
         Ok(Network {
             vocab_size,
-            first,
-            layers,
+            embedding: (!few).then(|| (embedding.into_owned(), config.embedding_size)),
+            stacks,
             output,
             kernel,
             team,
@@ -158,8 +172,13 @@ impl Network {
         let zeros = |layer: &Layer| layer.lstm.zero_state(streams);
         State {
             streams,
-            layers: self.layers.iter().map(zeros).collect(),
+            layers: self.forward_stack().layers.iter().map(zeros).collect(),
         }
+    }
+
+    /// The layers that read a text from its beginning.
+    fn forward_stack(&self) -> &Stack {
+        &self.stacks[0]
     }
 
     /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, vocab_size]`.
@@ -180,19 +199,26 @@ impl Network {
     /// Reads `tokens` as [`Network::forward`] does, for what the state remembers of them.
     pub fn read(&self, tokens: &[u32], state: &mut State) {
         if tokens.len() == state.streams {
-            self.step(tokens, state);
+            self.step(self.forward_stack(), tokens, state);
         } else if !tokens.is_empty() {
             self.many_steps(tokens, state);
         }
     }
 
-    /// Reads texts side by side, the longest first, each from an empty memory. `hear` is told, after each step, how many
-    /// texts still had a token, and the last layer's outputs for them, `[panels, texts, lanes]`.
+    /// Reads texts side by side, the longest first, each from an empty memory, in every way that the network reads. `hear` is
+    /// told, after each step, which way it is (its place among them), how many texts still had a token, and the last layer's
+    /// outputs for them, `[panels, texts, lanes]`.
     ///
     /// # Panics
     /// If a text is longer than the one before, or a token is not in the vocabulary.
-    pub fn read_texts(&self, texts: &[&[u32]], mut hear: impl FnMut(usize, &[f32])) {
+    pub fn read_texts(&self, texts: &[&[u32]], mut hear: impl FnMut(usize, usize, &[f32])) {
         assert!(texts.is_sorted_by_key(|text| std::cmp::Reverse(text.len())));
+        for (way, stack) in self.stacks.iter().enumerate() {
+            self.read_one_way(stack, texts, |reading, hidden| hear(way, reading, hidden));
+        }
+    }
+
+    fn read_one_way(&self, stack: &Stack, texts: &[&[u32]], mut hear: impl FnMut(usize, &[f32])) {
         let mut state = self.zero_state(texts.len());
         let mut reading = texts.len();
         for step in 0..texts.first().map_or(0, |text| text.len()) {
@@ -201,8 +227,11 @@ impl Network {
                 state = state.select(&(0..left).collect::<Vec<_>>());
                 reading = left;
             }
-            let tokens: Vec<u32> = texts[..reading].iter().map(|text| text[step]).collect();
-            self.step(&tokens, &mut state);
+            let tokens = texts[..reading].iter();
+            let tokens: Vec<u32> = tokens
+                .filter_map(|text| stack.direction.token(text, step))
+                .collect();
+            self.step(stack, &tokens, &mut state);
             hear(reading, state.layers.last().expect("a layer").hidden());
         }
     }
@@ -213,17 +242,13 @@ impl Network {
     }
 
     /// One step of all layers.
-    fn step(&self, tokens: &[u32], state: &mut State) {
+    fn step(&self, stack: &Stack, tokens: &[u32], state: &mut State) {
         let zeros = vec![0; tokens.len()];
-        let mut below: Option<&Rows> = None;
-        let embedded;
-        if let First::Embedding(embedding, size) = &self.first {
-            embedded = self.embed(embedding, *size, tokens);
-            below = Some(&embedded);
-        }
-        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
-            let start = match (&self.first, below) {
-                (First::Table(values), None) => Start {
+        let embedded = self.embed(tokens);
+        let mut below = embedded.as_ref();
+        for (layer, state) in stack.layers.iter().zip(&mut state.layers) {
+            let start = match (&stack.table, below) {
+                (Some(values), None) => Start {
                     values,
                     rows: tokens,
                 },
@@ -242,19 +267,17 @@ impl Network {
     fn many_steps(&self, tokens: &[u32], state: &mut State) -> Rows {
         let streams = state.streams;
         let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
-        let mut inputs = match &self.first {
-            First::Table(_) => None,
-            First::Embedding(embedding, size) => Some(self.embed(embedding, *size, tokens)),
-        };
-        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+        let stack = self.forward_stack();
+        let mut inputs = self.embed(tokens);
+        for (layer, state) in stack.layers.iter().zip(&mut state.layers) {
             let sums;
-            let (values, rows) = match (&self.first, &inputs) {
-                (First::Table(table), None) => (table, tokens),
+            let (values, rows) = match (&stack.table, &inputs) {
+                (Some(table), None) => (table, tokens),
                 (_, Some(inputs)) => {
                     sums = self.sums(layer, inputs);
                     (&sums, &numbers[..])
                 }
-                (First::Embedding(..), None) => unreachable!("an embedding gives inputs"),
+                (None, None) => unreachable!("an embedding gives inputs"),
             };
             let mut outputs = Rows::zeros(self.kernel, tokens.len(), layer.lstm.hidden_size());
             for (step, rows) in rows.chunks_exact(streams).enumerate() {
@@ -276,8 +299,16 @@ impl Network {
         weights.sums(&layer.bias, inputs, 0..inputs.len(), &self.team)
     }
 
-    fn embed(&self, embedding: &[f32], size: usize, tokens: &[u32]) -> Rows {
-        Rows::chosen(self.kernel, embedding, size, tokens, &self.team)
+    /// The tokens' vectors; none where the first layers have tables.
+    fn embed(&self, tokens: &[u32]) -> Option<Rows> {
+        let (embedding, size) = self.embedding.as_ref()?;
+        Some(Rows::chosen(
+            self.kernel,
+            embedding,
+            *size,
+            tokens,
+            &self.team,
+        ))
     }
 
     fn logits(&self, outputs: &Rows) -> Vec<f32> {

@@ -52,6 +52,26 @@ pub enum Split {
     Whitespace,
 }
 
+/// Which way a text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From its beginning.
+    Forward,
+    /// From its end.
+    Reverse,
+}
+
+impl Direction {
+    /// The token that is read after `step` others of a text that begins with the end of the line before it; that comes first
+    /// both ways.
+    pub fn token(self, text: &[u32], step: usize) -> Option<u32> {
+        match self {
+            Direction::Reverse if (1..text.len()).contains(&step) => Some(text[text.len() - step]),
+            _ => text.get(step).copied(),
+        }
+    }
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -60,5 +80,22 @@ impl fmt::Display for Level {
             Level::Word => "word",
             Level::Subword => "bpe",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_begin_with_the_end_of_a_line() {
+        let read = |direction: Direction, text: &[u32]| -> Vec<u32> {
+            let tokens = (0..9).map_while(|step| direction.token(text, step));
+            tokens.collect()
+        };
+        assert_eq!(read(Direction::Forward, &[9, 1, 2, 3]), [9, 1, 2, 3]);
+        assert_eq!(read(Direction::Reverse, &[9, 1, 2, 3]), [9, 3, 2, 1]);
+        assert_eq!(read(Direction::Reverse, &[9]), [9]);
+        assert!(read(Direction::Reverse, &[]).is_empty());
     }
 }

@@ -6,6 +6,7 @@ Both wings measure by [`EvaluationStreams`], so that the validation loss of trai
 
 use std::ops::Range;
 
+use super::Direction;
 use super::corpus::Ids;
 
 /// Streams of at least this many tokens are measured side by side.
@@ -45,8 +46,9 @@ impl TrainingStreams {
         self.length.div_ceil(self.bptt)
     }
 
-    /// Reads window `index`: inputs and, one token later, targets. Both are time-major: `[window length, batch_size]`.
-    pub fn read(&self, ids: &Ids, index: usize) -> (Vec<i64>, Vec<i64>) {
+    /// Reads window `index` of the text, or of the text from its end: inputs and, one token later, targets. Both are
+    /// time-major: `[window length, batch_size]`.
+    pub fn read(&self, ids: &Ids, index: usize, direction: Direction) -> (Vec<i64>, Vec<i64>) {
         let start = index * self.bptt;
         let length = self.bptt.min(self.length - start);
         let mut inputs = vec![0; length * self.batch_size];
@@ -54,7 +56,15 @@ impl TrainingStreams {
         for stream in 0..self.batch_size {
             let begin = stream * self.length + start;
             let mut at = stream;
-            let mut tokens = ids.read(begin..begin + length + 1).map(i64::from);
+            let end = begin + length + 1;
+            let mut tokens: Vec<u32> = match direction {
+                Direction::Forward => ids.read(begin..end).collect(),
+                Direction::Reverse => ids.read(ids.len() - end..ids.len() - begin).collect(),
+            };
+            if direction == Direction::Reverse {
+                tokens.reverse();
+            }
+            let mut tokens = tokens.into_iter().map(i64::from);
             let mut input = tokens.next().unwrap_or_default();
             for target in tokens {
                 inputs[at] = input;
@@ -182,24 +192,30 @@ mod tests {
         {
             let ids = ids(count);
             let streams = TrainingStreams::new(count, batch_size, bptt);
-            let mut inputs = vec![Vec::new(); batch_size];
-            let mut targets = inputs.clone();
-            for window in 0..streams.windows() {
-                let (window_inputs, window_targets) = streams.read(&ids, window);
-                for (at, (input, target)) in
-                    window_inputs.into_iter().zip(window_targets).enumerate()
-                {
-                    inputs[at % batch_size].push(input as u32);
-                    targets[at % batch_size].push(target as u32);
-                }
-            }
             let used = streams.length * batch_size;
             assert!(
                 count - 1 - used < batch_size,
                 "no more than a batch is left over"
             );
-            assert_eq!(inputs.concat(), ids.read(0..used).collect::<Vec<_>>());
-            assert_eq!(targets.concat(), ids.read(1..used + 1).collect::<Vec<_>>());
+            for direction in [Direction::Forward, Direction::Reverse] {
+                let mut inputs = vec![Vec::new(); batch_size];
+                let mut targets = inputs.clone();
+                for window in 0..streams.windows() {
+                    let (window_inputs, window_targets) = streams.read(&ids, window, direction);
+                    for (at, (input, target)) in
+                        window_inputs.into_iter().zip(window_targets).enumerate()
+                    {
+                        inputs[at % batch_size].push(input as u32);
+                        targets[at % batch_size].push(target as u32);
+                    }
+                }
+                let mut text: Vec<u32> = ids.read(0..count).collect();
+                if direction == Direction::Reverse {
+                    text.reverse();
+                }
+                assert_eq!(inputs.concat(), text[..used]);
+                assert_eq!(targets.concat(), text[1..used + 1]);
+            }
         }
     }
 

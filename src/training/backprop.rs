@@ -16,10 +16,12 @@ use crate::optimizer::{SomeRows, width};
 use crate::pooling::{Head, Pool};
 use crate::view::{floats, floats_mut};
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::config::POOLED;
 use carousel::kernels::lstm::{Start, TABLE_SYMBOLS, start};
 use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
 use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
+use carousel::text::Direction;
 
 /// The most steps that are looked back at in a text.
 pub const LONGEST: usize = 2048;
@@ -29,14 +31,13 @@ const CHUNK: usize = 1 << 15;
 /// What is kept from one window to the next.
 pub struct Backprop {
     kernel: Kernel,
+    /// Of every way that the network reads.
     layers: Vec<Layer>,
     /// A language model's; made when it is first used.
     output: Option<Weights>,
     /// The output weights of the symbols that compete in a step.
     few_weights: Vec<f32>,
     batch_size: usize,
-    /// Whether the first layer's input products are a table.
-    table: bool,
     /// The factors of the weights' gradients.
     columns: [Columns; 2],
     /// Room for gradients on their way down.
@@ -57,7 +58,7 @@ struct Layer {
 pub struct Window {
     /// Mean loss, in nats per token.
     pub loss: f64,
-    /// Its gradients, in the order of the parameters; the next window replaces them.
+    /// Its gradients, in the order of the parameters, empty for those that took no part; the next window replaces them.
     pub gradients: Vec<Tensor>,
     /// Which of their rows may be other than zero.
     pub rows: SomeRows,
@@ -86,11 +87,12 @@ impl Backprop {
         };
         Backprop {
             kernel,
-            layers: (0..config.num_layers).map(layer).collect(),
+            layers: (config.directions().iter())
+                .flat_map(|_| (0..config.num_layers).map(layer))
+                .collect(),
             output: None,
             few_weights: Vec::new(),
             batch_size,
-            table: config.vocab_size <= TABLE_SYMBOLS,
             columns: [Columns::new(kernel), Columns::new(kernel)],
             spare: Vec::new(),
             gradients: config
@@ -105,12 +107,13 @@ impl Backprop {
         }
     }
 
-    /// Reads a window, time-major `[steps, batch_size]`, from a state, and looks back at how its loss came about: the loss
-    /// among the candidates, if not all symbols are.
+    /// Reads a window, time-major `[steps, batch_size]`, one way from a state, and looks back at how its loss came about: the
+    /// loss among the candidates, if not all symbols are.
     #[allow(clippy::too_many_arguments)]
     pub fn window(
         &mut self,
         network: &Network,
+        direction: Direction,
         inputs: &[u32],
         targets: &[u32],
         candidates: Option<&Candidates>,
@@ -136,7 +139,7 @@ impl Backprop {
             None if config.tie_weights => {}
             None => self.clear(0, None::<&[u32]>, team),
         }
-        let pass = self.read(network, inputs, state, masks, team);
+        let pass = self.read(network, direction, inputs, state, masks, team);
         let (weights, bias) = network.output();
         let (weights, bias) = (floats(weights), floats(bias));
         let inner = config.hidden_size;
@@ -165,7 +168,7 @@ impl Backprop {
         output.resize(count, inner);
         output.fill(weights, None, team);
         let mut logits_gradient = Rows::zeros(self.kernel, rows, count);
-        let (top, after) = pass.inputs_of(&self.layers, self.layers.len());
+        let (top, after) = pass.inputs_of(&self.layers, config.num_layers);
         let (nats, bias_gradient) = cross_entropy(
             &output.forward,
             bias,
@@ -193,63 +196,115 @@ impl Backprop {
         self.look_back(network, inputs, &pass, masks, above, team);
         Window {
             loss: nats / rows as f64,
-            gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
+            gradients: self.gradients(config, &[direction]),
             rows: self.rows.clone(),
             tokens: rows,
             state: pass.state(state),
         }
     }
 
-    /// Reads texts side by side, the longest first, and looks back at how well a classifier told their labels. Texts
-    /// longer than [`LONGEST`] are read in windows, and only the last is looked back at.
+    /// Reads texts side by side, the longest first, every way that the network reads, with what is dropped each way, and looks
+    /// back at how well a classifier told their labels. Texts longer than [`LONGEST`] are read in windows, and only the last
+    /// is looked back at.
     pub fn texts(
         &mut self,
         network: &Network,
         texts: &[&[u32]],
         head: &Head,
-        masks: &Masks,
+        masks: &[Masks],
         team: &Team,
     ) -> Window {
         let config = &network.config;
-        let (streams, size) = (texts.len(), config.hidden_size);
-        self.batch_size = streams;
+        self.batch_size = texts.len();
         for layer in &mut self.layers {
-            layer.tape.set_streams(streams);
+            layer.tape.set_streams(texts.len());
         }
+        let ways = config.directions().iter().zip(masks);
+        let heard: Vec<Heard> = ways
+            .clone()
+            .map(|(&direction, masks)| self.hear(network, direction, texts, masks, team))
+            .collect();
+        // The head sees each text's ways side by side.
+        let own = POOLED * config.hidden_size;
+        let pools: Vec<Vec<f32>> = heard.iter().map(|heard| heard.pool.all()).collect();
+        let seen: Vec<f32> = (0..texts.len())
+            .flat_map(|text| {
+                pools
+                    .iter()
+                    .flat_map(move |pool| &pool[text * own..][..own])
+            })
+            .copied()
+            .collect();
+        let (loss, seen_gradient) = head.judge(&seen, network, &mut self.gradients);
+        self.clear(0, Some(heard.iter().flat_map(|heard| &heard.inputs)), team);
+        for (way, (heard, (_, masks))) in heard.iter().zip(ways).enumerate() {
+            let parts = seen_gradient.chunks_exact(own).skip(way);
+            let gradient = parts.step_by(pools.len()).collect::<Vec<_>>().concat();
+            let width = self.kernel.width();
+            let above = heard.pool.look_back(heard.window.clone(), &gradient, width);
+            self.look_back(network, &heard.inputs, &heard.pass, masks, above, team);
+        }
+        Window {
+            loss,
+            gradients: self.gradients(config, config.directions()),
+            rows: self.rows.clone(),
+            tokens: texts.iter().map(|text| text.len()).sum(),
+            state: State::zeros(config, texts.len(), Device::Cpu),
+        }
+    }
+
+    /// Reads texts one way, up to the last window, which can be looked back at.
+    fn hear(
+        &mut self,
+        network: &Network,
+        direction: Direction,
+        texts: &[&[u32]],
+        masks: &Masks,
+        team: &Team,
+    ) -> Heard {
+        let config = &network.config;
         let steps = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        let mut pool = Pool::new(texts.iter().map(|text| text.len()).collect(), size);
-        let zeros = State::zeros(config, streams, Device::Cpu);
-        let mut state = State::zeros(config, streams, Device::Cpu);
+        let lengths = texts.iter().map(|text| text.len()).collect();
+        let mut pool = Pool::new(lengths, config.hidden_size);
+        let top = config.stack(direction).end - 1;
+        let mut state = State::zeros(config, texts.len(), Device::Cpu);
         // The first window is the short one, so that the last is a whole one.
         let windows = steps.div_ceil(LONGEST);
         for index in 0..windows {
             let end = steps - (windows - 1 - index) * LONGEST;
             let window = end.saturating_sub(LONGEST)..end;
-            let token = |step: usize, text: &&[u32]| text.get(step).copied().unwrap_or(0);
+            let token = |step: usize, text: &&[u32]| direction.token(text, step).unwrap_or(0);
             let inputs: Vec<u32> = window
                 .clone()
                 .flat_map(|step| texts.iter().map(move |text| token(step, text)))
                 .collect();
-            let pass = self.read(network, &inputs, &state, masks, team);
-            let outputs = self.layers.last().expect("a layer").tape.outputs();
-            pool.add(window.clone(), outputs, team);
+            let pass = self.read(network, direction, &inputs, &state, masks, team);
+            pool.add(window.clone(), self.layers[top].tape.outputs(), team);
             if window.end < steps {
-                state = pass.state(&zeros);
+                state = pass.state(&state);
                 continue;
             }
-            let (loss, pooled_gradient) = head.judge(&pool.all(), network, &mut self.gradients);
-            let above = pool.look_back(window, &pooled_gradient, self.kernel.width());
-            self.clear(0, Some(&inputs), team);
-            self.look_back(network, &inputs, &pass, masks, above, team);
-            return Window {
-                loss,
-                gradients: self.gradients.iter().map(Tensor::shallow_clone).collect(),
-                rows: self.rows.clone(),
-                tokens: texts.iter().map(|text| text.len()).sum(),
-                state: zeros,
+            return Heard {
+                pool,
+                window,
+                inputs,
+                pass,
             };
         }
         unreachable!("a text has at least the end of line before it")
+    }
+
+    /// The gradients of what was read in these ways, in the order of the parameters; empty for the layers of another.
+    fn gradients(&self, config: &ModelConfig, directions: &[Direction]) -> Vec<Tensor> {
+        let gradients = self.gradients.iter().enumerate();
+        gradients
+            .map(|(index, gradient)| match config.direction_of(index) {
+                Some(other) if !directions.contains(&other) => {
+                    Tensor::zeros([0], (Kind::Float, Device::Cpu))
+                }
+                _ => gradient.shallow_clone(),
+            })
+            .collect()
     }
 
     /// Makes a parameter's gradients zero before some of their rows, or all, are written.
@@ -281,10 +336,11 @@ impl Backprop {
         }
     }
 
-    /// Runs over all layers.
+    /// Runs over all layers of one way.
     fn read(
         &mut self,
         network: &Network,
+        direction: Direction,
         inputs: &[u32],
         state: &State,
         masks: &Masks,
@@ -292,8 +348,8 @@ impl Backprop {
     ) -> Pass {
         let config = &network.config;
         // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ.
-        self.table = config.vocab_size <= TABLE_SYMBOLS && masks.inputs.is_none();
-        let symbols = match self.table {
+        let table = config.vocab_size <= TABLE_SYMBOLS && masks.inputs.is_none();
+        let symbols = match table {
             true => (0..config.vocab_size as u32).collect(),
             false => inputs.to_vec(),
         };
@@ -313,6 +369,8 @@ impl Backprop {
         };
         embedded.set_all(0..symbols.len(), read, team);
         let mut pass = Pass {
+            stack: config.stack(direction),
+            table,
             symbols,
             embedded,
             after: self.batch_size..self.batch_size + inputs.len(),
@@ -336,18 +394,18 @@ impl Backprop {
     ) {
         let (config, rows, width) = (&network.config, inputs.len(), self.kernel.width());
         let [g, x] = &mut self.columns;
-        for index in (0..self.layers.len()).rev() {
+        for (index, place) in pass.stack.clone().enumerate().rev() {
             let gradients = Above {
                 gradients: &above,
                 mask: masks.outputs[index].as_ref().map(floats),
             };
-            let layer = &mut self.layers[index];
+            let layer = &mut self.layers[place];
             layer.tape.backward(&layer.recurrent, gradients, team);
-            let layer = &self.layers[index];
+            let layer = &self.layers[place];
             let order = &layer.recurrent.forward;
             let row = |place: usize| order.row(place);
             let [input_gradient, recurrent_gradient, biases_gradients @ ..] =
-                &mut self.gradients[1 + 4 * index..][..4]
+                &mut self.gradients[1 + 4 * place..][..4]
             else {
                 unreachable!("a layer has four parameters")
             };
@@ -373,7 +431,7 @@ impl Backprop {
                 });
             }
             let by_symbol;
-            let gradients = if index == 0 && self.table {
+            let gradients = if index == 0 && pass.table {
                 let sums = sum_by_symbol(order, &layer.tape, inputs, config.vocab_size, team);
                 g.take_panels(&sums, config.vocab_size, team);
                 by_symbol = rows_of(order, &sums, config.vocab_size, team);
@@ -418,10 +476,9 @@ impl Backprop {
         pass: &mut Pass,
         team: &Team,
     ) {
-        for (index, mask) in masks.outputs.iter().enumerate() {
-            let [w_ih, w_hh, b_ih, b_hh] = network.layer(index);
-            let [w_ih, w_hh, b_ih, b_hh] = [w_ih, w_hh, b_ih, b_hh].map(floats);
-            let (below, layer) = self.layers.split_at_mut(index);
+        for (index, place) in pass.stack.clone().enumerate() {
+            let [w_ih, w_hh, b_ih, b_hh] = network.layer(place).map(floats);
+            let (below, layer) = self.layers.split_at_mut(place);
             let layer = &mut layer[0];
             layer.input.fill(w_ih, None, team);
             let kept = masks.recurrent[index].as_ref().map(floats);
@@ -430,10 +487,10 @@ impl Backprop {
             let bias = start(&layer.input.forward, &bias);
             let (x, range) = pass.inputs_of(below, index);
             let [hidden, cell] =
-                [&state.hidden, &state.cell].map(|state| state.get(index as i64).contiguous());
+                [&state.hidden, &state.cell].map(|state| state.get(place as i64).contiguous());
             let before = (floats(&hidden), floats(&cell));
             let products = &layer.input.forward;
-            if index == 0 && self.table {
+            if index == 0 && pass.table {
                 let values = products.sums(&bias, x, range, team);
                 let start = Start {
                     values: &values,
@@ -450,13 +507,28 @@ impl Backprop {
             pass.memories.push(layer.tape.memory());
             let outputs = layer.tape.outputs();
             let times = |mask: &Tensor| outputs.times(pass.after.clone(), floats(mask), team);
-            pass.passed_on.push(mask.as_ref().map(times));
+            pass.passed_on
+                .push(masks.outputs[index].as_ref().map(times));
         }
     }
 }
 
+/// Texts as they were read one way.
+struct Heard {
+    pool: Pool,
+    /// The steps of the last window.
+    window: Range<usize>,
+    /// What was read in it, `[steps, texts]`.
+    inputs: Vec<u32>,
+    pass: Pass,
+}
+
 /// A window on its way through the layers, apart from what their tapes keep.
 struct Pass {
+    /// The places of these layers among all.
+    stack: Range<usize>,
+    /// Whether the first layer's input products are a table.
+    table: bool,
     /// What the rows of `embedded` stand for.
     symbols: Vec<u32>,
     embedded: Rows,
@@ -469,26 +541,33 @@ struct Pass {
 }
 
 impl Pass {
-    /// The inputs of layer `index`, or after the last layer of the output: rows, and which of them.
+    /// The inputs of layer `index` of these, or after the last layer of the output: rows, and which of them.
     fn inputs_of<'a>(&'a self, layers: &'a [Layer], index: usize) -> (&'a Rows, Range<usize>) {
         match index.checked_sub(1) {
             None => (&self.embedded, 0..self.embedded.len()),
             Some(below) => match &self.passed_on[below] {
                 Some(rows) => (rows, 0..rows.len()),
-                None => (layers[below].tape.outputs(), self.after.clone()),
+                None => {
+                    let below = &layers[self.stack.start + below];
+                    (below.tape.outputs(), self.after.clone())
+                }
             },
         }
     }
 
-    /// The memory of all layers afterwards, in the shape of the one before.
+    /// The memory afterwards; the layers of another way keep theirs.
     fn state(&self, before: &State) -> State {
-        let stack = |which: fn(&Memory) -> &[f32]| {
-            let all: Vec<f32> = self.memories.iter().flat_map(which).copied().collect();
-            Tensor::from_slice(&all).view_as(&before.hidden)
+        let (first, count) = (self.stack.start as i64, self.stack.len() as i64);
+        let after = |before: &Tensor, which: fn(&Memory) -> &[f32]| {
+            let own: Vec<f32> = self.memories.iter().flat_map(which).copied().collect();
+            let after = before.copy();
+            let mut place = after.narrow(0, first, count);
+            place.copy_(&Tensor::from_slice(&own).view_as(&place));
+            after
         };
         State {
-            hidden: stack(|memory| &memory.hidden),
-            cell: stack(|memory| &memory.cell),
+            hidden: after(&before.hidden, |memory| &memory.hidden),
+            cell: after(&before.cell, |memory| &memory.cell),
         }
     }
 }
@@ -588,11 +667,12 @@ fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
 mod tests {
     use super::*;
     use crate::network::tests::{config, network_of_cosines, options};
-    use carousel::checkpoint::config::{POOLED, Task};
+    use carousel::checkpoint::config::Task;
 
     /// The gradients of a window by libtorch's autograd in float64.
     fn by_autograd(
         network: &Network,
+        direction: Direction,
         inputs: &[u32],
         targets: &[u32],
         state: &State,
@@ -622,13 +702,18 @@ mod tests {
             let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
             Tensor::from_slice(&ids).view([-1, state.hidden.size()[1]])
         };
-        let (loss, next) = network.loss(&ids(inputs), &ids(targets), &state, &masks, Kind::Double);
-        (loss.double_value(&[]), network.gradients(&loss), next)
+        let (inputs, targets) = (ids(inputs), ids(targets));
+        let (loss, next) = network.loss(direction, &inputs, &targets, &state, &masks, Kind::Double);
+        let gradients = network.gradients(&loss, &[direction]);
+        (loss.double_value(&[]), gradients, next)
     }
 
     /// The largest difference, relative to the largest value.
     fn difference(found: &Tensor, expected: &Tensor) -> f64 {
         assert_eq!(found.size(), expected.size());
+        if expected.numel() == 0 {
+            return 0.0;
+        }
         let expected = expected.to_kind(Kind::Double);
         let off = (found.to_kind(Kind::Double) - &expected).abs().max();
         off.double_value(&[]) / expected.abs().max().double_value(&[]).max(1e-6)
@@ -636,16 +721,18 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_autograd() {
-        // A table or none, tied or not, sizes that fill vectors and sizes that do not.
+        // A table or none, tied or not, sizes that fill vectors and sizes that do not, one way or the other of two.
         let shapes = [
-            (7, 5, 3, 1, false),
-            (7, 20, 20, 2, true),
-            (65, 16, 64, 2, false),
-            (700, 24, 33, 3, false),
-            (600, 40, 40, 1, true),
+            (7, 5, 3, 1, false, Direction::Forward),
+            (7, 20, 20, 2, true, Direction::Reverse),
+            (65, 16, 64, 2, false, Direction::Forward),
+            (700, 24, 33, 3, false, Direction::Reverse),
+            (600, 40, 40, 1, true, Direction::Forward),
         ];
-        for (vocab_size, embedding_size, hidden_size, num_layers, tie_weights) in shapes {
+        for (vocab_size, embedding_size, hidden_size, num_layers, tie_weights, direction) in shapes
+        {
             let config = ModelConfig {
+                bidirectional: num_layers == 2 || direction == Direction::Reverse,
                 vocab_size,
                 embedding_size,
                 hidden_size,
@@ -678,7 +765,7 @@ mod tests {
                 Masks::draw(&config, &options, Device::Cpu, 1, &Team::new(2)),
             ] {
                 let (loss, expected, next) =
-                    by_autograd(&network, &inputs, &targets, &state, &masks);
+                    by_autograd(&network, direction, &inputs, &targets, &state, &masks);
                 for (precision, tolerance) in
                     [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.1)]
                 {
@@ -687,9 +774,14 @@ mod tests {
                     // Twice, and of another length, as what is kept must not show.
                     let shorter = ..inputs.len() / streams / 2 * streams;
                     let (first, then) = (&targets[shorter], &inputs[shorter]);
-                    backprop.window(&network, first, then, None, &state, &masks, &team);
-                    let window =
-                        backprop.window(&network, &inputs, &targets, None, &state, &masks, &team);
+                    for &direction in config.directions() {
+                        backprop.window(
+                            &network, direction, first, then, None, &state, &masks, &team,
+                        );
+                    }
+                    let window = backprop.window(
+                        &network, direction, &inputs, &targets, None, &state, &masks, &team,
+                    );
                     assert!(
                         (window.loss / loss - 1.0).abs() < tolerance,
                         "{} {loss}",
@@ -715,7 +807,7 @@ mod tests {
         network: &Network,
         texts: &[&[u32]],
         head: &Head,
-        masks: &Masks,
+        masks: &[Masks],
     ) -> (f64, Vec<Tensor>) {
         let double = |tensor: &Tensor| tensor.detach().to_kind(Kind::Double);
         let parameters: Vec<Tensor> = network
@@ -730,38 +822,42 @@ mod tests {
         let size = network.config.hidden_size as i64;
         let (mut losses, mut total) = (Vec::new(), 0.0);
         for (index, (text, &label)) in texts.iter().zip(head.labels).enumerate() {
-            let ids: Vec<i64> = text.iter().map(|&id| i64::from(id)).collect();
-            let mut outputs = Tensor::embedding(
-                &network.parameters[0],
-                &Tensor::from_slice(&ids),
-                -1,
-                false,
-                false,
-            )
-            .unsqueeze(1);
-            for layer in 0..network.config.num_layers {
-                if let Some(mask) = layer
-                    .checked_sub(1)
-                    .and_then(|below| masks.outputs[below].as_ref())
-                {
-                    outputs *= double(mask).narrow(0, index as i64, 1);
+            let mut pooled = Vec::new();
+            for (&direction, masks) in network.config.directions().iter().zip(masks) {
+                let mut ids: Vec<i64> = text.iter().map(|&id| i64::from(id)).collect();
+                if direction == Direction::Reverse {
+                    ids[1..].reverse();
                 }
-                let zeros = Tensor::zeros([1, 1, size], (Kind::Double, Device::Cpu));
-                let weights = network.layer(layer);
-                let states = [&zeros, &zeros];
-                outputs = outputs
-                    .lstm(&states, &weights, true, 1, 0.0, false, false, false)
-                    .0;
-            }
-            let outputs = outputs.squeeze_dim(1);
-            let pooled = Tensor::cat(
-                &[
+                let mut outputs = Tensor::embedding(
+                    &network.parameters[0],
+                    &Tensor::from_slice(&ids),
+                    -1,
+                    false,
+                    false,
+                )
+                .unsqueeze(1);
+                for (layer, place) in network.config.stack(direction).enumerate() {
+                    if let Some(mask) = layer
+                        .checked_sub(1)
+                        .and_then(|below| masks.outputs[below].as_ref())
+                    {
+                        outputs *= double(mask).narrow(0, index as i64, 1);
+                    }
+                    let zeros = Tensor::zeros([1, 1, size], (Kind::Double, Device::Cpu));
+                    let weights = network.layer(place);
+                    let states = [&zeros, &zeros];
+                    outputs = outputs
+                        .lstm(&states, &weights, true, 1, 0.0, false, false, false)
+                        .0;
+                }
+                let outputs = outputs.squeeze_dim(1);
+                pooled.extend([
                     outputs.get(-1),
                     outputs.mean_dim([0i64].as_slice(), false, Kind::Double),
                     outputs.max_dim(0, false).0,
-                ],
-                0,
-            );
+                ]);
+            }
+            let pooled = Tensor::cat(&pooled, 0);
             let inner = pooled.numel();
             let pooled = match &head.mask {
                 Some(mask) => {
@@ -780,13 +876,16 @@ mod tests {
             total += weight;
         }
         let loss = Tensor::stack(&losses, 0).sum(Kind::Double) / total;
-        (loss.double_value(&[]), network.gradients(&loss))
+        let gradients = network.gradients(&loss, network.config.directions());
+        (loss.double_value(&[]), gradients)
     }
 
     #[test]
     fn gradients_of_told_labels_are_those_of_autograd() {
-        for (vocab_size, size, num_layers) in [(9, 5, 1), (600, 33, 2)] {
+        let shapes = [(9, 5, 1, false), (600, 33, 2, false), (600, 20, 2, true)];
+        for (vocab_size, size, num_layers, bidirectional) in shapes {
             let config = ModelConfig {
+                bidirectional,
                 task: Task::Classifier,
                 labels: ["a", "b", "c"].map(String::from).to_vec(),
                 vocab_size,
@@ -802,10 +901,14 @@ mod tests {
             };
             let texts = [text(17), text(9), text(9), text(1)];
             let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
-            let mut masks = Masks::draw(&config, &options(4), Device::Cpu, 3, &Team::new(2));
-            // What the head sees is dropped by a mask of its own.
-            masks.outputs[num_layers - 1] = None;
-            let dropping = (0..4 * POOLED * size).map(|i| if i % 3 == 0 { 0.0 } else { 1.5 });
+            let masks = [3, 4].map(|seed| {
+                let mut masks = Masks::draw(&config, &options(4), Device::Cpu, seed, &Team::new(2));
+                // What the head sees is dropped by a mask of its own.
+                masks.outputs[num_layers - 1] = None;
+                masks
+            });
+            let seen = 4 * config.pooled();
+            let dropping = (0..seen).map(|i| if i % 3 == 0 { 0.0 } else { 1.5 });
             for mask in [None, Some(dropping.collect::<Vec<f32>>())] {
                 let head = Head {
                     labels: &[2, 0, 1, 2],
@@ -888,10 +991,17 @@ mod tests {
                 hidden: state.hidden.to_kind(Kind::Double),
                 cell: state.cell.to_kind(Kind::Double),
             };
-            let (logits, _) = double.forward(&tensor(&inputs), &zeros, &masks, Kind::Double);
+            let inputs_of_all = tensor(&inputs);
+            let (logits, _) = double.forward(
+                Direction::Forward,
+                &inputs_of_all,
+                &zeros,
+                &masks,
+                Kind::Double,
+            );
             let loss = (logits + Tensor::from_slice(&part))
                 .cross_entropy_for_logits(&tensor(&targets).view([-1]));
-            let expected = double.gradients(&loss);
+            let expected = double.gradients(&loss, &[Direction::Forward]);
             let candidates = Candidates {
                 symbols,
                 corrections,
@@ -907,6 +1017,7 @@ mod tests {
             };
             backprop.window(
                 &network,
+                Direction::Forward,
                 &before,
                 &ids(13),
                 Some(&others),
@@ -916,6 +1027,7 @@ mod tests {
             );
             let window = backprop.window(
                 &network,
+                Direction::Forward,
                 &inputs,
                 &targets,
                 Some(&candidates),

@@ -14,7 +14,7 @@ use indicatif::HumanCount;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::Device;
+use tch::{Device, Tensor};
 
 use crate::backprop::{Backprop, LONGEST, Window};
 use crate::calibration::{self, loss};
@@ -28,7 +28,7 @@ use crate::resume::{Base, Standing};
 use crate::run::{self, Event, Left, Run, Settled, Task, absolute, enough_memory};
 use crate::wide::{Known, Wide};
 use carousel::baselines::naive_baselines;
-use carousel::checkpoint::config::{self, POOLED};
+use carousel::checkpoint::config;
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Figures, Options, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
@@ -79,6 +79,8 @@ pub struct Labels {
     /// Whether the layers were taken over, so that they are thawed one by one.
     thaws: bool,
     layers: usize,
+    /// Ways that texts are read.
+    ways: usize,
     seed: u64,
     /// How to draw parts of long documents.
     excerpts: Excerpts,
@@ -279,6 +281,7 @@ fn of_language_model(settings: &Settings) -> Result<Settings> {
         embedding_size: asked.embedding_size,
         hidden_size: asked.hidden_size,
         num_layers: asked.num_layers,
+        bidirectional: asked.bidirectional,
         seed: asked.seed,
         precision: asked.precision,
         device: asked.device,
@@ -490,6 +493,7 @@ fn settled(
             dropout: config.dropout,
             thaws: record.subject.thaws,
             layers: config.num_layers,
+            ways: config.directions().len(),
             seed: options.seed,
             excerpts,
             parts: all,
@@ -585,10 +589,24 @@ impl Task for Labels {
             batch_size: texts.len(),
             ..options.clone()
         };
-        let mut masks = Masks::draw(&network.config, &options, Device::Cpu, seed, team);
-        // What the head sees is dropped instead.
-        if let Some(last) = masks.outputs.last_mut() {
-            *last = None;
+        let mut masks: Vec<Masks> = Vec::new();
+        for (way, _) in (0..).zip(network.config.directions()) {
+            let mut drawn = Masks::draw(
+                &network.config,
+                &options,
+                Device::Cpu,
+                seed.wrapping_add(way),
+                team,
+            );
+            // What the head sees is dropped instead.
+            if let Some(last) = drawn.outputs.last_mut() {
+                *last = None;
+            }
+            // A word that is dropped is dropped whichever way it is read.
+            if let Some(first) = masks.first() {
+                drawn.embedding = first.embedding.as_ref().map(Tensor::shallow_clone);
+            }
+            masks.push(drawn);
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(2);
@@ -597,7 +615,7 @@ impl Task for Labels {
             true => (1.0 / kept) as f32,
             false => 0.0,
         };
-        let seen = texts.len() * POOLED * network.config.hidden_size;
+        let seen = texts.len() * network.config.pooled();
         let head = Head {
             labels: &labels,
             weights: &self.weights,
@@ -624,13 +642,11 @@ impl Task for Labels {
             true => SLOWER_BELOW.powi(-(depth as i32)),
             false => 0.0,
         };
-        let layers = (0..self.layers).flat_map(|layer| [share(self.layers - layer); 4]);
-        let embedding = [share(self.layers + 1)];
-        embedding
-            .into_iter()
-            .chain(layers)
-            .chain([1.0, 1.0])
-            .collect()
+        let layers: Vec<f64> = (0..self.layers)
+            .flat_map(|layer| [share(self.layers - layer); 4])
+            .collect();
+        let embedding = vec![share(self.layers + 1)];
+        [embedding, layers.repeat(self.ways), vec![1.0, 1.0]].concat()
     }
 
     fn evaluate(&mut self, standing: &Standing, options: &Options) -> Option<Figures> {

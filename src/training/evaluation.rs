@@ -12,6 +12,7 @@ use crate::view::floats;
 use carousel::inference;
 use carousel::inference::classifier::TextEncoder;
 use carousel::kernels::Precision;
+use carousel::text::Direction;
 use carousel::text::corpus::Ids;
 use carousel::text::streams::EvaluationStreams;
 
@@ -58,7 +59,7 @@ fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
     tch::no_grad(|| {
         for window in streams.windows(ids, line_end, (LOGITS / row).clamp(1, WINDOW)) {
             if window.begins {
-                state.forget(0);
+                state.forget(network.config.stack(Direction::Forward), 0);
             }
             let inputs: Vec<i64> = window.inputs.iter().map(|&id| i64::from(id)).collect();
             let targets: Vec<i64> = window
@@ -69,7 +70,8 @@ fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
             let inputs = Tensor::from_slice(&inputs)
                 .view([-1, streams.streams as i64])
                 .to_device(device);
-            let (logits, next) = network.forward(&inputs, &state, &masks, Kind::Float);
+            let (logits, next) =
+                network.forward(Direction::Forward, &inputs, &state, &masks, Kind::Float);
             state = next;
             if window.targets.iter().any(Option::is_some) {
                 let targets = Tensor::from_slice(&targets).to_device(device);
@@ -90,12 +92,17 @@ fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backprop::Backprop;
+    use crate::calibration;
     use crate::network::tests::{config, network_of_cosines};
     use crate::optimizer::AdamW;
+    use crate::pooling::Head;
     use crate::resume::{Progress, Standing};
+    use carousel::checkpoint::config::Task;
     use carousel::checkpoint::{Directory, ModelConfig};
     use carousel::inference::recurrent::Wanted;
     use carousel::inference::sampling::{Choice, Sampling, likeliest};
+    use carousel::kernels::Team;
     use carousel::text::corpus::encode_files;
     use carousel::text::spelling::Spelling;
     use carousel::text::tokenizer::Tokenizer;
@@ -161,6 +168,7 @@ mod tests {
             let tokens: Vec<i64> = (0..40).map(|i| (i * i * 5 + 3) % size).collect();
             let zeros = State::zeros(&network.config, 2, Device::Cpu);
             let (expected, _) = network.forward(
+                Direction::Forward,
                 &Tensor::from_slice(&tokens).view([20, 2]),
                 &zeros,
                 &Masks::none(&network.config),
@@ -195,8 +203,13 @@ mod tests {
         let mut tokens = vec![model.tokenizer.line_end()];
         for step in 0..300 {
             let token = Tensor::from_slice(&[i64::from(tokens[step])]).view([1, 1]);
-            let (logits, next) =
-                network.forward(&token, &state, &Masks::none(&network.config), Kind::Float);
+            let (logits, next) = network.forward(
+                Direction::Forward,
+                &token,
+                &state,
+                &Masks::none(&network.config),
+                Kind::Float,
+            );
             state = next;
             let mut logits = Vec::<f32>::try_from(logits.flatten(0, -1)).unwrap();
             // The token for the unknown is never written.
@@ -205,6 +218,43 @@ mod tests {
         }
         assert_eq!(written, model.tokenizer.decode(&tokens[1..]));
         assert!(FEW.iter().filter(|&&c| written.contains(c)).count() > 1);
+    }
+
+    #[test]
+    fn both_wings_make_the_same_of_a_text() {
+        for (vocab_size, bidirectional) in [(9, false), (9, true), (600, false), (600, true)] {
+            let config = ModelConfig {
+                task: Task::Classifier,
+                labels: ["a", "b", "c"].map(String::from).to_vec(),
+                vocab_size,
+                bidirectional,
+                ..config(false, 0.0)
+            };
+            let network = network_of_cosines(&config);
+            let text = |length: usize| -> Vec<u32> {
+                let token = |i: usize| ((i * i * 3 + length) % vocab_size) as u32;
+                (0..length).map(token).collect()
+            };
+            let texts = [text(17), text(9), text(1)];
+            let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
+            let labels = [2, 0, 1];
+            let masks = [Masks::none(&config), Masks::none(&config)];
+            let head = Head {
+                labels: &labels,
+                weights: &[1.0; 3],
+                doubts: &[0.0; 3],
+                mask: None,
+            };
+            let mut backprop = Backprop::new(&config, 3, Precision::Float32);
+            let found = backprop.texts(&network, &texts, &head, &masks, &Team::new(2));
+            let logits = encoder(&network, 2).logits(&texts);
+            let expected = calibration::loss(logits.into_iter(), &labels);
+            assert!(
+                (found.loss - expected).abs() < 1e-5,
+                "{vocab_size} {bidirectional}: {} {expected}",
+                found.loss
+            );
+        }
     }
 
     #[test]

@@ -46,6 +46,8 @@ const LEAST_VALID_TOKENS: usize = 4096;
 pub struct Text {
     corpus: Corpus,
     streams: TrainingStreams,
+    /// Ways that they are read, one in turn with the other.
+    ways: usize,
     valid: Ids,
     /// How gradients come about on the CPU; elsewhere by libtorch's own.
     backprop: Option<Backprop>,
@@ -260,6 +262,7 @@ fn settled(
                 Shares::new(counts, targets, options.candidates)
             }),
             corpus,
+            ways: config.directions().len(),
             backprop,
             semantics,
         },
@@ -282,7 +285,7 @@ impl Task for Text {
     }
 
     fn steps_in_pass(&self) -> usize {
-        self.streams.windows()
+        self.ways * self.streams.windows()
     }
 
     fn tokens_in_step(&self) -> usize {
@@ -313,17 +316,23 @@ impl Task for Text {
     ) -> Window {
         let batch_size = self.streams.batch_size;
         let device = standing.network.device();
+        // What reads both ways takes turns.
+        let directions = standing.network.config.directions();
+        let direction = directions[standing.progress.window % directions.len()];
         if standing.progress.window == 0 {
             // A pass begins where no text precedes.
             standing.state = State::zeros(&standing.network.config, batch_size, device);
         }
         for stream in forgetting(batch_size, seed) {
-            standing.state.forget(stream);
+            let own = standing.network.config.stack(direction);
+            standing.state.forget(own, stream);
         }
         let Standing { network, state, .. } = standing;
-        let (inputs, targets) = self
-            .streams
-            .read(&self.corpus.train, standing.progress.window);
+        let (inputs, targets) = self.streams.read(
+            &self.corpus.train,
+            standing.progress.window / directions.len(),
+            direction,
+        );
         let masks = Masks::draw(&network.config, options, device, seed, team);
         if let Some(backprop) = &mut self.backprop {
             let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
@@ -333,20 +342,24 @@ impl Task for Text {
                 .as_ref()
                 .map(|shares| shares.draw(&targets, seed));
             let candidates = candidates.as_ref();
-            return backprop.window(network, &inputs, &targets, candidates, state, &masks, team);
+            return backprop.window(
+                network, direction, &inputs, &targets, candidates, state, &masks, team,
+            );
         }
         let tensor = |ids: &[i64]| {
             let ids = Tensor::from_slice(ids).view([-1, batch_size as i64]);
             ids.to_device(device)
         };
         let kind = precision::of_libtorch(options.precision);
-        let (loss, next) = network.loss(&tensor(&inputs), &tensor(&targets), state, &masks, kind);
+        let (inputs, targets) = (tensor(&inputs), tensor(&targets));
+        let tokens = inputs.numel();
+        let (loss, next) = network.loss(direction, &inputs, &targets, state, &masks, kind);
         Window {
-            gradients: network.gradients(&loss),
+            gradients: network.gradients(&loss, &[direction]),
             loss: loss.double_value(&[]),
             rows: SomeRows::new(),
             state: next,
-            tokens: inputs.len(),
+            tokens,
         }
     }
 
@@ -468,19 +481,26 @@ fn base(settings: &mut Settings) -> Result<Option<Base>> {
             format!("{:?}", config.split).to_lowercase(),
         ));
     }
-    if settings
-        .tie_weights
-        .is_some_and(|tied| tied != config.tie_weights)
-    {
-        return Err(contradiction(
-            &directory,
+    let kept = [
+        (
             "--tie-weights",
+            &mut settings.tie_weights,
             config.tie_weights,
-        ));
+        ),
+        (
+            "--bidirectional",
+            &mut settings.bidirectional,
+            config.bidirectional,
+        ),
+    ];
+    for (option, given, own) in kept {
+        if given.is_some_and(|given| given != own) {
+            return Err(contradiction(&directory, option, own));
+        }
+        *given = Some(own);
     }
     settings.level = Some(config.level);
     settings.split = (config.level == Level::Word).then_some(config.split);
-    settings.tie_weights = Some(config.tie_weights);
     // Named so that a run that is begun again finds it from any folder.
     settings.from = Some(
         absolute(vec![directory.path().to_path_buf()])?[0]

@@ -1,9 +1,12 @@
 /*!
-The network in libtorch: embedding → stacked LSTM → dropout → output.
+The network in libtorch: embedding → stacked LSTM → dropout → output. What is
+bidirectional has a second stack, which reads texts from their end, over the same embedding and below the same output.
 
 The parameters are our own, under PyTorch's names, over libtorch's LSTM operation: `tch::nn::lstm` freezes its dropout
 when it is built, and would drop units in evaluation too.
 */
+
+use std::ops::Range;
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,6 +16,7 @@ use crate::view::floats_mut;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::Options;
 use carousel::kernels::Team;
+use carousel::text::Direction;
 
 /// Factors of a mask that are worth another thread's while.
 const CHUNK: usize = 1 << 15;
@@ -25,7 +29,8 @@ pub struct Network {
     pub parameters: Vec<Tensor>,
 }
 
-/// What the network remembers of the streams it reads: `[num_layers, batch_size, hidden_size]` each.
+/// What the network remembers of the streams it reads: `[layers, batch_size, hidden_size]` each, of the layers of both ways
+/// where it reads both.
 #[derive(Debug)]
 pub struct State {
     /// The outputs of the last step.
@@ -38,7 +43,7 @@ impl State {
     /// An empty memory.
     pub fn zeros(config: &ModelConfig, batch_size: usize, device: Device) -> Self {
         let size = [
-            config.num_layers as i64,
+            (config.directions().len() * config.num_layers) as i64,
             batch_size as i64,
             config.hidden_size as i64,
         ];
@@ -56,15 +61,16 @@ impl State {
         }
     }
 
-    /// Empties the memory of one stream.
-    pub fn forget(&mut self, stream: usize) {
+    /// Empties some layers' memory of one stream.
+    pub fn forget(&mut self, layers: Range<usize>, stream: usize) {
         for tensor in [&mut self.hidden, &mut self.cell] {
-            let _ = tensor.select(1, stream as i64).zero_();
+            let layers = tensor.narrow(0, layers.start as i64, layers.len() as i64);
+            let _ = layers.select(1, stream as i64).zero_();
         }
     }
 }
 
-/// What is dropped in training, for the whole of a window: factors, 0 for what is dropped, else one over the share that is
+/// What is dropped in training of what is read one way, for the whole of a window: factors, 0 for what is dropped, else one over the share that is
 /// kept.
 pub struct Masks {
     /// Of the symbols' vectors, `[vocab_size, 1]` (Gal and Ghahramani 2016).
@@ -156,7 +162,7 @@ impl Network {
                 // As output weights, an embedding of unit variance would begin with wild guesses.
                 "embedding.weight" if config.tie_weights => uniform(0.1),
                 "embedding.weight" => Tensor::randn(&shape, (Kind::Float, Device::Cpu)),
-                name if name.starts_with("rnn.weight_hh") => {
+                name if name.contains(".weight_hh") => {
                     let gates: Vec<Tensor> = (0..4)
                         .map(|_| {
                             let square = Tensor::randn(
@@ -168,7 +174,7 @@ impl Network {
                         .collect();
                     Tensor::cat(&gates, 0)
                 }
-                name if name.starts_with("rnn.bias_ih") => {
+                name if name.contains(".bias_ih") => {
                     let bias = Tensor::zeros(&shape, (Kind::Float, Device::Cpu));
                     let _ = bias.narrow(0, hidden_size, hidden_size).fill_(1.0);
                     bias
@@ -198,24 +204,28 @@ impl Network {
         self.parameters[0].device()
     }
 
-    /// A layer's parameters, as PyTorch orders them: input and recurrent weights, and the bias of each.
+    /// A layer's parameters, by its place among all ([`ModelConfig::stack`]), as PyTorch orders them: input and recurrent
+    /// weights, and the bias of each.
     pub fn layer(&self, index: usize) -> [&Tensor; 4] {
         std::array::from_fn(|which| &self.parameters[1 + 4 * index + which])
     }
 
     /// The output's weights, which may be the embedding, and its bias.
     pub fn output(&self) -> (&Tensor, &Tensor) {
-        match &self.parameters[1 + 4 * self.config.num_layers..] {
+        let layers = self.config.directions().len() * self.config.num_layers;
+        match &self.parameters[1 + 4 * layers..] {
             [weight, bias] => (weight, bias),
             [bias] => (&self.parameters[0], bias),
             _ => unreachable!("ModelConfig::tensors ends with the output"),
         }
     }
 
-    /// Reads `inputs`, `[steps, batch_size]`, and returns logits, `[steps · batch_size, vocab_size]`, with the memory
-    /// afterwards. Products are of numbers of `kind`; parameters, logits and memory stay as they are.
+    /// Reads `inputs`, `[steps, batch_size]`, by the layers of one way, and returns logits, `[steps · batch_size,
+    /// vocab_size]`, with the memory afterwards. Products are of numbers of `kind`; parameters, logits and memory stay as they
+    /// are.
     pub fn forward(
         &self,
+        direction: Direction,
         inputs: &Tensor,
         state: &State,
         masks: &Masks,
@@ -227,18 +237,18 @@ impl Network {
         if let Some(mask) = &masks.inputs {
             outputs = &outputs * mask.to_kind(kind);
         }
-        let (mut hidden, mut cell) = (Vec::new(), Vec::new());
-        for (index, mask) in masks.outputs.iter().enumerate() {
-            let before = [&state.hidden, &state.cell]
-                .map(|s| s.narrow(0, index as i64, 1).contiguous().to_kind(kind));
-            let [w_ih, w_hh, b_ih, b_hh] = self.layer(index);
+        let [mut hidden, mut cell] = [&state.hidden, &state.cell].map(|s| s.split(1, 0));
+        for (index, place) in self.config.stack(direction).enumerate() {
+            let before =
+                [&hidden[place], &cell[place]].map(|state| state.contiguous().to_kind(kind));
+            let [w_ih, w_hh, b_ih, b_hh] = self.layer(place);
             let w_hh = masked(w_hh, masks.recurrent[index].as_ref());
             let weights = [w_ih, &w_hh, b_ih, b_hh].map(|weights| weights.to_kind(kind));
             let after = outputs.lstm(&before, &weights, true, 1, 0.0, false, false, false);
             outputs = after.0;
-            hidden.push(after.1.to_kind(own));
-            cell.push(after.2.to_kind(own));
-            if let Some(mask) = mask {
+            hidden[place] = after.1.to_kind(own);
+            cell[place] = after.2.to_kind(own);
+            if let Some(mask) = &masks.outputs[index] {
                 outputs = &outputs * mask.to_kind(kind);
             }
         }
@@ -256,13 +266,14 @@ impl Network {
     /// The mean loss of a window, in nats per token, and the memory afterwards, cut off from its gradients; see [`Network::forward`].
     pub fn loss(
         &self,
+        direction: Direction,
         inputs: &Tensor,
         targets: &Tensor,
         state: &State,
         masks: &Masks,
         kind: Kind,
     ) -> (Tensor, State) {
-        let (logits, next) = self.forward(inputs, state, masks, kind);
+        let (logits, next) = self.forward(direction, inputs, state, masks, kind);
         let loss = logits.cross_entropy_loss::<Tensor>(
             &targets.view([-1]),
             None,
@@ -273,10 +284,24 @@ impl Network {
         (loss, next.detach())
     }
 
-    /// The gradients of a loss, in the order of the parameters.
-    pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
-        let parameters: Vec<&Tensor> = self.parameters.iter().collect();
-        Tensor::run_backward(&[loss], &parameters, false, false)
+    /// The gradients of a loss of what was read in these ways, in the order of the parameters; empty for the layers of another.
+    pub fn gradients(&self, loss: &Tensor, directions: &[Direction]) -> Vec<Tensor> {
+        let takes_part = |index: &usize| {
+            let direction = self.config.direction_of(*index);
+            direction.is_none_or(|direction| directions.contains(&direction))
+        };
+        let places: Vec<usize> = (0..self.parameters.len()).filter(takes_part).collect();
+        let parameters: Vec<&Tensor> = places
+            .iter()
+            .map(|&place| &self.parameters[place])
+            .collect();
+        let found = Tensor::run_backward(&[loss], &parameters, false, false);
+        let nothing = || Tensor::zeros([0], (Kind::Float, self.device()));
+        let mut gradients: Vec<Tensor> = self.parameters.iter().map(|_| nothing()).collect();
+        for (place, gradient) in places.into_iter().zip(found) {
+            gradients[place] = gradient;
+        }
+        gradients
     }
 }
 
@@ -304,6 +329,7 @@ pub(crate) mod tests {
             num_layers: 2,
             dropout,
             tie_weights,
+            bidirectional: false,
             labels: Vec::new(),
             ngrams: 0,
             semantics: 0,
@@ -365,8 +391,13 @@ pub(crate) mod tests {
         let network = network_of_cosines(&config(false, 0.0));
         let (inputs, targets) = window();
         let zeros = State::zeros(&network.config, 2, Device::Cpu);
-        let (logits, state) =
-            network.forward(&inputs, &zeros, &Masks::none(&network.config), Kind::Float);
+        let (logits, state) = network.forward(
+            Direction::Forward,
+            &inputs,
+            &zeros,
+            &Masks::none(&network.config),
+            Kind::Float,
+        );
         #[rustfmt::skip]
         assert_close(&logits.narrow(0, 4, 2), &[
             0.207_655_07, -0.174_665_36, -0.262_202_95, 0.243_594_88, 0.339_341_88, -0.288_709_2, -0.431_724_64,
@@ -383,6 +414,7 @@ pub(crate) mod tests {
             -0.873_335_6, 0.543_735_3, -0.244_504_18, -0.856_982_8, 0.547_553_1, -0.239_588_75,
         ]);
         let (loss, _) = network.loss(
+            Direction::Forward,
             &inputs,
             &targets,
             &zeros,
@@ -394,8 +426,16 @@ pub(crate) mod tests {
 
     #[test]
     fn gradients_are_the_slopes_of_the_loss() {
-        for tie_weights in [false, true] {
-            let mut network = network_of_cosines(&config(tie_weights, 0.0));
+        let networks = [
+            (false, Direction::Forward),
+            (true, Direction::Forward),
+            (true, Direction::Reverse),
+        ];
+        for (tie_weights, direction) in networks {
+            let mut network = network_of_cosines(&ModelConfig {
+                bidirectional: direction == Direction::Reverse,
+                ..config(tie_weights, 0.0)
+            });
             network.parameters = network
                 .parameters
                 .iter()
@@ -410,12 +450,15 @@ pub(crate) mod tests {
             let masks = Masks::none(&network.config);
             let loss = |network: &Network| {
                 network
-                    .loss(&inputs, &targets, &zeros, &masks, Kind::Double)
+                    .loss(direction, &inputs, &targets, &zeros, &masks, Kind::Double)
                     .0
             };
-            let gradients = network.gradients(&loss(&network));
+            let gradients = network.gradients(&loss(&network), &[direction]);
             const NUDGE: f64 = 1e-6;
             for (index, gradient) in gradients.iter().enumerate() {
+                let owner = network.config.direction_of(index);
+                let takes_part = owner.is_none_or(|owner| owner == direction);
+                assert_eq!(gradient.numel() > 0, takes_part);
                 for at in 0..gradient.numel() as i64 {
                     let nudged = |by: f64| {
                         tch::no_grad(|| {
@@ -466,9 +509,13 @@ pub(crate) mod tests {
             let state = State::zeros(&config, 3, device);
             let masks = Masks::draw(&config, &options, device, 1, &Team::new(2));
             let [exact, mixed] = [Kind::Float, Kind::BFloat16].map(|kind| {
-                let (loss, next) = network.loss(&inputs, &targets, &state, &masks, kind);
+                let (loss, next) =
+                    network.loss(Direction::Forward, &inputs, &targets, &state, &masks, kind);
                 assert_eq!(next.hidden.kind(), Kind::Float);
-                (loss.double_value(&[]), network.gradients(&loss))
+                (
+                    loss.double_value(&[]),
+                    network.gradients(&loss, &[Direction::Forward]),
+                )
             });
             assert!((exact.0 - mixed.0).abs() < 0.01, "{device:?}");
             assert_ne!(exact.0, mixed.0, "bfloat16 was used on {device:?}");
@@ -532,6 +579,7 @@ pub(crate) mod tests {
             let zeros = State::zeros(&config, 2, Device::Cpu);
             let loss = network
                 .loss(
+                    Direction::Forward,
                     &tokens,
                     &tokens.roll([1], [0]),
                     &zeros,

@@ -56,7 +56,8 @@ impl AdamW {
         }
     }
 
-    /// Updates the parameters. Returns the norm that the gradients had; if that is no number, nothing is updated.
+    /// Updates the parameters. One whose gradient is empty took no part, and stays as it is. Returns the norm that the gradients
+    /// had; if that is no number, nothing is updated.
     pub fn update(
         &mut self,
         parameters: &mut [Tensor],
@@ -92,7 +93,7 @@ impl AdamW {
             .enumerate()
         {
             let share = shares.get(index).copied().unwrap_or(1.0);
-            if share == 0.0 {
+            if share == 0.0 || gradient.numel() == 0 {
                 continue;
             }
             let (learning_rate, rate) = (learning_rate * share, rate * share);
@@ -178,6 +179,7 @@ fn norm(gradients: &[Tensor], rows: &SomeRows, team: &Team) -> f64 {
     let squares = gradients
         .iter()
         .enumerate()
+        .filter(|(_, gradient)| gradient.numel() > 0)
         .map(|(index, gradient)| match gradient.device() {
             Device::Cpu => {
                 let rows = rows.get(&index);

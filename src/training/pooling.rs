@@ -128,7 +128,7 @@ pub struct Head<'a> {
     pub weights: &'a [f32],
     /// How likely it is, of each text, that its label says nothing about it, and is any by chance.
     pub doubts: &'a [f32],
-    /// What drops some of what the head sees, `[texts, POOLED · size]`.
+    /// What drops some of what the head sees, `[texts, pooled]`.
     pub mask: Option<Vec<f32>>,
 }
 

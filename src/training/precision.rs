@@ -19,6 +19,7 @@ use carousel::files;
 use carousel::kernels::{self, Kernel, Team};
 use carousel::recipe;
 use carousel::settings::Precision;
+use carousel::text::Direction;
 
 /// The measurements, within the cache.
 const FILE: &str = "speeds.json";
@@ -156,7 +157,16 @@ fn by_kernels(config: &ModelConfig, options: &Options, precision: Precision) -> 
     let state = State::zeros(config, streams, Device::Cpu);
     let masks = Masks::none(config);
     speed(config, options, |tokens| {
-        backprop.window(&network, tokens, tokens, None, &state, &masks, &team);
+        backprop.window(
+            &network,
+            Direction::Forward,
+            tokens,
+            tokens,
+            None,
+            &state,
+            &masks,
+            &team,
+        );
     })
 }
 
@@ -173,8 +183,8 @@ fn by_autograd(config: &ModelConfig, options: &Options, device: Device) -> f64 {
         let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
         let ids = Tensor::from_slice(&ids).view([-1, options.batch_size as i64]);
         let ids = ids.to_device(device);
-        let (loss, _) = network.loss(&ids, &ids, &state, &masks, kind);
-        let gradients = network.gradients(&loss);
+        let (loss, _) = network.loss(Direction::Forward, &ids, &ids, &state, &masks, kind);
+        let gradients = network.gradients(&loss, &[Direction::Forward]);
         // A number is there only when all before it is done.
         gradients[0].sum(Kind::Float).double_value(&[]);
     })

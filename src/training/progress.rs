@@ -86,6 +86,11 @@ impl Progress {
         let count = |n: u64| HumanCount(n).to_string();
         self.tokens_per_character = plan.tokens_per_character;
         let tied = if config.tie_weights { ", tied" } else { "" };
+        let ways = if config.bidirectional {
+            " each way"
+        } else {
+            ""
+        };
         let budget = match options.budget {
             Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
             Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
@@ -98,7 +103,7 @@ impl Progress {
             self.tell(format!("{heading:<12}{line}"));
         }
         self.tell(format!(
-            "network     LSTM, {} x {}, embedding {}{tied}, dropout {}: {} parameters
+            "network     LSTM, {} x {}{ways}, embedding {}{tied}, dropout {}: {} parameters
 training    {}, learning rate {}; about {} of memory
 budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
             config.num_layers,
