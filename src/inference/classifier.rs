@@ -93,17 +93,17 @@ impl Reading {
     /// Reads a text, by an encoder whose tokenizer ends lines so.
     pub fn of(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
         let text = plain(text);
-        let (mut ids, mut strangers) = encoder.encode(&text);
-        // A word that begins a line may never have done so, and yet be known within one.
-        if strangers
-            .first()
-            .is_some_and(|word| text.starts_with(&word[..]))
-        {
-            let within = encoder.encode(&format!(" {text}"));
-            if within.1.len() < strangers.len() {
-                (ids, strangers) = within;
-            }
-        }
+        // A word that begins a line may never have done so, and yet be known within one, or fall into fewer pieces.
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let mut strange = |text: &str| {
+            let (ids, strangers) = encoder.encode(text);
+            (strangers.len(), ids.len())
+        };
+        let within = strange(&format!(" {first}")) < strange(first);
+        let (ids, strangers) = match within {
+            true => encoder.encode(&format!(" {text}")),
+            false => encoder.encode(&text),
+        };
         let mut tokens = vec![line_end];
         tokens.extend(ids);
         let signs = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();

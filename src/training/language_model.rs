@@ -215,7 +215,7 @@ fn settle(
         },
     };
     let mut config = resolved.config;
-    if config.level == Level::Word {
+    if matches!(config.level, Level::Word | Level::Subword) {
         config.semantics = semantics::DIMENSIONS;
     }
     let semantics = semantics(&config, &corpus, base)?;

@@ -18,6 +18,7 @@ use carousel::checkpoint::config::SEMANTICS;
 use carousel::error::Result;
 use carousel::inference::classifier::softmax;
 use carousel::inference::ngrams::{Ngrams, scale};
+use carousel::text::Level;
 use carousel::text::ngrams::{LONGEST, number, numbers, words};
 use carousel::text::tokenizer::Tokenizer;
 
@@ -48,6 +49,40 @@ fn word_numbers(tokenizer: &Tokenizer) -> Vec<Option<u32>> {
     (0..tokenizer.vocab_size() as u32).map(word).collect()
 }
 
+/// Of each token, whether it may go on with a word that the token before it begins, and whether the next may go on with its own:
+/// pieces of words only.
+fn loose_ends(tokenizer: &Tokenizer) -> Vec<[bool; 2]> {
+    let pieces = tokenizer.level() == Level::Subword;
+    let ends = |id: u32| {
+        let Ok(piece) = std::str::from_utf8(tokenizer.piece(id)) else {
+            // A part of a letter.
+            return [pieces; 2];
+        };
+        let loose = |c: Option<char>| pieces && c.is_some_and(|c| c.is_alphanumeric() || c == '\'');
+        [piece.chars().next(), piece.chars().last()].map(loose)
+    };
+    (0..tokenizer.vocab_size() as u32).map(ends).collect()
+}
+
+/// The tokens that are not pieces of a longer word.
+fn whole_words(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> impl Iterator<Item = u32> {
+    let ends = loose_ends(tokenizer);
+    let mut goes_on = false;
+    let mut ids = ids.peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let id = ids.next()?;
+            let [begins_loose, ends_loose] = ends[id as usize];
+            let next = ids.peek().is_some_and(|&next| ends[next as usize][0]);
+            let piece = (goes_on && begins_loose) || (ends_loose && next);
+            goes_on = ends_loose;
+            if !piece {
+                return Some(id);
+            }
+        }
+    })
+}
+
 /// Where the tokens of a text of this length lie that are looked at: all over it.
 pub fn looked_at(length: usize) -> impl Iterator<Item = Range<usize>> {
     let part = length.min(MOST_TOKENS).div_ceil(PARTS);
@@ -58,7 +93,7 @@ pub fn looked_at(length: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Learns the vectors of a vocabulary's words from a text, `[vocab_size, DIMENSIONS]`: nothing for words that are rare, and
-/// for tokens that are no words.
+/// for tokens that are no words. Tokens that may be pieces of words count where they are whole ones.
 pub fn learn(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> Vec<f32> {
     let numbers = word_numbers(tokenizer);
     // Great and great are one word.
@@ -70,6 +105,7 @@ pub fn learn(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> Vec<f32> 
             number.map(|number| *columns.entry(number).or_insert(next))
         })
         .collect();
+    let ids = whole_words(ids, tokenizer);
     let documents = Documents::cut(ids, tokenizer.line_end(), &column_of, columns.len());
     let vectors = documents.vectors();
     let of_token = |column: &Option<u32>| match column {
@@ -335,6 +371,7 @@ mod tests {
     use super::*;
     use carousel::metrics::likeliest;
     use carousel::text::Split;
+    use carousel::text::learner::{Learner, Vocabulary};
 
     const SIDES: [&str; 2] = ["blame", "praise"];
 
@@ -387,6 +424,35 @@ mod tests {
         }
         // What is met everywhere tells less.
         assert!(dot(vector("the"), vector("the")) < dot(vector("blame3"), vector("blame3")));
+    }
+
+    #[test]
+    fn pieces_of_longer_words_do_not_count() {
+        let mut learner = Learner::new(
+            Vocabulary {
+                level: Level::Subword,
+                split: Split::Natural,
+                vocab_size: Some(290),
+                min_count: 1,
+            },
+            1000,
+        );
+        let text = "the good goodness of it, good\n".repeat(30);
+        learner.push(text.as_bytes());
+        let tokenizer = learner.finish().unwrap();
+        let written = |text: &str| -> Vec<String> {
+            let whole = whole_words(tokenizer.define(text).into_iter(), &tokenizer);
+            let piece = |id| String::from_utf8_lossy(tokenizer.piece(id)).into_owned();
+            whole.map(piece).collect()
+        };
+        assert_eq!(
+            written("the good goodly of, good\n"),
+            ["the", " good", " of", ",", " good", "\n"]
+        );
+        // Words of other tokenizers stay as they are.
+        let words = Tokenizer::words(Split::Whitespace, vec!["good".into(), "film".into()]);
+        let ids = words.define("good film good");
+        assert!(whole_words(ids.clone().into_iter(), &words).eq(ids));
     }
 
     #[test]
