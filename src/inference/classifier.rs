@@ -2,8 +2,8 @@
 Telling what label a text has.
 
 Two halves give logits: a head over what the recurrent layers make of the whole text, each way that it is read (the last
-output, and the mean and the highest of all: Howard and Ruder 2018), and the [`Ngrams`]. Each is multiplied with a scale that was fitted on validation
-data, as temperature scaling has it (Guo et al. 2017), and their sum gives the probabilities.
+output, and the mean and the highest of all: Howard and Ruder 2018), and the [`Ngrams`]. Each is multiplied with a scale that
+was fitted on validation data, as temperature scaling has it (Guo et al. 2017), and their sum gives the probabilities.
 */
 
 use std::borrow::Cow;

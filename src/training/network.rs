@@ -1,6 +1,6 @@
 /*!
-The network in libtorch: embedding → stacked LSTM → dropout → output. What is
-bidirectional has a second stack, which reads texts from their end, over the same embedding and below the same output.
+The network in libtorch: embedding → stacked LSTM → dropout → output. What is bidirectional has a second stack, which reads texts
+from their end, over the same embedding and below the same output.
 
 The parameters are our own, under PyTorch's names, over libtorch's LSTM operation: `tch::nn::lstm` freezes its dropout
 when it is built, and would drop units in evaluation too.
@@ -70,8 +70,8 @@ impl State {
     }
 }
 
-/// What is dropped in training of what is read one way, for the whole of a window: factors, 0 for what is dropped, else one over the share that is
-/// kept.
+/// What is dropped in training of what is read one way, for the whole of a window: factors, 0 for what is dropped, else one
+/// over the share that is kept.
 pub struct Masks {
     /// Of the symbols' vectors, `[vocab_size, 1]` (Gal and Ghahramani 2016).
     pub embedding: Option<Tensor>,
