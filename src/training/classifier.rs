@@ -633,19 +633,21 @@ impl Task for Labels {
         }
     }
 
-    /// The head at once; the layers below it one after another, from the top down.
+    /// The head at once; the layers below it one after another, from the top down. The vectors of words come last, but learn as
+    /// fast as the head: a step moves only those that stand in it.
     fn shares(&self, progress: f64) -> Vec<f64> {
         if !self.thaws {
             return Vec::new();
         }
-        let share = |depth: usize| match progress >= THAW * depth as f64 {
-            true => SLOWER_BELOW.powi(-(depth as i32)),
+        let thawed = |depth: usize, share: f64| match progress >= THAW * depth as f64 {
+            true => share,
             false => 0.0,
         };
+        let share = |depth: usize| thawed(depth, SLOWER_BELOW.powi(-(depth as i32)));
         let layers: Vec<f64> = (0..self.layers)
             .flat_map(|layer| [share(self.layers - layer); 4])
             .collect();
-        let embedding = vec![share(self.layers + 1)];
+        let embedding = vec![thawed(self.layers + 1, 1.0)];
         [embedding, layers.repeat(self.ways), vec![1.0, 1.0]].concat()
     }
 
