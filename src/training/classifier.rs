@@ -634,20 +634,23 @@ impl Task for Labels {
     }
 
     /// The head at once; the layers below it one after another, from the top down. The vectors of words come last, but learn as
-    /// fast as the head: a step moves only those that stand in it.
+    /// fast as the layer above them: a step moves only those that stand in it.
     fn shares(&self, progress: f64) -> Vec<f64> {
         if !self.thaws {
             return Vec::new();
         }
-        let thawed = |depth: usize, share: f64| match progress >= THAW * depth as f64 {
-            true => share,
+        let thawed = |depth: usize| progress >= THAW * depth as f64;
+        let share = |depth: usize| match thawed(depth) {
+            true => SLOWER_BELOW.powi(-(depth as i32)),
             false => 0.0,
         };
-        let share = |depth: usize| thawed(depth, SLOWER_BELOW.powi(-(depth as i32)));
         let layers: Vec<f64> = (0..self.layers)
             .flat_map(|layer| [share(self.layers - layer); 4])
             .collect();
-        let embedding = vec![thawed(self.layers + 1, 1.0)];
+        let embedding = match thawed(self.layers + 1) {
+            true => vec![share(self.layers)],
+            false => vec![0.0],
+        };
         [embedding, layers.repeat(self.ways), vec![1.0, 1.0]].concat()
     }
 
