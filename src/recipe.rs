@@ -421,6 +421,7 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
             "--weight-drop",
             settings.weight_drop.unwrap_or(recipe.weight_drop),
         )?,
+        adversarial: not_negative("--adversarial", settings.adversarial.unwrap_or(0.0))?,
         candidates: settings.candidates.unwrap_or(match competing(vocab_size) {
             all if all == vocab_size => 0,
             some => some,
@@ -467,6 +468,8 @@ pub fn resolve(settings: &Settings, circumstances: &Circumstances) -> Result<Res
 
 /// Settings that mean nothing for labels.
 pub const OF_A_TEXT: [&str; 4] = ["--lossy", "--tie-weights", "--candidates", "--bptt"];
+/// The setting that means nothing without them.
+pub const OF_LABELS: &str = "--adversarial";
 
 /// Refuses what means nothing for labels, and what no documents could make possible.
 ///
@@ -498,7 +501,7 @@ pub fn check_classifier(settings: &Settings) -> Result<()> {
         )));
     }
     let words = settings.level.or(Some(Level::Word));
-    check(&Settings {
+    check_any(&Settings {
         level: words,
         ..settings.clone()
     })
@@ -581,6 +584,15 @@ pub fn resolve_classifier(
 /// # Errors
 /// As [`resolve`].
 pub fn check(settings: &Settings) -> Result<()> {
+    if settings.adversarial.is_some() {
+        return Err(Error::usage(format!(
+            "{OF_LABELS} is for labels; leave it away"
+        )));
+    }
+    check_any(settings)
+}
+
+fn check_any(settings: &Settings) -> Result<()> {
     validation(settings)?;
     let anything = Circumstances {
         vocab_size: 1000,

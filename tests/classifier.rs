@@ -245,7 +245,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     let long = (0..5).map(|i| format!("positive,\"{}\"\n", texts(2 * i).collect::<String>()));
     let long: String = long.collect();
     sandbox.write("reviews.csv", format!("{all}{long}"));
-    let line = format!("train-classifier reviews.csv -o whole {SMALL} --epochs 6");
+    let line = format!("train-classifier reviews.csv -o whole {SMALL} --epochs 6 --adversarial 3");
     let line = line.replace("--epochs 4 ", "");
     sandbox.carousel(&line).well();
     let cut = line.replace("-o whole", "-o cut");
@@ -253,6 +253,16 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     sandbox.carousel("train-classifier --resume cut -q").well();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
     assert!(weights("whole") == weights("cut"));
+    // Another is learnt where nothing is pushed.
+    let line = line.replace("-o whole", "-o plain");
+    sandbox
+        .carousel(&line.replace("--adversarial 3", ""))
+        .well();
+    assert!(weights("whole") != weights("plain"));
+    let refused = sandbox.carousel("train reviews.csv -o no --adversarial 3");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let told = "--adversarial is for labels; leave it away";
+    assert!(refused.err.contains(told), "{}", refused.err);
 }
 
 #[test]

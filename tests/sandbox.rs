@@ -234,6 +234,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
             embedding_dropout: 0.0,
             input_dropout: 0.0,
             weight_drop: 0.0,
+            adversarial: 0.0,
             candidates: 0,
             ema: 0.0,
             patience: 0,

@@ -51,6 +51,10 @@ pub struct Options {
     /// Share of recurrent weights dropped for a window (DropConnect as Merity et al. 2018 use it).
     #[serde(default)]
     pub weight_drop: f64,
+    /// How far a text's vectors are pushed to where its label is told worst (Miyato et al. 2017), in typical sizes of a number in
+    /// them; 0 for not at all.
+    #[serde(default)]
+    pub adversarial: f64,
     /// Symbols that compete with the right one in a training step, about; 0 for all.
     #[serde(default)]
     pub candidates: usize,

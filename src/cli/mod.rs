@@ -65,7 +65,9 @@ pub enum Command {
 
 /// Parses the command line, does what it says, and tells how that went, once.
 pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
-    let command = Cli::command().mut_subcommand("train-classifier", train_classifier::explain);
+    let command = Cli::command()
+        .mut_subcommand("train", train::explain)
+        .mut_subcommand("train-classifier", train_classifier::explain);
     let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
     let Err(error) = dispatch(parsed.command) else {
         return ExitCode::SUCCESS;

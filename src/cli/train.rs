@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Command};
 
+use crate::recipe::OF_LABELS;
 use crate::settings::Settings;
 
 /// Learn a language model from text.
@@ -38,4 +39,11 @@ pub struct Arguments {
     /// How to train
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// Leaves out of the command's help what means nothing for a text.
+pub fn explain(command: Command) -> Command {
+    command.mut_arg(OF_LABELS.trim_start_matches('-'), |argument| {
+        argument.hide(true)
+    })
 }

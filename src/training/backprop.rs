@@ -16,15 +16,17 @@ use crate::optimizer::{SomeRows, width};
 use crate::pooling::{Head, Pool};
 use crate::view::{floats, floats_mut};
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::config::POOLED;
+use carousel::checkpoint::config::{POOLED, Task};
 use carousel::kernels::lstm::{Start, TABLE_SYMBOLS, start};
 use carousel::kernels::output::cross_entropy;
 use carousel::kernels::sequence::{Above, Memory, Tape, Weights};
-use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team};
+use carousel::kernels::{Columns, Kernel, Matrix, Order, Precision, Rows, Team, sum_of_squares};
 use carousel::text::Direction;
 
 /// The most steps that are looked back at in a text.
 pub const LONGEST: usize = 2048;
+/// What stands where a text has ended and another beside it has not; nothing comes of it.
+const PADDING: u32 = 0;
 /// Numbers that are worth another thread's while.
 const CHUNK: usize = 1 << 15;
 
@@ -139,7 +141,7 @@ impl Backprop {
             None if config.tie_weights => {}
             None => self.clear(0, None::<&[u32]>, team),
         }
-        let pass = self.read(network, direction, inputs, state, masks, team);
+        let pass = self.read(network, direction, inputs, state, masks, None, team);
         let (weights, bias) = network.output();
         let (weights, bias) = (floats(weights), floats(bias));
         let inner = config.hidden_size;
@@ -193,7 +195,8 @@ impl Backprop {
         }
         let spare = self.spare.pop().unwrap_or_default();
         let above = products(&output.backward, &logits_gradient, 0..rows, spare, team);
-        self.look_back(network, inputs, &pass, masks, above, team);
+        let below = self.look_back(network, inputs, &pass, masks, above, team);
+        self.put_by(below);
         Window {
             loss: nats / rows as f64,
             gradients: self.gradients(config, &[direction]),
@@ -206,12 +209,17 @@ impl Backprop {
     /// Reads texts side by side, the longest first, every way that the network reads, with what is dropped each way, and looks
     /// back at how well a classifier told their labels. Texts longer than [`LONGEST`] are read in windows, and only the last
     /// is looked back at.
+    ///
+    /// With a `push`, they are read once more, with the vectors of their words pushed a little to where the labels are told worst,
+    /// and both readings count half (Miyato et al. 2017): each text's vectors together by so many times the typical size of a
+    /// number in them.
     pub fn texts(
         &mut self,
         network: &Network,
         texts: &[&[u32]],
         head: &Head,
         masks: &[Masks],
+        push: f64,
         team: &Team,
     ) -> Window {
         let config = &network.config;
@@ -219,10 +227,58 @@ impl Backprop {
         for layer in &mut self.layers {
             layer.tape.set_streams(texts.len());
         }
+        let (mut loss, mut told) = self.tell(network, texts, head, masks, &[], team);
+        if push > 0.0 {
+            // But the embedding's, to which each reading adds.
+            let above = &self.gradients[1..];
+            let once: Vec<Tensor> = above.iter().map(Tensor::copy).collect();
+            let push = push * typical(network, texts);
+            let pushes = told
+                .into_iter()
+                .map(|gradient| pushes(gradient, texts.len(), push, self.kernel.width()));
+            let pushes: Vec<Vec<f32>> = pushes.collect();
+            let again = self.tell(network, texts, head, masks, &pushes, team);
+            (loss, told) = ((loss + again.0) / 2.0, again.1);
+            for (gradient, once) in self.gradients[1..].iter_mut().zip(&once) {
+                let _ = gradient.g_add_(once).g_mul_scalar_(0.5);
+            }
+            let size = config.embedding_size;
+            let embedding_gradient = floats_mut(&mut self.gradients[0]);
+            for &word in &self.rows[&0] {
+                let row = &mut embedding_gradient[word as usize * size..][..size];
+                row.iter_mut().for_each(|gradient| *gradient *= 0.5);
+            }
+        }
+        told.into_iter().for_each(|room| self.put_by(room));
+        Window {
+            loss,
+            gradients: self.gradients(config, config.directions()),
+            rows: self.rows.clone(),
+            tokens: texts.iter().map(|text| text.len()).sum(),
+            state: State::zeros(config, texts.len(), Device::Cpu),
+        }
+    }
+
+    /// Reads texts every way, with pushes of what is read each way if there are any, and looks back: the loss, and for each way the
+    /// gradients with respect to the vectors of what was read last, `[panels, steps · texts, width]`. With pushes, the embedding's
+    /// gradients are added to what there is.
+    fn tell(
+        &mut self,
+        network: &Network,
+        texts: &[&[u32]],
+        head: &Head,
+        masks: &[Masks],
+        pushes: &[Vec<f32>],
+        team: &Team,
+    ) -> (f64, Vec<Vec<f32>>) {
+        let config = &network.config;
         let ways = config.directions().iter().zip(masks);
-        let heard: Vec<Heard> = ways
-            .clone()
-            .map(|(&direction, masks)| self.hear(network, direction, texts, masks, team))
+        let heard: Vec<Heard> = (0..)
+            .zip(ways)
+            .map(|(way, (&direction, masks))| {
+                let push = pushes.get(way).map(|push| &push[..]);
+                self.hear(network, direction, texts, masks, push, team)
+            })
             .collect();
         // The head sees each text's ways side by side.
         let own = POOLED * config.hidden_size;
@@ -236,21 +292,19 @@ impl Backprop {
             .copied()
             .collect();
         let (loss, seen_gradient) = head.judge(&seen, network, &mut self.gradients);
-        self.clear(0, Some(heard.iter().flat_map(|heard| &heard.inputs)), team);
-        for (way, (heard, (_, masks))) in heard.iter().zip(ways).enumerate() {
+        if pushes.is_empty() {
+            self.clear(0, Some(heard.iter().flat_map(|heard| &heard.inputs)), team);
+        }
+        let all = (0..).zip(heard.into_iter().zip(masks));
+        let told = all.map(|(way, (heard, masks))| {
             let parts = seen_gradient.chunks_exact(own).skip(way);
             let gradient = parts.step_by(pools.len()).collect::<Vec<_>>().concat();
             let width = self.kernel.width();
             let above = heard.pool.look_back(heard.window.clone(), &gradient, width);
-            self.look_back(network, &heard.inputs, &heard.pass, masks, above, team);
-        }
-        Window {
-            loss,
-            gradients: self.gradients(config, config.directions()),
-            rows: self.rows.clone(),
-            tokens: texts.iter().map(|text| text.len()).sum(),
-            state: State::zeros(config, texts.len(), Device::Cpu),
-        }
+            self.look_back(network, &heard.inputs, &heard.pass, masks, above, team)
+        });
+        let told = told.collect();
+        (loss, told)
     }
 
     /// Reads texts one way, up to the last window, which can be looked back at.
@@ -260,6 +314,7 @@ impl Backprop {
         direction: Direction,
         texts: &[&[u32]],
         masks: &Masks,
+        push: Option<&[f32]>,
         team: &Team,
     ) -> Heard {
         let config = &network.config;
@@ -273,12 +328,13 @@ impl Backprop {
         for index in 0..windows {
             let end = steps - (windows - 1 - index) * LONGEST;
             let window = end.saturating_sub(LONGEST)..end;
-            let token = |step: usize, text: &&[u32]| direction.token(text, step).unwrap_or(0);
+            let token = |step: usize, text: &&[u32]| direction.token(text, step).unwrap_or(PADDING);
             let inputs: Vec<u32> = window
                 .clone()
                 .flat_map(|step| texts.iter().map(move |text| token(step, text)))
                 .collect();
-            let pass = self.read(network, direction, &inputs, &state, masks, team);
+            let push = push.filter(|_| window.end == steps);
+            let pass = self.read(network, direction, &inputs, &state, masks, push, team);
             pool.add(window.clone(), self.layers[top].tape.outputs(), team);
             if window.end < steps {
                 state = pass.state(&state);
@@ -336,7 +392,8 @@ impl Backprop {
         }
     }
 
-    /// Runs over all layers of one way.
+    /// Runs over all layers of one way, with a push, `[panels, steps · streams, width]`, of the vectors that are read.
+    #[allow(clippy::too_many_arguments)]
     fn read(
         &mut self,
         network: &Network,
@@ -344,11 +401,14 @@ impl Backprop {
         inputs: &[u32],
         state: &State,
         masks: &Masks,
+        push: Option<&[f32]>,
         team: &Team,
     ) -> Pass {
         let config = &network.config;
         // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ.
-        let table = config.vocab_size <= TABLE_SYMBOLS && masks.inputs.is_none();
+        let table = config.task == Task::LanguageModel
+            && config.vocab_size <= TABLE_SYMBOLS
+            && masks.inputs.is_none();
         let symbols = match table {
             true => (0..config.vocab_size as u32).collect(),
             false => inputs.to_vec(),
@@ -357,11 +417,19 @@ impl Backprop {
         let [symbol_factors, place_factors] =
             [&masks.embedding, &masks.inputs].map(|mask| mask.as_ref().map(floats));
         let mut embedded = Rows::zeros(self.kernel, symbols.len(), size);
+        let width = self.kernel.width();
         let read = |row: usize, values: &mut [f32]| {
             let symbol = symbols[row] as usize;
             values.copy_from_slice(&embedding[symbol * size..][..size]);
             if let Some(factors) = symbol_factors {
                 values.iter_mut().for_each(|v| *v *= factors[symbol]);
+            }
+            if let Some(push) = push {
+                let panels = push.chunks_exact(symbols.len() * width);
+                for (values, panel) in values.chunks_mut(width).zip(panels) {
+                    let more = values.iter_mut().zip(&panel[row * width..]);
+                    more.for_each(|(value, more)| *value += more);
+                }
             }
             if let Some(factors) = place_factors {
                 multiply(values, &factors[row % self.batch_size * size..][..size]);
@@ -382,7 +450,7 @@ impl Backprop {
     }
 
     /// From the gradients with respect to the last layer's outputs to those of everything below; the embedding's are
-    /// added to what there is.
+    /// added to what there is. Returns the gradients with respect to the vectors of what was read, `[panels, rows, width]`.
     fn look_back(
         &mut self,
         network: &Network,
@@ -391,7 +459,7 @@ impl Backprop {
         masks: &Masks,
         mut above: Vec<f32>,
         team: &Team,
-    ) {
+    ) -> Vec<f32> {
         let (config, rows, width) = (&network.config, inputs.len(), self.kernel.width());
         let [g, x] = &mut self.columns;
         for (index, place) in pass.stack.clone().enumerate().rev() {
@@ -462,8 +530,13 @@ impl Backprop {
             width,
             embedding_gradient,
         );
+        above
+    }
+
+    /// Keeps room for later gradients.
+    fn put_by(&mut self, room: Vec<f32>) {
         if self.spare.len() < 2 {
-            self.spare.push(above);
+            self.spare.push(room);
         }
     }
 
@@ -521,6 +594,39 @@ struct Heard {
     /// What was read in it, `[steps, texts]`.
     inputs: Vec<u32>,
     pass: Pass,
+}
+
+/// The root of the mean square of a number in the vectors of what is read.
+fn typical(network: &Network, texts: &[&[u32]]) -> f64 {
+    let (size, embedding) = (
+        network.config.embedding_size,
+        floats(&network.parameters[0]),
+    );
+    let words = texts.iter().flat_map(|text| *text);
+    let squares = words.map(|&word| sum_of_squares(&embedding[word as usize * size..][..size]));
+    let tokens: usize = texts.iter().map(|text| text.len()).sum();
+    (squares.sum::<f64>() / (tokens * size) as f64).sqrt()
+}
+
+/// How far to push the vectors of each text along their gradients, `[panels, steps · texts, width]`: all of a text together by
+/// `length`.
+fn pushes(mut gradients: Vec<f32>, texts: usize, length: f64, width: usize) -> Vec<f32> {
+    let mut squares = vec![0.0; texts];
+    for (place, gradients) in gradients.chunks_exact(width).enumerate() {
+        squares[place % texts] += sum_of_squares(gradients);
+    }
+    let factor = |square: &f64| match square.sqrt() {
+        0.0 => 0.0,
+        norm => (length / norm) as f32,
+    };
+    let factors: Vec<f32> = squares.iter().map(factor).collect();
+    for (place, gradients) in gradients.chunks_exact_mut(width).enumerate() {
+        let factor = factors[place % texts];
+        gradients
+            .iter_mut()
+            .for_each(|gradient| *gradient *= factor);
+    }
+    gradients
 }
 
 /// A window on its way through the layers, apart from what their tapes keep.
@@ -667,7 +773,6 @@ fn rows_of(order: &Matrix, values: &[f32], rows: usize, team: &Team) -> Rows {
 mod tests {
     use super::*;
     use crate::network::tests::{config, network_of_cosines, options};
-    use carousel::checkpoint::config::Task;
 
     /// The gradients of a window by libtorch's autograd in float64.
     fn by_autograd(
@@ -802,28 +907,67 @@ mod tests {
         }
     }
 
-    /// What texts come to, and the gradients of how well their labels are told, by libtorch's autograd in float64.
+    /// How well the labels of texts are told, and the gradients of that, by libtorch's autograd in float64; with a push, the means of
+    /// both readings.
     fn texts_by_autograd(
         network: &Network,
         texts: &[&[u32]],
         head: &Head,
         masks: &[Masks],
+        push: f64,
     ) -> (f64, Vec<Tensor>) {
-        let double = |tensor: &Tensor| tensor.detach().to_kind(Kind::Double);
-        let parameters: Vec<Tensor> = network
-            .parameters
-            .iter()
-            .map(|p| double(p).set_requires_grad(true))
-            .collect();
+        let parameters = network.parameters.iter();
+        let double = |p: &Tensor| p.detach().to_kind(Kind::Double).set_requires_grad(true);
         let network = Network {
             config: network.config.clone(),
-            parameters,
+            parameters: parameters.map(double).collect(),
         };
+        let directions = network.config.directions();
+        let size = network.config.embedding_size as i64;
+        let nothing = |text: &&[u32]| {
+            let zeros = Tensor::zeros([text.len() as i64, size], (Kind::Double, Device::Cpu));
+            zeros.set_requires_grad(true)
+        };
+        let pushes: Vec<Vec<Tensor>> = directions
+            .iter()
+            .map(|_| texts.iter().map(nothing).collect())
+            .collect();
+        let mut loss = told_by_autograd(&network, texts, head, masks, &pushes);
+        if push > 0.0 {
+            let all: Vec<i64> = texts.concat().into_iter().map(i64::from).collect();
+            let read = network.parameters[0].index_select(0, &Tensor::from_slice(&all));
+            let typical = read.square().mean(Kind::Double).sqrt().detach();
+            let places: Vec<&Tensor> = pushes.iter().flatten().collect();
+            let gradients = Tensor::run_backward(&[&loss], &places, true, false);
+            let pushed = gradients
+                .iter()
+                .map(|gradient| gradient * (&typical * push / gradient.norm()));
+            let pushed: Vec<Tensor> = pushed.collect();
+            let pushed = pushed.chunks(texts.len());
+            let pushed: Vec<Vec<Tensor>> = pushed
+                .map(|way| way.iter().map(Tensor::shallow_clone).collect())
+                .collect();
+            loss = (loss + told_by_autograd(&network, texts, head, masks, &pushed)) / 2.0;
+        }
+        let gradients = network.gradients(&loss, directions);
+        (loss.double_value(&[]), gradients)
+    }
+
+    /// How well the labels of texts are told where the vectors that are read each way are pushed.
+    fn told_by_autograd(
+        network: &Network,
+        texts: &[&[u32]],
+        head: &Head,
+        masks: &[Masks],
+        pushes: &[Vec<Tensor>],
+    ) -> Tensor {
+        let double = |tensor: &Tensor| tensor.detach().to_kind(Kind::Double);
         let size = network.config.hidden_size as i64;
         let (mut losses, mut total) = (Vec::new(), 0.0);
         for (index, (text, &label)) in texts.iter().zip(head.labels).enumerate() {
             let mut pooled = Vec::new();
-            for (&direction, masks) in network.config.directions().iter().zip(masks) {
+            let ways = network.config.directions().iter().zip(masks).zip(pushes);
+            for ((&direction, masks), pushes) in ways {
                 let mut ids: Vec<i64> = text.iter().map(|&id| i64::from(id)).collect();
                 if direction == Direction::Reverse {
                     ids[1..].reverse();
@@ -834,8 +978,8 @@ mod tests {
                     -1,
                     false,
                     false,
-                )
-                .unsqueeze(1);
+                );
+                outputs = (outputs + &pushes[index]).unsqueeze(1);
                 for (layer, place) in network.config.stack(direction).enumerate() {
                     if let Some(mask) = layer
                         .checked_sub(1)
@@ -875,9 +1019,7 @@ mod tests {
             losses.push(-likely.log().get(0).get(label as i64) * weight);
             total += weight;
         }
-        let loss = Tensor::stack(&losses, 0).sum(Kind::Double) / total;
-        let gradients = network.gradients(&loss, network.config.directions());
-        (loss.double_value(&[]), gradients)
+        Tensor::stack(&losses, 0).sum(Kind::Double) / total
     }
 
     #[test]
@@ -909,14 +1051,15 @@ mod tests {
             });
             let seen = 4 * config.pooled();
             let dropping = (0..seen).map(|i| if i % 3 == 0 { 0.0 } else { 1.5 });
-            for mask in [None, Some(dropping.collect::<Vec<f32>>())] {
+            let dropping = Some(dropping.collect::<Vec<f32>>());
+            for (mask, push) in [(None, 0.0), (dropping.clone(), 0.0), (dropping, 0.7)] {
                 let head = Head {
                     labels: &[2, 0, 1, 2],
                     weights: &[1.0, 2.0, 0.5],
                     doubts: &[0.0, 0.3, 0.0, 0.5],
                     mask,
                 };
-                let (loss, expected) = texts_by_autograd(&network, &texts, &head, &masks);
+                let (loss, expected) = texts_by_autograd(&network, &texts, &head, &masks, push);
                 for (precision, tolerance) in
                     [(Precision::Float32, 1e-5), (Precision::Bfloat16, 0.1)]
                 {
@@ -925,9 +1068,13 @@ mod tests {
                     // Others first, as what is kept must not show.
                     let others = [23, 11, 8, 2].map(text);
                     let others: Vec<&[u32]> = others.iter().map(|text| &text[..]).collect();
-                    backprop.texts(&network, &others, &head, &masks, &team);
-                    let window = backprop.texts(&network, &texts, &head, &masks, &team);
-                    assert!((window.loss / loss - 1.0).abs() < tolerance);
+                    backprop.texts(&network, &others, &head, &masks, push, &team);
+                    let window = backprop.texts(&network, &texts, &head, &masks, push, &team);
+                    assert!(
+                        (window.loss / loss - 1.0).abs() < tolerance,
+                        "{size} {push} {precision:?} {} {loss}",
+                        window.loss
+                    );
                     assert_eq!(window.tokens, 36);
                     let mut read = texts.concat();
                     // What short texts are filled up with.

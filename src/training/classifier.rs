@@ -622,7 +622,9 @@ impl Task for Labels {
             doubts: &doubts,
             mask: (self.dropout > 0.0).then(|| (0..seen).map(|_| factor()).collect()),
         };
-        let window = self.backprop.texts(network, &texts, &head, &masks, team);
+        let window = self
+            .backprop
+            .texts(network, &texts, &head, &masks, options.adversarial, team);
         Window {
             // Documents begin from nothing; the run's state stays as it is.
             state: State {

@@ -246,7 +246,7 @@ mod tests {
                 mask: None,
             };
             let mut backprop = Backprop::new(&config, 3, Precision::Float32);
-            let found = backprop.texts(&network, &texts, &head, &masks, &Team::new(2));
+            let found = backprop.texts(&network, &texts, &head, &masks, 0.0, &Team::new(2));
             let logits = encoder(&network, 2).logits(&texts);
             let expected = calibration::loss(logits.into_iter(), &labels);
             assert!(

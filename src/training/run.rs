@@ -46,7 +46,7 @@ const RESCUE_FACTOR: f64 = 0.5;
 const EVALUATION_SHARE: f64 = 0.03;
 const EVALUATIONS: (f64, f64) = (4.0, 20.0);
 /// Steps that the speed is measured on, after one that is not counted, and the longest that may take.
-const MEASURED_STEPS: usize = 3;
+const MEASURED_STEPS: usize = 16;
 const MEASURED_TIME: Duration = Duration::from_secs(3);
 
 /// What is told where a run has left nothing to go on with.
@@ -758,24 +758,39 @@ impl<T: Task> Run<T> {
         progress.epoch as f64 + progress.window as f64 / self.task.steps_in_pass() as f64
     }
 
-    /// Runs a few steps for their speed alone: no weight changes, and no later random number.
+    /// Takes a few steps, spread over a pass, for their speed alone: no weight changes, and no later random number.
     fn measure(&mut self) {
         let config = &self.standing.network.config;
         let zeros = State::zeros(config, self.task.streams(), self.standing.network.device());
         let state = std::mem::replace(&mut self.standing.state, zeros);
-        let mut window = || {
+        let (window, windows) = (self.standing.progress.window, self.task.steps_in_pass());
+        let mut moments = AdamW::new(&self.standing.network.parameters);
+        let mut step = |place: usize| {
             let options = &self.record.options;
+            self.standing.progress.window = place * windows / MEASURED_STEPS;
             let window = self.task.window(&mut self.standing, options, 0, &self.team);
+            // At a rate of nothing.
+            let update = Update {
+                step: 1,
+                learning_rate: 0.0,
+                weight_decay: 0.0,
+                clip_norm: options.clip_norm,
+                shares: &[],
+                rows: &window.rows,
+            };
+            let parameters = &mut self.standing.network.parameters;
+            moments.update(parameters, &window.gradients, update, &self.team);
             window.tokens
         };
-        window();
+        step(0);
         let began = Instant::now();
         let (mut steps, mut tokens) = (0, 0);
         while steps < MEASURED_STEPS && (steps == 0 || began.elapsed() < MEASURED_TIME) {
-            tokens += window();
+            tokens += step(steps);
             steps += 1;
         }
         self.clock.tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64();
+        self.standing.progress.window = window;
         self.standing.state = state;
     }
 
