@@ -57,10 +57,6 @@ pub struct Settings {
     /// Share of recurrent weights dropped in training, for all of a window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub weight_drop: Option<f64>,
-    /// How far the vectors of a text are pushed, together, to where its label is told worst, to be learnt from there too: in
-    /// typical sizes of a number in them; a step takes twice as long unless it is 0 [default: 0]
-    #[arg(long, value_name = "LENGTH", help_heading = "Training")]
-    pub adversarial: Option<f64>,
     /// Use the embedding as the output's weights [default: for words and bpe]
     #[arg(long, value_name = "true|false", num_args = 0..=1,
         require_equals = true, default_missing_value = "true", help_heading = "Network")]
@@ -84,6 +80,10 @@ pub struct Settings {
     /// [default: all, or 2000 of very many]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub candidates: Option<usize>,
+    /// How far the vectors of a text are pushed, together, to where its label is told worst, to be learnt from there too: in
+    /// typical sizes of a number in them; a step takes twice as long unless it is 0 [default: 0]
+    #[arg(long, value_name = "LENGTH", help_heading = "Training")]
+    pub adversarial: Option<f64>,
     /// Parallel streams that the corpus is cut into [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub batch_size: Option<usize>,

@@ -2,8 +2,8 @@
 Gradients on the CPU, without a graph: every product and every step by the library's kernels, in float32 or with bfloat16
 products. Weights, sums, loss and gradients are float32 either way.
 
-With few symbols the first layer's input products are those of the symbols, not of the tokens: a table, made anew for each
-window, and the gradients are summed by symbol before they are multiplied.
+With few symbols the first layer's input products, of a language model, are those of the symbols, not of the tokens: a table,
+made anew for each window, and the gradients are summed by symbol before they are multiplied.
 */
 
 use std::ops::Range;
@@ -405,7 +405,8 @@ impl Backprop {
         team: &Team,
     ) -> Pass {
         let config = &network.config;
-        // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ.
+        // What the first layer's input weights are multiplied with: every symbol, or every token, where each may differ,
+        // as those of a classifier's texts, which may be pushed.
         let table = config.task == Task::LanguageModel
             && config.vocab_size <= TABLE_SYMBOLS
             && masks.inputs.is_none();
