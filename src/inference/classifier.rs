@@ -90,16 +90,13 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Reads a text, by an encoder whose tokenizer ends lines so.
+    /// Reads a text, by a forgiving encoder whose tokenizer ends lines so.
     pub fn of(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
         let text = plain(text);
-        // A word that begins a line may never have done so, and yet be known within one, or fall into fewer pieces.
+        // A word that begins a line may fall into fewer pieces within one.
         let first = text.split_whitespace().next().unwrap_or_default();
-        let mut strange = |text: &str| {
-            let (ids, strangers) = encoder.encode(text);
-            (strangers.len(), ids.len())
-        };
-        let within = strange(&format!(" {first}")) < strange(first);
+        let mut pieces = |text: &str| encoder.encode(text).0.len();
+        let within = pieces(&format!(" {first}")) < pieces(first);
         let (ids, strangers) = match within {
             true => encoder.encode(&format!(" {text}")),
             false => encoder.encode(&text),
@@ -260,7 +257,7 @@ impl Classifier {
 
     /// What it says of each text.
     pub fn classify(&self, texts: &[&str]) -> Vec<Verdict> {
-        let mut encoder = Encoder::new(&self.tokenizer);
+        let mut encoder = Encoder::forgiving(&self.tokenizer);
         let line_end = self.tokenizer.line_end();
         let readings: Vec<Reading> = texts
             .iter()

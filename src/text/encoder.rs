@@ -80,8 +80,7 @@ enum Means<'t> {
     },
     Words {
         splitter: Splitter,
-        ids: FxHashMap<&'t [u8], u32>,
-        unknown: u32,
+        vocabulary: Vocabulary<'t>,
     },
     Subwords {
         splitter: Splitter,
@@ -89,9 +88,26 @@ enum Means<'t> {
     },
 }
 
+struct Vocabulary<'t> {
+    ids: FxHashMap<&'t [u8], u32>,
+    unknown: u32,
+    forgiving: bool,
+}
+
 impl<'t> Encoder<'t> {
     /// An encoder at the start of a text.
     pub fn new(tokenizer: &'t Tokenizer) -> Self {
+        Self::with(tokenizer, false)
+    }
+
+    /// An encoder for what texts say, not how they are set: of words, one that the vocabulary lacks is read as the first
+    /// of these that it has: after a space or after none, with straight apostrophes, in lower case, capitalised, in
+    /// capitals. Characters, bytes and subwords are as [`Encoder::new`] has them.
+    pub fn forgiving(tokenizer: &'t Tokenizer) -> Self {
+        Self::with(tokenizer, true)
+    }
+
+    fn with(tokenizer: &'t Tokenizer, forgiving: bool) -> Self {
         let ids = 0..tokenizer.vocab_size() as u32;
         let splitter = || Splitter::new(tokenizer.level(), tokenizer.split());
         let means = match (tokenizer.level(), tokenizer.unknown()) {
@@ -115,8 +131,11 @@ impl<'t> Encoder<'t> {
             }
             (Level::Word, Some(unknown)) => Means::Words {
                 splitter: splitter(),
-                ids: ids.map(|id| (tokenizer.piece(id), id)).collect(),
-                unknown,
+                vocabulary: Vocabulary {
+                    ids: ids.map(|id| (tokenizer.piece(id), id)).collect(),
+                    unknown,
+                    forgiving,
+                },
             },
             (Level::Subword, _) => Means::Subwords {
                 splitter: splitter(),
@@ -162,13 +181,8 @@ impl<'t> Encoder<'t> {
             })),
             Means::Words {
                 splitter,
-                ids: known,
-                unknown,
-            } => {
-                splitter.push(piece, |word| {
-                    ids.push(word_id(known, *unknown, word, stranger))
-                });
-            }
+                vocabulary,
+            } => splitter.push(piece, |word| ids.push(vocabulary.id(word, stranger))),
             Means::Subwords { splitter, words } => {
                 splitter.push(piece, |word| words.encode(word, ids))
             }
@@ -181,11 +195,8 @@ impl<'t> Encoder<'t> {
             Means::Bytes | Means::Characters { .. } => {}
             Means::Words {
                 splitter,
-                ids: known,
-                unknown,
-            } => {
-                splitter.finish(|word| ids.push(word_id(known, *unknown, word, stranger)));
-            }
+                vocabulary,
+            } => splitter.finish(|word| ids.push(vocabulary.id(word, stranger))),
             Means::Subwords { splitter, words } => splitter.finish(|word| words.encode(word, ids)),
         }
     }
@@ -196,16 +207,40 @@ fn only_character(piece: &[u8]) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
-fn word_id(
-    known: &FxHashMap<&[u8], u32>,
-    unknown: u32,
-    word: &str,
-    stranger: &mut impl FnMut(&str),
-) -> u32 {
-    known.get(word.as_bytes()).copied().unwrap_or_else(|| {
-        stranger(word);
-        unknown
-    })
+impl Vocabulary<'_> {
+    fn id(&self, word: &str, stranger: &mut impl FnMut(&str)) -> u32 {
+        let known = |word: &str| self.ids.get(word.as_bytes()).copied();
+        let forgiven = || spellings(word).find_map(|spelling| known(&spelling));
+        known(word)
+            .or_else(|| self.forgiving.then(forgiven).flatten())
+            .unwrap_or_else(|| {
+                stranger(word);
+                self.unknown
+            })
+    }
+}
+
+/// Other ways to set a word, after a space or not, the nearest first.
+fn spellings(word: &str) -> impl Iterator<Item = String> {
+    let spaced = word.starts_with(' ');
+    let straight = word.trim_start_matches(' ').replace('’', "'");
+    let lower = straight.to_lowercase();
+    let mut rest = lower.chars();
+    let capitalised = rest
+        .next()
+        .map(|first| first.to_uppercase().chain(rest).collect())
+        .unwrap_or_default();
+    let upper = straight.to_uppercase();
+    [straight, lower, capitalised, upper]
+        .into_iter()
+        .filter(|word: &String| !word.is_empty())
+        .flat_map(move |word| {
+            let after_space = format!(" {word}");
+            match spaced {
+                true => [after_space, word],
+                false => [word, after_space],
+            }
+        })
 }
 
 struct SubwordCache<'t> {
@@ -252,5 +287,31 @@ impl<'t> SubwordCache<'t> {
         self.ids.extend_from_slice(&ids[before..]);
         self.words
             .insert(word.into(), (start, self.ids.len() as u32));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Split;
+
+    #[test]
+    fn a_forgiving_encoder_reads_words_as_they_are_known() {
+        let known = [" don't", "good", " good", " Paris", " DVD"];
+        let words = known.map(str::to_string).to_vec();
+        let tokenizer = Tokenizer::words(Split::Natural, words);
+        let read = |text: &str| {
+            let (ids, strangers) = Encoder::forgiving(&tokenizer).encode(text);
+            let pieces = ids.iter().map(|&id| tokenizer.piece(id));
+            let pieces: Vec<&str> = pieces.map(|p| std::str::from_utf8(p).unwrap()).collect();
+            (pieces.concat(), strangers)
+        };
+        assert_eq!(
+            read("Don’t GOOD paris dvd"),
+            (" don't good Paris DVD".to_string(), vec![])
+        );
+        let (_, strangers) = read("good\tbetter ");
+        assert_eq!(strangers, ["\t", "better", " "]);
+        assert_eq!(tokenizer.encode(" Good").1, [" Good"]);
     }
 }

@@ -460,7 +460,7 @@ fn settled(
 ) -> Settled<Labels> {
     let options = &record.options;
     let encode = |documents: &Documents| -> Vec<Vec<u32>> {
-        let mut encoder = Encoder::new(&tokenizer);
+        let mut encoder = Encoder::forgiving(&tokenizer);
         let line_end = tokenizer.line_end();
         let tokens = |text: &String| Reading::of(text, &mut encoder, line_end).tokens;
         documents.texts.iter().map(tokens).collect()
