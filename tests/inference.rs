@@ -566,6 +566,47 @@ fn models_are_found_by_name_on_the_shelf() {
 }
 
 #[test]
+fn the_models_that_ship_are_found_and_right_about_what_people_type() {
+    let sandbox = Sandbox::new();
+    let tries = concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/tries.csv");
+    let figures = sandbox
+        .carousel(&format!("evaluate -m sentiment '{tries}' --json"))
+        .well();
+    let figures: serde_json::Value = serde_json::from_str(&figures.out).unwrap();
+    assert!(figures["accuracy"].as_f64().unwrap() > 0.85, "{figures}");
+
+    let told = |texts: &[&str]| -> Vec<String> {
+        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+        let output = command.arg("classify").args(texts).output().unwrap();
+        Said::of(output)
+            .well()
+            .out
+            .lines()
+            .map(String::from)
+            .collect()
+    };
+    let labels = told(&[
+        "what a waste of two hours",
+        "I didn’t like it",
+        "not bad at all",
+        "WHAT A LOVELY BOOK",
+    ]);
+    for (line, label) in labels
+        .iter()
+        .zip(["negative", "negative", "positive", "positive"])
+    {
+        assert!(line.starts_with(label), "{labels:?}");
+    }
+    assert_eq!(told(&["I didn’t enjoy it"]), told(&["I didn't enjoy it"]));
+
+    let text = sandbox
+        .carousel("generate -p 'This film' --length 40 --seed 1")
+        .well()
+        .out;
+    assert!(text.split_whitespace().count() > 20, "{text}");
+}
+
+#[test]
 fn every_command_has_an_example_in_its_help() {
     let sandbox = Sandbox::new();
     for command in ["train", "generate", "score", "evaluate", "inspect"] {
