@@ -566,7 +566,7 @@ fn models_are_found_by_name_on_the_shelf() {
 }
 
 #[test]
-fn the_models_that_ship_are_found_and_right_about_what_people_type() {
+fn the_classifier_that_ships_is_right_about_what_people_type() {
     let sandbox = Sandbox::new();
     let tries = concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/tries.csv");
     let figures = sandbox
@@ -578,31 +578,29 @@ fn the_models_that_ship_are_found_and_right_about_what_people_type() {
     let told = |texts: &[&str]| -> Vec<String> {
         let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
         let output = command.arg("classify").args(texts).output().unwrap();
-        Said::of(output)
-            .well()
-            .out
-            .lines()
-            .map(String::from)
-            .collect()
+        let out = Said::of(output).well().out;
+        out.lines().map(String::from).collect()
     };
-    let labels = told(&[
+    let labels: Vec<String> = told(&[
         "what a waste of two hours",
         "I didn’t like it",
         "not bad at all",
-        "WHAT A LOVELY BOOK",
-    ]);
-    for (line, label) in labels
-        .iter()
-        .zip(["negative", "negative", "positive", "positive"])
-    {
-        assert!(line.starts_with(label), "{labels:?}");
-    }
-    assert_eq!(told(&["I didn’t enjoy it"]), told(&["I didn't enjoy it"]));
+        "NOT BAD AT ALL",
+    ])
+    .iter()
+    .map(|line| line.split('\t').next().unwrap().to_string())
+    .collect();
+    assert_eq!(labels, ["negative", "negative", "positive", "positive"]);
+    assert_eq!(
+        told(&["I didn’t enjoy it", "I didnʼt enjoy it"]),
+        vec![told(&["I didn't enjoy it"]).concat(); 2]
+    );
+}
 
-    let text = sandbox
-        .carousel("generate -p 'This film' --length 40 --seed 1")
-        .well()
-        .out;
+#[test]
+fn the_language_model_that_ships_writes_without_being_named() {
+    let line = "generate -p 'This film' --length 40 --seed 1";
+    let text = Sandbox::new().carousel(line).well().out;
     assert!(text.split_whitespace().count() > 20, "{text}");
 }
 

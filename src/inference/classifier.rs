@@ -92,7 +92,7 @@ pub struct Reading {
 impl Reading {
     /// Reads a text, by a forgiving encoder whose tokenizer ends lines so.
     pub fn of(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
-        let text = plain(text);
+        let text = calm(plain(text));
         // A word that begins a line may fall into fewer pieces within one.
         let first = text.split_whitespace().next().unwrap_or_default();
         let mut pieces = |text: &str| encoder.encode(text).0.len();
@@ -124,6 +124,18 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         .iter()
         .fold(text.to_string(), |text, tag| text.replace(tag, "\n"));
     Cow::Owned(plain)
+}
+
+/// The text in lower case if it is all in capitals, which say the same, and with the usual signs for apostrophes.
+fn calm(text: Cow<str>) -> Cow<str> {
+    const APOSTROPHES: [char; 3] = ['‘', 'ʼ', '＇'];
+    let capitals = text.chars().filter(|c| c.is_uppercase()).count();
+    let shouted = capitals > 1 && !text.chars().any(char::is_lowercase);
+    match (shouted, text.contains(APOSTROPHES)) {
+        (false, false) => text,
+        (false, true) => Cow::Owned(text.replace(APOSTROPHES, "'")),
+        (true, _) => Cow::Owned(text.to_lowercase().replace(APOSTROPHES, "'")),
+    }
 }
 
 impl TextEncoder {
@@ -309,6 +321,13 @@ mod tests {
     fn html_breaks_are_line_ends() {
         assert_eq!(plain(" a<br /><br>b "), "a\n\nb");
         assert!(matches!(plain("a < b"), Cow::Borrowed("a < b")));
+    }
+
+    #[test]
+    fn capitals_throughout_and_odd_apostrophes_are_calmed() {
+        assert_eq!(calm("IT ISNʼT ‘BAD’!".into()), "it isn't 'bad’!");
+        assert_eq!(calm("It isn‘t BAD".into()), "It isn't BAD");
+        assert!(matches!(calm("I, 10/10".into()), Cow::Borrowed("I, 10/10")));
     }
 
     #[test]
