@@ -233,7 +233,7 @@ fn recipe(level: Level, circumstances: &Circumstances, budget: &Budget, ways: us
         (false, 20_000..400_000) => Recipe {
             hidden_size: 384,
             dropout: 0.5,
-            weight_drop: 0.2,
+            weight_drop: if passes < 36.0 { 0.2 } else { 0.4 },
             batch_size: 8,
             learning_rate: 4e-3,
             reason: "a small corpus, easily learnt by heart",
@@ -825,7 +825,8 @@ mod tests {
              }| (config.hidden_size, config.dropout, options.weight_drop);
         let characters =
             |tokens, seconds, speed| summary(chosen(Level::Character, 65, tokens, seconds, speed));
-        assert_eq!(characters(90_000, 60, 6e4), (384, 0.5, 0.2));
+        assert_eq!(characters(90_000, 30, 6e4), (384, 0.5, 0.2));
+        assert_eq!(characters(90_000, 60, 6e4), (384, 0.5, 0.4));
         assert_eq!(characters(1_000_000, 120, 6e4), (384, 0.3, 0.0));
         assert_eq!(characters(1_000_000, 600, 6e4), (512, 0.45, 0.15));
         assert_eq!(characters(3_000_000, 600, 6e4), (512, 0.3, 0.0));
