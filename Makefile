@@ -28,13 +28,15 @@ demo: build
 	$(BINARIES)/carousel classify -m $(DEMO)-reviews "what a lovely book" "the soup was cold and so was the waiter"
 
 test: lint light build
-	$(CARGO) test --release --locked
+	$(CARGO) test --release --locked --workspace
 
 build: libtorch
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked --workspace
 
+# Both programs are installed from one build.
 install: libtorch
 	$(CARGO) install --locked --path .
+	$(CARGO) install --locked --path crates/train
 	mkdir -p "$(DATA)"
 	cp -R checkpoints/reviews checkpoints/sentiment "$(DATA)"
 
@@ -42,15 +44,13 @@ libtorch:
 	@$(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda)
 
 lint: libtorch
-	$(CARGO) fmt --check
-	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
-# What runs where libtorch has never been: it must build without it, and depend on nothing that wants it.
+# What runs where libtorch has never been depends on nothing that wants it.
 light:
-	$(CARGO) clippy --release --locked --no-default-features --all-targets --target-dir target/light -- -D warnings
-	$(CARGO) build --release --locked --no-default-features --target-dir target/light
-	@tree=$$($(CARGO) tree --locked --no-default-features --edges normal,build) || exit 1; \
-	if echo "$$tree" | grep -E "(tch|torch-sys) v"; then echo "the build without training depends on libtorch"; exit 1; fi
+	@tree=$$($(CARGO) tree --locked --package carousel --edges normal,build) || exit 1; \
+	if echo "$$tree" | grep -E "(tch|torch-sys) v"; then echo "the light program depends on libtorch"; exit 1; fi
 
 bench: build
 	$(PYTHON) benches/generation.py

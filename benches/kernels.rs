@@ -1,12 +1,12 @@
 /*!
-The parts of a step, one by one: `cargo bench --no-default-features`.
+The parts of a step, one by one: `cargo bench`.
 
 Products are those of an LSTM of two layers whose first has its input's products in a table, and of an output over 65
 symbols: three matrices `[4 · hidden_size, hidden_size]` and one `[65, hidden_size]`.
 */
 
 use carousel::inference::sampling::{Choice, Sampler, Sampling};
-use carousel::kernels::{Kernel, Matrix, Order, Precision, Rows, Team, lstm_gates};
+use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool, lstm_gates};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
@@ -26,14 +26,14 @@ fn numbers(count: usize) -> Vec<f32> {
 fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams: usize) {
     // As many as the programs take.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
-    let (kernel, team) = (Kernel::fastest(precision), Team::new(threads));
+    let (kernel, pool) = (Kernel::fastest(precision), ThreadPool::new(threads));
     let pack = |outer| {
         Matrix::pack(
             &numbers(outer * hidden_size),
             hidden_size,
-            Order::Plain,
+            Layout::Plain,
             kernel,
-            &team,
+            &pool,
         )
     };
     let mut matrices: Vec<Matrix> = (0..3).map(|_| pack(4 * hidden_size)).collect();
@@ -44,7 +44,7 @@ fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams:
     bencher.counter(ItemsCount::new(streams)).bench_local(|| {
         for matrix in &matrices {
             let sums = &mut sums[..matrix.panels() * matrix.width() * streams];
-            matrix.add_products(&x, 0..streams, sums, &team);
+            matrix.add_products(&x, 0..streams, sums, &pool);
         }
     });
 }

@@ -16,7 +16,7 @@ dist=target/dist
 root=$dist/$name
 
 RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" \
-    "${CARGO:-cargo}" build --release --locked --no-default-features --target "$target" --target-dir "$dist/build"
+    "${CARGO:-cargo}" build --release --locked --package carousel --target "$target" --target-dir "$dist/build"
 
 rm -rf "$root"
 mkdir -p "$root/bin" "$root/share/carousel"

@@ -50,11 +50,10 @@ arguments. One tree of commands ([`cli`]) serves both.
 pub mod baselines;
 pub mod checkpoint;
 pub mod cli;
+pub mod data;
 pub mod error;
 pub mod files;
 pub mod inference;
-pub mod kernels;
 pub mod metrics;
-pub mod recipe;
-pub mod settings;
+pub mod pictures;
 pub mod text;

@@ -316,8 +316,8 @@ fn training_without_its_program_says_how_to_get_it() {
     let said = Said::of(output);
     assert_eq!(said.code, Some(1));
     let expected = format!(
-        "carousel: training needs carousel-train, which is not beside {}; install both with `make libtorch && cargo install \
-         --path .` in carousel's source folder\n",
+        "carousel: training needs carousel-train, which is not beside {}; install both with `make install` in carousel's source \
+         folder\n",
         alone.canonicalize().unwrap().display()
     );
     assert_eq!(said.err, expected);

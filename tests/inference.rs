@@ -7,9 +7,9 @@ use carousel::inference::generator::{self, Ending, Generator, News, Prompt};
 use carousel::inference::recurrent::Wanted;
 use carousel::inference::sampling::{Choice, Sampling, likeliest};
 use carousel::inference::{Model, evaluation};
-use carousel::kernels::{Precision, log_sum_exp};
 use carousel::text::corpus::encode_files;
 use carousel::text::spelling::Spelling;
+use carousel_kernels::{Precision, log_sum_exp};
 
 use crate::sandbox::{Said, Sandbox, model_by_hand};
 

@@ -2,17 +2,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use carousel::checkpoint::arguments::{Schedule, TrainArguments, TrainingPrecision};
 use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
 use carousel::checkpoint::record::{
-    Baselines, Budget, Evaluation, Figures, Finish, Options, Record, Request, TextRecord,
+    Baselines, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
-use carousel::settings::{Precision, Schedule, Settings};
 use carousel::text::corpus::{CorpusPlan, Statistics, Validation};
-use carousel::text::learner::Vocabulary;
 use carousel::text::spelling::Spelling;
 use carousel::text::tokenizer::Tokenizer;
+use carousel::text::vocabulary::VocabularyConfig;
 use carousel::text::{Level, Split};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -53,9 +53,8 @@ impl Sandbox {
     }
 
     /// Runs a command line of carousel's until a file is there, and kills it; whether it was still running.
-    #[cfg(feature = "train")]
     pub fn kill_at(&self, line: &str, file: &str) -> bool {
-        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+        let mut command = self.command(&crate::program());
         let mut child = command.args(words(line)).spawn().unwrap();
         while !self.path(file).exists() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -81,7 +80,7 @@ impl Sandbox {
     /// Runs `carousel` with the words of `line`; single quotes hold words together.
     pub fn carousel(&self, line: &str) -> Said {
         let output = self
-            .command(Path::new(env!("CARGO_BIN_EXE_carousel")))
+            .command(&crate::program())
             .args(words(line))
             .output()
             .unwrap();
@@ -187,7 +186,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
         request: Request {
             version: "0.0.0".to_string(),
             paths: vec![PathBuf::from("made-up.txt")],
-            settings: Settings::default(),
+            arguments: TrainArguments::default(),
             documents: None,
         },
         subject: TextRecord {
@@ -195,7 +194,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
                 files: vec![PathBuf::from("made-up.txt")],
                 validation: Validation::Fraction(0.1),
                 lossy: false,
-                vocabulary: Vocabulary {
+                vocabulary: VocabularyConfig {
                     level: config.level,
                     split: config.split,
                     vocab_size: None,
@@ -222,7 +221,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
                 unigram: score,
             },
         },
-        options: Options {
+        training: TrainingConfig {
             budget: Budget::Steps(7),
             batch_size: 1,
             bptt: 1,
@@ -240,7 +239,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
             patience: 0,
             evaluate_every: 7,
             seed: 1,
-            precision: Precision::F32,
+            precision: TrainingPrecision::F32,
             device: "cpu".to_string(),
             threads: 1,
         },

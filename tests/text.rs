@@ -1,6 +1,6 @@
 use carousel::text::encoder::Encoder;
-use carousel::text::learner::{Learner, Vocabulary};
 use carousel::text::tokenizer::Tokenizer;
+use carousel::text::vocabulary::{VocabularyConfig, VocabularyTrainer};
 use carousel::text::{Level, Split};
 use proptest::prelude::*;
 
@@ -8,13 +8,13 @@ use proptest::prelude::*;
 const ANY: &str = r"(?s)([a-z]{1,8}|[A-Z0-9'’\-_.,!?]{1,4}|[ \n\t\r]{1,3}|\PC|[äößé世界अनुच्छेद😀\u{301}\u{85}\u{2028}]{1,3}|.){0,40}";
 
 fn learn(text: &str, level: Level, split: Split) -> Tokenizer {
-    let vocabulary = Vocabulary {
+    let vocabulary = VocabularyConfig {
         level,
         split,
         vocab_size: None,
         min_count: 1,
     };
-    let mut learner = Learner::new(vocabulary, text.len() as u64);
+    let mut learner = VocabularyTrainer::new(vocabulary, text.len() as u64);
     learner.push(text.as_bytes());
     learner.finish().unwrap()
 }

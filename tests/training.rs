@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::program;
 use crate::sandbox::{Said, Sandbox, words};
-
-const CAROUSEL: &str = env!("CARGO_BIN_EXE_carousel");
 
 /// About 20 kB of sentences with some order in them.
 fn tale() -> String {
@@ -114,7 +113,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
         };
         let target = targets.next();
         let mut child = sandbox
-            .command(Path::new(CAROUSEL))
+            .command(&program())
             .args(words(&line))
             .stderr(Stdio::piped())
             .spawn()
@@ -169,7 +168,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let sandbox = sandbox();
     let options = format!("{SMALL} --steps 3000");
-    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut command = sandbox.command(&program());
     command
         .args(words(&format!("train tale.txt -o model {options}")))
         .stderr(Stdio::piped());
@@ -537,7 +536,7 @@ fn text_comes_from_folders_and_standard_input_too() {
         said.err
     );
 
-    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut command = sandbox.command(&program());
     command.args(words(&format!("train - -o piped -q {SMALL} --steps 20")));
     command.stdin(std::fs::File::open(sandbox.path("tale.txt")).unwrap());
     Said::of(command.output().unwrap()).well();
@@ -717,7 +716,7 @@ fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
 
 /// Trains until there is something to resume, and no longer.
 fn cut_short(sandbox: &Sandbox, line: &str, model: &str) {
-    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut command = sandbox.command(&program());
     let mut child = command.args(words(line)).spawn().unwrap();
     // The last of the files that a save replaces.
     let saved = sandbox.path(&format!("{model}/resume.safetensors"));
@@ -745,7 +744,10 @@ fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
     let kept = files.map(|file| sandbox.read(&format!("full/{file}")));
 
     // No file may become longer than some kilobytes, as if the disk had no more.
-    let limited = format!("trap '' XFSZ; ulimit -f 16; exec '{CAROUSEL}' train --resume full -q");
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{}' train --resume full -q",
+        program().display()
+    );
     let output = sandbox
         .command(Path::new("sh"))
         .args(["-c", &limited])
@@ -802,7 +804,7 @@ fn a_budget_too_short_for_an_evaluation_ends_with_one() {
 #[cfg(unix)]
 fn a_machine_that_stands_still_for_a_while_ends_within_the_budget_all_the_same() {
     let sandbox = sandbox();
-    let mut command = sandbox.command(Path::new(CAROUSEL));
+    let mut command = sandbox.command(&program());
     let line = format!("train tale.txt -o model {SMALL} --time 6s -q");
     let mut child = command.args(words(&line)).spawn().unwrap();
     let signal = |which: &str| {

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::checkpoint::record::NaiveBaselines;
 use crate::metrics::{ClassificationScore, likeliest};
-use crate::text::ngrams::numbers;
+use crate::text::features::numbers;
 
 /// Words in a row, at most.
 const LONGEST: usize = 2;
@@ -82,7 +82,7 @@ pub fn naive_baselines(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::ngrams::words;
+    use crate::text::features::words;
 
     #[test]
     fn labels_are_told_as_by_hand() {

@@ -4,6 +4,7 @@ The contract between training and inference: a directory that holds all there is
 [`directory`] knows the file names, [`config`] what the network is, [`record`] what produced it.
 */
 
+pub mod arguments;
 pub mod config;
 pub mod directory;
 pub mod record;

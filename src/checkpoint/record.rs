@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::arguments::{Schedule, TrainArguments, TrainingPrecision};
+use crate::data::labelled::DocumentOptions;
 use crate::metrics::{ClassificationScore, LanguageScore};
-use crate::settings::{Precision, Schedule, Settings};
 use crate::text::corpus::{CorpusPlan, Statistics};
-use crate::text::labelled;
 
 /// When training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub enum Budget {
 
 /// Every option of a training run as it was resolved at the start. A resumed run obeys it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Options {
+pub struct TrainingConfig {
     /// When training ends.
     pub budget: Budget,
     /// Parallel streams that the training part is cut into.
@@ -67,9 +67,9 @@ pub struct Options {
     pub evaluate_every: u64,
     /// What everything random comes from.
     pub seed: u64,
-    /// How the factors of products are kept; never [`Precision::Auto`].
+    /// How the factors of products are kept; never [`TrainingPrecision::Auto`].
     #[serde(default = "float32")]
-    pub precision: Precision,
+    pub precision: TrainingPrecision,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// Threads of libtorch; other numbers give other roundings.
@@ -77,8 +77,8 @@ pub struct Options {
 }
 
 /// What runs used before they could choose.
-fn float32() -> Precision {
-    Precision::F32
+fn float32() -> TrainingPrecision {
+    TrainingPrecision::F32
 }
 
 /// One evaluation on the validation part.
@@ -141,10 +141,11 @@ pub struct Request {
     /// The files and folders to learn from, as absolute paths.
     pub paths: Vec<PathBuf>,
     /// The options.
-    pub settings: Settings,
+    #[serde(rename = "settings")]
+    pub arguments: TrainArguments,
     /// Where documents and labels lie, for a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub documents: Option<labelled::Request>,
+    pub documents: Option<DocumentOptions>,
 }
 
 /// training.json. Until the corpus has been read, it holds the request alone.
@@ -153,7 +154,8 @@ pub struct Record<Subject> {
     /// What was asked for.
     pub request: Request,
     /// Every option as resolved.
-    pub options: Options,
+    #[serde(rename = "options")]
+    pub training: TrainingConfig,
     /// The options that the program chose, each with its reason.
     pub chosen: Vec<String>,
     /// Why training ended; absent while it has not.

@@ -8,19 +8,20 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::flags::DocumentFlags;
 use super::model::{Choice, ModelArguments};
 use super::standard;
+use crate::data::labelled::{Count, Document, LabelledRows};
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Verdict};
 use crate::inference::explanation::{Explanation, explain};
 use crate::metrics::likeliest;
-use crate::text::labelled::{self, Count, Document, Rows};
 
 /// The model that is asked if none is named.
 const SHIPS: &str = "sentiment";
 /// What is answered where no label is sure enough.
 const UNSURE: &str = "unsure";
-/// Rows that are read before they are answered, and the most bytes of them.
+/// LabelledRows that are read before they are answered, and the most bytes of them.
 const ROWS: usize = 512;
 const BYTES: usize = 1 << 23;
 /// Pieces of a text that moved the decision most, which are listed where colours cannot show them.
@@ -57,7 +58,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    request: labelled::Request,
+    layout: DocumentFlags,
 }
 
 /// A text, and what it is called in the answer.
@@ -93,8 +94,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return answer(arguments, &classifier, &asked);
     }
     let rows = match arguments.input.as_deref() {
-        Some(path) if !standard::is_input(path) => Rows::open(path, &arguments.request)?,
-        _ => Rows::read(stdin(), "standard input", &arguments.request)?,
+        Some(path) if !standard::is_input(path) => {
+            LabelledRows::open(path, &arguments.layout.options())?
+        }
+        _ => LabelledRows::read(stdin(), "standard input", &arguments.layout.options())?,
     };
     rows.notes
         .iter()

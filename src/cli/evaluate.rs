@@ -10,19 +10,20 @@ use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
 use serde_json::{Value, json};
 
+use super::flags::DocumentFlags;
 use super::model::{Choice, ModelArguments};
 use super::standard;
 use crate::baselines::language_baselines;
 use crate::baselines::naive_baselines;
 use crate::checkpoint::config::Task;
 use crate::checkpoint::record::{DocumentsRecord, Record, TextRecord};
+use crate::data::labelled::{Count, DocumentOptions, LabelledRows};
 use crate::error::{Error, Result};
 use crate::inference::classifier::NO_NUMBER;
 use crate::inference::evaluation;
 use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::text::corpus::encode_files;
-use crate::text::labelled::{self, Count, Rows};
-use crate::text::ngrams::words;
+use crate::text::features::words;
 use crate::text::source::list_files;
 
 /// Measure how well a model predicts a text, or tells the labels of documents.
@@ -44,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "LABELLED")]
     baseline_from: Option<PathBuf>,
     #[command(flatten)]
-    request: labelled::Request,
+    layout: DocumentFlags,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -59,7 +60,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn text(arguments: &Arguments) -> Result<()> {
-    if arguments.baseline_from.is_some() || arguments.request != labelled::Request::default() {
+    if arguments.baseline_from.is_some() || arguments.layout.options() != DocumentOptions::default()
+    {
         return Err(Error::usage(
             "--baseline-from, --format, --label-column and --text-column are for classifiers, and this is a language model",
         ));
@@ -166,9 +168,9 @@ const TOGETHER: usize = 512;
 fn documents(arguments: &Arguments) -> Result<()> {
     let classifier = arguments.model.open_classifier(None, Choice::F32)?;
     let labels = &classifier.config.labels;
-    let request = labelled::Request {
+    let request = DocumentOptions {
         labels: true,
-        ..arguments.request.clone()
+        ..arguments.layout.options()
     };
     let (texts, truth, count) = read(&arguments.files, &request, labels)?;
     let began = Instant::now();
@@ -286,14 +288,14 @@ fn documents(arguments: &Arguments) -> Result<()> {
 /// Documents and what their labels are, as numbers among `labels`.
 fn read(
     paths: &[PathBuf],
-    request: &labelled::Request,
+    request: &DocumentOptions,
     labels: &[String],
 ) -> Result<(Vec<String>, Vec<usize>, Count)> {
     let (mut texts, mut truth, mut count) = (Vec::new(), Vec::new(), Count::default());
     for path in paths {
         let rows = match standard::is_input(path) {
-            true => Rows::read(std::io::stdin(), "standard input", request)?,
-            false => Rows::open(path, request)?,
+            true => LabelledRows::read(std::io::stdin(), "standard input", request)?,
+            false => LabelledRows::open(path, request)?,
         };
         rows.notes
             .iter()

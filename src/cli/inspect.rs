@@ -165,10 +165,10 @@ fn documents(config: &ModelConfig, record: &Record<DocumentsRecord>) -> Result<(
 
 /// How it was trained, and how that ended.
 fn training<S>(record: &Record<S>) -> Result<()> {
-    let options = &record.options;
+    let training = &record.training;
     row(
         "budget",
-        match options.budget {
+        match training.budget {
             Budget::Seconds(seconds) => format!("{seconds} seconds"),
             Budget::Epochs(epochs) => format!("{epochs} epochs"),
             Budget::Steps(steps) => format!("{} steps", count(steps)),
@@ -179,18 +179,18 @@ fn training<S>(record: &Record<S>) -> Result<()> {
         format!(
             "batch {}, window {}, learning rate {}, {:?} schedule, warm-up {}, weight decay {}, clip norm {}, patience {}, \
              seed {}, {:?} on {} with {} threads",
-            options.batch_size,
-            options.bptt,
-            options.learning_rate,
-            options.schedule,
-            options.warmup,
-            options.weight_decay,
-            options.clip_norm,
-            options.patience,
-            options.seed,
-            options.precision,
-            options.device,
-            options.threads
+            training.batch_size,
+            training.bptt,
+            training.learning_rate,
+            training.schedule,
+            training.warmup,
+            training.weight_decay,
+            training.clip_norm,
+            training.patience,
+            training.seed,
+            training.precision,
+            training.device,
+            training.threads
         )
         .to_lowercase(),
     )?;

@@ -31,8 +31,8 @@ pub fn carousel_train() -> Result<()> {
     let sibling = here.with_file_name(format!("{SIBLING}{}", env::consts::EXE_SUFFIX));
     if !sibling.is_file() {
         return Err(Error::new(format!(
-            "training needs {SIBLING}, which is not beside {}; install both with `make libtorch && cargo install --path .` \
-             in carousel's source folder",
+            "training needs {SIBLING}, which is not beside {}; install both with `make install` in carousel's \
+             source folder",
             here.display()
         )));
     }

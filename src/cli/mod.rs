@@ -8,6 +8,7 @@ per command.
 mod classify;
 mod evaluate;
 mod export;
+mod flags;
 mod generate;
 mod inspect;
 mod interactive;
@@ -18,11 +19,12 @@ mod score;
 pub mod standard;
 pub mod train;
 pub mod train_classifier;
+mod values;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::error::{ErrorKind, Result};
 
@@ -65,10 +67,7 @@ pub enum Command {
 
 /// Parses the command line, does what it says, and tells how that went, once.
 pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
-    let command = Cli::command()
-        .mut_subcommand("train", train::explain)
-        .mut_subcommand("train-classifier", train_classifier::explain);
-    let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
+    let parsed = Cli::parse();
     let Err(error) = dispatch(parsed.command) else {
         return ExitCode::SUCCESS;
     };

@@ -11,7 +11,7 @@ use crate::checkpoint::Directory;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::classifier::Classifier;
-use crate::kernels::{Kernel, Precision};
+use carousel_kernels::{Kernel, Precision};
 
 /// More threads than this have to wait for each other too often.
 const MOST_THREADS: usize = 8;

@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Command};
+use clap::Args;
 
-use crate::recipe::OF_LABELS;
-use crate::settings::Settings;
+use super::flags::TrainingFlags;
+use crate::checkpoint::arguments::{DeviceChoice, TrainArguments};
+use crate::text::Level;
 
-/// Learn a language model from text.
+/// Train a language model on text.
 #[derive(Args)]
 #[command(after_help = "Examples:
   carousel train book.txt -o model
@@ -21,7 +22,7 @@ pub struct Arguments {
     /// Files and folders of text; - is standard input
     #[arg(value_name = "CORPUS", required_unless_present = "resume")]
     pub corpus: Vec<PathBuf>,
-    /// The folder to keep the model in
+    /// The folder for the model
     #[arg(short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
     /// Continue the run in a folder, with the options it began with
@@ -36,14 +37,109 @@ pub struct Arguments {
     /// Show no plan, progress or samples
     #[arg(short, long)]
     pub quiet: bool,
-    /// How to train
+
+    /// What a token is [default: char]
+    #[arg(long, value_enum, help_heading = "Text")]
+    level: Option<Level>,
+    /// Most entries of the vocabulary [default: all characters; 30000 words; bpe by the corpus's size]
+    #[arg(long, value_name = "N", help_heading = "Text")]
+    vocab_size: Option<usize>,
+    /// The validation data: a file, or a fraction of the corpus, taken from its end [default: 0.1]
+    #[arg(long, value_name = "FILE|FRACTION", help_heading = "Text")]
+    valid: Option<String>,
+    /// Replace invalid UTF-8 instead of refusing it
+    #[arg(long, help_heading = "Text")]
+    lossy: bool,
+
+    /// Go on from a trained model: its folder, or the name of one that ships. Its network is kept, and its vocabulary,
+    /// which grows by the characters or words that are new
+    #[arg(long, value_name = "MODEL", help_heading = "Network")]
+    from: Option<String>,
+    /// Width of a token's vector [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    embedding_size: Option<usize>,
+    /// Width of each layer's hidden state [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    hidden_size: Option<usize>,
+    /// Stacked LSTM layers [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    num_layers: Option<usize>,
+    /// Fraction of a layer's outputs dropped in training, the same for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    dropout: Option<f64>,
+    /// Fraction of the vocabulary whose vectors are dropped in training, for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    embedding_dropout: Option<f64>,
+    /// Fraction of the components of token vectors dropped in training, for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    input_dropout: Option<f64>,
+    /// Fraction of recurrent weights dropped in training, for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    weight_drop: Option<f64>,
+    /// Use the embedding as the output's weights [default: for words and bpe]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    tie_weights: Option<bool>,
+    /// Train layers that read the text backwards too, for a classifier that goes on from the model; they get half of the
+    /// budget [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    bidirectional: Option<bool>,
+
+    /// About how many tokens take part in the softmax of a training step, 0 for all; validation always uses all
+    /// [default: all, or a fifth of very many]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    candidates: Option<usize>,
+    /// Parallel streams that the corpus is cut into [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch_size: Option<usize>,
+    /// Window length: tokens of a stream before each update [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    bptt: Option<usize>,
+    /// The highest learning rate [default: suits the corpus]
+    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    learning_rate: Option<f64>,
+    /// Fraction of the budget over which the learning rate rises [default: 0.05]
+    #[arg(long, value_name = "FRACTION", help_heading = "Training")]
+    warmup: Option<f64>,
+    /// Stop after so many evaluations without a better one, 0 for never
+    /// [default: 0; 10 with --schedule constant or plateau]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    patience: Option<u64>,
+    /// Where to compute: auto, cpu or cuda:N [default: auto]
+    #[arg(long, value_name = "DEVICE", help_heading = "Training")]
+    device: Option<DeviceChoice>,
+
     #[command(flatten)]
-    pub settings: Settings,
+    training: TrainingFlags,
 }
 
-/// Leaves out of the command's help what means nothing for a text.
-pub fn explain(command: Command) -> Command {
-    command.mut_arg(OF_LABELS.trim_start_matches('-'), |argument| {
-        argument.hide(true)
-    })
+impl Arguments {
+    /// What was asked for, as training.json keeps it.
+    pub fn training(&self) -> TrainArguments {
+        TrainArguments {
+            level: self.level,
+            vocab_size: self.vocab_size,
+            valid: self.valid.clone(),
+            lossy: self.lossy,
+            from: self.from.clone(),
+            embedding_size: self.embedding_size,
+            hidden_size: self.hidden_size,
+            num_layers: self.num_layers,
+            dropout: self.dropout,
+            embedding_dropout: self.embedding_dropout,
+            input_dropout: self.input_dropout,
+            weight_drop: self.weight_drop,
+            tie_weights: self.tie_weights,
+            bidirectional: self.bidirectional,
+            candidates: self.candidates,
+            batch_size: self.batch_size,
+            bptt: self.bptt,
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            patience: self.patience,
+            device: self.device,
+            ..self.training.arguments()
+        }
+    }
 }

@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Command};
+use clap::Args;
 
-use crate::recipe::OF_A_TEXT;
-use crate::settings::Settings;
-use crate::text::labelled;
+use super::flags::{DocumentFlags, TrainingFlags};
+use crate::checkpoint::arguments::TrainArguments;
+use crate::text::Level;
 
-/// Learn to tell labels from texts that have them.
+/// Train a classifier on labelled texts.
 #[derive(Args)]
 #[command(after_help = "Examples:
   carousel train-classifier reviews.csv -o model
@@ -21,7 +21,7 @@ pub struct Arguments {
     /// CSV, TSV or JSONL files with a column of labels and one of texts
     #[arg(value_name = "LABELLED", required_unless_present = "resume")]
     pub documents: Vec<PathBuf>,
-    /// The folder to keep the model in
+    /// The folder for the model
     #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
     pub output: Option<PathBuf>,
     /// Continue the run in a folder, with the options it began with
@@ -33,94 +33,94 @@ pub struct Arguments {
     /// Show no plan and no progress
     #[arg(short, long)]
     pub quiet: bool,
-    /// How the documents lie in the files
+
+    /// How documents are laid out in the files
     #[command(flatten)]
-    pub request: labelled::Request,
-    /// How to train
+    pub layout: DocumentFlags,
+
+    /// What a token is [default: word, or the model's with --from]
+    #[arg(long, value_enum, help_heading = "Text")]
+    level: Option<Level>,
+    /// Most entries of the vocabulary [default: 30000 words; all characters; bpe by the texts' size]
+    #[arg(long, value_name = "N", help_heading = "Text")]
+    vocab_size: Option<usize>,
+    /// The validation data: a file, or a fraction of each label's documents [default: 0.1]
+    #[arg(long, value_name = "FILE|FRACTION", help_heading = "Text")]
+    valid: Option<String>,
+
+    /// Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of a
+    /// classifier of the same labels the head too, and its weights of words where they help
+    #[arg(long, value_name = "MODEL", help_heading = "Network")]
+    from: Option<String>,
+    /// Width of a token's vector [default: suits the documents]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    embedding_size: Option<usize>,
+    /// Width of each layer's hidden state [default: suits the documents]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    hidden_size: Option<usize>,
+    /// Stacked LSTM layers [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    num_layers: Option<usize>,
+    /// Fraction of the head's inputs dropped in training [default: 0.4]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    dropout: Option<f64>,
+    /// Fraction of the vocabulary whose vectors are dropped in training, for a whole batch [default: 0.1]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    embedding_dropout: Option<f64>,
+    /// Fraction of the components of token vectors dropped in training, for a whole text [default: 0.2]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    input_dropout: Option<f64>,
+    /// Fraction of recurrent weights dropped in training, for a whole batch [default: 0.2]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    weight_drop: Option<f64>,
+    /// Read texts from their end too, by layers of their own [default: false, or as the model's with --from]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    bidirectional: Option<bool>,
+
+    /// Adversarial training: length of the perturbation of a text's vectors towards a higher loss, in units of the root mean
+    /// square of their components; steps take twice as long unless it is 0 [default: 0]
+    #[arg(long, value_name = "LENGTH", help_heading = "Training")]
+    adversarial: Option<f64>,
+    /// Documents before each update [default: suits the documents]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch_size: Option<usize>,
+    /// The highest learning rate, that of the head; layers below have less [default: suits the documents]
+    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    learning_rate: Option<f64>,
+    /// Fraction of the budget over which the learning rate rises [default: 0.1]
+    #[arg(long, value_name = "FRACTION", help_heading = "Training")]
+    warmup: Option<f64>,
+    /// Stop after so many evaluations without a better macro F1, 0 for never [default: 8]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    patience: Option<u64>,
+
     #[command(flatten)]
-    pub settings: Settings,
+    training: TrainingFlags,
 }
 
-/// Settings that mean something else for labels than for a text, or have other defaults.
-const OTHERWISE: [(&str, &str); 16] = [
-    (
-        "level",
-        "What a token is [default: word, or the model's with --from]",
-    ),
-    (
-        "vocab_size",
-        "The most different tokens [default: 30000 words; all characters; bpe by the texts' size]",
-    ),
-    (
-        "valid",
-        "What to measure on: a file, or a share of each label's documents [default: 0.1]",
-    ),
-    (
-        "from",
-        "Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of \
-         a classifier of the same labels the head too, and what its words count where that serves",
-    ),
-    (
-        "embedding_size",
-        "Width of a token's vector [default: suits the documents]",
-    ),
-    (
-        "hidden_size",
-        "Width of each layer's hidden state [default: suits the documents]",
-    ),
-    ("num_layers", "Stacked LSTM layers [default: 1]"),
-    (
-        "bidirectional",
-        "Read texts from their end too, by layers of their own [default: false, or as the model's with --from]",
-    ),
-    (
-        "dropout",
-        "Share of what the head sees that is dropped in training [default: 0.4]",
-    ),
-    (
-        "embedding_dropout",
-        "Share of symbols whose vectors are dropped in training, for all of a batch [default: 0.1]",
-    ),
-    (
-        "input_dropout",
-        "Share of the places of the symbols' vectors dropped in training, for all of a text [default: 0.2]",
-    ),
-    (
-        "weight_drop",
-        "Share of recurrent weights dropped in training, for all of a batch [default: 0.2]",
-    ),
-    (
-        "batch_size",
-        "Documents before each update [default: suits the documents]",
-    ),
-    (
-        "learning_rate",
-        "The highest learning rate, of the head; layers below have less [default: suits the documents]",
-    ),
-    (
-        "warmup",
-        "Share of the budget over which the learning rate rises [default: 0.1]",
-    ),
-    (
-        "patience",
-        "Stop after so many evaluations without a better macro F1, 0 for never [default: 8]",
-    ),
-];
-
-/// The setting that leaves no choice: classifiers are trained on the CPU.
-const ON_THE_CPU: &str = "device";
-
-/// Tells in the command's help what the settings mean for labels, and leaves out those that mean nothing.
-pub fn explain(command: Command) -> Command {
-    let nothing = OF_A_TEXT.map(|option| option.trim_start_matches('-').replace('-', "_"));
-    command.mut_args(|argument| {
-        let name = argument.get_id().as_str();
-        let hidden = name == ON_THE_CPU || nothing.iter().any(|nothing| nothing == name);
-        let otherwise = OTHERWISE.iter().find(|(known, _)| *known == name);
-        match otherwise {
-            Some((_, help)) => argument.help(*help),
-            None if hidden => argument.hide(true),
-            None => argument,
+impl Arguments {
+    /// What was asked for, as training.json keeps it.
+    pub fn training(&self) -> TrainArguments {
+        TrainArguments {
+            level: self.level,
+            vocab_size: self.vocab_size,
+            valid: self.valid.clone(),
+            from: self.from.clone(),
+            embedding_size: self.embedding_size,
+            hidden_size: self.hidden_size,
+            num_layers: self.num_layers,
+            dropout: self.dropout,
+            embedding_dropout: self.embedding_dropout,
+            input_dropout: self.input_dropout,
+            weight_drop: self.weight_drop,
+            bidirectional: self.bidirectional,
+            adversarial: self.adversarial,
+            batch_size: self.batch_size,
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            patience: self.patience,
+            ..self.training.arguments()
         }
-    })
+    }
 }

@@ -9,15 +9,15 @@ was fitted on validation data, as temperature scaling has it (Guo et al. 2017), 
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use super::ngrams::Ngrams;
+use super::linear::Ngrams;
 use super::recurrent::Network;
 use crate::checkpoint::config::{LABEL_BIAS, POOLED, SCALES, Task};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
-use crate::kernels::Precision;
 use crate::text::encoder::Encoder;
-use crate::text::ngrams::words;
+use crate::text::features::words;
 use crate::text::tokenizer::Tokenizer;
+use carousel_kernels::Precision;
 
 /// Texts that are read side by side.
 const STREAMS: usize = 64;
@@ -162,13 +162,15 @@ impl TextEncoder {
         let mut logits = vec![Vec::new(); texts.len()];
         for batch in order.chunks(STREAMS) {
             let texts: Vec<&[u32]> = batch.iter().map(|&index| texts[index]).collect();
-            let pool = || Pool::new(texts.len(), self.hidden_size, self.network.lanes());
-            let mut pools: Vec<Pool> = (0..self.ways).map(|_| pool()).collect();
+            let pooling = || Pooling::new(texts.len(), self.hidden_size, self.network.lanes());
+            let mut poolings: Vec<Pooling> = (0..self.ways).map(|_| pooling()).collect();
             self.network.read_texts(&texts, |way, reading, hidden| {
-                pools[way].add(reading, hidden);
+                poolings[way].add(reading, hidden);
             });
             for (place, &index) in batch.iter().enumerate() {
-                let pooled = pools.iter().map(|pool| pool.of(place, texts[place].len()));
+                let pooled = poolings
+                    .iter()
+                    .map(|pooling| pooling.of(place, texts[place].len()));
                 logits[index] = self.judge(&pooled.collect::<Vec<_>>().concat());
             }
         }
@@ -186,7 +188,7 @@ impl TextEncoder {
 }
 
 /// What the outputs of texts that are read side by side come to: `[panels, texts, lanes]` each.
-struct Pool {
+struct Pooling {
     texts: usize,
     size: usize,
     lanes: usize,
@@ -195,10 +197,10 @@ struct Pool {
     highest: Vec<f32>,
 }
 
-impl Pool {
+impl Pooling {
     fn new(texts: usize, size: usize, lanes: usize) -> Self {
         let count = size.next_multiple_of(lanes) * texts;
-        Pool {
+        Pooling {
             texts,
             size,
             lanes,
@@ -333,7 +335,7 @@ mod tests {
     #[test]
     fn pools_are_last_mean_and_highest_of_each_text() {
         // Two texts, five units in vectors of four lanes; the second text ends first.
-        let mut pool = Pool::new(2, 5, 4);
+        let mut pooling = Pooling::new(2, 5, 4);
         let step = |values: &[[f32; 5]]| -> Vec<f32> {
             (0..2)
                 .flat_map(|panel| values.iter().map(move |text| (panel, text)))
@@ -342,12 +344,12 @@ mod tests {
                 })
                 .collect()
         };
-        pool.add(2, &step(&[[1.0, 2.0, 3.0, 4.0, 5.0], [-1.0; 5]]));
-        pool.add(1, &step(&[[3.0, 0.0, 3.0, 0.0, -5.0]]));
-        let first = pool.of(0, 2);
+        pooling.add(2, &step(&[[1.0, 2.0, 3.0, 4.0, 5.0], [-1.0; 5]]));
+        pooling.add(1, &step(&[[3.0, 0.0, 3.0, 0.0, -5.0]]));
+        let first = pooling.of(0, 2);
         assert_eq!(first[..5], [3.0, 0.0, 3.0, 0.0, -5.0]);
         assert_eq!(first[5..10], [2.0, 1.0, 3.0, 2.0, 0.0]);
         assert_eq!(first[10..], [3.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(pool.of(1, 1), [-1.0; 15]);
+        assert_eq!(pooling.of(1, 1), [-1.0; 15]);
     }
 }

@@ -4,13 +4,13 @@ How well a model predicts a text.
 
 use super::Model;
 use super::recurrent::{Network, Wanted};
-use crate::kernels::log_sum_exp;
 use crate::metrics::{LanguageScore, TextSize};
 use crate::text::corpus::Ids;
 use crate::text::spelling::Spelling;
 use crate::text::streams::EvaluationStreams;
 use crate::text::tokenizer::{Decoder, UNKNOWN};
 use crate::text::{Level, Split};
+use carousel_kernels::log_sum_exp;
 
 /// Steps read at once.
 const WINDOW: usize = 64;

@@ -178,7 +178,7 @@ impl<'m> Generator<'m> {
         let mut choices: Vec<_> = self.texts.iter_mut().zip(rows).collect();
         let threads = 1 + choices.len() * network.vocab_size() / CHOOSING_WORTH;
         network
-            .team()
+            .pool()
             .for_each(threads, &mut choices, |_, (text, logits)| {
                 if let Some(id) = self.barred {
                     logits[id as usize] = f32::NEG_INFINITY;

@@ -6,15 +6,15 @@ pub mod classifier;
 pub mod evaluation;
 pub mod explanation;
 pub mod generator;
-pub mod ngrams;
+pub mod linear;
 pub mod recurrent;
 pub mod sampling;
 
 use crate::checkpoint::config::Task;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
-use crate::kernels::Precision;
 use crate::text::tokenizer::Tokenizer;
+use carousel_kernels::Precision;
 
 /// A checkpoint, opened.
 pub struct Model {

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use crate::checkpoint::ModelConfig;
 use crate::checkpoint::config::{Task, stack_name};
 use crate::error::Result;
-use crate::kernels::lstm::{LstmState, Start, TABLE_SYMBOLS};
-use crate::kernels::{Kernel, LstmLayer, Matrix, Order, Precision, Rows, Team};
 use crate::text::Direction;
+use carousel_kernels::recurrent;
+use carousel_kernels::recurrent::{LayerState, Start, TABLE_SYMBOLS};
+use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 
 /// A network's weights, packed for the CPU at hand.
 pub struct Network {
@@ -22,7 +23,7 @@ pub struct Network {
     /// Weights, and a bias of `[panels · width]`; a classifier has none.
     output: Option<(Matrix, Vec<f32>)>,
     kernel: Kernel,
-    team: Team,
+    pool: ThreadPool,
 }
 
 /// The layers that read a text one way.
@@ -35,7 +36,7 @@ struct Stack {
 }
 
 struct Layer {
-    lstm: LstmLayer,
+    lstm: recurrent::Layer,
     /// The sum of PyTorch's two, `[panels, 1, width]`.
     bias: Vec<f32>,
 }
@@ -44,7 +45,7 @@ struct Layer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     streams: usize,
-    layers: Vec<LstmState>,
+    layers: Vec<LayerState>,
 }
 
 impl State {
@@ -85,7 +86,7 @@ impl Network {
         precision: Precision,
         threads: usize,
     ) -> Result<Self> {
-        let (kernel, team) = (Kernel::fastest(precision), Team::new(threads));
+        let (kernel, pool) = (Kernel::fastest(precision), ThreadPool::new(threads));
         let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
         let embedding = floats("embedding.weight")?;
         let output = match config.task {
@@ -96,7 +97,7 @@ impl Network {
                 } else {
                     floats("output.weight")?
                 };
-                let output = Matrix::pack(&output, hidden_size, Order::Plain, kernel, &team);
+                let output = Matrix::pack(&output, hidden_size, Layout::Plain, kernel, &pool);
                 let mut bias = floats("output.bias")?.into_owned();
                 bias.resize(output.panels() * output.width(), 0.0);
                 Some((output, bias))
@@ -123,18 +124,18 @@ impl Network {
                     .collect();
                 let input = own("weight_ih", index)?;
                 let recurrent = own("weight_hh", index)?;
-                let mut lstm = LstmLayer::new(&recurrent, hidden_size, kernel, &team);
+                let mut lstm = recurrent::Layer::new(&recurrent, hidden_size, kernel, &pool);
                 if few && index == 0 {
-                    let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &team);
+                    let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &pool);
                     table = Some(lstm.start(&sums));
                 } else {
                     let input_size = input.len() / (4 * hidden_size);
                     lstm = lstm.with_input(Matrix::pack(
                         &input,
                         input_size,
-                        Order::Gates,
+                        Layout::Gates,
                         kernel,
-                        &team,
+                        &pool,
                     ));
                 }
                 let bias = lstm.start(&bias);
@@ -153,7 +154,7 @@ impl Network {
             stacks,
             output,
             kernel,
-            team,
+            pool,
         })
     }
 
@@ -163,8 +164,8 @@ impl Network {
     }
 
     /// The threads that share its steps.
-    pub fn team(&self) -> &Team {
-        &self.team
+    pub fn pool(&self) -> &ThreadPool {
+        &self.pool
     }
 
     /// An empty memory for texts read side by side.
@@ -257,7 +258,7 @@ impl Network {
                     rows: &zeros,
                 },
             };
-            layer.lstm.step(start, below, state, &self.team);
+            layer.lstm.step(start, below, state, &self.pool);
             below = Some(state.encoded());
         }
     }
@@ -283,7 +284,7 @@ impl Network {
             for (step, rows) in rows.chunks_exact(streams).enumerate() {
                 layer
                     .lstm
-                    .step(Start { values, rows }, None, state, &self.team);
+                    .step(Start { values, rows }, None, state, &self.pool);
                 for stream in 0..streams {
                     outputs.copy(step * streams + stream, state.encoded(), stream);
                 }
@@ -296,7 +297,7 @@ impl Network {
     /// The bias and the products of all inputs, in the order of a [`Start`].
     fn sums(&self, layer: &Layer, inputs: &Rows) -> Vec<f32> {
         let weights = layer.lstm.input().expect("weights of the input");
-        weights.sums(&layer.bias, inputs, 0..inputs.len(), &self.team)
+        weights.sums(&layer.bias, inputs, 0..inputs.len(), &self.pool)
     }
 
     /// The tokens' vectors; none where the first layers have tables.
@@ -307,7 +308,7 @@ impl Network {
             embedding,
             *size,
             tokens,
-            &self.team,
+            &self.pool,
         ))
     }
 
@@ -316,7 +317,7 @@ impl Network {
             .output
             .as_ref()
             .expect("a language model has an output");
-        let panels = output.sums(bias, outputs, 0..outputs.len(), &self.team);
+        let panels = output.sums(bias, outputs, 0..outputs.len(), &self.pool);
         rows_of_panels(&panels, outputs.len(), output.width(), self.vocab_size)
     }
 }
@@ -339,14 +340,14 @@ fn all_sums(
     embedding_size: usize,
     weights: &[f32],
     bias: &[f32],
-    team: &Team,
+    pool: &ThreadPool,
 ) -> Vec<f32> {
     let kernel = Kernel::fastest(Precision::Float32);
-    let weights = Matrix::pack(weights, embedding_size, Order::Plain, kernel, team);
+    let weights = Matrix::pack(weights, embedding_size, Layout::Plain, kernel, pool);
     let symbols: Vec<u32> = (0..(embedding.len() / embedding_size) as u32).collect();
-    let x = Rows::chosen(kernel, embedding, embedding_size, &symbols, team);
+    let x = Rows::chosen(kernel, embedding, embedding_size, &symbols, pool);
     let mut padded = bias.to_vec();
     padded.resize(weights.panels() * weights.width(), 0.0);
-    let panels = weights.sums(&padded, &x, 0..x.len(), team);
+    let panels = weights.sums(&padded, &x, 0..x.len(), pool);
     rows_of_panels(&panels, x.len(), weights.width(), bias.len())
 }

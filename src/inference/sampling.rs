@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
-use crate::kernels::exponentials;
+use carousel_kernels::exponentials;
 
 /// Weights that are summed before any of them is looked at.
 const BLOCK: usize = 32;

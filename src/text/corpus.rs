@@ -16,10 +16,10 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
 use super::encoder::Encoder;
-use super::learner::{Learner, Vocabulary};
 use super::source::{self, Findings, Form};
 use super::spelling::Spelling;
 use super::tokenizer::Tokenizer;
+use super::vocabulary::{VocabularyConfig, VocabularyTrainer};
 use super::{Level, Split};
 use crate::error::{Error, Result};
 use crate::files;
@@ -175,7 +175,7 @@ pub struct CorpusPlan {
     /// Whether bytes that are no text are replaced instead of refused.
     pub lossy: bool,
     /// How the vocabulary is made.
-    pub vocabulary: Vocabulary,
+    pub vocabulary: VocabularyConfig,
     /// BLAKE3 of the vocabulary that it grows from, if it does.
     #[serde(default)]
     pub from: Option<String>,
@@ -376,7 +376,7 @@ impl CorpusPlan {
 
     fn encode(&self, scan: &Scan, tokenizer: Option<Tokenizer>, entry: &CacheEntry) -> Result<()> {
         let train_bytes = scan.text.bytes;
-        let mut learner = Learner::new(self.vocabulary, train_bytes);
+        let mut learner = VocabularyTrainer::new(self.vocabulary, train_bytes);
         self.for_train_and_valid(scan, &mut |part, piece| {
             if part == Part::Train {
                 learner.push(piece);
@@ -716,7 +716,7 @@ mod tests {
     fn plan(folder: &Path, text: &str, level: Level, validation: Validation) -> CorpusPlan {
         let path = folder.join("text");
         fs::write(&path, text).unwrap();
-        let vocabulary = Vocabulary {
+        let vocabulary = VocabularyConfig {
             level,
             split: Split::Natural,
             vocab_size: None,

@@ -1,48 +1,42 @@
 /*!
 Words to numbers. Nothing here knows what a model is.
 
-[`source`] reads files as text, [`learner`] makes a vocabulary of it, [`tokenizer`] defines how the two meet,
+[`source`] reads files as text, [`vocabulary`] makes a vocabulary of it, [`tokenizer`] defines how the two meet,
 [`encoder`] does the same fast, and [`corpus`] keeps the ids on disk.
 */
 
 pub mod corpus;
 pub mod encoder;
-pub mod labelled;
-pub mod learner;
-pub mod ngrams;
-pub mod records;
+pub mod features;
 pub mod source;
 pub mod spelling;
 pub mod streams;
 pub mod tokenizer;
+pub mod vocabulary;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// What a token is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
     /// Unicode characters
     #[serde(rename = "char")]
-    #[value(name = "char")]
     Character,
     /// Bytes, whatever they mean
     #[serde(rename = "byte")]
-    #[value(name = "byte")]
     Byte,
     /// Words, punctuation and line ends
     #[serde(rename = "word")]
-    #[value(name = "word")]
     Word,
     /// Pieces of words learnt on the corpus (byte-pair encoding)
     #[serde(rename = "bpe")]
-    #[value(name = "bpe")]
     Subword,
 }
 
 /// Where words end, at word level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// At spaces and punctuation; the text's own spacing is kept

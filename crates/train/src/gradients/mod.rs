@@ -1,0 +1,7 @@
+/*!
+Gradients of a step.
+*/
+
+pub mod backprop;
+pub mod pooling;
+pub mod sampled_softmax;

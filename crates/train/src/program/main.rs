@@ -1,0 +1,18 @@
+/*!
+`carousel-train`: the commands that learn, which `carousel` hands over, and their progress on the terminal.
+*/
+
+mod command;
+mod progress;
+
+use std::process::ExitCode;
+
+use carousel::cli::{self, Command};
+
+fn main() -> ExitCode {
+    cli::main(|command| match command {
+        Command::Train(arguments) => command::train(&arguments),
+        Command::TrainClassifier(arguments) => command::train_classifier(&arguments),
+        other => cli::run(other),
+    })
+}

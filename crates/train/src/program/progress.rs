@@ -1,0 +1,250 @@
+/*!
+How training looks: a bar on a terminal, plain lines in a pipe.
+*/
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use carousel::checkpoint::Directory;
+use carousel::checkpoint::config::Task;
+use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
+use carousel::cli::standard::tell;
+use carousel::inference::sampling::{Choice, Sampling};
+use carousel::inference::{Model, generator};
+use carousel::text::Level;
+use carousel_kernels::Precision;
+use carousel_train::run::{Event, Plan, Step};
+
+use carousel::pictures::curves::sparkline;
+
+/// The bar's resolution.
+const BAR_LENGTH: u64 = 1000;
+/// Share of the budget between two plain lines.
+const LINE_SHARE: f64 = 0.02;
+/// Characters of a sample.
+const SAMPLE: u64 = 160;
+
+/// Draws the events of a run on standard error.
+pub struct Progress {
+    directory: Directory,
+    quiet: bool,
+    /// Hidden where there is no terminal.
+    bar: ProgressBar,
+    terminal: bool,
+    next_line: f64,
+    best: Option<Evaluation>,
+    /// Validation losses so far.
+    losses: Vec<f64>,
+    /// Tokens for each character, if losses are to be shown in bits per character.
+    tokens_per_character: Option<f64>,
+}
+
+impl Progress {
+    /// A view of the run in `directory`.
+    pub fn new(directory: Directory, quiet: bool) -> Self {
+        let terminal = stderr().is_terminal();
+        let target = if terminal && !quiet {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style = ProgressStyle::with_template("{bar:32} {percent:>3}%  {msg}")
+            .expect("the template is well formed");
+        let bar = ProgressBar::with_draw_target(Some(BAR_LENGTH), target).with_style(style);
+        Progress {
+            directory,
+            quiet,
+            bar,
+            terminal,
+            next_line: 0.0,
+            best: None,
+            losses: Vec::new(),
+            tokens_per_character: None,
+        }
+    }
+
+    /// Shows one event.
+    pub fn show(&mut self, event: Event) {
+        match event {
+            Event::Note(note) => self.tell(note),
+            _ if self.quiet => {}
+            Event::Plan(plan) => self.plan(&plan),
+            Event::Step(step) => self.step(&step),
+            Event::Evaluated { evaluation, best } => self.evaluated(evaluation, best),
+            Event::Finished(finish) => self.finished(finish),
+        }
+    }
+
+    fn tell(&self, text: impl std::fmt::Display) {
+        self.bar.suspend(|| tell(text));
+    }
+
+    fn plan(&mut self, plan: &Plan) {
+        let config = &plan.config;
+        let training = &plan.training;
+        let count = |n: u64| HumanCount(n).to_string();
+        self.tokens_per_character = plan.tokens_per_character;
+        let tied = if config.tie_weights { ", tied" } else { "" };
+        let ways = if config.bidirectional {
+            " each way"
+        } else {
+            ""
+        };
+        let budget = match training.budget {
+            Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
+            Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
+            Budget::Steps(steps) => {
+                format!("{} steps, about {}", count(steps), duration(plan.seconds))
+            }
+        };
+        let epochs = plan.total_steps as f64 / plan.steps_per_epoch as f64;
+        for (heading, line) in &plan.material {
+            self.tell(format!("{heading:<12}{line}"));
+        }
+        self.tell(format!(
+            "network     LSTM, {} x {}{ways}, embedding {}{tied}, dropout {}: {} parameters
+training    {}, learning rate {}; about {} of memory
+budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
+            config.num_layers,
+            config.hidden_size,
+            config.embedding_size,
+            config.dropout,
+            count(config.parameters() as u64),
+            match config.task {
+                Task::LanguageModel =>
+                    format!("batch {}, window {}", training.batch_size, training.bptt),
+                Task::Classifier => format!("batch {}", training.batch_size),
+            },
+            training.learning_rate,
+            HumanBytes(plan.memory),
+            count(plan.total_steps),
+            count(plan.tokens_per_second as u64),
+            format!("{:?}", training.precision).to_lowercase(),
+            training.device,
+        ));
+        plan.chosen
+            .iter()
+            .for_each(|reason| self.tell(format!("chosen      {reason}")));
+        if plan.resumed_at > 0 {
+            self.tell(format!("resumed     after step {}", count(plan.resumed_at)));
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let bits = self.tokens_per_character.map_or_else(String::new, |share| {
+            let bits = step.smooth_loss / std::f64::consts::LN_2 * share;
+            format!("{bits:.3} bits/char  ")
+        });
+        let message = format!(
+            "epoch {:.2}  loss {:.3}  {bits}{} tokens/s  {} left",
+            step.epoch,
+            step.smooth_loss,
+            HumanCount(step.tokens_per_second as u64),
+            duration(step.seconds_left)
+        );
+        self.bar
+            .set_position((step.progress.min(1.0) * BAR_LENGTH as f64) as u64);
+        if !self.terminal && step.progress >= self.next_line {
+            self.next_line = step.progress + LINE_SHARE;
+            tell(format!(
+                "{:3.0}%  step {}  {message}",
+                step.progress.min(1.0) * 100.0,
+                step.step
+            ));
+        }
+        self.bar.set_message(message);
+    }
+
+    fn evaluated(&mut self, evaluation: Evaluation, best: bool) {
+        let Evaluation {
+            step,
+            train_loss,
+            figures,
+            ..
+        } = evaluation;
+        self.losses.push(figures.valid_loss);
+        let verdict = if best {
+            "the best yet, saved"
+        } else {
+            "not better"
+        };
+        self.tell(format!(
+            "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
+            told(&figures)
+        ));
+        if best {
+            self.best = Some(evaluation);
+            if self.tokens_per_character.is_some()
+                && let Some(sample) = sample(&self.directory)
+            {
+                self.tell(format!("  | {}", sample.trim_end().replace('\n', "\n  | ")));
+            }
+        }
+    }
+
+    fn finished(&mut self, finish: Finish) {
+        self.bar.finish_and_clear();
+        let Some(best) = &self.best else {
+            return;
+        };
+        let reason = match finish {
+            Finish::Budget => "done",
+            Finish::Patience => "stopped early: no better evaluation for a while",
+            Finish::Diverged => "given up",
+        };
+        let folder = self.directory.path().display();
+        tell(format!(
+            "{reason}: the best validation loss is {}, of step {}  {}\n\
+             the model is in {folder}; try: carousel {}",
+            told(&best.figures),
+            best.step,
+            sparkline(&self.losses),
+            match self.tokens_per_character {
+                Some(_) => format!("generate -m {folder} -p \"It was\""),
+                None => format!("classify -m {folder} \"what a day\""),
+            }
+        ));
+    }
+}
+
+/// A validation loss, and what people compare beside it.
+fn told(figures: &Figures) -> String {
+    let loss = format!("{:.4}", figures.valid_loss);
+    match *figures {
+        Figures {
+            bits_per_character: Some(bits),
+            ..
+        } => format!("{loss}  {bits:.3} bits/char"),
+        Figures {
+            accuracy: Some(accuracy),
+            macro_f1: Some(f1),
+            ..
+        } => format!("{loss}  accuracy {accuracy:.4}  macro F1 {f1:.4}"),
+        _ => loss,
+    }
+}
+
+/// A little text by the model just saved. Nothing, if it cannot be opened: training must not end over a sample.
+fn sample(directory: &Directory) -> Option<String> {
+    let model = Model::open(directory, Precision::Float32, 1).ok()?;
+    let sampling = Sampling {
+        repetition: None,
+        choice: Choice::Random {
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            temperature: 0.8,
+        },
+    };
+    let tokens = match model.config.level {
+        Level::Character | Level::Byte => SAMPLE,
+        Level::Word | Level::Subword => SAMPLE / 4,
+    };
+    Some(generator::sample(&model, sampling, tokens, 0))
+}
+
+/// Whole seconds, as people say them.
+fn duration(seconds: f64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds.clamp(0.0, 1e9) as u64)).to_string()
+}

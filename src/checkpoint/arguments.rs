@@ -1,0 +1,173 @@
+/*!
+What was asked for: the options of a training command as they were typed, before anything is resolved. training.json
+keeps them, so that a run can be begun again.
+*/
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::{Level, Split};
+
+/// The options of `carousel train` and `carousel train-classifier`. What is `None` is chosen by the recipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainArguments {
+    /// What a token is.
+    pub level: Option<Level>,
+    /// Where words end, at word level.
+    pub split: Option<Split>,
+    /// Most entries of the vocabulary.
+    pub vocab_size: Option<usize>,
+    /// How often a character or word must occur to get a token.
+    pub min_count: Option<u64>,
+    /// The validation data: a file, or a fraction of the data.
+    pub valid: Option<String>,
+    /// Replace invalid UTF-8 instead of refusing it.
+    pub lossy: bool,
+
+    /// The model to go on from: a folder, or the name of one that ships.
+    pub from: Option<String>,
+    /// Width of a token's vector.
+    pub embedding_size: Option<usize>,
+    /// Width of each layer's hidden state.
+    pub hidden_size: Option<usize>,
+    /// Stacked recurrent layers.
+    pub num_layers: Option<usize>,
+    /// Fraction of a layer's outputs dropped.
+    pub dropout: Option<f64>,
+    /// Fraction of the vocabulary whose vectors are dropped.
+    pub embedding_dropout: Option<f64>,
+    /// Fraction of the components of token vectors dropped.
+    pub input_dropout: Option<f64>,
+    /// Fraction of recurrent weights dropped.
+    pub weight_drop: Option<f64>,
+    /// Whether the embedding is the output's weights too.
+    pub tie_weights: Option<bool>,
+    /// Whether texts are read from their end too.
+    pub bidirectional: Option<bool>,
+
+    /// How long to train, by the wall clock.
+    pub time: Option<Duration>,
+    /// How long to train, in passes over the data.
+    pub epochs: Option<f64>,
+    /// How long to train, in updates of the weights.
+    pub steps: Option<u64>,
+    /// About how many tokens take part in a step's softmax; 0 for all.
+    pub candidates: Option<usize>,
+    /// Length of the adversarial perturbation of token vectors.
+    pub adversarial: Option<f64>,
+    /// Streams or documents in a batch.
+    pub batch_size: Option<usize>,
+    /// Window length: tokens of a stream before each update.
+    pub bptt: Option<usize>,
+    /// The highest learning rate.
+    pub learning_rate: Option<f64>,
+    /// How the learning rate changes over the budget.
+    pub schedule: Option<Schedule>,
+    /// Fraction of the budget over which the learning rate rises.
+    pub warmup: Option<f64>,
+    /// Weight decay, on matrices.
+    pub weight_decay: Option<f64>,
+    /// The largest norm of the gradients; 0 for any.
+    pub clip_norm: Option<f64>,
+    /// How much of the averaged weights is kept at each step; 0 for no averages.
+    pub ema: Option<f64>,
+    /// Evaluations without a better one before training stops; 0 for never.
+    pub patience: Option<u64>,
+    /// Seed of everything random.
+    pub seed: Option<u64>,
+    /// Precision of matrix products.
+    pub precision: Option<TrainingPrecision>,
+    /// What computes gradients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradients: Option<GradientMethod>,
+    /// Where to compute.
+    pub device: Option<DeviceChoice>,
+}
+
+/// Precision of the factors of products in training; sums are float32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingPrecision {
+    /// Whichever is faster on this machine.
+    Auto,
+    /// float32.
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+
+/// What computes the gradients of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GradientMethod {
+    /// Kernels on the CPU, autograd elsewhere.
+    #[default]
+    Auto,
+    /// libtorch's automatic differentiation: the reference.
+    Autograd,
+    /// This program's kernels, on the CPU.
+    Kernels,
+}
+
+/// The device that was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The first GPU that libtorch finds, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU with this number.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let number = |n: &str| n.parse().ok().map(DeviceChoice::Cuda);
+        match text {
+            "auto" => Some(DeviceChoice::Auto),
+            "cpu" => Some(DeviceChoice::Cpu),
+            "cuda" => Some(DeviceChoice::Cuda(0)),
+            _ => text.strip_prefix("cuda:").and_then(number),
+        }
+        .ok_or_else(|| "give auto, cpu, cuda or cuda:N".to_string())
+    }
+}
+
+/// How the learning rate changes over the budget, after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Falls along half a cosine.
+    Cosine,
+    /// Falls along a straight line.
+    Linear,
+    /// Stays.
+    Constant,
+    /// Is halved when the validation loss has stopped falling.
+    Plateau,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_parsed() {
+        let table = [
+            ("auto", Some(DeviceChoice::Auto)),
+            ("cpu", Some(DeviceChoice::Cpu)),
+            ("cuda:3", Some(DeviceChoice::Cuda(3))),
+            ("gpu", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(text.parse().ok(), expected);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+/*!
+The values that options take by name, and what the help says of each.
+*/
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::checkpoint::arguments::{GradientMethod, Schedule, TrainingPrecision};
+use crate::data::labelled::Format;
+use crate::text::{Level, Split};
+
+/// Implements clap's trait for an enum of a lower room, which knows no command line.
+macro_rules! values {
+    ($type:ty { $($variant:ident = $name:literal, $help:literal;)* }) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),*]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self {
+                    $(Self::$variant => PossibleValue::new($name).help($help),)*
+                })
+            }
+        }
+    };
+}
+
+values!(Level {
+    Character = "char", "Unicode characters";
+    Byte = "byte", "Bytes, whatever they mean";
+    Word = "word", "Words, punctuation and line ends";
+    Subword = "bpe", "Subwords learnt from the corpus (byte-pair encoding)";
+});
+
+values!(Split {
+    Natural = "natural", "At spaces and punctuation; the text's own spacing is kept";
+    Whitespace = "whitespace", "At white space alone, with a token for each line's end, as for the Penn Treebank";
+});
+
+values!(TrainingPrecision {
+    Auto = "auto", "The faster one on this machine, measured once for each shape";
+    F32 = "f32", "float32";
+    Bf16 = "bf16", "bfloat16: faster where the CPU multiplies it, slow elsewhere";
+});
+
+values!(GradientMethod {
+    Auto = "auto", "Kernels on the CPU, autograd on a GPU";
+    Autograd = "autograd", "libtorch's automatic differentiation: the slow reference";
+    Kernels = "kernels", "This program's own kernels, on the CPU";
+});
+
+values!(Schedule {
+    Cosine = "cosine", "Falls to nearly zero along half a cosine";
+    Linear = "linear", "Falls to nearly zero along a straight line";
+    Constant = "constant", "Stays the same";
+    Plateau = "plateau", "Is halved when the validation loss has stopped falling";
+});
+
+values!(Format {
+    Lines = "lines", "A document a line";
+    Csv = "csv", "Columns separated by commas or semicolons";
+    Tsv = "tsv", "Columns separated by tabs";
+    Jsonl = "jsonl", "A JSON object a line";
+});

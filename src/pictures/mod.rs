@@ -1,0 +1,5 @@
+/*!
+Everything that is drawn, as SVG.
+*/
+
+pub mod curves;

@@ -1,0 +1,21 @@
+//! Training as users meet it: the tests of carousel-train, run by `carousel` as a user runs it.
+
+/// Training classifiers, and using and evaluating them.
+mod classifier;
+/// A fresh folder for each test, and the programs run in it.
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod sandbox;
+/// Training language models, and interrupting that.
+mod training;
+
+/// The `carousel` beside carousel-train, which becomes that program to train.
+fn program() -> std::path::PathBuf {
+    let train = std::path::Path::new(env!("CARGO_BIN_EXE_carousel-train"));
+    let carousel = train.with_file_name("carousel");
+    assert!(
+        carousel.is_file(),
+        "there is no {}: run `cargo build` first",
+        carousel.display()
+    );
+    carousel
+}
