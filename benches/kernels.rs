@@ -1,18 +1,19 @@
 /*!
-The parts of a step, one by one: `cargo bench`.
+Parts of a step of a language model, one by one: `cargo bench`.
 
-Products are those of an LSTM of two layers whose first has its input's products in a table, and of an output over 65
-symbols: three matrices `[4 · hidden_size, hidden_size]` and one `[65, hidden_size]`.
+The products are those of a two-layer LSTM over a vocabulary of 65 tokens, with the first layer's input products in a table:
+three matrices `[4 · hidden_size, hidden_size]` and one `[65, hidden_size]`.
 */
 
 use carousel::inference::sampling::{Choice, Sampler, Sampling};
-use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool, lstm_gates};
+use carousel_kernels::recurrent::Cell;
+use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
 const PRECISIONS: [Precision; 3] = [Precision::Float32, Precision::Bfloat16, Precision::Int8];
 const HIDDEN_SIZES: [usize; 3] = [128, 512, 1024];
-const SYMBOLS: usize = 65;
+const VOCAB_SIZE: usize = 65;
 
 fn main() {
     divan::main();
@@ -22,9 +23,9 @@ fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919) as f32).sin()).collect()
 }
 
-/// The bare products of a step of `streams` texts; items are texts.
+/// All products of one step of `streams` streams. Items are streams.
 fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams: usize) {
-    // As many as the programs take.
+    // As many as the program uses.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
     let (kernel, pool) = (Kernel::fastest(precision), ThreadPool::new(threads));
     let pack = |outer| {
@@ -37,7 +38,7 @@ fn products(bencher: Bencher, precision: Precision, hidden_size: usize, streams:
         )
     };
     let mut matrices: Vec<Matrix> = (0..3).map(|_| pack(4 * hidden_size)).collect();
-    matrices.push(pack(SYMBOLS));
+    matrices.push(pack(VOCAB_SIZE));
     let mut x = Rows::zeros(kernel, streams, hidden_size);
     (0..streams).for_each(|row| x.set(row, &numbers(hidden_size)));
     let mut sums = vec![0.0; 4 * hidden_size * streams];
@@ -62,45 +63,45 @@ fn products_of_64<const HIDDEN_SIZE: usize>(bencher: Bencher, precision: Precisi
 #[divan::bench]
 fn gates_of_64_times_512(bencher: Bencher) {
     let lanes = 16;
-    let gates = numbers(4 * 64 * 512);
+    let sums = numbers(4 * 64 * 512);
     let (mut cell, mut hidden) = (numbers(64 * 512), numbers(64 * 512));
     bencher
         .counter(ItemsCount::new(64usize))
-        .bench_local(|| lstm_gates(black_box(&gates), &mut cell, &mut hidden, lanes));
+        .bench_local(|| Cell::Lstm.step(black_box(&sums), &mut cell, &mut hidden, lanes));
 }
 
-#[divan::bench(args = [SYMBOLS, 10_000])]
-fn sampling(bencher: Bencher, symbols: usize) {
+#[divan::bench(args = [VOCAB_SIZE, 10_000])]
+fn sampling(bencher: Bencher, vocab_size: usize) {
     let choice = Choice::Random {
         top_k: None,
         top_p: None,
         min_p: None,
         temperature: 0.8,
     };
-    choose(bencher, symbols, choice);
+    choose(bencher, vocab_size, choice);
 }
 
-#[divan::bench(args = [SYMBOLS, 10_000])]
-fn sampling_with_all_cuts(bencher: Bencher, symbols: usize) {
+#[divan::bench(args = [VOCAB_SIZE, 10_000])]
+fn sampling_with_all_cuts(bencher: Bencher, vocab_size: usize) {
     let choice = Choice::Random {
         top_k: Some(40),
         top_p: Some(0.95),
         min_p: Some(0.05),
         temperature: 0.8,
     };
-    choose(bencher, symbols, choice);
+    choose(bencher, vocab_size, choice);
 }
 
-fn choose(bencher: Bencher, symbols: usize, choice: Choice) {
+fn choose(bencher: Bencher, vocab_size: usize, choice: Choice) {
     let sampling = Sampling {
         repetition: None,
         choice,
     };
     let mut sampler = Sampler::new(sampling, 1, 0);
-    let logits = numbers(symbols);
-    let mut used = logits.clone();
+    let logits = numbers(vocab_size);
+    let mut buffer = logits.clone();
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
-        used.copy_from_slice(&logits);
-        sampler.choose(&mut used)
+        buffer.copy_from_slice(&logits);
+        sampler.choose(&mut buffer)
     });
 }

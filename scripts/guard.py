@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,7 +58,7 @@ ASKED = [
     "generate -m reviews --length 100 --seed 3 --samples 5 --json --repeat-penalty 1.2",
     "generate -m reviews --length 60 --seed 3 --threads 1 --stop '.'",
     "classify -m sentiment --input TRIES --json",
-    "classify -m sentiment --explain 'not bad at all, but the ending was a waste'",
+    "classify -m sentiment --json --explain 'not bad at all, but the ending was a waste'",
     "score -m reviews --tokens --json 'This film is not what it seems.'",
     "score -m reviews --json 'The old man went home.'",
     "evaluate -m reviews --json TALE",
@@ -164,6 +165,14 @@ def output(line):
     return check
 
 
+def numbers(line):
+    """What is written for people may be worded anew; its numbers stay."""
+    def check(side, _other):
+        _, out, _ = side.run(line)
+        return re.findall(r"[0-9][0-9.,]*", out.decode())
+    return check
+
+
 def code(line):
     def check(side, _other):
         exit_code, out, _ = side.run(line)
@@ -235,7 +244,7 @@ def all_checks():
     for line in ASKED:
         for precision in PRECISIONS:
             checks.append((f"`{line}` in {precision}", output(f"{line} --precision {precision}")))
-    checks += [(f"inspect {model}", output(f"inspect {model}")) for model in ("reviews", "sentiment")]
+    checks += [(f"inspect {model}", numbers(f"inspect {model}")) for model in ("reviews", "sentiment")]
     for name, line in TRAINED.items():
         for precision in ("f32", "bf16"):
             checks.append((f"training: {name}, {precision}", trained(name, line, precision)))

@@ -1,39 +1,39 @@
 /*!
-What can go wrong, in words for the person at the keyboard.
+Errors with a message for the user.
 
-An [`Error`] is built where the file, the line or the number is known, travels up by `?`, and is printed
-once, by `main`. Its kind decides the exit code.
+An [`Error`] is built where the file, the line or the number is known, is passed up by `?`, and is printed once, by
+`main`. Its kind decides the exit code.
 */
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// The result of anything that can fail for a reason a user should read.
+/// Result of an operation that can fail with a message for the user.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure: one sentence that says what was found, where, and what to do about it.
+/// A failure, with one sentence that says what was found, where, and what to do.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
 }
 
-/// What a failure means for the process.
+/// Kind of a failure, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The work was tried and failed: exit code 1.
+    /// The work failed: exit code 1.
     Failed,
-    /// The command line asks for something impossible: exit code 2.
+    /// The command line is wrong: exit code 2.
     Usage,
-    /// The user interrupted the work, which was saved: exit code 130.
+    /// The user interrupted the work, and it was saved: exit code 130.
     Interrupted,
-    /// Whoever read the output went away, as `head` does: exit code 0.
+    /// The reader of the output closed it, as `head` does: exit code 0.
     BrokenPipe,
 }
 
 impl Error {
-    /// The work failed.
+    /// Failure of the work.
     pub fn new(message: impl Into<String>) -> Self {
         Error {
             kind: ErrorKind::Failed,
@@ -41,7 +41,7 @@ impl Error {
         }
     }
 
-    /// The command line cannot be obeyed.
+    /// Wrong use of the command line.
     pub fn usage(message: impl Into<String>) -> Self {
         Error {
             kind: ErrorKind::Usage,
@@ -49,7 +49,7 @@ impl Error {
         }
     }
 
-    /// The user stopped the work.
+    /// Interruption by the user.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Error {
             kind: ErrorKind::Interrupted,
@@ -57,7 +57,7 @@ impl Error {
         }
     }
 
-    /// `verb` (read, write, …) failed on the file at `path`.
+    /// Failure of an operation, `verb` (read, write, …), on the file at `path`.
     pub fn file(verb: &str, path: &Path, source: io::Error) -> Self {
         let reason = match source.kind() {
             io::ErrorKind::NotFound => "there is no such file or folder".to_string(),
@@ -68,7 +68,7 @@ impl Error {
         Error::new(format!("cannot {verb} {}: {reason}", path.display()))
     }
 
-    /// Standard output could not be written; a closed pipe is no failure.
+    /// Failure to write to standard output, which may be a closed pipe.
     pub fn output(source: io::Error) -> Self {
         let kind = match source.kind() {
             io::ErrorKind::BrokenPipe => ErrorKind::BrokenPipe,
@@ -80,12 +80,12 @@ impl Error {
         }
     }
 
-    /// What the failure means for the process.
+    /// Kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The process's exit code.
+    /// Exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             ErrorKind::Failed => 1,

@@ -1,5 +1,5 @@
 /*!
-What the program needs of a file system: the user's folders, whole-or-nothing writing, and memory maps.
+Files: the user's folders, atomic writes, and memory maps.
 */
 
 use std::env;
@@ -11,14 +11,14 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
-/// The user's cache folder for this program (`$XDG_CACHE_HOME` or `~/.cache`); a temporary folder where neither is known.
+/// The user's cache folder for this program, in `$XDG_CACHE_HOME` or `~/.cache`; a temporary folder where neither is known.
 pub fn cache_folder() -> PathBuf {
     user_folder("XDG_CACHE_HOME", ".cache")
         .unwrap_or_else(env::temp_dir)
         .join("carousel")
 }
 
-/// The user's data folder for this program (`$XDG_DATA_HOME` or `~/.local/share`).
+/// The user's data folder for this program, in `$XDG_DATA_HOME` or `~/.local/share`.
 pub fn data_folder() -> Option<PathBuf> {
     user_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("carousel"))
 }
@@ -30,20 +30,20 @@ fn user_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     named.or_else(|| env::home_dir().map(|home| home.join(below_home)))
 }
 
-/// Creates `folder` and what lies above it.
+/// Creates a folder and its parents.
 pub fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::file("create the folder", folder, e))
 }
 
-/// Writes the file at `path` whole or not at all: into a partial file beside it, flushed to the disk, then renamed.
+/// Writes the file at `path` completely or not at all: into a partial file beside it, which is flushed and then renamed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = partial(path);
+    let partial = partial_path(path);
     let write = || {
         let mut file = File::create(&partial)?;
         file.write_all(bytes)?;
         file.sync_data()?;
         fs::rename(&partial, path)?;
-        // The rename itself is on the disk only once the folder is.
+        // The rename reaches the disk only when the folder is flushed.
         let folder = path
             .parent()
             .filter(|p| !p.as_os_str().is_empty())
@@ -51,20 +51,20 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         File::open(folder)?.sync_all()
     };
     write().map_err(|e| {
-        // On a full disk the half that was written would be in the way of everything else.
+        // On a full disk the partial file would leave no room for anything else.
         let _ = fs::remove_file(&partial);
         Error::file("write", path, e)
     })
 }
 
-/// Where a file is written before it is whole. The name is always the same, so that a killed run's partial file is
-/// replaced by the next one's.
-pub fn partial(path: &Path) -> PathBuf {
+/// Path of the partial file that a file is written as. It is always the same, so that the partial file of a killed run is
+/// replaced by the next run.
+pub fn partial_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.partial"))
 }
 
-/// Bytes of memory that programs can still have, where the system tells.
+/// Bytes of memory available to programs, where the system reports it.
 pub fn available_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text
@@ -74,10 +74,10 @@ pub fn available_memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Whether two names are of one file or folder that is there.
-pub fn same(one: &Path, other: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().ok();
-    whole(one).is_some_and(|one| whole(other) == Some(one))
+/// Whether two paths lead to the same file or folder, which exists.
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }
 
 /// Reads a whole text file.
@@ -85,11 +85,11 @@ pub fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
-/// Maps an open file into memory for reading. `path` is for the message only.
+/// Maps an open file into memory for reading; `path` is for the message of an error.
 pub fn map_file(file: &File, path: &Path) -> Result<Mmap> {
-    // SAFETY: the files mapped here (ids and checkpoints) are written under another name and renamed into place,
-    // never changed; if somebody truncates one from outside meanwhile, the process dies of a bus error, as
-    // every program that maps files does.
+    // SAFETY: the files mapped here (token ids and weights) are written under another name and renamed into place, and
+    // never changed afterwards. If another program truncates one, this process ends with a bus error, as any program that
+    // maps files does.
     unsafe { Mmap::map(file) }.map_err(|e| Error::file("map", path, e))
 }
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mapped_file_reads_as_the_file_does() {
+    fn a_mapped_file_has_the_bytes_of_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bytes");
         let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 7) as u8).collect();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_fails_leaves_the_old_file() {
+    fn a_failed_write_keeps_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept");
         write_atomically(&path, b"old").unwrap();

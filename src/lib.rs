@@ -1,49 +1,47 @@
 /*!
-carousel trains a stacked recurrent language model on your text, writes new text from a prompt, and tells the sentiment, or
-another label, of what it reads, from the command line of one ordinary computer. The name is the LSTM's own: the constant error carousel of Hochreiter and Schmidhuber
-(1997).
+carousel trains recurrent networks on text and uses them, on an ordinary computer: it generates text, classifies texts, and
+evaluates models beside simple baselines. The name is the LSTM's own: the constant error carousel of Hochreiter and
+Schmidhuber (1997).
 
-# Two wings joined by a directory
+# Training and inference
 
 ```text
-text ──► tokenizer.json + ids ──► TRAINING (libtorch) ──► checkpoint directory ──► INFERENCE (plain Rust) ──► text, label
-         text                     src/training            checkpoint               inference
+text ──► tokenizer and token ids ──► training (libtorch) ──► checkpoint directory ──► inference (plain Rust) ──► text, labels
+         text, data                  crates/train            checkpoint               inference
 ```
 
-- **Training** needs libtorch: for parameters, randomness, and on a GPU for everything; on the CPU, gradients are made by
-  [`kernels`], which are faster. It is the binary `carousel-train`, a crate of its own over this library, in
-  `src/training`; the Cargo feature `train` (on by default) builds it.
-- **Inference** needs none: a recurrent step is a handful of matrix–vector products. It is here, and in the binary
-  `carousel`, which starts in milliseconds.
-- **The checkpoint directory is the contract between them**, and with [`text`] the only thing they share. Training
-  writes it, inference reads it, PyTorch can read it too.
+- **Training** needs libtorch. It is a package of its own, `carousel-train` in `crates/train`: a library on top of this
+  one, and the program that the commands `train` and `train-classifier` run.
+- **Inference** needs no libtorch. It is here, and in the program `carousel`, which starts in milliseconds.
+- **The checkpoint directory joins the two**: training writes it, inference reads it, and so can PyTorch.
+- **Kernels**, the arithmetic on slices that both use on a CPU, are the package [`carousel_kernels`].
 
-`carousel` is the only command a person types; for the commands that learn it becomes `carousel-train`, with the same
-arguments. One tree of commands ([`cli`]) serves both.
+A user types `carousel` alone. For the commands that train it replaces itself by `carousel-train` with the same arguments;
+one definition of the commands, in [`cli`], serves both programs.
 
 # Invariants
 
-- This library cannot name libtorch: it does not depend on it. What learns depends on the library, never the reverse.
-- The library never prints and never exits; [`cli`] does the printing. Training reports by one callback of events.
-- A checkpoint directory is all that generating, measuring and resuming need. Only [`checkpoint::directory`] knows its
-  file names.
+- This library does not depend on libtorch. `carousel-train` depends on this library, never the reverse.
+- The library does not print and does not exit, except in [`cli`]. Training reports its events through one callback.
+- A checkpoint directory is enough to generate, classify, evaluate and resume. Only [`checkpoint::directory`] knows the
+  names of its files.
 - State crosses training windows, gradients do not.
-- Same seed, same machine, same thread count: the same weights, bit for bit, whether or not the run was interrupted.
+- The same seed, machine and number of threads give the same weights, bit for bit, whether or not a run was interrupted.
   With a budget in steps or epochs nothing that affects the weights depends on a clock.
-- `unsafe` only in [`kernels`], where a file is mapped ([`files`]), and where a tensor is seen as a slice
-  (`src/training/view.rs`).
+- `unsafe` is used only in the kernels, where a file is mapped ([`files`]), and where training views a tensor as a slice.
 
-# Rooms
+# Modules
 
-- [`text`]: words to numbers; knows no model
-- [`checkpoint`]: the contract
-- [`settings`], [`recipe`]: what was typed, and what it comes to for a corpus
-- [`kernels`]: arithmetic on slices, chosen for the CPU at run time; products in float32, bfloat16 and int8, and the
-  threads that share them
-- [`inference`]: the network stepped, sampled, measured and asked for labels
-- [`baselines`]: what the network has to beat
-- [`metrics`], [`error`], [`files`]: sums to figures, words for failures, whole-or-nothing files
-- [`cli`]: a file per command
+- [`text`]: vocabulary, tokenizer, encoder, and the streams that a corpus is cut into
+- [`data`]: labelled documents
+- [`checkpoint`]: the checkpoint directory, the network's configuration, the record of its training
+- [`inference`]: networks, text generation, classification, evaluation
+- [`baselines`]: what a network has to beat
+- [`pictures`]: training curves
+- [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
+- [`cli`]: a file for each command
+
+A module uses only those above it, and [`metrics`], [`error`] and [`files`].
 */
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

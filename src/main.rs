@@ -1,4 +1,4 @@
-//! `carousel`: everything but training; training is handed to `carousel-train`.
+//! The program `carousel`. Training is passed on to `carousel-train`.
 
 use std::process::ExitCode;
 

@@ -1,28 +1,28 @@
 /*!
-From summed nats to the figures that people compare.
+Loss, perplexity and bits of language models; accuracy, F1 and calibration error of classifiers.
 
-Sums first, one division at the end: a mean of means is wrong as soon as two windows differ in length.
+Sums are divided once, at the end: a mean of means is wrong when windows differ in length.
 */
 
 use std::f64::consts::LN_2;
 
 use serde::{Deserialize, Serialize};
 
-/// What a text is made of, whatever it is cut into.
+/// Size of a text in tokens, characters and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextSize {
-    /// Tokens that a model predicts.
+    /// Number of tokens that a model predicts.
     pub tokens: u64,
-    /// Unicode characters; for a byte-level model, characters are bytes.
+    /// Number of Unicode characters; for a byte-level model, of bytes.
     pub characters: u64,
-    /// Bytes of the text as UTF-8.
+    /// Number of bytes of the text in UTF-8.
     pub bytes: u64,
 }
 
-/// How well something predicted a text.
+/// How well a model predicts a text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageScore {
-    /// Mean cost of a token, in nats; an unknown word counts as the one token it is.
+    /// Mean negative log likelihood of a token, in nats; an unknown word counts as one token.
     pub loss: f64,
     /// exp(loss).
     pub perplexity: f64,
@@ -33,7 +33,7 @@ pub struct LanguageScore {
 }
 
 impl LanguageScore {
-    /// Scores `nats` spent on the tokens of a text, and `spelling_nats` on spelling its unknown words.
+    /// Score of a text of this size whose tokens cost `nats`, and the spelling of its unknown words `spelling_nats`.
     pub fn new(nats: f64, spelling_nats: f64, size: &TextSize) -> Self {
         let loss = nats / size.tokens as f64;
         let bits = (nats + spelling_nats) / LN_2;
@@ -46,51 +46,51 @@ impl LanguageScore {
     }
 }
 
-/// How well something told labels, against what they are.
+/// How well predicted labels agree with the true ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassificationScore {
-    /// Documents.
+    /// Number of documents.
     pub examples: u64,
-    /// Share of them that were told right.
+    /// Fraction of documents whose label was predicted correctly.
     pub accuracy: f64,
-    /// Mean of the labels' F1: each label counts the same, however often it is met.
+    /// Unweighted mean of the labels' F1.
     pub macro_f1: f64,
-    /// Label by label.
+    /// Scores of each label.
     pub per_label: Vec<LabelScore>,
-    /// How often a label, the row, was told as another, the column; in the labels' order.
+    /// Number of documents of each true label, the row, and predicted label, the column, in the labels' order.
     pub confusion: Vec<Vec<u64>>,
-    /// Expected calibration error in fifteen steps of confidence (Guo et al. 2017): how far confidence and accuracy are
-    /// apart. Absent where only labels were told, without probabilities.
+    /// Expected calibration error with fifteen bins of confidence (Guo et al. 2017). Absent where labels were predicted
+    /// without probabilities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration_error: Option<f64>,
 }
 
-/// How well a label was told.
+/// How well one label is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelScore {
-    /// Which.
+    /// The label.
     pub label: String,
-    /// Documents that have it.
+    /// Number of documents that have it.
     pub examples: u64,
-    /// Share of those told as it that have it; 0 if none were.
+    /// Fraction of the documents predicted to have it that have it; 0 if there are none.
     pub precision: f64,
-    /// Share of those that have it that were told as it; 0 if none have.
+    /// Fraction of the documents that have it that were predicted to; 0 if there are none.
     pub recall: f64,
-    /// Harmonic mean of the two.
+    /// Harmonic mean of precision and recall.
     pub f1: f64,
 }
 
-/// Steps of confidence of the calibration error.
-const CALIBRATION_STEPS: usize = 15;
+/// Bins of confidence of the calibration error.
+const CALIBRATION_BINS: usize = 15;
 
 impl ClassificationScore {
-    /// Scores labels that were told, as numbers among `labels`, against those that documents have.
-    pub fn of_labels(labels: &[String], truth: &[usize], told: &[usize]) -> Self {
+    /// Score of predicted labels against the true ones, both as indices of `labels`.
+    pub fn of_labels(labels: &[String], truth: &[usize], predicted: &[usize]) -> Self {
         let mut confusion = vec![vec![0u64; labels.len()]; labels.len()];
-        for (&truth, &told) in truth.iter().zip(told) {
-            confusion[truth][told] += 1;
+        for (&truth, &predicted) in truth.iter().zip(predicted) {
+            confusion[truth][predicted] += 1;
         }
-        let share = |part: u64, whole: u64| match whole {
+        let fraction = |part: u64, whole: u64| match whole {
             0 => 0.0,
             _ => part as f64 / whole as f64,
         };
@@ -98,22 +98,22 @@ impl ClassificationScore {
             .iter()
             .enumerate()
             .map(|(index, label)| {
-                let right = confusion[index][index];
+                let correct = confusion[index][index];
                 let examples = confusion[index].iter().sum();
-                let times_told = confusion.iter().map(|row| row[index]).sum::<u64>();
+                let times_predicted = confusion.iter().map(|row| row[index]).sum::<u64>();
                 LabelScore {
                     label: label.clone(),
                     examples,
-                    precision: share(right, times_told),
-                    recall: share(right, examples),
-                    f1: share(2 * right, examples + times_told),
+                    precision: fraction(correct, times_predicted),
+                    recall: fraction(correct, examples),
+                    f1: fraction(2 * correct, examples + times_predicted),
                 }
             })
             .collect();
-        let right = (0..labels.len()).map(|index| confusion[index][index]).sum();
+        let correct = (0..labels.len()).map(|index| confusion[index][index]).sum();
         ClassificationScore {
             examples: truth.len() as u64,
-            accuracy: share(right, truth.len() as u64),
+            accuracy: fraction(correct, truth.len() as u64),
             macro_f1: per_label.iter().map(|label| label.f1).sum::<f64>() / labels.len() as f64,
             per_label,
             confusion,
@@ -121,32 +121,43 @@ impl ClassificationScore {
         }
     }
 
-    /// Scores the probabilities of all labels, document by document.
-    pub fn of_probabilities(labels: &[String], truth: &[usize], told: &[Vec<f64>]) -> Self {
-        let likeliest: Vec<usize> = told.iter().map(|all| likeliest(all)).collect();
-        let mut steps = [(0.0, 0.0); CALIBRATION_STEPS];
-        for ((probabilities, &told), &truth) in told.iter().zip(&likeliest).zip(truth) {
-            let confidence = probabilities[told];
-            let step = (confidence * CALIBRATION_STEPS as f64) as usize;
-            let (confidences, right) = &mut steps[step.min(CALIBRATION_STEPS - 1)];
+    /// Score of the predicted probabilities of all labels, for each document.
+    pub fn of_probabilities(labels: &[String], truth: &[usize], predicted: &[Vec<f64>]) -> Self {
+        let best: Vec<usize> = predicted.iter().map(|all| argmax(all)).collect();
+        let mut bins = [(0.0, 0.0); CALIBRATION_BINS];
+        for ((probabilities, &best), &truth) in predicted.iter().zip(&best).zip(truth) {
+            let confidence = probabilities[best];
+            let bin = (confidence * CALIBRATION_BINS as f64) as usize;
+            let (confidences, correct) = &mut bins[bin.min(CALIBRATION_BINS - 1)];
             *confidences += confidence;
-            *right += f64::from(u8::from(told == truth));
+            *correct += f64::from(u8::from(best == truth));
         }
-        let apart: f64 = steps.iter().map(|(c, right)| f64::abs(c - right)).sum();
+        let error: f64 = bins
+            .iter()
+            .map(|(confidences, correct)| f64::abs(confidences - correct))
+            .sum();
         ClassificationScore {
-            calibration_error: Some(apart / (truth.len() as f64).max(1.0)),
-            ..Self::of_labels(labels, truth, &likeliest)
+            calibration_error: Some(error / (truth.len() as f64).max(1.0)),
+            ..Self::of_labels(labels, truth, &best)
         }
     }
 }
 
-/// The label with the highest probability, of equals the first.
-pub fn likeliest(probabilities: &[f64]) -> usize {
-    let better = |best: usize, index: usize| match probabilities[index] > probabilities[best] {
+/// Index of the highest value, the first of equals.
+pub fn argmax(values: &[f64]) -> usize {
+    let better = |best: usize, index: usize| match values[index] > values[best] {
         true => index,
         false => best,
     };
-    (0..probabilities.len()).fold(0, better)
+    (0..values.len()).fold(0, better)
+}
+
+/// Probabilities of logits.
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / sum).collect()
 }
 
 #[cfg(test)]
@@ -154,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bit_a_character_is_perplexity_two() {
+    fn one_bit_per_token_is_perplexity_two() {
         let size = TextSize {
             tokens: 10,
             characters: 10,
@@ -182,9 +193,9 @@ mod tests {
         names.iter().map(|name| name.to_string()).collect()
     }
 
-    /// The figures are scikit-learn's, by `classification_report` and `confusion_matrix`.
+    /// Expected values by scikit-learn's `classification_report` and `confusion_matrix`.
     #[test]
-    fn labels_are_scored_as_scikit_learn_scores_them() {
+    fn scores_of_labels_match_scikit_learn() {
         let score = ClassificationScore::of_labels(
             &labels(&["a", "b", "c"]),
             &[0, 0, 0, 1, 1, 2, 2, 2],
@@ -210,17 +221,17 @@ mod tests {
     }
 
     #[test]
-    fn a_label_never_told_and_never_met_scores_zero() {
+    fn a_label_that_never_occurs_scores_zero() {
         let score = ClassificationScore::of_labels(&labels(&["a", "b"]), &[0, 0], &[0, 0]);
         assert_eq!((score.accuracy, score.macro_f1), (1.0, 0.5));
     }
 
     #[test]
-    fn calibration_is_how_far_confidence_and_accuracy_are_apart() {
+    fn calibration_error_is_the_gap_between_confidence_and_accuracy() {
         let two = labels(&["a", "b"]);
         let sure = vec![vec![1.0, 0.0]; 4];
-        let score = |truth: &[usize], told: &[Vec<f64>]| {
-            let score = ClassificationScore::of_probabilities(&two, truth, told);
+        let score = |truth: &[usize], predicted: &[Vec<f64>]| {
+            let score = ClassificationScore::of_probabilities(&two, truth, predicted);
             score.calibration_error.unwrap()
         };
         assert_eq!(score(&[0, 0, 0, 0], &sure), 0.0);

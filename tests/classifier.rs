@@ -32,7 +32,7 @@ fn sandbox() -> Sandbox {
 fn sandbox_with_classifier() -> Sandbox {
     let sandbox = sandbox();
     let line = format!("train-classifier reviews.csv -o model {SMALL}");
-    sandbox.carousel(&line).well();
+    sandbox.carousel(&line).success();
     sandbox
 }
 
@@ -47,7 +47,7 @@ fn labels_are_learnt_told_and_measured() {
     let sandbox = sandbox_with_classifier();
     let told = sandbox
         .carousel("classify -m model --json 'a lovely and funny thing' 'it was cold and clumsy'")
-        .well();
+        .success();
     let told = json(&told.out);
     assert_eq!(told[0]["label"], "positive");
     assert_eq!(told[1]["label"], "negative");
@@ -59,7 +59,7 @@ fn labels_are_learnt_told_and_measured() {
 
     let figures = sandbox
         .carousel("evaluate -m model reviews.csv --json")
-        .well();
+        .success();
     let figures = &json(&figures.out)[0];
     for key in [
         "examples",
@@ -78,9 +78,9 @@ fn labels_are_learnt_told_and_measured() {
     assert_eq!(figures["baselines"]["majority"]["accuracy"], 0.5);
     let shown = sandbox
         .carousel("evaluate -m model reviews.csv --baseline-from reviews.csv")
-        .well();
+        .success();
     assert!(shown.out.contains("naive Bayes"), "{}", shown.out);
-    let inspected = sandbox.carousel("inspect model").well();
+    let inspected = sandbox.carousel("inspect model").success();
     assert!(
         inspected.out.contains("negative (108), positive (108)"),
         "{}",
@@ -97,8 +97,8 @@ fn rows_are_answered_in_their_order_and_broken_ones_are_skipped() {
     assert_eq!(said.code, Some(1));
     assert_eq!(
         said.err,
-        "row 2 (line 3) is skipped: it has 1 columns, and the first row has 2\n\
-         carousel: 1 of 3 rows were skipped as they could not be read\n"
+        "row 2 (line 3) is skipped: number of columns is 1, expected 2\n\
+         carousel: 1 of 3 rows could not be read\n"
     );
     let told = json(&said.out);
     let of = |key: &str| told.iter().map(|o| o[key].clone()).collect::<Vec<_>>();
@@ -112,7 +112,7 @@ fn rows_are_answered_in_their_order_and_broken_ones_are_skipped() {
     sandbox.write("lines.txt", lines);
     let said = sandbox
         .carousel("classify -m model --input lines.txt")
-        .well();
+        .success();
     let told: Vec<Vec<&str>> = said.out.lines().map(|l| l.split('\t').collect()).collect();
     assert_eq!(told.len(), 1000);
     for (index, line) in told.iter().enumerate() {
@@ -133,9 +133,9 @@ fn broken_rows_are_measured_without_and_told() {
     assert_eq!(json(&said.out)[0]["examples"], 1);
     assert_eq!(
         said.err,
-        "rows.csv: row 2 (line 3) is skipped: it has 1 columns, and the first row has 2\n\
-         rows.csv: row 3 (line 4) is skipped: a quotation mark in it seems never to be closed\n\
-         carousel: 2 of 3 rows were skipped as they could not be read\n"
+        "rows.csv: row 2 (line 3) is skipped: number of columns is 1, expected 2\n\
+         rows.csv: row 3 (line 4) is skipped: a quotation mark is never closed\n\
+         carousel: 2 of 3 rows could not be read\n"
     );
 }
 
@@ -153,7 +153,7 @@ fn figures_that_are_no_numbers_are_no_answer() {
         *bytes = f32::MAX.to_le_bytes();
     }
     sandbox.write(path, file);
-    let told = sandbox.carousel("classify -m model good --json").well();
+    let told = sandbox.carousel("classify -m model good --json").success();
     let told = &json(&told.out)[0];
     assert_eq!(told["label"], "unsure");
     assert_eq!(told["probability"], 0.5);
@@ -171,7 +171,7 @@ fn what_is_not_sure_is_said_to_be_unsure() {
     let sandbox = sandbox_with_classifier();
     let said = sandbox
         .carousel("classify -m model '' 'какой ужасный фильм' 'good' --json --threshold 0")
-        .well();
+        .success();
     let told = json(&said.out);
     assert_eq!(told[0]["label"], "unsure");
     assert_eq!(told[0]["note"], "there is nothing to read");
@@ -183,9 +183,11 @@ fn what_is_not_sure_is_said_to_be_unsure() {
     assert_eq!(told[2]["label"], "positive");
     let said = sandbox
         .carousel("classify -m model 'the book' --threshold 1")
-        .well();
+        .success();
     assert!(said.out.starts_with("unsure\t"), "{}", said.out);
-    let both = sandbox.carousel("classify -m model good --top-k 2").well();
+    let both = sandbox
+        .carousel("classify -m model good --top-k 2")
+        .success();
     assert_eq!(both.out.split('\t').count(), 4, "{}", both.out);
 }
 
@@ -196,7 +198,7 @@ fn a_very_long_text_is_read_whole() {
     sandbox.write("long.txt", &text);
     let said = sandbox
         .carousel("classify -m model --input long.txt --json --explain")
-        .well();
+        .success();
     let told = json(&said.out);
     assert_eq!(told.len(), 1);
     let pieces = told[0]["explanation"].as_array().unwrap();
@@ -214,7 +216,7 @@ fn an_explanation_names_the_words_that_count() {
     let text = "The kettle was lovely";
     let said = sandbox
         .carousel(&format!("classify -m model '{text}' --explain --json"))
-        .well();
+        .success();
     let pieces = json(&said.out)[0]["explanation"]
         .as_array()
         .unwrap()
@@ -229,7 +231,7 @@ fn an_explanation_names_the_words_that_count() {
     assert_eq!(most["text"], "lovely");
     let shown = sandbox
         .carousel(&format!("classify -m model '{text}' --explain"))
-        .well();
+        .success();
     assert!(shown.out.contains("  lovely\n"), "{}", shown.out);
 }
 
@@ -247,17 +249,19 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     sandbox.write("reviews.csv", format!("{all}{long}"));
     let line = format!("train-classifier reviews.csv -o whole {SMALL} --epochs 6 --adversarial 3");
     let line = line.replace("--epochs 4 ", "");
-    sandbox.carousel(&line).well();
+    sandbox.carousel(&line).success();
     let cut = line.replace("-o whole", "-o cut");
     sandbox.kill_at(&cut, "cut/resume.safetensors");
-    sandbox.carousel("train-classifier --resume cut -q").well();
+    sandbox
+        .carousel("train-classifier --resume cut -q")
+        .success();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
     assert!(weights("whole") == weights("cut"));
     // Another is learnt where nothing is pushed.
     let line = line.replace("-o whole", "-o plain");
     sandbox
         .carousel(&line.replace("--adversarial 3", ""))
-        .well();
+        .success();
     assert!(weights("whole") != weights("plain"));
     let refused = sandbox.carousel("train reviews.csv -o no --adversarial 3");
     assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -275,8 +279,8 @@ fn a_run_stopped_at_its_language_model_goes_on_there() {
     sandbox.write("many.csv", format!("{header}\n{many}"));
     let options = "--hidden-size 16 --embedding-size 16 --steps 30 --valid 0.02 -q";
     let line = format!("train-classifier many.csv -o whole {options}");
-    sandbox.carousel(&line).well();
-    let shown = sandbox.carousel("inspect whole/language-model").well();
+    sandbox.carousel(&line).success();
+    let shown = sandbox.carousel("inspect whole/language-model").success();
     assert!(shown.out.contains("word, "), "{}", shown.out);
     assert!(
         !sandbox
@@ -287,7 +291,9 @@ fn a_run_stopped_at_its_language_model_goes_on_there() {
     let cut = line.replace("-o whole", "-o cut");
     assert!(sandbox.kill_at(&cut, "cut/language-model/config.json"));
     assert!(!sandbox.path("cut/config.json").exists());
-    sandbox.carousel("train-classifier --resume cut -q").well();
+    sandbox
+        .carousel("train-classifier --resume cut -q")
+        .success();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
     assert!(weights("whole") == weights("cut"));
 }
@@ -308,7 +314,7 @@ fn a_language_model_knows_which_words_go_together() {
     let options = "--level word --hidden-size 8 --batch-size 4 --bptt 8 --steps 3 -q";
     sandbox
         .carousel(&format!("train days.txt -o lm {options}"))
-        .well();
+        .success();
     // Twenty of the words have labels.
     let rows = |range: std::ops::Range<usize>| {
         let row = |i: usize| format!("{},the {}\n", ["good", "bad"][i % 2], word(i));
@@ -318,28 +324,28 @@ fn a_language_model_knows_which_words_go_together() {
     sandbox.write("others.csv", rows(20..200));
     let accuracy = |model: &str| {
         let line = format!("evaluate -m {model} others.csv --json");
-        json(&sandbox.carousel(&line).well().out)[0]["accuracy"]
+        json(&sandbox.carousel(&line).success().out)[0]["accuracy"]
             .as_f64()
             .unwrap()
     };
     let line = "train-classifier few.csv --steps 3 --valid few.csv -q";
     sandbox
         .carousel(&format!("{line} -o with --from lm"))
-        .well();
-    sandbox.carousel(&format!("{line} -o without")).well();
+        .success();
+    sandbox.carousel(&format!("{line} -o without")).success();
     assert!(accuracy("with") > 0.7, "{}", accuracy("with"));
     assert!(accuracy("without") < 0.6, "{}", accuracy("without"));
 
     // A copy knows it still, and so does a model that went on to another text, of which it knows nothing else.
-    sandbox.carousel("export -m lm -o copy").well();
+    sandbox.carousel("export -m lm -o copy").success();
     sandbox.write("more.txt", "the night was long and dark ".repeat(50));
     let options = "--batch-size 2 --bptt 4 --steps 2 -q";
     sandbox
         .carousel(&format!("train more.txt -o on --from copy {options}"))
-        .well();
+        .success();
     sandbox
         .carousel(&format!("{line} -o after --from on"))
-        .well();
+        .success();
     assert!(accuracy("after") > 0.7, "{}", accuracy("after"));
 }
 
@@ -353,9 +359,9 @@ fn models_are_gone_on_from() {
         .carousel(
             "train texts.txt -o lm --level word --hidden-size 12 --batch-size 4 --bptt 8 --steps 20 -q",
         )
-        .well();
+        .success();
     let line = "train-classifier reviews.csv -o from-lm --from lm --epochs 3 -q";
-    sandbox.carousel(line).well();
+    sandbox.carousel(line).success();
     assert_eq!(
         sandbox.read("from-lm/tokenizer.json"),
         sandbox.read("lm/tokenizer.json")
@@ -373,10 +379,10 @@ fn models_are_gone_on_from() {
     // A classifier that knows the labels knows them still after a step.
     sandbox
         .carousel("train-classifier reviews.csv -o again --from model --steps 1 -q")
-        .well();
+        .success();
     let figures = sandbox
         .carousel("evaluate -m again reviews.csv --json")
-        .well();
+        .success();
     let figures = &json(&figures.out)[0];
     assert!(figures["accuracy"].as_f64().unwrap() > 0.9);
 
@@ -384,7 +390,7 @@ fn models_are_gone_on_from() {
     let few: Vec<&str> = documents.lines().take(41).collect();
     sandbox.write("few.csv", few.join("\n"));
     let counted = |line: &str, model: &str| {
-        sandbox.carousel(line).well();
+        sandbox.carousel(line).success();
         let config = sandbox.read(&format!("{model}/config.json"));
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
         config["ngrams"].as_u64().unwrap()
@@ -407,18 +413,18 @@ fn what_reads_both_ways_is_learnt_resumed_and_asked() {
     sandbox.write("texts.txt", texts);
     let small = "--level word --hidden-size 12 --batch-size 4 --bptt 8 -q";
     let line = format!("train texts.txt -o whole --bidirectional --steps 41 {small}");
-    sandbox.carousel(&line).well();
+    sandbox.carousel(&line).success();
     let cut = line.replace("-o whole", "-o cut");
     sandbox.kill_at(&cut, "cut/resume.safetensors");
-    sandbox.carousel("train --resume cut -q").well();
+    sandbox.carousel("train --resume cut -q").success();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
     assert!(weights("whole") == weights("cut"));
-    let shown = sandbox.carousel("inspect whole").well();
+    let shown = sandbox.carousel("inspect whole").success();
     assert!(shown.out.contains("1 x 12 each way"), "{}", shown.out);
     sandbox
         .carousel("generate -m whole -p The --length 5")
-        .well();
-    sandbox.carousel("evaluate -m whole texts.txt").well();
+        .success();
+    sandbox.carousel("evaluate -m whole texts.txt").success();
 
     // One step is of one way only.
     let changed = |model: &str, from: &str, prefix: &str| {
@@ -441,7 +447,7 @@ fn what_reads_both_ways_is_learnt_resumed_and_asked() {
         let model = format!("more-{steps}");
         sandbox
             .carousel(&format!("{more} --steps {steps} -o {model}"))
-            .well();
+            .success();
         assert!(changed(&model, "whole", "rnn."), "{steps}");
         assert_eq!(changed(&model, "whole", "reverse."), both, "{steps}");
     }
@@ -451,21 +457,21 @@ fn what_reads_both_ways_is_learnt_resumed_and_asked() {
     assert!(refused.err.contains(told), "{}", refused.err);
 
     let line = "train-classifier reviews.csv --from whole --epochs 3 -q -o labels";
-    sandbox.carousel(line).well();
+    sandbox.carousel(line).success();
     assert!(
         sandbox
             .carousel("inspect labels")
-            .well()
+            .success()
             .out
             .contains("each way")
     );
     let figures = sandbox
         .carousel("evaluate -m labels reviews.csv --json")
-        .well();
+        .success();
     assert!(json(&figures.out)[0]["accuracy"].as_f64().unwrap() > 0.9);
     sandbox
         .carousel("classify -m labels --explain 'a lovely and funny thing'")
-        .well();
+        .success();
     let refused = sandbox.carousel(&format!("{line} --overwrite --bidirectional=false"));
     assert_eq!(refused.code, Some(2), "{refused:?}");
 }
@@ -473,12 +479,12 @@ fn what_reads_both_ways_is_learnt_resumed_and_asked() {
 #[test]
 fn an_exported_model_is_half_as_large_and_says_the_same() {
     let sandbox = sandbox_with_classifier();
-    sandbox.carousel("export -m model -o small").well();
+    sandbox.carousel("export -m model -o small").success();
     let size = |model: &str| sandbox.read(&format!("{model}/model.safetensors")).len();
     assert!(size("small") < size("model") * 2 / 3);
     let ask = |model: &str| {
         let line = format!("classify -m {model} --input reviews.csv");
-        let said = sandbox.carousel(&line).well();
+        let said = sandbox.carousel(&line).success();
         let label = |line: &str| line.split('\t').nth(1).unwrap().to_string();
         said.out.lines().map(label).collect::<Vec<_>>()
     };
@@ -486,7 +492,7 @@ fn an_exported_model_is_half_as_large_and_says_the_same() {
     let record = String::from_utf8(sandbox.read("small/training.json")).unwrap();
     let folder = sandbox.path("").display().to_string();
     assert!(!record.contains(folder.trim_end_matches('/')), "{record}");
-    sandbox.carousel("inspect small").well();
+    sandbox.carousel("inspect small").success();
     let refused = sandbox.carousel("export -m model -o small");
     assert_eq!(refused.code, Some(2));
 }
@@ -518,7 +524,7 @@ fn documents_that_cannot_be_learnt_from_are_refused() {
         ),
         (
             "id,text\n1,one\n2,two\n",
-            "no column of x.csv is known for labels: its columns are “id”, “text”; name it with --label-column",
+            "no label column was found in x.csv: its columns are “id”, “text”; name it with --label-column",
         ),
         ("\n", "there are no documents in x.csv"),
         (
@@ -547,9 +553,9 @@ fn oddities_of_documents_are_told() {
     sandbox.write("x.csv", &text);
     sandbox.write("valid.csv", reviews()[..2000].rsplit_once('\n').unwrap().0);
     let line = format!("train-classifier x.csv -o model {SMALL}");
-    let said = sandbox.carousel(&line).well();
+    let said = sandbox.carousel(&line).success();
     for note in [
-        "x.csv: row 242 (line 243) is skipped: it has 1 columns, and the first row has 2",
+        "x.csv: row 242 (line 243) is skipped: number of columns is 1, expected 2",
         "1 broken rows of ",
         "1 empty rows of ",
         "the label seldom is met once; it is trained on and never measured",
@@ -557,7 +563,7 @@ fn oddities_of_documents_are_told() {
         assert!(said.err.contains(note), "{note}\n{}", said.err);
     }
     let line = format!("{line} --valid valid.csv --overwrite");
-    let said = sandbox.carousel(&line).well();
+    let said = sandbox.carousel(&line).success();
     assert!(
         said.err.contains("are among those to train on"),
         "{}",

@@ -1,11 +1,11 @@
 use std::fs;
 
-use crate::sandbox::{Said, Sandbox, model_by_hand};
+use crate::sandbox::{Outcome, Sandbox, model_by_hand};
 
-/// Runs `line`, which must fail with `code` and say `message` and nothing else; `{}` stands for the sandbox's folder.
+/// Runs `line`, which must fail with `code` and print `message` alone; `{}` stands for the sandbox's folder.
 #[track_caller]
 fn check(sandbox: &Sandbox, line: &str, code: i32, message: &str) {
-    let Said {
+    let Outcome {
         code: found,
         out,
         err,
@@ -27,14 +27,14 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
-fn damaged_weights_and_unknown_cells_are_named() {
+fn damaged_weights_and_unknown_cells_are_reported() {
     let sandbox = sandbox();
     let mut weights = sandbox.read("model/model.safetensors");
     let last = weights.len() - 4;
     weights[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     sandbox.write("model/model.safetensors", weights);
-    let message = "model/model.safetensors: rnn.weight_ih_l0 holds something that is no finite number; the file is \
-                   damaged, or the training that wrote it went wrong";
+    let message = "model/model.safetensors: rnn.weight_ih_l0 has a value that is not a finite number; the file is \
+                   damaged, or the training that wrote it diverged";
     for line in [
         "generate -m model -p a",
         "score -m model abc",
@@ -47,56 +47,56 @@ fn damaged_weights_and_unknown_cells_are_named() {
         "model/config.json",
         config.replace("\"lstm\"", "\"transformer\""),
     );
-    let said = sandbox.carousel("generate -m model -p a");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("generate -m model -p a");
+    assert_eq!(outcome.code, Some(1));
     assert!(
-        said.err.contains("model/config.json")
-            && said.err.contains("`transformer`")
-            && said.err.contains("`lstm`"),
+        outcome.err.contains("model/config.json")
+            && outcome.err.contains("`transformer`")
+            && outcome.err.contains("`lstm`"),
         "{}",
-        said.err
+        outcome.err
     );
 }
 
 #[test]
-fn nothing_to_score_is_told() {
+fn empty_text_cannot_be_scored() {
     let sandbox = sandbox();
-    let message = "there is nothing to score in an empty text; give one character at least";
+    let message = "an empty text cannot be scored; give at least one character";
     check(&sandbox, "score -m model ''", 1, message);
     check(&sandbox, "score -m model", 1, message);
 }
 
 #[test]
-fn wrong_sampling_is_refused() {
+fn sampling_flags_out_of_range_are_refused() {
     let sandbox = sandbox();
     let table = [
         (
             "--temperature=-1",
-            "--temperature -1 cannot be; give 0 (the likeliest text) or more",
+            "--temperature -1 is out of range; give 0 (always the most probable token) or more",
         ),
         (
             "--temperature nan",
-            "--temperature NaN cannot be; give 0 (the likeliest text) or more",
+            "--temperature NaN is out of range; give 0 (always the most probable token) or more",
         ),
         (
             "--top-k 0",
-            "--top-k 0 leaves nothing to choose from; give 1 or more",
+            "--top-k 0 leaves no token to choose from; give 1 or more",
         ),
         (
             "--top-p 0",
-            "--top-p 0 is no probability to keep; give a number above 0, up to 1",
+            "--top-p 0 is out of range; give a probability above 0, up to 1",
         ),
         (
             "--top-p 1.5",
-            "--top-p 1.5 is no probability to keep; give a number above 0, up to 1",
+            "--top-p 1.5 is out of range; give a probability above 0, up to 1",
         ),
         (
             "--min-p -0.1",
-            "--min-p -0.1 is no share of a probability; give a number from 0 to 1",
+            "--min-p -0.1 is out of range; give a fraction from 0 to 1",
         ),
         (
             "--repeat-penalty 0",
-            "--repeat-penalty 0 cannot be; give a number above 0, where 1 is no penalty",
+            "--repeat-penalty 0 is out of range; give a number above 0, where 1 is no penalty",
         ),
         (
             "--stop ''",
@@ -104,13 +104,11 @@ fn wrong_sampling_is_refused() {
         ),
         (
             "--length 0 --json",
-            "--length 0 writes one text without end; --json and --samples print texts when they are whole, so give them a \
-             length",
+            "--length 0 generates one text without end, but --json and --samples print finished texts; give a length",
         ),
         (
             "--length 0 --samples 2",
-            "--length 0 writes one text without end; --json and --samples print texts when they are whole, so give them a \
-             length",
+            "--length 0 generates one text without end, but --json and --samples print finished texts; give a length",
         ),
     ];
     for (options, message) in table {
@@ -124,7 +122,7 @@ fn wrong_sampling_is_refused() {
 }
 
 #[test]
-fn missing_things_are_named() {
+fn missing_files_and_models_are_reported() {
     let sandbox = sandbox();
     fs::create_dir(sandbox.path("empty")).unwrap();
     sandbox.write("nothing.txt", "");
@@ -156,23 +154,24 @@ fn missing_things_are_named() {
         &sandbox,
         "inspect empty",
         1,
-        "empty is no checkpoint: it has no config.json; give the folder that `carousel train` was given with -o",
+        "empty is not a checkpoint: it has no config.json; give the folder that `carousel train` wrote with -o",
     );
-    let said = sandbox.carousel("inspect gone");
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.starts_with(
-        "carousel: there is no model gone: it is no folder, and not in checkpoints, "
+    let outcome = sandbox.carousel("inspect gone");
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.err.starts_with(
+        "carousel: there is no model gone: it is not a folder, and not in checkpoints, "
     ));
     assert!(
-        said.err
+        outcome
+            .err
             .ends_with("; `carousel train CORPUS -o gone` makes one\n"),
         "{}",
-        said.err
+        outcome.err
     );
 }
 
 #[test]
-fn text_that_is_none_is_named_or_replaced() {
+fn invalid_utf8_is_reported_or_replaced() {
     let sandbox = sandbox();
     sandbox.write("latin.txt", b"abc\nab\xE4c");
     check(
@@ -180,22 +179,22 @@ fn text_that_is_none_is_named_or_replaced() {
         "evaluate -m model latin.txt",
         1,
         "latin.txt is not UTF-8 text: line 2, byte offset 6, found byte 0xE4; convert the file, read it as bytes \
-         (--level byte), or replace what is no text (--lossy)",
+         (--level byte), or replace invalid bytes (--lossy)",
     );
-    let said = sandbox
+    let outcome = sandbox
         .carousel("evaluate -m model latin.txt --lossy")
-        .well();
+        .success();
     assert_eq!(
-        said.err,
-        "note: 1 byte sequences were no text and were replaced (--lossy)\n"
+        outcome.err,
+        "note: invalid byte sequences replaced by U+FFFD (--lossy): 1\n"
     );
 }
 
 #[test]
-fn damaged_models_say_what_is_wrong() {
-    let damage = |harm: &dyn Fn(&Sandbox), message: &str| {
+fn damaged_models_are_reported() {
+    let damage = |change: &dyn Fn(&Sandbox), message: &str| {
         let sandbox = sandbox();
-        harm(&sandbox);
+        change(&sandbox);
         check(&sandbox, "generate -m model -p a", 1, message);
     };
     let edit = |sandbox: &Sandbox, name: &str, from: &str, to: &str| {
@@ -211,7 +210,7 @@ fn damaged_models_say_what_is_wrong() {
     );
     damage(
         &|s| remove(s, "model/model.safetensors"),
-        "model has no model.safetensors: no weights were saved yet; `carousel train --resume model` goes on",
+        "model has no model.safetensors: no weights were saved yet; continue with `carousel train --resume model`",
     );
     damage(
         &|s| {
@@ -222,8 +221,8 @@ fn damaged_models_say_what_is_wrong() {
                 "\"hidden_size\": 21",
             )
         },
-        "model/model.safetensors: rnn.weight_ih_l0 has the shape [80, 12], but config.json asks for [84, 12]; they belong \
-         to different models",
+        "model/model.safetensors: rnn.weight_ih_l0 has the shape [80, 12], but the model's configuration asks for [84, 12]; \
+         they belong to different models",
     );
     damage(
         &|s| {
@@ -245,23 +244,23 @@ fn damaged_models_say_what_is_wrong() {
                 "\"vocab_size\": 6",
             )
         },
-        "model/tokenizer.json knows 5 tokens, but config.json beside it is for 6; one of them belongs to another model",
+        "model/tokenizer.json has 5 tokens, but config.json beside it is for 6; one of them belongs to another model",
     );
     damage(
         &|s| {
             edit(
                 s,
                 "model/config.json",
-                "\"format_version\": 1",
+                "\"format_version\": 2",
                 "\"format_version\": 9",
             )
         },
-        "model/config.json: the checkpoint has format version 9, and this program reads version 1; use the version of \
-         carousel that wrote it",
+        "model/config.json: the checkpoint has format version 9, and this program reads versions 1 and 2; use \
+         the version of carousel that wrote it",
     );
     damage(
         &|s| edit(s, "model/config.json", "\"lstm\"", "\"gru\""),
-        "model/config.json cannot be understood: unknown variant `gru`, expected `lstm` at line 6 column 15",
+        "model/config.json: cannot be understood: unknown variant `gru`, expected `lstm`",
     );
     damage(
         &|s| {
@@ -281,29 +280,30 @@ fn damaged_models_say_what_is_wrong() {
     };
     let sandbox = sandbox();
     cut(&sandbox);
-    let said = sandbox.carousel("generate -m model -p a");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("generate -m model -p a");
+    assert_eq!(outcome.code, Some(1));
     assert!(
-        said.err
-            .starts_with("carousel: model/model.safetensors is no whole safetensors file: "),
+        outcome
+            .err
+            .starts_with("carousel: model/model.safetensors is not a whole safetensors file: "),
         "{}",
-        said.err
+        outcome.err
     );
     sandbox.write(
         "model/model.safetensors",
         b"PK\x03\x04 a pickle in a zip, as torch.save writes it",
     );
-    let said = sandbox.carousel("generate -m model -p a");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("generate -m model -p a");
+    assert_eq!(outcome.code, Some(1));
     assert!(
-        said.err.contains("is no whole safetensors file"),
+        outcome.err.contains("is not a whole safetensors file"),
         "{}",
-        said.err
+        outcome.err
     );
 }
 
 #[test]
-fn training_without_its_program_says_how_to_get_it() {
+fn missing_training_program_is_reported() {
     let sandbox = Sandbox::new();
     let alone = sandbox.path("bin/carousel");
     fs::create_dir(sandbox.path("bin")).unwrap();
@@ -313,20 +313,20 @@ fn training_without_its_program_says_how_to_get_it() {
         .args(["train", "text", "-o", "model"])
         .output()
         .unwrap();
-    let said = Said::of(output);
-    assert_eq!(said.code, Some(1));
+    let outcome = Outcome::new(output);
+    assert_eq!(outcome.code, Some(1));
     let expected = format!(
         "carousel: training needs carousel-train, which is not beside {}; install both with `make install` in carousel's source \
          folder\n",
         alone.canonicalize().unwrap().display()
     );
-    assert_eq!(said.err, expected);
+    assert_eq!(outcome.err, expected);
 }
 
 #[test]
-fn an_unknown_option_is_a_wrong_command_line() {
+fn unknown_options_are_usage_errors() {
     let sandbox = sandbox();
-    let said = sandbox.carousel("generate -m model --wings 2");
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("--wings"));
+    let outcome = sandbox.carousel("generate -m model --wings 2");
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.err.contains("--wings"));
 }

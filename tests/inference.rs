@@ -3,15 +3,15 @@ use std::path::Path;
 use std::process::Stdio;
 
 use carousel::checkpoint::Directory;
-use carousel::inference::generator::{self, Ending, Generator, News, Prompt};
-use carousel::inference::recurrent::Wanted;
-use carousel::inference::sampling::{Choice, Sampling, likeliest};
+use carousel::inference::generator::{self, Generator, Prompt, StopConditions, TextEvent};
+use carousel::inference::next_token::Wanted;
+use carousel::inference::sampling::{Choice, Sampling, argmax_token};
 use carousel::inference::{Model, evaluation};
 use carousel::text::corpus::encode_files;
 use carousel::text::spelling::Spelling;
 use carousel_kernels::{Precision, log_sum_exp};
 
-use crate::sandbox::{Said, Sandbox, model_by_hand};
+use crate::sandbox::{Outcome, Sandbox, model_by_hand};
 
 const ALPHABET: &str = "abcdefghijklmnopqrstuvwxyz .\né世😀";
 
@@ -30,14 +30,14 @@ fn open_with(sandbox: &Sandbox, precision: Precision, threads: usize) -> Model {
 }
 
 #[test]
-fn the_light_program_has_never_heard_of_libtorch() {
+fn program_does_not_link_libtorch() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_carousel")).unwrap();
     let needle = b"libtorch_cpu.so";
     assert!(!program.windows(needle.len()).any(|window| window == needle));
 }
 
 #[test]
-fn reading_at_once_is_reading_step_by_step() {
+fn one_call_equals_step_by_step() {
     let sandbox = sandbox_with_model();
     let network = open(&sandbox).network;
     let tokens = [3, 1, 4, 1, 5, 9, 2, 6];
@@ -61,7 +61,7 @@ fn reading_at_once_is_reading_step_by_step() {
 }
 
 #[test]
-fn texts_side_by_side_do_not_disturb_each_other() {
+fn streams_do_not_affect_each_other() {
     let sandbox = sandbox_with_model();
     let network = open(&sandbox).network;
     let streams = [[1u32, 2, 3], [7, 8, 9], [4, 4, 4], [0, 5, 0], [2, 2, 1]];
@@ -86,7 +86,7 @@ fn texts_side_by_side_do_not_disturb_each_other() {
 }
 
 #[test]
-fn evaluation_counts_every_token_once_from_an_end_of_line_on() {
+fn evaluation_predicts_each_token_once_after_an_end_of_line() {
     let sandbox = sandbox_with_model();
     let model = open(&sandbox);
     let text = "a small text. world 世界\n".repeat(30);
@@ -94,14 +94,14 @@ fn evaluation_counts_every_token_once_from_an_end_of_line_on() {
     let encoded = encode_files(&[file], &model.tokenizer, &Spelling::default(), false).unwrap();
     assert_eq!(encoded.size.tokens as usize, text.chars().count());
     assert_eq!(encoded.unknown, 30);
-    let mut heard = 0;
+    let mut predicted = 0;
     let nats = evaluation::nats(
         &model.network,
         &encoded.ids,
         model.tokenizer.line_end(),
-        |read| heard += read,
+        |tokens| predicted += tokens,
     );
-    assert_eq!(heard, encoded.size.tokens);
+    assert_eq!(predicted, encoded.size.tokens);
 
     let mut state = model.network.zero_state(1);
     let mut input = model.tokenizer.line_end();
@@ -118,7 +118,7 @@ fn evaluation_counts_every_token_once_from_an_end_of_line_on() {
 }
 
 #[test]
-fn streams_measured_side_by_side_come_to_the_same_as_one() {
+fn evaluation_in_streams_equals_one_stream() {
     let sandbox = sandbox_with_model();
     let model = open(&sandbox);
     let text: String = (0..20_000)
@@ -147,7 +147,7 @@ fn streams_measured_side_by_side_come_to_the_same_as_one() {
 }
 
 #[test]
-fn greedy_text_is_the_likeliest_token_each_time() {
+fn greedy_text_is_the_most_probable_token_at_each_step() {
     let sandbox = sandbox_with_model();
     let model = open(&sandbox);
     let sampling = Sampling {
@@ -162,9 +162,9 @@ fn greedy_text_is_the_likeliest_token_each_time() {
         let mut logits = model
             .network
             .forward(&[ids[step]], &mut state, Wanted::Last);
-        logits[0] = f32::NEG_INFINITY; // The token for the unknown is never written.
-        expected.push(likeliest(&logits));
-        ids.push(likeliest(&logits));
+        logits[0] = f32::NEG_INFINITY; // The unknown token is never generated.
+        expected.push(argmax_token(&logits));
+        ids.push(argmax_token(&logits));
         if expected.len() == 20 {
             break;
         }
@@ -173,14 +173,14 @@ fn greedy_text_is_the_likeliest_token_each_time() {
 }
 
 #[test]
-fn one_seed_gives_one_text_and_another_seed_another() {
+fn text_depends_on_the_seed_alone() {
     let sandbox = sandbox_with_model();
     let write = |seed: u64| {
         sandbox
             .carousel(&format!(
                 "generate -m model -p ab --length 60 --seed {seed}"
             ))
-            .well()
+            .success()
     };
     assert_eq!(write(1).out, write(1).out);
     assert_ne!(write(1).out, write(2).out);
@@ -189,12 +189,12 @@ fn one_seed_gives_one_text_and_another_seed_another() {
 }
 
 #[test]
-fn samples_differ_and_the_first_does_not_depend_on_their_number() {
+fn samples_differ_and_do_not_depend_on_their_number() {
     let sandbox = sandbox_with_model();
     let lines = |samples: u32| {
         let line =
             format!("generate -m model -p ab --length 30 --seed 5 --samples {samples} --json");
-        let out = sandbox.carousel(&line).well().out;
+        let out = sandbox.carousel(&line).success().out;
         out.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect::<Vec<serde_json::Value>>()
@@ -212,16 +212,16 @@ fn samples_differ_and_the_first_does_not_depend_on_their_number() {
 }
 
 #[test]
-fn prompts_come_from_the_option_a_file_or_standard_input() {
+fn prompts_are_read_from_option_file_or_standard_input() {
     let sandbox = sandbox_with_model();
     sandbox.write("prompt.txt", "ab\n");
     let option = sandbox
         .carousel("generate -m model -p ab --length 40 --greedy")
-        .well()
+        .success()
         .out;
     let file = sandbox
         .carousel("generate -m model --prompt-file prompt.txt --length 40 --temperature 0")
-        .well()
+        .success()
         .out;
     assert_eq!(option, file);
     for line in [
@@ -240,22 +240,23 @@ fn prompts_come_from_the_option_a_file_or_standard_input() {
 }
 
 #[test]
-fn characters_that_the_model_never_saw_are_told_and_kept() {
+fn unknown_characters_of_the_prompt_are_noted_and_kept() {
     let sandbox = sandbox_with_model();
-    let said = sandbox
+    let outcome = sandbox
         .carousel("generate -m model -p 'Zebra Ü' --length 5 --seed 1")
-        .well();
-    assert!(said.out.starts_with("Zebra Ü"));
+        .success();
+    assert!(outcome.out.starts_with("Zebra Ü"));
     assert!(
-        said.err
+        outcome
+            .err
             .contains("note: the model does not know \"Z\", \"Ü\"; read as unknown"),
         "{}",
-        said.err
+        outcome.err
     );
 }
 
 #[test]
-fn a_closed_pipe_is_no_failure() {
+fn closed_pipe_is_not_a_failure() {
     let sandbox = sandbox_with_model();
     let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
     command
@@ -272,10 +273,10 @@ fn a_closed_pipe_is_no_failure() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
-/// The objects that `generate --json` prints.
+/// Objects printed by `generate --json`.
 fn texts(sandbox: &Sandbox, options: &str) -> Vec<serde_json::Value> {
-    let said = sandbox.carousel(&format!("generate -m model -p ab --json {options}"));
-    let lines = said.well().out;
+    let outcome = sandbox.carousel(&format!("generate -m model -p ab --json {options}"));
+    let lines = outcome.success().out;
     lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -283,7 +284,7 @@ fn texts(sandbox: &Sandbox, options: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn threads_and_company_do_not_change_a_text() {
+fn threads_and_other_samples_do_not_change_a_text() {
     let sandbox = Sandbox::new();
     model_by_hand(&sandbox.path("model"), ALPHABET, 2, false);
     for precision in ["f32", "bf16", "int8"] {
@@ -298,13 +299,13 @@ fn threads_and_company_do_not_change_a_text() {
 }
 
 #[test]
-fn fewer_bits_change_little_but_something() {
+fn lower_precision_changes_the_loss_slightly() {
     let sandbox = sandbox_with_model();
     sandbox.write("text", "a small text. world é\n".repeat(50));
     let loss = |precision: &str| {
         let line = format!("evaluate -m model text --json --precision {precision}");
         let figures: serde_json::Value =
-            serde_json::from_str(&sandbox.carousel(&line).well().out).unwrap();
+            serde_json::from_str(&sandbox.carousel(&line).success().out).unwrap();
         figures["loss"].as_f64().unwrap()
     };
     let whole = loss("f32");
@@ -312,13 +313,16 @@ fn fewer_bits_change_little_but_something() {
         let change = (loss(precision) / whole - 1.0).abs();
         assert!(change > 0.0 && change < 0.01, "{precision}: {change}");
     }
-    let default = sandbox.carousel("evaluate -m model text --json").well().out;
+    let default = sandbox
+        .carousel("evaluate -m model text --json")
+        .success()
+        .out;
     let default: serde_json::Value = serde_json::from_str(&default).unwrap();
     assert_eq!(default["loss"].as_f64().unwrap(), whole);
 }
 
 #[test]
-fn a_stop_string_ends_a_text_wherever_its_tokens_end() {
+fn stop_strings_end_texts_across_tokens() {
     let sandbox = sandbox_with_model();
     let whole = texts(&sandbox, "--seed 9 --length 200 --precision f32");
     let whole = whole[0]["text"].as_str().unwrap();
@@ -354,7 +358,7 @@ fn a_stop_string_ends_a_text_wherever_its_tokens_end() {
 }
 
 #[test]
-fn an_endless_text_goes_on_until_it_is_interrupted() {
+fn endless_text_continues_until_interrupted() {
     let sandbox = sandbox_with_model();
     let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
     command
@@ -369,22 +373,22 @@ fn an_endless_text_goes_on_until_it_is_interrupted() {
         .unwrap()
         .read_exact(&mut some)
         .unwrap();
-    // Heard as Ctrl-C is, also in the background, where that is ignored.
+    // Handled as Ctrl-C is, which processes in the background ignore.
     let interrupt = std::process::Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status();
     assert!(interrupt.unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains("tokens, ") && told.ends_with("carousel: interrupted\n"),
-        "{told}"
+        err.contains("tokens, ") && err.ends_with("carousel: interrupted\n"),
+        "{err}"
     );
 }
 
 #[test]
-fn a_conversation_goes_on_where_it_stopped() {
+fn conversation_continues_from_its_state() {
     let sandbox = sandbox_with_model();
     let turns = |typed: &str| {
         let typed = sandbox.write("typed", typed);
@@ -394,51 +398,51 @@ fn a_conversation_goes_on_where_it_stopped() {
                 "generate -m model -i --greedy --length 30",
             ))
             .stdin(std::fs::File::open(typed).unwrap());
-        Said::of(command.output().unwrap()).well().out
+        Outcome::new(command.output().unwrap()).success().out
     };
     let whole = sandbox
         .carousel("generate -m model -p ab --greedy --length 60")
-        .well()
+        .success()
         .out;
     let whole: Vec<char> = whole.trim_end_matches('\n').chars().collect();
     let [first, second]: [String; 2] = [2..32, 32..62].map(|part| whole[part].iter().collect());
-    // An empty line lets the model go on by itself.
+    // After an empty line the model continues by itself.
     assert_eq!(turns("ab\n\n"), format!("{first}\n{second}\n"));
-    // Whatever was said is remembered: the answer is that of the whole conversation as a prompt.
+    // The answer is the same as with the whole conversation as the prompt.
     let prompt = sandbox.write("prompt", format!("ab{first}\nworld"));
     let answer = sandbox
         .carousel(&format!(
             "generate -m model --prompt-file {} --greedy --length 30",
             prompt.display()
         ))
-        .well()
+        .success()
         .out;
     let answer = answer.strip_prefix(&format!("ab{first}\nworld")).unwrap();
     assert_eq!(turns("ab\nworld\n"), format!("{first}\n{answer}"));
 }
 
 #[test]
-fn a_long_prompt_is_read_in_parts_as_it_is_step_by_step() {
+fn long_prompt_in_parts_equals_step_by_step() {
     let sandbox = sandbox_with_model();
     let model = open(&sandbox);
     let sampling = Sampling {
         repetition: None,
         choice: Choice::Greedy,
     };
-    let ending = Ending {
+    let stop = StopConditions {
         length: Some(1),
-        stops: Vec::new(),
+        strings: Vec::new(),
     };
-    // The last part is of no, one and two tokens: what is remembered of those before decides.
+    // The last part has no, one and two tokens, so that the next token depends on the state of the parts before.
     for length in [256, 257, 258, 600] {
         let tokens: Vec<u32> = (0..length).map(|i| 1 + i * i % 30).collect();
         let mut read = 0;
         let prompt = Prompt::read(&model, tokens.clone(), |part| read += part);
         assert_eq!(read, u64::from(length));
-        let mut generator = Generator::new(&prompt, sampling, ending.clone(), 0, 0..1);
+        let mut generator = Generator::new(&prompt, sampling, stop.clone(), 0, 0..1);
         let mut found = String::new();
-        generator.step(|_, news| {
-            if let News::Piece(piece) = news {
+        generator.step(|_, event| {
+            if let TextEvent::Piece(piece) = event {
                 found.push_str(piece);
             }
         });
@@ -451,19 +455,24 @@ fn a_long_prompt_is_read_in_parts_as_it_is_step_by_step() {
             logits = model.network.forward(&[token], &mut state, Wanted::Last);
         }
         logits[0] = f32::NEG_INFINITY;
-        assert_eq!(found, model.tokenizer.decode(&[likeliest(&logits)]));
+        assert_eq!(found, model.tokenizer.decode(&[argmax_token(&logits)]));
     }
 }
 
 #[test]
-fn a_score_is_what_evaluation_says_of_the_same_text() {
+fn score_equals_evaluation_of_the_same_text() {
     let sandbox = sandbox_with_model();
     let text = "hello Ü world";
     sandbox.write("text", text);
     let parse = |out: String| -> serde_json::Value { serde_json::from_str(&out).unwrap() };
     let line = format!("score -m model --json --tokens '{text}'");
-    let score = parse(sandbox.carousel(&line).well().out);
-    let figures = parse(sandbox.carousel("evaluate -m model text --json").well().out);
+    let score = parse(sandbox.carousel(&line).success().out);
+    let figures = parse(
+        sandbox
+            .carousel("evaluate -m model text --json")
+            .success()
+            .out,
+    );
     for key in ["tokens", "perplexity", "bits_per_character"] {
         let (a, b) = (score[key].as_f64().unwrap(), figures[key].as_f64().unwrap());
         assert!((a - b).abs() < 1e-6 * b, "{key}: {a} {b}");
@@ -475,7 +484,7 @@ fn a_score_is_what_evaluation_says_of_the_same_text() {
         .sum();
     assert!((sum - score["log_probability"].as_f64().unwrap()).abs() < 1e-9);
     assert!((sum + figures["loss"].as_f64().unwrap() * 13.0).abs() < 1e-4);
-    // Unknown characters are shown as they are.
+    // The text of an unknown token is the character itself.
     let shown: String = tokens
         .iter()
         .map(|t| t["token"].as_str().unwrap())
@@ -483,7 +492,7 @@ fn a_score_is_what_evaluation_says_of_the_same_text() {
     assert_eq!(shown, text);
     let table = sandbox
         .carousel(&format!("score -m model --tokens '{text}'"))
-        .well()
+        .success()
         .out;
     assert!(table.starts_with(&format!("{text}\n")), "{table}");
     assert_eq!(table.lines().count(), 15);
@@ -496,11 +505,14 @@ fn a_score_is_what_evaluation_says_of_the_same_text() {
 }
 
 #[test]
-fn evaluate_prints_the_agreed_figures() {
+fn evaluate_prints_all_scores() {
     let sandbox = sandbox_with_model();
     let text = "hello world.\nÜ é\n";
     sandbox.write("text", text);
-    let out = sandbox.carousel("evaluate -m model text --json").well().out;
+    let out = sandbox
+        .carousel("evaluate -m model text --json")
+        .success()
+        .out;
     let figures: serde_json::Value = serde_json::from_str(&out).unwrap();
     let number = |key: &str| {
         figures[key]
@@ -514,10 +526,10 @@ fn evaluate_prints_the_agreed_figures() {
     assert!((number("perplexity") - number("loss").exp()).abs() < 1e-9);
     let uniform = &figures["baselines"]["uniform"];
     assert!((uniform["perplexity"].as_f64().unwrap() - 33.0).abs() < 1e-9);
-    // Spelling the unknown character costs bits, not perplexity.
+    // The spelling of the unknown character counts in bits, not in perplexity.
     assert!(number("bits_per_character") > number("loss") / 2f64.ln());
     assert!(number("tokens_per_second") > 0.0);
-    let table = sandbox.carousel("evaluate -m model text").well().out;
+    let table = sandbox.carousel("evaluate -m model text").success().out;
     assert!(
         ["17 tokens", "perplexity", "unigram", "uniform"]
             .iter()
@@ -527,24 +539,24 @@ fn evaluate_prints_the_agreed_figures() {
 }
 
 #[test]
-fn tied_and_deep_models_open_too() {
+fn tied_and_deep_models_generate() {
     let sandbox = Sandbox::new();
     model_by_hand(&sandbox.path("tied"), ALPHABET, 1, true);
     model_by_hand(&sandbox.path("deep"), ALPHABET, 4, false);
     for model in ["tied", "deep"] {
         sandbox
             .carousel(&format!("generate -m {model} -p abc --length 10"))
-            .well();
+            .success();
     }
 }
 
 #[test]
-fn inspect_shows_what_a_model_is() {
+fn inspect_describes_the_model() {
     let sandbox = sandbox_with_model();
-    let out = sandbox.carousel("inspect model").well().out;
+    let out = sandbox.carousel("inspect model").success().out;
     for expected in [
         "LSTM, 2 x 20, embedding 12",
-        "char, 33 different ones",
+        "char, vocabulary of 33",
         "made-up.txt",
         "7 steps",
         "2.2500",
@@ -555,33 +567,33 @@ fn inspect_shows_what_a_model_is() {
 }
 
 #[test]
-fn models_are_found_by_name_on_the_shelf() {
+fn models_are_found_by_name() {
     let sandbox = Sandbox::new();
-    model_by_hand(&sandbox.path("shelf/tales"), ALPHABET, 1, false);
+    model_by_hand(&sandbox.path("models/tales"), ALPHABET, 1, false);
     let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
     command
-        .env("CAROUSEL_MODELS", sandbox.path("shelf"))
+        .env("CAROUSEL_MODELS", sandbox.path("models"))
         .args(["inspect", "tales"]);
     assert!(command.output().unwrap().status.success());
 }
 
 #[test]
-fn the_classifier_that_ships_is_right_about_what_people_type() {
+fn shipped_classifier_classifies_everyday_texts() {
     let sandbox = Sandbox::new();
     let tries = concat!(env!("CARGO_MANIFEST_DIR"), "/corpora/tries.csv");
     let figures = sandbox
         .carousel(&format!("evaluate -m sentiment '{tries}' --json"))
-        .well();
+        .success();
     let figures: serde_json::Value = serde_json::from_str(&figures.out).unwrap();
     assert!(figures["accuracy"].as_f64().unwrap() > 0.85, "{figures}");
 
-    let told = |texts: &[&str]| -> Vec<String> {
+    let classify = |texts: &[&str]| -> Vec<String> {
         let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
         let output = command.arg("classify").args(texts).output().unwrap();
-        let out = Said::of(output).well().out;
+        let out = Outcome::new(output).success().out;
         out.lines().map(String::from).collect()
     };
-    let labels: Vec<String> = told(&[
+    let labels: Vec<String> = classify(&[
         "what a waste of two hours",
         "I didn’t like it",
         "not bad at all",
@@ -592,23 +604,23 @@ fn the_classifier_that_ships_is_right_about_what_people_type() {
     .collect();
     assert_eq!(labels, ["negative", "negative", "positive", "positive"]);
     assert_eq!(
-        told(&["I didn’t enjoy it", "I didnʼt enjoy it"]),
-        vec![told(&["I didn't enjoy it"]).concat(); 2]
+        classify(&["I didn’t enjoy it", "I didnʼt enjoy it"]),
+        vec![classify(&["I didn't enjoy it"]).concat(); 2]
     );
 }
 
 #[test]
-fn the_language_model_that_ships_writes_without_being_named() {
+fn shipped_language_model_is_the_default() {
     let line = "generate -p 'This film' --length 40 --seed 1";
-    let text = Sandbox::new().carousel(line).well().out;
+    let text = Sandbox::new().carousel(line).success().out;
     assert!(text.split_whitespace().count() > 20, "{text}");
 }
 
 #[test]
-fn every_command_has_an_example_in_its_help() {
+fn help_of_each_command_has_an_example() {
     let sandbox = Sandbox::new();
     for command in ["train", "generate", "score", "evaluate", "inspect"] {
-        let help = sandbox.carousel(&format!("{command} --help")).well().out;
+        let help = sandbox.carousel(&format!("{command} --help")).success().out;
         assert!(
             help.contains("Example") && help.contains(&format!("  carousel {command}")),
             "{help}"

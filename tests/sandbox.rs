@@ -2,29 +2,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use carousel::checkpoint::arguments::{Schedule, TrainArguments, TrainingPrecision};
-use carousel::checkpoint::config::{Cell, FORMAT_VERSION, Task};
+use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent, Tokens};
+use carousel::checkpoint::arguments::{
+    GradientMethod, Schedule, TrainArguments, TrainingPrecision,
+};
 use carousel::checkpoint::record::{
     Baselines, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
-use carousel::text::corpus::{CorpusPlan, Statistics, Validation};
+use carousel::text::corpus::{CorpusPlan, CorpusStatistics, Validation};
 use carousel::text::spelling::Spelling;
 use carousel::text::tokenizer::Tokenizer;
 use carousel::text::vocabulary::VocabularyConfig;
 use carousel::text::{Level, Split};
+use carousel_kernels::recurrent::Cell;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-/// A folder of a test's own, which is also its cache.
+/// A temporary folder for one test, which also holds the cache.
 pub struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-/// What a program said and how it ended.
+/// Exit code and output of a program.
 #[derive(Debug)]
-pub struct Said {
+pub struct Outcome {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
@@ -52,7 +55,7 @@ impl Sandbox {
         fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// Runs a command line of carousel's until a file is there, and kills it; whether it was still running.
+    /// Runs `carousel` until a file exists, and kills it. Returns whether it was still running.
     pub fn kill_at(&self, line: &str, file: &str) -> bool {
         let mut command = self.command(&crate::program());
         let mut child = command.args(words(line)).spawn().unwrap();
@@ -65,7 +68,8 @@ impl Sandbox {
         running
     }
 
-    /// The program, to be run in this folder, with one thread of libtorch's so that tests side by side do not wait for each other.
+    /// A command that runs a program in this folder, with one libtorch thread so that parallel tests do not wait for each
+    /// other.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -77,34 +81,35 @@ impl Sandbox {
         command
     }
 
-    /// Runs `carousel` with the words of `line`; single quotes hold words together.
-    pub fn carousel(&self, line: &str) -> Said {
+    /// Runs `carousel` with the words of `line`; single quotes make several words one.
+    pub fn carousel(&self, line: &str) -> Outcome {
         let output = self
             .command(&crate::program())
             .args(words(line))
             .output()
             .unwrap();
-        Said::of(output)
+        Outcome::new(output)
     }
 }
 
-impl Said {
-    pub fn of(output: Output) -> Self {
-        Said {
+impl Outcome {
+    pub fn new(output: Output) -> Self {
+        Outcome {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
 
-    /// The same, having checked that it went well.
+    /// Checks that the program succeeded.
     #[track_caller]
-    pub fn well(self) -> Self {
+    pub fn success(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self
     }
 }
 
+/// Words of a command line.
 pub fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
@@ -117,7 +122,7 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// A small model with made-up weights for the characters of `alphabet`, saved in `directory`.
+/// Saves a small language model with made-up weights, for the characters of `alphabet`.
 pub fn model_by_hand(
     directory: &Path,
     alphabet: &str,
@@ -129,21 +134,23 @@ pub fn model_by_hand(
     characters.dedup();
     let tokenizer = Tokenizer::characters(&characters);
     let config = ModelConfig {
-        format_version: FORMAT_VERSION,
-        task: Task::LanguageModel,
-        level: Level::Character,
-        split: Split::Natural,
-        cell: Cell::Lstm,
-        vocab_size: tokenizer.vocab_size(),
-        embedding_size: 12,
-        hidden_size: if tie_weights { 12 } else { 20 },
-        num_layers,
-        dropout: 0.0,
-        tie_weights,
-        bidirectional: false,
-        labels: Vec::new(),
-        ngrams: 0,
-        semantics: 0,
+        input: Input::Tokens(Tokens {
+            level: Level::Character,
+            split: Split::Natural,
+            vocab_size: tokenizer.vocab_size(),
+            embedding_size: 12,
+        }),
+        body: Body::Recurrent(Recurrent {
+            cell: Cell::Lstm,
+            hidden_size: if tie_weights { 12 } else { 20 },
+            num_layers,
+            dropout: 0.0,
+            bidirectional: false,
+        }),
+        head: Head::NextToken(NextToken {
+            tie_weights,
+            lsa_size: 0,
+        }),
     };
     let directory = Directory::at(directory);
     directory.create().unwrap();
@@ -176,12 +183,6 @@ fn made_up_weights(config: &ModelConfig) -> Vec<u8> {
 }
 
 fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecord> {
-    let size = TextSize {
-        tokens: 100,
-        characters: 100,
-        bytes: 100,
-    };
-    let score = LanguageScore::new(100.0, 0.0, &size);
     Record {
         request: Request {
             version: "0.0.0".to_string(),
@@ -189,60 +190,8 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
             arguments: TrainArguments::default(),
             documents: None,
         },
-        subject: TextRecord {
-            corpus: CorpusPlan {
-                files: vec![PathBuf::from("made-up.txt")],
-                validation: Validation::Fraction(0.1),
-                lossy: false,
-                vocabulary: VocabularyConfig {
-                    level: config.level,
-                    split: config.split,
-                    vocab_size: None,
-                    min_count: 1,
-                },
-                from: None,
-            },
-            statistics: Statistics {
-                train: size,
-                valid: size,
-                valid_unknown: 0,
-                valid_spelling_nats: 0.0,
-                hash: "0".repeat(64),
-                token_counts: (0..config.vocab_size as u64).collect(),
-                spelling: Spelling {
-                    characters: characters.iter().map(|&c| (c, 3)).collect(),
-                    tokens: 100,
-                },
-                notes: Vec::new(),
-            },
-            valid_tokens_read: 100,
-            baselines: Baselines {
-                uniform: score,
-                unigram: score,
-            },
-        },
-        training: TrainingConfig {
-            budget: Budget::Steps(7),
-            batch_size: 1,
-            bptt: 1,
-            learning_rate: 0.1,
-            schedule: Schedule::Cosine,
-            warmup: 0.0,
-            weight_decay: 0.0,
-            clip_norm: 1.0,
-            embedding_dropout: 0.0,
-            input_dropout: 0.0,
-            weight_drop: 0.0,
-            adversarial: 0.0,
-            candidates: 0,
-            ema: 0.0,
-            patience: 0,
-            evaluate_every: 7,
-            seed: 1,
-            precision: TrainingPrecision::F32,
-            device: "cpu".to_string(),
-            threads: 1,
-        },
+        subject: made_up_corpus(config, characters),
+        training: made_up_training(),
         chosen: Vec::new(),
         evaluations: vec![Evaluation {
             step: 7,
@@ -256,5 +205,72 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
             seconds: 1.5,
         }],
         finished: Some(Finish::Budget),
+    }
+}
+
+fn made_up_corpus(config: &ModelConfig, characters: &[char]) -> TextRecord {
+    let size = TextSize {
+        tokens: 100,
+        characters: 100,
+        bytes: 100,
+    };
+    let score = LanguageScore::new(100.0, 0.0, &size);
+    TextRecord {
+        corpus: CorpusPlan {
+            files: vec![PathBuf::from("made-up.txt")],
+            validation: Validation::Fraction(0.1),
+            lossy: false,
+            vocabulary: VocabularyConfig {
+                level: config.tokens().level,
+                split: config.tokens().split,
+                vocab_size: None,
+                min_count: 1,
+            },
+            from: None,
+        },
+        statistics: CorpusStatistics {
+            train: size,
+            valid: size,
+            valid_unknown: 0,
+            valid_spelling_nats: 0.0,
+            hash: "0".repeat(64),
+            token_counts: (0..config.tokens().vocab_size as u64).collect(),
+            spelling: Spelling {
+                characters: characters.iter().map(|&c| (c, 3)).collect(),
+                tokens: 100,
+            },
+            notes: Vec::new(),
+        },
+        valid_tokens_read: 100,
+        baselines: Baselines {
+            uniform: score,
+            unigram: score,
+        },
+    }
+}
+
+fn made_up_training() -> TrainingConfig {
+    TrainingConfig {
+        budget: Budget::Steps(7),
+        batch_size: 1,
+        bptt: 1,
+        learning_rate: 0.1,
+        schedule: Schedule::Cosine,
+        warmup: 0.0,
+        weight_decay: 0.0,
+        clip_norm: 1.0,
+        embedding_dropout: 0.0,
+        input_dropout: 0.0,
+        weight_drop: 0.0,
+        adversarial: 0.0,
+        candidates: 0,
+        ema: 0.0,
+        patience: 0,
+        evaluate_every: 7,
+        seed: 1,
+        precision: TrainingPrecision::F32,
+        gradients: GradientMethod::Auto,
+        device: "cpu".to_string(),
+        threads: 1,
     }
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::program;
-use crate::sandbox::{Said, Sandbox, words};
+use crate::sandbox::{Outcome, Sandbox, words};
 
 /// About 20 kB of sentences with some order in them.
 fn tale() -> String {
@@ -77,7 +77,7 @@ fn a_text_of_a_kilobyte_is_learnt_by_heart() {
     let options = "--valid poem.txt --steps 1200 --hidden-size 128 --dropout 0 --batch-size 1 --bptt 64 --learning-rate 0.004";
     sandbox
         .carousel(&format!("train poem.txt -o model -q {options}"))
-        .well();
+        .success();
     let prompt: String = text.chars().take(40).collect();
     sandbox.write("prompt.txt", &prompt);
     let length = text.chars().count() - 40;
@@ -85,7 +85,7 @@ fn a_text_of_a_kilobyte_is_learnt_by_heart() {
         "generate -m model --prompt-file prompt.txt --greedy --length {length}"
     ));
     assert_eq!(
-        said.well().out.trim_end_matches('\n'),
+        said.success().out.trim_end_matches('\n'),
         text.trim_end_matches('\n')
     );
 }
@@ -96,7 +96,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     let options = format!("{SMALL} --epochs 40 --seed 3");
     sandbox
         .carousel(&format!("train tale.txt -o whole -q {options}"))
-        .well();
+        .success();
 
     // The program is killed six times, each time a little further on, at random moments; how fast the machine is does
     // not matter.
@@ -137,7 +137,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
             }
             std::thread::sleep(Duration::from_millis(1));
         };
-        let said = Said::of(child.wait_with_output().unwrap());
+        let said = Outcome::new(child.wait_with_output().unwrap());
         took_up |= said.err.contains("resuming after step ");
         match ended {
             Some(status) => {
@@ -156,7 +156,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
     assert_eq!(timeless(&sandbox, "whole"), timeless(&sandbox, "killed"));
     assert!(!sandbox.path("killed/resume.safetensors").exists());
 
-    let again = sandbox.carousel("train --resume killed").well();
+    let again = sandbox.carousel("train --resume killed").success();
     assert_eq!(
         again.err,
         "this run is finished; there is nothing left to resume\n"
@@ -195,7 +195,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
         "{last}"
     );
     assert!(sandbox.path("model/resume.safetensors").exists());
-    let resumed = sandbox.carousel("train --resume model").well();
+    let resumed = sandbox.carousel("train --resume model").success();
     assert!(
         resumed.err.contains("resuming after step"),
         "{}",
@@ -212,7 +212,7 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
             .carousel(&format!(
                 "train tale.txt -o {folder} -q {SMALL} --steps 20 --seed {seed}"
             ))
-            .well();
+            .success();
         sandbox.read(&format!("{folder}/model.safetensors"))
     };
     let first = weights("first", 1);
@@ -225,7 +225,7 @@ fn metrics_are_written_at_least_every_ten_steps_and_at_the_last() {
     let sandbox = sandbox();
     sandbox
         .carousel(&format!("train tale.txt -o model -q {SMALL} --steps 57"))
-        .well();
+        .success();
     let lines = metrics(&sandbox, "model");
     let steps: Vec<u64> = lines
         .iter()
@@ -298,7 +298,7 @@ fn patience_ends_a_run_that_no_longer_improves() {
     let said = sandbox.carousel(&format!(
         "train tale.txt -o model {SMALL} --steps 2000 --learning-rate 1e-30 --schedule constant --patience 2"
     ));
-    assert!(said.well().err.contains("stopped early"));
+    assert!(said.success().err.contains("stopped early"));
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_plateau_halves_the_learning_rate() {
     let options = "--steps 3000 --learning-rate 1e-20 --schedule plateau --patience 0 --warmup 0";
     sandbox
         .carousel(&format!("train tale.txt -o model -q {SMALL} {options}"))
-        .well();
+        .success();
     let lines = metrics(&sandbox, "model");
     let rates: Vec<f64> = lines
         .iter()
@@ -323,7 +323,7 @@ fn a_plateau_halves_the_learning_rate() {
 fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
     let sandbox = sandbox();
     let train = format!("train tale.txt -o model -q {SMALL} --steps 2");
-    sandbox.carousel(&train).well();
+    sandbox.carousel(&train).success();
     let weights = sandbox.read("model/model.safetensors");
     for impossible in [
         "--dropout 1",
@@ -345,7 +345,7 @@ fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
         "carousel: model holds a model already; continue it with --resume model, choose another folder, or replace it \
          with --overwrite\n"
     );
-    sandbox.carousel(&format!("{train} --overwrite")).well();
+    sandbox.carousel(&format!("{train} --overwrite")).success();
 }
 
 /// Begins a long run in `model`, and kills it as soon as the folder says what the network is.
@@ -362,7 +362,7 @@ fn a_run_that_saved_nothing_starts_anew() {
     let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "4"));
-    let said = sandbox.carousel("train --resume model -q").well();
+    let said = sandbox.carousel("train --resume model -q").success();
     assert_eq!(said.err, "nothing was saved yet: starting anew\n");
 }
 
@@ -370,16 +370,16 @@ fn a_run_that_saved_nothing_starts_anew() {
 fn a_run_that_saved_nothing_still_goes_on_from_its_model() {
     let sandbox = sandbox();
     let line = format!("train tale.txt -o base -q {SMALL} --steps 30");
-    sandbox.carousel(&line).well();
+    sandbox.carousel(&line).success();
     // So slowly that nothing is learnt besides.
     kill_at_the_start(&sandbox, "--from base --learning-rate 1e-9");
     let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "2"));
-    sandbox.carousel("train --resume model -q").well();
+    sandbox.carousel("train --resume model -q").success();
     let loss = |model: &str| {
         let said = sandbox.carousel(&format!("evaluate -m {model} tale.txt --json"));
-        let figures: serde_json::Value = serde_json::from_str(&said.well().out).unwrap();
+        let figures: serde_json::Value = serde_json::from_str(&said.success().out).unwrap();
         figures["loss"].as_f64().unwrap()
     };
     assert!((loss("model") - loss("base")).abs() < 1e-4);
@@ -389,7 +389,7 @@ fn a_run_that_saved_nothing_still_goes_on_from_its_model() {
 fn a_run_that_was_killed_while_reading_begins_again() {
     let sandbox = sandbox();
     let line = format!("train tale.txt -o model -q {SMALL} --steps 3 --level word --seed 9");
-    sandbox.carousel(&line).well();
+    sandbox.carousel(&line).success();
     let weights = sandbox.read("model/model.safetensors");
     // What the folder holds from the first second on is what was asked for, and nothing else.
     let record: serde_json::Value =
@@ -400,7 +400,7 @@ fn a_run_that_was_killed_while_reading_begins_again() {
         serde_json::json!({ "request": record["request"] }).to_string(),
     );
     assert_eq!(sandbox.carousel(&line).code, Some(2), "the folder is taken");
-    let said = sandbox.carousel("train --resume model -q").well();
+    let said = sandbox.carousel("train --resume model -q").success();
     assert_eq!(said.err, "nothing was saved yet: starting anew\n");
     assert_eq!(sandbox.read("model/model.safetensors"), weights);
 }
@@ -416,12 +416,12 @@ fn a_corpus_inside_the_models_folder_is_not_taken_for_a_part_of_the_model() {
         .carousel(&format!(
             "train model/standard-input.txt -o model -q {SMALL} --steps 2"
         ))
-        .well();
+        .success();
     sandbox
         .carousel(&format!(
             "train model/standard-input.txt -o model -q {SMALL} --steps 2 --overwrite"
         ))
-        .well();
+        .success();
     assert_eq!(
         sandbox.read("model/standard-input.txt"),
         tale().into_bytes()
@@ -474,7 +474,7 @@ fn corpora_too_small_shrink_what_was_chosen_and_refuse_what_was_given() {
     );
     let said = sandbox
         .carousel("train short.txt -o model --steps 3")
-        .well();
+        .success();
     assert!(
         said.err
             .contains("the corpus is too small for a batch of 8 and windows of 32"),
@@ -504,13 +504,13 @@ fn every_level_learns_and_writes() {
         let line = format!(
             "train tale.txt -o model --overwrite -q --level {level} --steps 30 --hidden-size 32"
         );
-        sandbox.carousel(&line).well();
+        sandbox.carousel(&line).success();
         sandbox
             .carousel("generate -m model -p 'the miller' --length 20")
-            .well();
+            .success();
         let out = sandbox
             .carousel("evaluate -m model tale.txt --json")
-            .well()
+            .success()
             .out;
         let figures: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(figures["characters"], tale().chars().count());
@@ -529,9 +529,9 @@ fn text_comes_from_folders_and_standard_input_too() {
     sandbox.write("folder/deeper/two.txt", "\u{FEFF}and that was all.\r\n");
     let said = sandbox
         .carousel(&format!("train folder -o model {SMALL} --steps 2"))
-        .well();
+        .success();
     assert!(
-        said.err.contains("line ends are CRLF and were read as LF"),
+        said.err.contains("CRLF line ends were converted to LF"),
         "{}",
         said.err
     );
@@ -539,14 +539,14 @@ fn text_comes_from_folders_and_standard_input_too() {
     let mut command = sandbox.command(&program());
     command.args(words(&format!("train - -o piped -q {SMALL} --steps 20")));
     command.stdin(std::fs::File::open(sandbox.path("tale.txt")).unwrap());
-    Said::of(command.output().unwrap()).well();
+    Outcome::new(command.output().unwrap()).success();
     assert_eq!(
         sandbox.read("piped/standard-input.txt"),
         sandbox.read("tale.txt")
     );
     sandbox
         .carousel(&format!("train tale.txt -o named -q {SMALL} --steps 20"))
-        .well();
+        .success();
     assert_eq!(
         sandbox.read("piped/model.safetensors"),
         sandbox.read("named/model.safetensors")
@@ -558,7 +558,7 @@ fn a_time_budget_ends_and_draws_its_schedule_to_the_end() {
     let sandbox = sandbox();
     sandbox
         .carousel(&format!("train tale.txt -o model -q {SMALL} --time 3s"))
-        .well();
+        .success();
     let rates: Vec<f64> = metrics(&sandbox, "model")
         .iter()
         .filter_map(|line| line["learning_rate"].as_f64())
@@ -613,7 +613,7 @@ fn a_trained_model_goes_on_with_another_text() {
     let train = |line: &str| {
         sandbox
             .carousel(&format!("train {line} --precision f32"))
-            .well()
+            .success()
     };
     train(&format!("tale.txt -o base -q --steps 150 {SMALL}"));
     let said = train("other.txt -o grown --from base --steps 10 --batch-size 4 --bptt 16");
@@ -644,7 +644,7 @@ fn a_trained_model_goes_on_with_another_text() {
     assert_eq!(new.as_object().unwrap().len(), old.len() + 2);
     sandbox
         .carousel("generate -m grown -p Ñora --length 20")
-        .well();
+        .success();
     // The same text without --from has a vocabulary of its own, whatever is in the cache.
     assert_ne!(vocabulary("fresh"), new);
 }
@@ -653,7 +653,7 @@ fn a_trained_model_goes_on_with_another_text() {
 fn what_contradicts_the_model_to_go_on_from_is_told() {
     let sandbox = sandbox();
     let line = format!("train tale.txt -o base -q --steps 2 {SMALL}");
-    sandbox.carousel(&line).well();
+    sandbox.carousel(&line).success();
     let table = [
         ("--hidden-size 25", "--hidden-size 24"),
         ("--num-layers 1", "--num-layers 2"),
@@ -677,7 +677,9 @@ fn what_contradicts_the_model_to_go_on_from_is_told() {
 #[test]
 fn a_plan_leaves_nothing_behind() {
     let sandbox = sandbox();
-    let said = sandbox.carousel("train tale.txt --plan --time 1m").well();
+    let said = sandbox
+        .carousel("train tale.txt --plan --time 1m")
+        .success();
     assert!(
         said.err.contains("network ") && said.err.contains("tokens/s in "),
         "{}",
@@ -698,12 +700,12 @@ fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
     for precision in ["f32", "bf16"] {
         let whole =
             format!("train tale.txt -o whole-{precision} {options} --precision {precision}");
-        sandbox.carousel(&whole).well();
+        sandbox.carousel(&whole).success();
         let cut = whole.replace("-o whole", "-o cut");
         cut_short(&sandbox, &cut, &format!("cut-{precision}"));
         sandbox
             .carousel(&format!("train --resume cut-{precision} -q"))
-            .well();
+            .success();
         let weights = |model: &str| sandbox.read(&format!("{model}-{precision}/model.safetensors"));
         assert!(weights("whole") == weights("cut"), "{precision}");
         assert!(
@@ -734,7 +736,7 @@ fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
     let options = format!("{SMALL} --epochs 6 -q");
     sandbox
         .carousel(&format!("train tale.txt -o whole {options}"))
-        .well();
+        .success();
     cut_short(
         &sandbox,
         &format!("train tale.txt -o full {options}"),
@@ -753,7 +755,7 @@ fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
         .args(["-c", &limited])
         .output()
         .unwrap();
-    let said = Said::of(output);
+    let said = Outcome::new(output);
     assert_eq!(said.code, Some(1), "{said:?}");
     let last = said.err.lines().last().unwrap();
     assert!(last.starts_with("carousel: cannot write full/"), "{said:?}");
@@ -761,8 +763,8 @@ fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
         assert!(&sandbox.read(&format!("full/{file}")) == kept, "{file}");
     }
 
-    sandbox.carousel("generate -m full --length 20").well();
-    sandbox.carousel("train --resume full -q").well();
+    sandbox.carousel("generate -m full --length 20").success();
+    sandbox.carousel("train --resume full -q").success();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
     assert!(weights("whole") == weights("full"));
 }
@@ -773,8 +775,8 @@ fn a_corpus_of_one_repeated_character_is_learnt() {
     sandbox.write("one.txt", "a".repeat(3000));
     sandbox
         .carousel("train one.txt -o model --steps 40 -q")
-        .well();
-    let said = sandbox.carousel("generate -m model --length 30").well();
+        .success();
+    let said = sandbox.carousel("generate -m model --length 30").success();
     assert_eq!(said.out.trim_end(), "a".repeat(30));
     // Bytes, and pieces of which there are no more than bytes.
     for level in ["byte", "bpe"] {
@@ -782,7 +784,7 @@ fn a_corpus_of_one_repeated_character_is_learnt() {
             .carousel(&format!(
                 "train one.txt -o {level} --level {level} --steps 2 -q"
             ))
-            .well();
+            .success();
     }
     // One word alone has no successor.
     let said = sandbox.carousel("train one.txt -o word --level word -q");
@@ -795,9 +797,9 @@ fn a_budget_too_short_for_an_evaluation_ends_with_one() {
     let sandbox = sandbox();
     let said = sandbox
         .carousel(&format!("train tale.txt -o model {SMALL} --time 1ms"))
-        .well();
+        .success();
     assert!(said.err.contains("  validation loss "), "{}", said.err);
-    sandbox.carousel("generate -m model --length 5").well();
+    sandbox.carousel("generate -m model --length 5").success();
 }
 
 #[test]

@@ -1,32 +1,9 @@
 /*!
-What the network has to beat.
+Baselines, which a network has to beat.
 */
 
 pub mod naive_bayes;
+pub mod unigram;
 
 pub use naive_bayes::naive_baselines;
-
-use crate::checkpoint::record::Baselines;
-use crate::metrics::{LanguageScore, TextSize};
-use crate::text::corpus::Ids;
-
-/// Scores the two models that know nothing of order: every token equally likely, and every token as likely as it is
-/// frequent in the training text (one count more each, so that none is impossible).
-pub fn language_baselines(
-    ids: &Ids,
-    size: &TextSize,
-    spelling_nats: f64,
-    token_counts: &[u64],
-) -> Baselines {
-    let vocab_size = token_counts.len() as f64;
-    let total = token_counts.iter().sum::<u64>() as f64 + vocab_size;
-    let costs: Vec<f64> = token_counts
-        .iter()
-        .map(|&count| (total / (count as f64 + 1.0)).ln())
-        .collect();
-    let unigram: f64 = ids.read(0..ids.len()).map(|id| costs[id as usize]).sum();
-    Baselines {
-        uniform: LanguageScore::new(ids.len() as f64 * vocab_size.ln(), spelling_nats, size),
-        unigram: LanguageScore::new(unigram, spelling_nats, size),
-    }
-}
+pub use unigram::language_baselines;

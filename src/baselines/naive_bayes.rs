@@ -1,81 +1,87 @@
 /*!
-Naive Bayes on words and pairs of words: what a classifier has to beat.
+Baselines of a classifier: naive Bayes on words and pairs of words, and the most frequent label.
 */
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
 use crate::checkpoint::record::NaiveBaselines;
-use crate::metrics::{ClassificationScore, likeliest};
-use crate::text::features::numbers;
+use crate::metrics::{ClassificationScore, argmax};
+use crate::text::features::ngram_hashes;
 
-/// Words in a row, at most.
+/// Words of the longest n-grams.
 const LONGEST: usize = 2;
 
-/// How often words and pairs of words are met under each label, each once in a document.
+/// A naive Bayes classifier with add-one smoothing. An n-gram counts once in a document.
 pub struct NaiveBayes {
+    /// Number of documents of each label that have an n-gram, by its hash.
     counts: FxHashMap<u32, Vec<f32>>,
-    /// Documents of each label, and runs in all of them.
+    /// Number of documents of each label.
     documents: Vec<f64>,
-    runs: Vec<f64>,
+    /// Number of n-grams in the documents of each label.
+    ngrams: Vec<f64>,
 }
 
 impl NaiveBayes {
-    /// Counts in documents, which are given by their words and their labels as numbers below `labels`.
-    pub fn learn(words: &[Vec<String>], truth: &[usize], labels: usize) -> Self {
-        let mut learnt = NaiveBayes {
+    /// Fits the classifier to documents, given by their words and their labels, which are indices below `labels`.
+    pub fn fit(words: &[Vec<String>], truth: &[usize], labels: usize) -> Self {
+        let mut bayes = NaiveBayes {
             counts: FxHashMap::default(),
             documents: vec![0.0; labels],
-            runs: vec![0.0; labels],
+            ngrams: vec![0.0; labels],
         };
         for (words, &label) in words.iter().zip(truth) {
-            learnt.documents[label] += 1.0;
-            for number in numbers(words, LONGEST) {
-                let counts = learnt.counts.entry(number);
+            bayes.documents[label] += 1.0;
+            for hash in ngram_hashes(words, LONGEST) {
+                let counts = bayes.counts.entry(hash);
                 counts.or_insert_with(|| vec![0.0; labels])[label] += 1.0;
-                learnt.runs[label] += 1.0;
+                bayes.ngrams[label] += 1.0;
             }
         }
-        learnt
+        bayes
     }
 
-    /// The likeliest label of a document; every run counts as if it had been met once more under each label.
-    pub fn tell(&self, words: &[String]) -> usize {
+    /// Index of the most probable label of a document.
+    pub fn predict(&self, words: &[String]) -> usize {
         let mut logits: Vec<f64> = self.documents.iter().map(|&n| (n + 1.0).ln()).collect();
-        let kinds = self.counts.len() as f64;
-        for number in numbers(words, LONGEST) {
-            // What was never met says nothing.
-            let Some(counts) = self.counts.get(&number) else {
+        let distinct = self.counts.len() as f64;
+        for hash in ngram_hashes(words, LONGEST) {
+            // Unknown n-grams are left out.
+            let Some(counts) = self.counts.get(&hash) else {
                 continue;
             };
-            for ((logit, &count), runs) in logits.iter_mut().zip(counts).zip(&self.runs) {
-                *logit += ((f64::from(count) + 1.0) / (runs + kinds)).ln();
+            for ((logit, &count), ngrams) in logits.iter_mut().zip(counts).zip(&self.ngrams) {
+                *logit += ((f64::from(count) + 1.0) / (ngrams + distinct)).ln();
             }
         }
-        likeliest(&logits)
+        argmax(&logits)
     }
 }
 
-/// Scores naive Bayes and the label that is met most, learnt from some documents and measured on others.
+/// Scores of the baselines of a classifier, fitted to training documents and evaluated on validation documents.
 pub fn naive_baselines(
     labels: &[String],
     (words, truth): (&[Vec<String>], &[usize]),
     (valid_words, valid_truth): (&[Vec<String>], &[usize]),
 ) -> NaiveBaselines {
-    let bayes = NaiveBayes::learn(words, truth, labels.len());
-    let told: Vec<usize> = valid_words.iter().map(|words| bayes.tell(words)).collect();
-    let mut times: BTreeMap<usize, usize> = BTreeMap::new();
+    let bayes = NaiveBayes::fit(words, truth, labels.len());
+    let predicted: Vec<usize> = valid_words
+        .iter()
+        .map(|words| bayes.predict(words))
+        .collect();
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     truth
         .iter()
-        .for_each(|&label| *times.entry(label).or_default() += 1);
-    let most = times
+        .for_each(|&label| *counts.entry(label).or_default() += 1);
+    let majority = counts
         .iter()
-        .max_by_key(|&(&label, &n)| (n, std::cmp::Reverse(label)));
-    let always = vec![most.map_or(0, |(&label, _)| label); valid_truth.len()];
+        .max_by_key(|&(&label, &count)| (count, Reverse(label)));
+    let majority = vec![majority.map_or(0, |(&label, _)| label); valid_truth.len()];
     NaiveBaselines {
-        majority: ClassificationScore::of_labels(labels, valid_truth, &always),
-        naive_bayes: ClassificationScore::of_labels(labels, valid_truth, &told),
+        majority: ClassificationScore::of_labels(labels, valid_truth, &majority),
+        naive_bayes: ClassificationScore::of_labels(labels, valid_truth, &predicted),
     }
 }
 
@@ -85,13 +91,13 @@ mod tests {
     use crate::text::features::words;
 
     #[test]
-    fn labels_are_told_as_by_hand() {
-        let learnt = ["good film", "good good plot", "bad film"].map(words);
-        let bayes = NaiveBayes::learn(&learnt, &[0, 0, 1], 2);
-        assert_eq!(bayes.tell(&words("good")), 0);
-        assert_eq!(bayes.tell(&words("bad")), 1);
-        assert_eq!(bayes.tell(&words("bad film")), 1);
-        assert_eq!(bayes.tell(&words("unheard of")), 0);
+    fn predictions_are_those_computed_by_hand() {
+        let texts = ["good film", "good good plot", "bad film"].map(words);
+        let bayes = NaiveBayes::fit(&texts, &[0, 0, 1], 2);
+        assert_eq!(bayes.predict(&words("good")), 0);
+        assert_eq!(bayes.predict(&words("bad")), 1);
+        assert_eq!(bayes.predict(&words("bad film")), 1);
+        assert_eq!(bayes.predict(&words("unheard of")), 0);
     }
 
     #[test]

@@ -1,310 +1,302 @@
 /*!
-What a network is: everything that decides the names and shapes of its tensors.
+config.json: everything that decides the names and shapes of a network's tensors.
 */
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::architecture::{Body, EMBEDDING, Head, Input, OUTPUT_BIAS, OUTPUT_WEIGHT};
+use super::architecture::{HEAD_BIAS, HEAD_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name};
+use super::version1::Version1;
 use crate::error::{Error, Result};
-use crate::text::{Direction, Level, Split};
+use crate::text::Direction;
 
-/// The version of the checkpoint directory that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format version that this program writes. It reads version 1 too.
+pub const FORMAT_VERSION: u32 = 2;
 
-/// The numbers of the runs of words that have weights, ordered; as int32, whose bits they are.
-pub const NGRAM_NUMBERS: &str = "ngrams.numbers";
-/// Their weights, a row each.
-pub const NGRAM_WEIGHTS: &str = "ngrams.weight";
-/// What their sums begin with.
-pub const NGRAM_BIAS: &str = "ngrams.bias";
-/// What the head's and the runs' logits are multiplied with before they are added: the calibration.
-pub const SCALES: &str = "calibration.scales";
-/// What is added for each label.
-pub const LABEL_BIAS: &str = "calibration.bias";
+/// The largest size of anything.
+const MOST: usize = 1 << 24;
 
-/// A layer's tensors: input and recurrent weights, and a bias of each.
-const TENSORS_OF_A_LAYER: usize = 4;
-
-/// A language model's vectors of words by the documents that they are met in, a row for each token.
-pub const SEMANTICS: &str = "semantics.weight";
-
-/// What the recurrent layers are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cell {
-    /// Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
-    Lstm,
-}
-
-/// What the network is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    /// Predict the next token.
-    LanguageModel,
-    /// Tell what label a text has.
-    Classifier,
-}
-
-/// config.json. A language model is embedding → `num_layers` recurrent layers → dropout → output. A classifier has, instead of
-/// the output, a head over what the last layer's outputs come to over the whole text, and beside all that weights of
-/// words, pairs and triples of words.
-///
-/// What is `bidirectional` has a second stack of recurrent layers, which reads texts from their end, as the language models of
-/// Peters et al. (2018) do: both share embedding and output, and a classifier's head sees both. Writing and predicting are
-/// done by the first alone.
+/// What a network is: input, body and head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// [`FORMAT_VERSION`] of the program that wrote it.
-    pub format_version: u32,
-    /// What the network is for.
-    pub task: Task,
-    /// What a token is.
-    pub level: Level,
-    /// Where words end.
-    pub split: Split,
-    /// What the recurrent layers are made of.
-    pub cell: Cell,
-    /// How many different tokens there are.
-    pub vocab_size: usize,
-    /// Width of a token's vector.
-    pub embedding_size: usize,
-    /// Width of the hidden state of each layer.
-    pub hidden_size: usize,
-    /// How many recurrent layers are stacked.
-    pub num_layers: usize,
-    /// Share of units dropped in training, between layers and before the output.
-    pub dropout: f64,
-    /// Whether the output's weights are the embedding's (Press and Wolf 2017).
-    pub tie_weights: bool,
-    /// Whether texts are read from their end too.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub bidirectional: bool,
-    /// What a classifier tells; empty for a language model.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<String>,
-    /// How many words, pairs and triples of words a classifier has weights for.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub ngrams: usize,
-    /// Width of a language model's vectors of words by the documents that they are met in; 0 without them.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub semantics: usize,
+    /// What it reads.
+    pub input: Input,
+    /// What turns that into outputs for each position.
+    pub body: Body,
+    /// What predicts from the outputs.
+    pub head: Head,
 }
-
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// The name of the layers that read a text one way.
-pub fn stack_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Forward => "rnn",
-        Direction::Reverse => "reverse",
-    }
-}
-
-/// What the head sees of a text, each way that it is read: its last output, and the mean and the highest of all (Howard and
-/// Ruder 2018).
-pub const POOLED: usize = 3;
 
 impl ModelConfig {
-    /// The ways that texts are read.
-    pub fn directions(&self) -> &'static [Direction] {
-        match self.bidirectional {
-            false => &[Direction::Forward],
-            true => &[Direction::Forward, Direction::Reverse],
+    /// The tokens that it reads.
+    pub fn tokens(&self) -> &Tokens {
+        let Input::Tokens(tokens) = &self.input;
+        tokens
+    }
+
+    /// The same, to be changed.
+    pub fn tokens_mut(&mut self) -> &mut Tokens {
+        let Input::Tokens(tokens) = &mut self.input;
+        tokens
+    }
+
+    /// Its recurrent layers.
+    pub fn recurrent(&self) -> &Recurrent {
+        let Body::Recurrent(recurrent) = &self.body;
+        recurrent
+    }
+
+    /// The same, to be changed.
+    pub fn recurrent_mut(&mut self) -> &mut Recurrent {
+        let Body::Recurrent(recurrent) = &mut self.body;
+        recurrent
+    }
+
+    /// A classifier's labels; none of a language model.
+    pub fn labels(&self) -> &[String] {
+        match &self.head {
+            Head::Labels(head) => &head.labels,
+            Head::NextToken(_) => &[],
         }
     }
 
-    /// The places, among all recurrent layers, of those that read one way.
-    pub fn stack(&self, direction: Direction) -> Range<usize> {
-        match direction {
-            Direction::Forward => 0..self.num_layers,
-            Direction::Reverse => self.num_layers..2 * self.num_layers,
+    /// The n-grams that a classifier has weights for; none of a language model.
+    pub fn ngrams(&self) -> Option<usize> {
+        match &self.head {
+            Head::Labels(head) => Some(head.ngrams),
+            Head::NextToken(_) => None,
         }
     }
 
-    /// Which of [`ModelConfig::tensors`], by its place, belongs to the layers that read one way alone, and which way.
-    pub fn direction_of(&self, tensor: usize) -> Option<Direction> {
-        let layer = tensor.checked_sub(1)? / TENSORS_OF_A_LAYER;
-        let mut directions = self.directions().iter().copied();
-        directions.find(|&direction| self.stack(direction).contains(&layer))
+    /// Whether the embedding is the output's weights too.
+    pub fn tie_weights(&self) -> bool {
+        matches!(&self.head, Head::NextToken(head) if head.tie_weights)
     }
 
-    /// How many numbers a classifier's head sees of a text.
-    pub fn pooled(&self) -> usize {
-        self.directions().len() * POOLED * self.hidden_size
+    /// Width of the words' vectors by latent semantic analysis; 0 without.
+    pub fn lsa_size(&self) -> usize {
+        match &self.head {
+            Head::NextToken(head) => head.lsa_size,
+            Head::Labels(_) => 0,
+        }
     }
 
-    /// The name and shape of every tensor that is learnt by gradients, in PyTorch's names, in a fixed order.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let gates = 4 * self.hidden_size;
-        let mut tensors = vec![(
-            "embedding.weight".to_string(),
-            vec![self.vocab_size, self.embedding_size],
-        )];
-        for &direction in self.directions() {
-            let rnn = stack_name(direction);
-            for layer in 0..self.num_layers {
-                let input_size = if layer == 0 {
-                    self.embedding_size
-                } else {
-                    self.hidden_size
-                };
-                let own: [(String, Vec<usize>); TENSORS_OF_A_LAYER] = [
-                    (format!("{rnn}.weight_ih_l{layer}"), vec![gates, input_size]),
-                    (
-                        format!("{rnn}.weight_hh_l{layer}"),
-                        vec![gates, self.hidden_size],
-                    ),
-                    (format!("{rnn}.bias_ih_l{layer}"), vec![gates]),
-                    (format!("{rnn}.bias_hh_l{layer}"), vec![gates]),
-                ];
-                tensors.extend(own);
-            }
-        }
-        if self.task == Task::Classifier {
-            let labels = self.labels.len();
-            tensors.push(("head.weight".to_string(), vec![labels, self.pooled()]));
-            tensors.push(("head.bias".to_string(), vec![labels]));
-            return tensors;
-        }
-        if !self.tie_weights {
-            tensors.push((
-                "output.weight".to_string(),
-                vec![self.vocab_size, self.hidden_size],
-            ));
-        }
-        tensors.push(("output.bias".to_string(), vec![self.vocab_size]));
-        tensors
-    }
-
-    /// The name and shape of every other tensor.
-    pub fn fitted(&self) -> Vec<(String, Vec<usize>)> {
-        if self.task == Task::LanguageModel {
-            let shape = vec![self.vocab_size, self.semantics];
-            return match self.semantics {
-                0 => Vec::new(),
-                _ => vec![(SEMANTICS.to_string(), shape)],
-            };
-        }
-        vec![
-            (NGRAM_NUMBERS.to_string(), vec![self.ngrams]),
-            (
-                NGRAM_WEIGHTS.to_string(),
-                vec![self.ngrams, self.labels.len()],
-            ),
-            (NGRAM_BIAS.to_string(), vec![self.labels.len()]),
-            (SCALES.to_string(), vec![2]),
-            (LABEL_BIAS.to_string(), vec![self.labels.len()]),
+    /// Name and shape of every tensor that is learnt by gradients, in a fixed order.
+    pub fn tensors(&self) -> TensorShapes {
+        let (tokens, recurrent) = (self.tokens(), self.recurrent());
+        let head = match &self.head {
+            Head::NextToken(head) => head.tensors(tokens.vocab_size, recurrent.hidden_size),
+            Head::Labels(head) => head.tensors(recurrent.pooled_size()),
+        };
+        [
+            tokens.tensors(),
+            recurrent.tensors(tokens.embedding_size),
+            head,
         ]
+        .concat()
     }
 
-    /// How many numbers are learnt.
+    /// Name and shape of every other tensor.
+    pub fn fitted(&self) -> TensorShapes {
+        match &self.head {
+            Head::NextToken(head) => head.fitted(self.tokens().vocab_size),
+            Head::Labels(head) => head.fitted(),
+        }
+    }
+
+    /// The names of the head's weights, which may be the embedding, and of its bias.
+    pub fn head_tensors(&self) -> (&'static str, &'static str) {
+        match &self.head {
+            Head::NextToken(head) if head.tie_weights => (EMBEDDING, OUTPUT_BIAS),
+            Head::NextToken(_) => (OUTPUT_WEIGHT, OUTPUT_BIAS),
+            Head::Labels(_) => (HEAD_WEIGHT, HEAD_BIAS),
+        }
+    }
+
+    /// The direction whose stack a tensor belongs to; none for what all directions share.
+    pub fn direction_of(&self, tensor: &str) -> Option<Direction> {
+        let stack = tensor.split_once('.')?.0;
+        let directions = self.recurrent().directions().iter().copied();
+        directions
+            .into_iter()
+            .find(|&direction| stack_name(direction) == stack)
+    }
+
+    /// The layer of the stacks that a tensor belongs to; none for what is no layer's.
+    pub fn layer_of(&self, tensor: &str) -> Option<usize> {
+        self.direction_of(tensor)?;
+        tensor.rsplit_once("_l")?.1.parse().ok()
+    }
+
+    /// Numbers that are learnt by gradients.
     pub fn parameters(&self) -> usize {
-        self.tensors()
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum()
+        let count = |(_, shape): &(String, Vec<usize>)| shape.iter().product::<usize>();
+        self.tensors().iter().map(count).sum()
     }
 
-    /// Sizes that can be.
+    /// Checks that sizes are possible.
     ///
     /// # Errors
-    /// A size of zero, a dropout outside [0, 1), tied weights of different width.
+    /// A size of zero, a dropout outside [0, 1), tied weights of different widths, one label.
     pub fn check(&self) -> Result<()> {
+        let (tokens, recurrent) = (self.tokens(), self.recurrent());
         let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("embedding_size", self.embedding_size),
-            ("hidden_size", self.hidden_size),
-            ("num_layers", self.num_layers),
+            ("vocab_size", tokens.vocab_size),
+            ("embedding_size", tokens.embedding_size),
+            ("hidden_size", recurrent.hidden_size),
+            ("num_layers", recurrent.num_layers),
         ];
         for (name, size) in sizes {
-            if size == 0 || size > 1 << 24 {
+            if size == 0 || size > MOST {
                 return Err(Error::new(format!(
-                    "{name} is {size}; it must be between 1 and {}",
-                    1 << 24
+                    "{name} is {size}; it must be between 1 and {MOST}"
                 )));
             }
         }
-        if (self.task == Task::Classifier) != (self.labels.len() > 1) {
-            return Err(Error::new(format!(
-                "labels are {:?}; a classifier has two or more, and a language model none",
-                self.labels
-            )));
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
+        if !(0.0..1.0).contains(&recurrent.dropout) {
             return Err(Error::new(format!(
                 "dropout is {}; it must be at least 0 and below 1",
-                self.dropout
+                recurrent.dropout
             )));
         }
-        if self.tie_weights && self.embedding_size != self.hidden_size {
-            return Err(Error::new(format!(
-                "tied weights need an embedding as wide as the hidden state, but embedding_size is {} and hidden_size {}",
-                self.embedding_size, self.hidden_size
-            )));
+        match &self.head {
+            Head::Labels(head) if head.labels.len() < 2 => Err(Error::new(format!(
+                "labels are {:?}; a classifier has two or more",
+                head.labels
+            ))),
+            Head::NextToken(head)
+                if head.tie_weights && tokens.embedding_size != recurrent.hidden_size =>
+            {
+                Err(Error::new(format!(
+                    "tied weights need an embedding as wide as the hidden state, but embedding_size is {} and hidden_size {}",
+                    tokens.embedding_size, recurrent.hidden_size
+                )))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
-}
 
-/// Whether a checkpoint of this format can be read.
-///
-/// # Errors
-/// If it is another than [`FORMAT_VERSION`].
-pub fn check_version(format_version: u32) -> Result<()> {
-    if format_version != FORMAT_VERSION {
-        return Err(Error::new(format!(
-            "the checkpoint has format version {format_version}, and this program reads version {FORMAT_VERSION}; \
-             use the version of carousel that wrote it"
-        )));
+    /// The configuration as config.json has it.
+    pub fn to_json(&self) -> Value {
+        let mut json = serde_json::json!({ "format_version": FORMAT_VERSION });
+        let own = serde_json::to_value(self).expect("a configuration is plain data");
+        if let (Value::Object(json), Value::Object(own)) = (&mut json, own) {
+            json.extend(own);
+        }
+        json
     }
-    Ok(())
+
+    /// Reads the JSON of any version that this program knows, and checks it.
+    ///
+    /// # Errors
+    /// Another version; keys that are missing or not understood; sizes that are impossible.
+    pub fn from_json(json: &Value) -> Result<Self> {
+        let misunderstood = |e: serde_json::Error| Error::new(format!("cannot be understood: {e}"));
+        let config = match json.get("format_version").and_then(Value::as_u64) {
+            Some(1) => Version1::deserialize(json).map_err(misunderstood)?.into(),
+            Some(2) => ModelConfig::deserialize(json).map_err(misunderstood)?,
+            Some(other) => {
+                return Err(Error::new(format!(
+                    "the checkpoint has format version {other}, and this program reads versions 1 and {FORMAT_VERSION}; \
+                     use the version of carousel that wrote it"
+                )));
+            }
+            None => {
+                return Err(Error::new(
+                    "cannot be understood: missing field `format_version`",
+                ));
+            }
+        };
+        config.check()?;
+        Ok(config)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::architecture::{Labels, NextToken};
     use super::*;
+    use crate::text::{Level, Split};
+    use carousel_kernels::recurrent::Cell;
+
+    fn config(head: Head, bidirectional: bool) -> ModelConfig {
+        ModelConfig {
+            input: Input::Tokens(Tokens {
+                level: Level::Character,
+                split: Split::Natural,
+                vocab_size: 65,
+                embedding_size: 512,
+            }),
+            body: Body::Recurrent(Recurrent {
+                cell: Cell::Lstm,
+                hidden_size: 512,
+                num_layers: 2,
+                dropout: 0.0,
+                bidirectional,
+            }),
+            head,
+        }
+    }
+
+    fn next_token(tie_weights: bool) -> Head {
+        Head::NextToken(NextToken {
+            tie_weights,
+            lsa_size: 0,
+        })
+    }
 
     #[test]
     fn parameters_are_counted_as_pytorch_counts_them() {
-        let mut config = ModelConfig {
-            format_version: FORMAT_VERSION,
-            task: Task::LanguageModel,
-            level: Level::Character,
-            split: Split::Natural,
-            cell: Cell::Lstm,
-            vocab_size: 65,
-            embedding_size: 512,
-            hidden_size: 512,
-            num_layers: 2,
-            dropout: 0.0,
-            tie_weights: false,
-            bidirectional: false,
-            labels: Vec::new(),
-            ngrams: 0,
-            semantics: 0,
-        };
         // sum(p.numel()) over nn.Embedding(65, 512), nn.LSTM(512, 512, 2), nn.Linear(512, 65)
-        assert_eq!(config.parameters(), 33_280 + 4_202_496 + 33_345);
-        config.tie_weights = true;
-        assert_eq!(config.parameters(), 33_280 + 4_202_496 + 65);
-        config.bidirectional = true;
-        assert_eq!(config.parameters(), 33_280 + 2 * 4_202_496 + 65);
-        let directions: Vec<_> = (0..18).map(|tensor| config.direction_of(tensor)).collect();
-        let both = [[Some(Direction::Forward); 8], [Some(Direction::Reverse); 8]].concat();
-        assert_eq!(directions, [vec![None], both, vec![None]].concat());
-        config.bidirectional = false;
-        assert_eq!(config.direction_of(8), Some(Direction::Forward));
-        assert_eq!(config.direction_of(9), None);
-        assert!(config.check().is_ok());
-        config.embedding_size = 100;
-        assert!(config.check().is_err());
+        assert_eq!(
+            config(next_token(false), false).parameters(),
+            33_280 + 4_202_496 + 33_345
+        );
+        assert_eq!(
+            config(next_token(true), false).parameters(),
+            33_280 + 4_202_496 + 65
+        );
+        let both = config(next_token(true), true);
+        assert_eq!(both.parameters(), 33_280 + 2 * 4_202_496 + 65);
+        let directions: Vec<_> = both
+            .tensors()
+            .iter()
+            .map(|(name, _)| both.direction_of(name))
+            .collect();
+        let stacks = [[Some(Direction::Forward); 8], [Some(Direction::Reverse); 8]].concat();
+        assert_eq!(directions, [vec![None], stacks, vec![None]].concat());
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert!(config(next_token(true), false).check().is_ok());
+        let mut narrow = config(next_token(true), false);
+        narrow.tokens_mut().embedding_size = 100;
+        assert!(narrow.check().is_err());
+        let labels = vec!["one".to_string()];
+        assert!(
+            config(Head::Labels(Labels { labels, ngrams: 0 }), false)
+                .check()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn json_comes_back_and_version_1_is_converted() {
+        let labels = ["a", "b"].map(String::from).to_vec();
+        let classifier = config(Head::Labels(Labels { labels, ngrams: 7 }), true);
+        for config in [classifier.clone(), config(next_token(true), false)] {
+            assert_eq!(ModelConfig::from_json(&config.to_json()).unwrap(), config);
+        }
+        let version1 = serde_json::json!({
+            "format_version": 1, "task": "classifier", "level": "char", "split": "natural", "cell": "lstm",
+            "vocab_size": 65, "embedding_size": 512, "hidden_size": 512, "num_layers": 2, "dropout": 0.0,
+            "tie_weights": false, "bidirectional": true, "labels": ["a", "b"], "ngrams": 7,
+        });
+        assert_eq!(ModelConfig::from_json(&version1).unwrap(), classifier);
+        let later = serde_json::json!({ "format_version": 3 });
+        let message = ModelConfig::from_json(&later).unwrap_err().to_string();
+        assert!(message.contains("format version 3"), "{message}");
     }
 }

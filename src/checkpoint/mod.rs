@@ -1,14 +1,21 @@
 /*!
-The contract between training and inference: a directory that holds all there is to know of a model.
+The checkpoint directory, which training writes and inference reads.
 
-[`directory`] knows the file names, [`config`] what the network is, [`record`] what produced it.
+[`directory`] knows the names of its files, [`config`] and [`architecture`] describe the network, [`record`] and
+[`arguments`] how it was trained, [`weights_file`] reads tensors.
 */
 
+pub mod architecture;
 pub mod arguments;
 pub mod config;
 pub mod directory;
+pub mod metrics_file;
 pub mod record;
+mod version1;
+pub mod weights_file;
 
 pub use config::ModelConfig;
 pub use directory::Directory;
+pub use metrics_file::MetricsFile;
 pub use record::Record;
+pub use weights_file::WeightsFile;

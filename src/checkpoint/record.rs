@@ -1,120 +1,123 @@
 /*!
-training.json: what produced a model, and how it went.
+training.json: the request, the resolved options, the data and the evaluations of a training run.
 */
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{Schedule, TrainArguments, TrainingPrecision};
+use super::arguments::{GradientMethod, Schedule, TrainArguments, TrainingPrecision};
 use crate::data::labelled::DocumentOptions;
 use crate::metrics::{ClassificationScore, LanguageScore};
-use crate::text::corpus::{CorpusPlan, Statistics};
+use crate::text::corpus::{CorpusPlan, CorpusStatistics};
 
 /// When training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
-    /// After so many seconds of the whole command.
+    /// After a number of seconds of the whole command.
     Seconds(f64),
-    /// After so many passes over the training part.
+    /// After a number of passes over the training data.
     Epochs(f64),
-    /// After so many updates of the weights.
+    /// After a number of updates of the weights.
     Steps(u64),
 }
 
-/// Every option of a training run as it was resolved at the start. A resumed run obeys it.
+/// Options of a training run, as resolved at its start. A resumed run uses the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingConfig {
     /// When training ends.
     pub budget: Budget,
-    /// Parallel streams that the training part is cut into.
+    /// Parallel streams that the training data is cut into; documents in a batch of a classifier.
     pub batch_size: usize,
-    /// Window length: tokens a stream before each update.
+    /// Window length: tokens of a stream before each update.
     pub bptt: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// How it runs over the budget.
+    /// How the learning rate changes over the budget.
     pub schedule: Schedule,
-    /// Share of the budget over which the learning rate rises from zero.
+    /// Fraction of the budget over which the learning rate rises from zero.
     pub warmup: f64,
     /// Decoupled weight decay of AdamW, on matrices.
     pub weight_decay: f64,
-    /// The longest gradient; longer ones are scaled down to it. 0 switches it off.
+    /// The largest norm of the gradients, which are scaled down to it; 0 for any.
     pub clip_norm: f64,
-    /// Share of symbols whose vectors are dropped for a window (Gal and Ghahramani 2016).
+    /// Fraction of the vocabulary whose vectors are dropped, for a whole window (Gal and Ghahramani 2016).
     #[serde(default)]
     pub embedding_dropout: f64,
-    /// Share of the places of all vectors dropped for a window (Gal and Ghahramani 2016).
+    /// Fraction of the components of token vectors dropped, for a whole window (Gal and Ghahramani 2016).
     #[serde(default)]
     pub input_dropout: f64,
-    /// Share of recurrent weights dropped for a window (DropConnect as Merity et al. 2018 use it).
+    /// Fraction of recurrent weights dropped, for a whole window (DropConnect as in Merity et al. 2018).
     #[serde(default)]
     pub weight_drop: f64,
-    /// How far a text's vectors are pushed to where its label is told worst (Miyato et al. 2017), in typical sizes of a number in
-    /// them; 0 for not at all.
+    /// Length of the adversarial perturbation of a text's vectors (Miyato et al. 2017), in units of the root mean square of
+    /// their components; 0 for none.
     #[serde(default)]
     pub adversarial: f64,
-    /// Symbols that compete with the right one in a training step, about; 0 for all.
+    /// About how many tokens take part in the softmax of a training step; 0 for all.
     #[serde(default)]
     pub candidates: usize,
     /// How much of the averaged weights is kept at each step (Polyak and Juditsky 1992); 0 for no averages.
     #[serde(default)]
     pub ema: f64,
-    /// Evaluations without a better one before training stops early. 0 switches it off.
+    /// Evaluations without a better one before training stops early; 0 for never.
     pub patience: u64,
-    /// Steps between evaluations; 0 where a time budget leaves it to the measured speed.
+    /// Steps between evaluations; 0 where a time budget lets the measured speed decide.
     pub evaluate_every: u64,
-    /// What everything random comes from.
+    /// Seed of everything random.
     pub seed: u64,
-    /// How the factors of products are kept; never [`TrainingPrecision::Auto`].
+    /// Precision of the factors of matrix products; never [`TrainingPrecision::Auto`].
     #[serde(default = "float32")]
     pub precision: TrainingPrecision,
+    /// What computes gradients; [`GradientMethod::Auto`] in runs from before there was a choice.
+    #[serde(default)]
+    pub gradients: GradientMethod,
     /// `cpu` or `cuda:N`.
     pub device: String,
-    /// Threads of libtorch; other numbers give other roundings.
+    /// Threads of libtorch; another number rounds otherwise.
     pub threads: i32,
 }
 
-/// What runs used before they could choose.
+/// The precision of runs that were recorded before it was an option.
 fn float32() -> TrainingPrecision {
     TrainingPrecision::F32
 }
 
-/// One evaluation on the validation part.
+/// One evaluation on the validation data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Updates before it.
+    /// Updates of the weights before it.
     pub step: u64,
-    /// Passes over the training part before it.
+    /// Passes over the training data before it.
     pub epoch: f64,
-    /// Mean training loss since the evaluation before, in nats per token.
+    /// Mean training loss since the last evaluation, in nats per token.
     pub train_loss: f64,
-    /// What was found.
+    /// Its results.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Seconds of training so far.
+    /// Seconds of training before it.
     pub seconds: f64,
 }
 
-/// What an evaluation finds.
+/// Results of one evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Mean validation loss, in nats: per token of a language model, per document of a classifier.
     pub valid_loss: f64,
-    /// A language model's loss as people compare it.
+    /// Validation loss of a language model, in bits per character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_character: Option<f64>,
-    /// Share of the documents that a classifier told right.
+    /// Accuracy of a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Mean of the labels' F1, which is what a classifier is chosen by.
+    /// Mean of the labels' F1, by which the best classifier is chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<f64>,
 }
 
 impl Figures {
-    /// Whether these are better: a higher F1 where there is one, of equals the lower loss.
+    /// Whether these results are better: a higher macro F1 where there is one, then a lower loss.
     pub fn better_than(&self, other: &Figures) -> bool {
         match (self.macro_f1, other.macro_f1) {
             (Some(own), Some(other)) if own != other => own > other,
@@ -123,84 +126,84 @@ impl Figures {
     }
 }
 
-/// What the network has to beat, measured on the validation part.
+/// Baselines of a language model, evaluated on the validation data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baselines {
     /// Every token equally likely.
     pub uniform: LanguageScore,
-    /// Every token as likely as it is frequent in the training part.
+    /// Every token as likely as it is frequent in the training data.
     pub unigram: LanguageScore,
 }
 
-/// What was asked for, as it was typed: in training.json from the first second, so that a run that was killed while it
-/// read its corpus can be begun again.
+/// The request for a training run, as it was typed. It is written before the corpus is read, so that a run that is killed
+/// early can be started again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The version of carousel.
     pub version: String,
-    /// The files and folders to learn from, as absolute paths.
+    /// Files and folders of training data, as absolute paths.
     pub paths: Vec<PathBuf>,
-    /// The options.
+    /// The options that were given.
     #[serde(rename = "settings")]
     pub arguments: TrainArguments,
-    /// Where documents and labels lie, for a classifier.
+    /// Layout of the labelled documents, for a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentOptions>,
 }
 
-/// training.json. Until the corpus has been read, it holds the request alone.
+/// training.json of a run whose data has been read; before, it holds the request alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record<Subject> {
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// Every option as resolved.
+    /// The options as resolved.
     #[serde(rename = "options")]
     pub training: TrainingConfig,
-    /// The options that the program chose, each with its reason.
+    /// Options that the program chose, each with its reason.
     pub chosen: Vec<String>,
-    /// Why training ended; absent while it has not.
+    /// Why training ended, once it has.
     pub finished: Option<Finish>,
-    /// How it went.
+    /// All evaluations, in order.
     pub evaluations: Vec<Evaluation>,
-    /// What was learnt from.
+    /// The training data and baselines.
     #[serde(flatten)]
     pub subject: Subject,
 }
 
-/// What a language model was learnt from.
+/// Training data and baselines of a language model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextRecord {
-    /// What the network has to beat.
+    /// Baselines on the validation data.
     pub baselines: Baselines,
-    /// What was read, and how.
+    /// The files, and how they were read.
     pub corpus: CorpusPlan,
-    /// Tokens of the validation part that evaluations during training read, from its start.
+    /// Tokens that evaluations during training read, from the start of the validation data.
     pub valid_tokens_read: usize,
-    /// What the corpus was found to be.
-    pub statistics: Statistics,
+    /// Sizes and counts of the corpus.
+    pub statistics: CorpusStatistics,
 }
 
-/// What a classifier was learnt from.
+/// Training data and baselines of a classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DocumentsRecord {
-    /// Documents to train on.
+    /// Number of training documents.
     pub train_documents: u64,
-    /// Documents to measure on.
+    /// Number of validation documents.
     pub valid_documents: u64,
-    /// How often each label is met in the training part, in the labels' order.
+    /// Number of training documents of each label, in the labels' order.
     pub label_counts: Vec<u64>,
     /// Hash of the documents and their labels.
     pub hash: String,
-    /// Whether the layers were taken over from a model, and are thawed one by one.
+    /// Whether the layers come from a trained model, and are unfrozen one by one (Howard and Ruder 2018).
     pub thaws: bool,
-    /// What the network has to beat, measured on the validation part.
+    /// Baselines on the validation data.
     pub baselines: NaiveBaselines,
 }
 
-/// What a classifier has to beat.
+/// Baselines of a classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NaiveBaselines {
-    /// Always the label that is met most.
+    /// Always the most frequent label.
     pub majority: ClassificationScore,
     /// Naive Bayes on words and pairs of words.
     pub naive_bayes: ClassificationScore,
@@ -214,12 +217,12 @@ pub enum Finish {
     Budget,
     /// No better evaluation within the patience.
     Patience,
-    /// The loss exploded too often.
+    /// The loss diverged too often.
     Diverged,
 }
 
 impl<Subject> Record<Subject> {
-    /// The evaluation whose weights were kept.
+    /// The best evaluation, whose weights were saved.
     pub fn best(&self) -> Option<&Evaluation> {
         let better =
             |best: &'_ Evaluation, other: &'_ Evaluation| other.figures.better_than(&best.figures);

@@ -8,14 +8,14 @@ use clap::Args;
 use indicatif::HumanCount;
 
 use super::standard::line;
-use crate::checkpoint::config::Task;
-use crate::checkpoint::record::{Budget, DocumentsRecord, Finish, Record, TextRecord};
+use crate::checkpoint::architecture::{Head, Labels};
+use crate::checkpoint::record::{Budget, DocumentsRecord, Figures, Finish, Record, TextRecord};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::Result;
 use crate::metrics::TextSize;
 use crate::text::corpus::Validation;
 
-/// Show what a model is and how it was made.
+/// Show what a model is and how it was trained.
 #[derive(Args)]
 #[command(after_help = "Example:
   carousel inspect model")]
@@ -25,44 +25,44 @@ pub struct Arguments {
     model: PathBuf,
 }
 
-/// Shows.
+/// Prints what a model is and how it was trained.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let directory = Directory::find(&arguments.model)?;
     let config = directory.load_config()?;
     row("model", directory.path().display().to_string())?;
-    let tied = if config.tie_weights {
-        ", output tied to the embedding"
-    } else {
-        ""
+    print_network(&config)?;
+    match &config.head {
+        Head::NextToken(_) => print_language_model(&directory.load_record()?),
+        Head::Labels(head) => print_classifier(head, &directory.load_record()?),
+    }
+}
+
+fn print_network(config: &ModelConfig) -> Result<()> {
+    let (tokens, recurrent) = (config.tokens(), config.recurrent());
+    let directions = match recurrent.bidirectional {
+        true => ", bidirectional",
+        false => "",
     };
-    let ways = if config.bidirectional {
-        " each way"
-    } else {
-        ""
+    let tied = match config.tie_weights() {
+        true => ", output tied to the embedding",
+        false => "",
     };
     row(
         "network",
         format!(
-            "LSTM, {} x {}{ways}, embedding {}, dropout {}{tied}",
-            config.num_layers, config.hidden_size, config.embedding_size, config.dropout
+            "LSTM, {} x {}{directions}, embedding {}, dropout {}{tied}",
+            recurrent.num_layers, recurrent.hidden_size, tokens.embedding_size, recurrent.dropout
         ),
     )?;
     row("parameters", count(config.parameters() as u64))?;
+    let vocabulary = count(tokens.vocab_size as u64);
     row(
         "tokens",
-        format!(
-            "{}, {} different ones",
-            config.level,
-            count(config.vocab_size as u64)
-        ),
-    )?;
-    match config.task {
-        Task::LanguageModel => text(&directory.load_record()?),
-        Task::Classifier => documents(&config, &directory.load_record()?),
-    }
+        format!("{}, vocabulary of {vocabulary}", tokens.level),
+    )
 }
 
-fn text(record: &Record<TextRecord>) -> Result<()> {
+fn print_language_model(record: &Record<TextRecord>) -> Result<()> {
     let TextRecord {
         statistics,
         corpus,
@@ -70,35 +70,16 @@ fn text(record: &Record<TextRecord>) -> Result<()> {
         ..
     } = &record.subject;
     row("corpus", names(&corpus.files))?;
-    let size = |part: &TextSize| {
-        format!(
-            "{} tokens, {} characters, {} bytes",
-            count(part.tokens),
-            count(part.characters),
-            count(part.bytes)
-        )
-    };
     row("  train", size(&statistics.train))?;
     row("  validate", size(&statistics.valid))?;
     if let Validation::Files(files) = &corpus.validation {
         row("", format!("from {}", names(files)))?;
     }
     row("  hash", statistics.hash.clone())?;
-    training(record)?;
-
-    line(format!(
-        "{:>9}{:>9}{:>10}{:>12}{:>12}{:>12}",
-        "step", "epoch", "seconds", "training", "validation", "bits/char"
-    ))?;
-    let best = record.best().map(|best| best.step);
-    for e in &record.evaluations {
-        let mark = if Some(e.step) == best { " best" } else { "" };
-        let bits = e.figures.bits_per_character.unwrap_or(f64::NAN);
-        line(format!(
-            "{:>9}{:>9.2}{:>10.1}{:>12.4}{:>12.4}{bits:>12.4}{mark}",
-            e.step, e.epoch, e.seconds, e.train_loss, e.figures.valid_loss
-        ))?;
-    }
+    print_training(record)?;
+    print_evaluations(record, &["bits/char"], |results| {
+        vec![results.bits_per_character]
+    })?;
     for (name, score) in [
         ("unigram", &baselines.unigram),
         ("uniform", &baselines.uniform),
@@ -111,49 +92,29 @@ fn text(record: &Record<TextRecord>) -> Result<()> {
     Ok(())
 }
 
-fn documents(config: &ModelConfig, record: &Record<DocumentsRecord>) -> Result<()> {
+fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<()> {
     let subject = &record.subject;
-    let ngrams = count(config.ngrams as u64);
+    let ngrams = count(head.ngrams as u64);
     row(
         "",
         format!("and {ngrams} words, pairs and triples of words"),
     )?;
-    let labels = config.labels.iter().zip(&subject.label_counts);
+    let labels = head.labels.iter().zip(&subject.label_counts);
     let labels: Vec<String> = labels
-        .map(|(label, &times)| format!("{label} ({})", count(times)))
+        .map(|(label, &documents)| format!("{label} ({})", count(documents)))
         .collect();
     row("labels", labels.join(", "))?;
     row("documents", names(&record.request.paths))?;
-    let (train, valid) = (subject.train_documents, subject.valid_documents);
-    row(
-        "",
-        format!(
-            "{} to train on, {} to measure on",
-            count(train),
-            count(valid)
-        ),
-    )?;
+    let [train, valid] = [subject.train_documents, subject.valid_documents].map(count);
+    row("", format!("{train} for training, {valid} for validation"))?;
     row("  hash", subject.hash.clone())?;
-    training(record)?;
-
-    line(format!(
-        "{:>9}{:>9}{:>10}{:>12}{:>12}{:>12}{:>12}",
-        "step", "epoch", "seconds", "training", "validation", "accuracy", "macro F1"
-    ))?;
-    let best = record.best().map(|best| best.step);
-    for e in &record.evaluations {
-        let mark = if Some(e.step) == best { " best" } else { "" };
-        let [accuracy, f1] =
-            [e.figures.accuracy, e.figures.macro_f1].map(|share| share.unwrap_or(f64::NAN));
-        line(format!(
-            "{:>9}{:>9.2}{:>10.1}{:>12.4}{:>12.4}{accuracy:>12.4}{f1:>12.4}{mark}",
-            e.step, e.epoch, e.seconds, e.train_loss, e.figures.valid_loss
-        ))?;
-    }
-    let naive = &subject.baselines;
+    print_training(record)?;
+    print_evaluations(record, &["accuracy", "macro F1"], |results| {
+        vec![results.accuracy, results.macro_f1]
+    })?;
     for (name, score) in [
-        ("naive Bayes", &naive.naive_bayes),
-        ("majority", &naive.majority),
+        ("naive Bayes", &subject.baselines.naive_bayes),
+        ("majority", &subject.baselines.majority),
     ] {
         line(format!(
             "{name:>52}{:>12.4}{:>12.4}",
@@ -163,8 +124,34 @@ fn documents(config: &ModelConfig, record: &Record<DocumentsRecord>) -> Result<(
     Ok(())
 }
 
-/// How it was trained, and how that ended.
-fn training<S>(record: &Record<S>) -> Result<()> {
+/// Prints a line for each evaluation: losses, and further results in named columns.
+fn print_evaluations<S>(
+    record: &Record<S>,
+    columns: &[&str],
+    results: impl Fn(&Figures) -> Vec<Option<f64>>,
+) -> Result<()> {
+    let names: String = columns.iter().map(|name| format!("{name:>12}")).collect();
+    line(format!(
+        "{:>9}{:>9}{:>10}{:>12}{:>12}{names}",
+        "step", "epoch", "seconds", "training", "validation"
+    ))?;
+    let best = record.best().map(|best| best.step);
+    for e in &record.evaluations {
+        let mark = if Some(e.step) == best { " best" } else { "" };
+        let values = results(&e.figures).into_iter();
+        let values: String = values
+            .map(|value| format!("{:>12.4}", value.unwrap_or(f64::NAN)))
+            .collect();
+        line(format!(
+            "{:>9}{:>9.2}{:>10.1}{:>12.4}{:>12.4}{values}{mark}",
+            e.step, e.epoch, e.seconds, e.train_loss, e.figures.valid_loss
+        ))?;
+    }
+    Ok(())
+}
+
+/// Prints the options of the training, and whether it is finished.
+fn print_training<S>(record: &Record<S>) -> Result<()> {
     let training = &record.training;
     row(
         "budget",
@@ -200,9 +187,9 @@ fn training<S>(record: &Record<S>) -> Result<()> {
         .try_for_each(|reason| row("", reason.clone()))?;
     let state = match record.finished {
         Some(Finish::Budget) => "finished: the budget was spent",
-        Some(Finish::Patience) => "finished early: no better evaluation within the patience",
-        Some(Finish::Diverged) => "given up: the loss exploded",
-        None => "not finished; --resume goes on",
+        Some(Finish::Patience) => "stopped early: no better evaluation within the patience",
+        Some(Finish::Diverged) => "given up: the loss diverged",
+        None => "not finished; continue it with --resume",
     };
     row(
         "state",
@@ -215,11 +202,20 @@ fn row(name: &str, value: String) -> Result<()> {
     line(format!("{name:<12}{value}"))
 }
 
+fn size(size: &TextSize) -> String {
+    format!(
+        "{} tokens, {} characters, {} bytes",
+        count(size.tokens),
+        count(size.characters),
+        count(size.bytes)
+    )
+}
+
 fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// The first files of a corpus, and how many more there are.
+/// Names of the first files, and the number of the others.
 fn names(files: &[PathBuf]) -> String {
     let mut shown: Vec<String> = files
         .iter()

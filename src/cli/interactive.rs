@@ -1,5 +1,5 @@
 /*!
-`carousel generate --interactive`: a person and a model, in turns.
+`carousel generate --interactive`: the user and the model write in turns.
 */
 
 use std::io::{IsTerminal, stdin};
@@ -8,81 +8,85 @@ use std::sync::atomic::Ordering;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use super::generate::grow;
+use super::generation::generate;
 use super::interrupt;
-use super::standard::{self, Stream};
+use super::standard::{self, TextWriter};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::Model;
-use crate::inference::generator::{Ending, Generator, News, Prompt};
+use crate::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
 use crate::inference::sampling::Sampling;
 
-/// The lines that were typed, within the user's cache.
+/// File of the lines that were typed, in the user's cache folder.
 const HISTORY: &str = "history";
 
-/// Takes turns until the person has had enough.
-pub fn run(model: &Model, sampling: Sampling, ending: Ending, seed: u64) -> Result<()> {
-    let failed = |e: ReadlineError| Error::new(format!("cannot read what is typed: {e}"));
-    let mut editor = DefaultEditor::new().map_err(failed)?;
+/// Lets the user and the model write in turns, until the input ends.
+pub fn run(model: &Model, sampling: Sampling, stop: StopConditions, seed: u64) -> Result<()> {
+    let mut editor = DefaultEditor::new().map_err(cannot_read)?;
     let history = files::cache_folder().join(HISTORY);
-    // The first time there is none.
+    // The first time there is no history.
     let _ = editor.load_history(&history);
-    standard::tell(format!(
-        "Type how a text begins; an empty line lets the model go on by itself. Ctrl-C stops it, Ctrl-D ends. Seed {seed}."
+    standard::message(format!(
+        "Type how a text begins; after an empty line the model continues by itself. Ctrl-C stops it, Ctrl-D ends. Seed {seed}."
     ));
     let mut generator: Option<Generator> = None;
     let interrupted = interrupt::watch();
-    loop {
-        let line = match editor.readline("> ") {
-            Ok(line) => line,
-            // At the prompt, Ctrl-C drops the line.
-            Err(ReadlineError::Interrupted) => continue,
-            Err(ReadlineError::Eof) => break,
-            Err(e) => return Err(failed(e)),
-        };
+    while let Some(line) = read_line(&mut editor)? {
         if interrupted.swap(false, Ordering::Relaxed) {
-            // No key, but a signal from elsewhere: to stop, and not just to stop writing.
+            // The editor reads Ctrl-C as a key, so a signal at the prompt came from another program.
             break;
         }
-        if !line.is_empty() && stdin().is_terminal() {
-            // Without history one can still talk.
-            let _ = editor.add_history_entry(&line);
-        }
         let text = match &generator {
-            // What is typed later begins a line of its own, as it does on the screen.
+            // Later input begins a line of its own, as on the screen.
             Some(_) if !line.is_empty() => format!("\n{line}"),
             _ => line,
         };
-        let (words, strangers) = model.tokenizer.encode(&text);
-        standard::tell_strangers(strangers);
+        let (tokens, unknown_words) = model.tokenizer.encode(&text);
+        standard::note_unknown_words(unknown_words);
         let generator = match &mut generator {
             Some(generator) => {
-                generator.go_on(&words);
+                generator.continue_after(&tokens);
                 generator
             }
             none => {
-                let prompt = Prompt::read(model, words, |_| ());
-                none.insert(Generator::new(
-                    &prompt,
-                    sampling,
-                    ending.clone(),
-                    seed,
-                    0..1,
-                ))
+                let prompt = Prompt::read(model, tokens, |_| ());
+                none.insert(Generator::new(&prompt, sampling, stop.clone(), seed, 0..1))
             }
         };
-        let mut stream = Stream::default();
-        grow(generator, interrupted, |_, news| match news {
-            News::Piece(piece) => stream.write(piece),
-            News::Finished(..) => Ok(()),
+        let mut writer = TextWriter::default();
+        generate(generator, interrupted, |_, event| match event {
+            TextEvent::Piece(piece) => writer.write(piece),
+            TextEvent::Finished(..) => Ok(()),
         })?;
-        stream.write("\n")?;
-        stream.show()?;
+        writer.write("\n")?;
+        writer.flush()?;
         interrupted.store(false, Ordering::Relaxed);
     }
     if files::create_folder(&files::cache_folder()).is_ok() {
-        // A history that cannot be kept is no reason to fail.
+        // A history that cannot be saved is no reason to fail.
         let _ = editor.save_history(&history);
     }
     Ok(())
+}
+
+/// Reads a line, and adds it to the history; `None` at the end of the input.
+fn read_line(editor: &mut DefaultEditor) -> Result<Option<String>> {
+    loop {
+        let line = match editor.readline("> ") {
+            Ok(line) => line,
+            // At the prompt, Ctrl-C discards the line.
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => return Ok(None),
+            Err(e) => return Err(cannot_read(e)),
+        };
+        if !line.is_empty() && stdin().is_terminal() {
+            // The history is not essential.
+            let _ = editor.add_history_entry(&line);
+        }
+        return Ok(Some(line));
+    }
+}
+
+fn cannot_read(error: ReadlineError) -> Error {
+    Error::new(format!("cannot read the input: {error}"))
 }

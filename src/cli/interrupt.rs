@@ -1,8 +1,8 @@
 /*!
-Ctrl-C, a polite kill, or a terminal that goes away.
+Interruption by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
 
-While somebody watches, the first of these asks the work to come to an end; otherwise, and at a later one, the program
-just ends. What `nohup` has the program ignore stays ignored.
+While the work watches for it, the first signal asks the work to end; otherwise, and at a later signal, the program exits.
+Signals that the program was started to ignore, as by `nohup`, stay ignored.
 */
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,17 +15,20 @@ use signal_hook::low_level::exit;
 
 use crate::error::{Error, Result};
 
-/// Signals so close together are one: a terminal, and what was begun from it, as `timeout`, may send the same one twice.
+/// Signals within this time count as one: a terminal and a program such as `timeout` may both send the same one.
 const TOGETHER: Duration = Duration::from_millis(500);
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static RAISED: AtomicBool = AtomicBool::new(false);
 
-/// Begins to listen.
+/// Starts to handle the signals, in a thread of its own.
+///
+/// # Errors
+/// If the handlers cannot be installed.
 pub fn listen() -> Result<()> {
-    let heard = [SIGINT, SIGTERM, SIGHUP];
-    let mut signals = Signals::new(heard.into_iter().filter(|&signal| !is_ignored(signal)))
-        .map_err(|e| Error::new(format!("cannot listen for Ctrl-C: {e}")))?;
+    let handled = [SIGINT, SIGTERM, SIGHUP];
+    let mut signals = Signals::new(handled.into_iter().filter(|&signal| !is_ignored(signal)))
+        .map_err(|e| Error::new(format!("cannot handle Ctrl-C: {e}")))?;
     thread::spawn(move || {
         let mut first = Instant::now();
         for _ in signals.forever() {
@@ -33,7 +36,7 @@ pub fn listen() -> Result<()> {
                 first = Instant::now();
             }
             if first.elapsed() > TOGETHER || !WATCHED.load(Ordering::Relaxed) {
-                // Without libtorch's farewells: they would take away what the training still uses.
+                // Without exit handlers: libtorch's would free what training still uses.
                 exit(130);
             }
         }
@@ -41,13 +44,13 @@ pub fn listen() -> Result<()> {
     Ok(())
 }
 
-/// From now on somebody looks at the flag that this returns; whoever does may also lower it.
+/// Returns the flag that the first signal sets, and that the caller has to watch from now on; it may also clear it.
 pub fn watch() -> &'static AtomicBool {
     WATCHED.store(true, Ordering::Relaxed);
     &RAISED
 }
 
-/// Whether the program was started with orders to ignore a signal, as far as the system tells.
+/// Whether the program was started to ignore a signal, where the system reports it.
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status

@@ -1,6 +1,6 @@
 /*!
-Handing a command to `carousel-train`, the way git and cargo run their siblings: same terminal, same exit code, same
-signals.
+Running `carousel-train` in the place of this program, as git and cargo run their subcommands: with the same terminal,
+exit code and signals.
 */
 
 use std::env;
@@ -9,44 +9,45 @@ use std::process::Command;
 
 use crate::error::{Error, Result};
 
-const SIBLING: &str = "carousel-train";
+/// The program that trains.
+const TRAINER: &str = "carousel-train";
 
-/// What training wants of its surroundings; what the user has set wins.
+/// Environment variables for training; those that the user has set are kept.
 ///
-/// glibc gives large blocks back to the system when they are freed and faults them in again, page by page, when they are
-/// allocated at the next step: a fifth of the time of a training step. These keep them (see mallopt(3)).
+/// The first two let glibc keep large blocks of memory (see mallopt(3)). Otherwise it returns them to the system when
+/// they are freed, and their pages are faulted in again at the next step: a fifth of the time of a training step.
 ///
-/// libtorch's threads spin when they have nothing to do, on the cores that carousel's own threads need: with one layer of
-/// 256 units that took almost half of the speed. They are to sleep.
-const SURROUNDINGS: [(&str, &str); 3] = [
+/// The third lets libtorch's idle threads sleep. Otherwise they spin on the cores that carousel's own threads need: with
+/// one layer of 256 units that cost almost half of the speed.
+const ENVIRONMENT: [(&str, &str); 3] = [
     ("MALLOC_MMAP_THRESHOLD_", "8589934592"),
     ("MALLOC_TRIM_THRESHOLD_", "17179869184"),
     ("OMP_WAIT_POLICY", "passive"),
 ];
 
-/// Becomes `carousel-train` with the same arguments; returns only if that cannot be.
+/// Replaces this program by `carousel-train` with the same arguments; returns only an error.
 pub fn carousel_train() -> Result<()> {
-    let here = env::current_exe()
-        .map_err(|e| Error::new(format!("cannot tell where carousel is installed: {e}")))?;
-    let sibling = here.with_file_name(format!("{SIBLING}{}", env::consts::EXE_SUFFIX));
-    if !sibling.is_file() {
+    let program = env::current_exe()
+        .map_err(|e| Error::new(format!("cannot find out where carousel is installed: {e}")))?;
+    let trainer = program.with_file_name(format!("{TRAINER}{}", env::consts::EXE_SUFFIX));
+    if !trainer.is_file() {
         return Err(Error::new(format!(
-            "training needs {SIBLING}, which is not beside {}; install both with `make install` in carousel's \
+            "training needs {TRAINER}, which is not beside {}; install both with `make install` in carousel's \
              source folder",
-            here.display()
+            program.display()
         )));
     }
-    if let Some(missing) = missing_library(&sibling) {
+    if let Some(missing) = missing_library(&trainer) {
         return Err(Error::new(format!(
-            "{SIBLING} needs the library {missing}, which is not where it was when {SIBLING} was built; \
+            "{TRAINER} needs the library {missing}, which is not where it was when {TRAINER} was built; \
              run `make libtorch build` again, or name its folder in LD_LIBRARY_PATH"
         )));
     }
-    become_program(&sibling)
+    replace_by(&trainer)
 }
 
-/// The first shared library that the dynamic loader would not find for `program`. It is asked as `ldd` asks it: with
-/// this variable set, it lists what it would load and runs nothing.
+/// The first shared library that the dynamic loader does not find for `program`. As for `ldd`, the variable makes the
+/// loader list the libraries and run nothing.
 fn missing_library(program: &Path) -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
@@ -67,9 +68,9 @@ fn missing_library(program: &Path) -> Option<String> {
 }
 
 #[cfg(unix)]
-fn become_program(program: &Path) -> Result<()> {
+fn replace_by(program: &Path) -> Result<()> {
     use std::os::unix::process::CommandExt;
-    let unset = SURROUNDINGS
+    let unset = ENVIRONMENT
         .iter()
         .filter(|(name, _)| env::var_os(name).is_none());
     let error = Command::new(program)
@@ -83,7 +84,7 @@ fn become_program(program: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn become_program(program: &Path) -> Result<()> {
+fn replace_by(program: &Path) -> Result<()> {
     let status = Command::new(program)
         .args(env::args_os().skip(1))
         .status()

@@ -1,20 +1,25 @@
 /*!
-The command line: flags → one call of the library → what is printed.
+The command line: flags, calls of the library, and output.
 
-Results go to standard output, everything else to standard error. One tree of commands serves both binaries; a file
-per command.
+Results go to standard output, everything else to standard error. Each command has a file; one definition of them serves
+both programs.
 */
 
 mod classify;
 mod evaluate;
+mod evaluate_documents;
+mod evaluate_text;
+mod explanation;
 mod export;
 mod flags;
 mod generate;
+mod generation;
 mod inspect;
 mod interactive;
 pub mod interrupt;
 mod launch;
 mod model;
+mod sampling_flags;
 mod score;
 pub mod standard;
 pub mod train;
@@ -28,7 +33,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{ErrorKind, Result};
 
-/// Train a recurrent language model on your text, and write new text with it.
+/// Train recurrent networks on text, generate text with them, and classify texts.
 #[derive(Parser)]
 #[command(
     name = "carousel",
@@ -44,41 +49,41 @@ struct Cli {
     command: Command,
 }
 
-/// What can be done.
+/// A command, with its flags.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Learn a language model from text
+    /// Train a language model on text
     Train(Box<train::Arguments>),
-    /// Learn to tell labels, as of sentiment, from texts that have them
+    /// Train a classifier on labelled texts
     TrainClassifier(Box<train_classifier::Arguments>),
-    /// Write new text from a prompt
+    /// Generate text from a prompt
     Generate(generate::Arguments),
-    /// Tell the label, as of sentiment, of texts
+    /// Classify texts, for example by sentiment
     Classify(classify::Arguments),
-    /// Tell how likely a model finds some texts
+    /// Print the probability of texts under a model
     Score(score::Arguments),
-    /// Measure how well a model predicts a text, or tells labels
+    /// Evaluate a model on a text or on labelled texts
     Evaluate(evaluate::Arguments),
-    /// Show what a model is and how it was made
+    /// Show what a model is and how it was trained
     Inspect(inspect::Arguments),
-    /// Copy a model to use and to give away, in fewer bytes
+    /// Copy a model in fewer bytes, to use and to share
     Export(export::Arguments),
 }
 
-/// Parses the command line, does what it says, and tells how that went, once.
+/// Parses the command line, runs the command, and prints its error, if any.
 pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
     let parsed = Cli::parse();
     let Err(error) = dispatch(parsed.command) else {
         return ExitCode::SUCCESS;
     };
     if error.kind() != ErrorKind::BrokenPipe {
-        // Standard error may be closed too; then there is nobody to tell.
+        // If standard error is closed too, nobody can be informed.
         let _ = writeln!(std::io::stderr(), "carousel: {error}");
     }
     ExitCode::from(error.exit_code())
 }
 
-/// Does what needs no libtorch; the rest is handed to the sibling that has it.
+/// Runs a command; those that train are passed on to `carousel-train`, which has libtorch.
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),

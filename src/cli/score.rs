@@ -2,33 +2,33 @@
 `carousel score`.
 */
 
-use std::io::{IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, stdin};
 
 use clap::Args;
 use serde_json::json;
 
-use super::model::{Choice, ModelArguments};
+use super::model::{ModelArguments, PrecisionChoice};
 use super::standard;
 use crate::checkpoint::record::{Record, TextRecord};
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
 
-/// Tell how likely a model finds some texts.
+/// Print the probability of texts under a model.
 #[derive(Args)]
 #[command(after_help = "Examples:
   carousel score -m model \"It was a dark night.\" \"Night dark a was it.\"
   carousel score -m model --tokens \"It was a dark night.\"
   carousel score -m model - < letter.txt
 
-Each text is read by itself, as if it began a line. On a terminal its tokens are coloured by how much they surprised the
-model: from green for what it saw coming, over yellow, to red.")]
+Each text is scored by itself, as if it began a line. On a terminal its tokens are coloured by
+their probability, from green for probable tokens over yellow to red.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// The texts; - is standard input [default: standard input]
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// Tell the log probability of each token too
+    /// Print the log probability of each token too
     #[arg(long)]
     tokens: bool,
     /// Print a JSON object for each text
@@ -36,35 +36,35 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Scores.
+/// Scores texts.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut texts = arguments.texts.clone();
     if texts.is_empty() {
         if stdin().is_terminal() {
             return Err(Error::usage(
-                "give the texts to score, or - and type one, or a pipe",
+                "give the texts to score, or - to type one, or a pipe",
             ));
         }
         texts.push("-".to_string());
     }
-    let model = arguments.model.open(None, Choice::F32)?;
+    let model = arguments
+        .model
+        .open_language_model(None, PrecisionChoice::F32)?;
     let record: Record<TextRecord> = arguments.model.directory(None)?.load_record()?;
     let spelling = record.subject.statistics.spelling;
-    let colours =
-        stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     for text in texts {
         let text = if text == "-" {
-            standard::read_text()?
+            standard::read_input()?
         } else {
             text
         };
         let scored = score(&model, &spelling, &text).ok_or_else(|| {
-            Error::new("there is nothing to score in an empty text; give one character at least")
+            Error::new("an empty text cannot be scored; give at least one character")
         })?;
         if arguments.json {
             standard::line(object(&text, &scored, arguments.tokens))?;
         } else {
-            show(&text, &scored, arguments.tokens, colours)?;
+            print(&text, &scored, arguments.tokens)?;
         }
     }
     Ok(())
@@ -90,20 +90,21 @@ fn object(text: &str, scored: &ScoredText, tokens: bool) -> serde_json::Value {
     object
 }
 
-fn show(text: &str, scored: &ScoredText, tokens: bool, colours: bool) -> Result<()> {
-    if colours {
-        let painted: Vec<String> = scored
+/// Prints the text, the log probabilities of its tokens if requested, and the score of the whole.
+fn print(text: &str, scored: &ScoredText, tokens: bool) -> Result<()> {
+    if standard::has_colours() {
+        let coloured: Vec<String> = scored
             .tokens
             .iter()
-            .map(|token| painted(&token.text, token.log_probability))
+            .map(|token| coloured(&token.text, token.log_probability))
             .collect();
-        standard::line(painted.concat().trim_end_matches('\n'))?;
+        standard::line(coloured.concat().trim_end_matches('\n'))?;
     } else {
         standard::line(text.trim_end_matches('\n'))?;
     }
     if tokens {
         for token in &scored.tokens {
-            // A token in quotes shows its spaces and line ends.
+            // Quotes show a token's spaces and line ends.
             standard::line(format!("{:>10.4}  {:?}", token.log_probability, token.text))?;
         }
     }
@@ -117,7 +118,7 @@ fn show(text: &str, scored: &ScoredText, tokens: bool, colours: bool) -> Result<
 }
 
 /// A token on a background of the terminal's 256 colours.
-fn painted(token: &str, log_probability: f64) -> String {
+fn coloured(token: &str, log_probability: f64) -> String {
     let bits = -log_probability / std::f64::consts::LN_2;
     let colour = match bits {
         b if b < 1.0 => 22,
@@ -126,7 +127,7 @@ fn painted(token: &str, log_probability: f64) -> String {
         b if b < 8.0 => 130,
         _ => 124,
     };
-    // A line end would carry the colour to the end of the next line.
+    // A coloured line end would colour the rest of the line on some terminals.
     let lines: Vec<String> = token
         .split('\n')
         .map(|line| {
@@ -145,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn surprise_is_painted_within_lines() {
-        assert_eq!(painted("a", -0.1), "\x1b[48;5;22ma\x1b[0m");
-        assert_eq!(painted("a", -20.0), "\x1b[48;5;124ma\x1b[0m");
-        assert_eq!(painted("\n", -0.1), "\n");
-        assert_eq!(painted("a\n", -3.0), "\x1b[48;5;100ma\x1b[0m\n");
+    fn colours_do_not_cross_line_ends() {
+        assert_eq!(coloured("a", -0.1), "\x1b[48;5;22ma\x1b[0m");
+        assert_eq!(coloured("a", -20.0), "\x1b[48;5;124ma\x1b[0m");
+        assert_eq!(coloured("\n", -0.1), "\n");
+        assert_eq!(coloured("a\n", -3.0), "\x1b[48;5;100ma\x1b[0m\n");
     }
 }

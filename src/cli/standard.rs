@@ -4,53 +4,56 @@ Standard input, output and error.
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
 use crate::error::{Error, Result};
-use crate::text::source::{Form, read};
+use crate::text::source::{ReadMode, read};
 
-/// How long written text may stay unseen: a reader does not notice, and a system call for each character would take
-/// longer than the character.
-const UNSEEN: Duration = Duration::from_millis(10);
+/// How long text may be buffered: a reader does not notice, and a system call for each character would take longer than
+/// generating it.
+const DELAY: Duration = Duration::from_millis(10);
 
-/// Writes a text to standard output while it comes about.
+/// Writes a text to standard output while it is generated.
 #[derive(Default)]
-pub struct Stream {
-    unseen: String,
-    shown: Option<Instant>,
+pub struct TextWriter {
+    pending: String,
+    flushed: Option<Instant>,
 }
 
-impl Stream {
-    /// Writes a piece, to be seen soon.
+impl TextWriter {
+    /// Writes a piece, at once or with the next ones.
     pub fn write(&mut self, piece: &str) -> Result<()> {
-        self.unseen.push_str(piece);
-        if self.shown.is_some_and(|shown| shown.elapsed() < UNSEEN) {
+        self.pending.push_str(piece);
+        if self.flushed.is_some_and(|time| time.elapsed() < DELAY) {
             return Ok(());
         }
-        self.show()
+        self.flush()
     }
 
-    /// Lets everything be seen.
-    pub fn show(&mut self) -> Result<()> {
+    /// Writes everything that is buffered.
+    pub fn flush(&mut self) -> Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(self.unseen.as_bytes())
+        out.write_all(self.pending.as_bytes())
             .and_then(|()| out.flush())
             .map_err(Error::output)?;
-        self.unseen.clear();
-        self.shown = Some(Instant::now());
+        self.pending.clear();
+        self.flushed = Some(Instant::now());
         Ok(())
     }
 }
 
-/// Writes a line of a result to standard output.
+/// Prints a line of a result to standard output.
 pub fn line(text: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{text}").map_err(Error::output)
 }
 
-/// Tells the user something on standard error. If that is closed, there is nobody to tell.
-pub fn tell(text: impl Display) {
+/// Prints a message to standard error.
+pub fn message(text: impl Display) {
+    // If standard error is closed, nobody can be informed.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -59,26 +62,26 @@ pub fn is_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// All of standard input, read as text files are.
-pub fn read_text() -> Result<String> {
+/// Reads all of standard input, as a text file is read.
+pub fn read_input() -> Result<String> {
     let folder = tempfile::tempdir()
         .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
-    text_of(&keep(&folder.path().join("standard input"))?)
+    read_text_file(&save_input(&folder.path().join("standard input"))?)
 }
 
-/// All of a text file.
-pub fn text_of(path: &Path) -> Result<String> {
+/// Reads a text file.
+pub fn read_text_file(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     let each = &mut |piece: &[u8]| {
         bytes.extend_from_slice(piece);
         Ok(())
     };
-    read(&[path.to_path_buf()], Form::Text, false, each)?;
+    read(&[path.to_path_buf()], ReadMode::Text, false, each)?;
     String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
 }
 
-/// Copies standard input to a file, as it can be read only once.
-pub fn keep(path: &Path) -> Result<PathBuf> {
+/// Copies standard input, which can be read only once, to a file.
+pub fn save_input(path: &Path) -> Result<PathBuf> {
     let failed = |e| Error::file("write", path, e);
     let mut file = File::create(path).map_err(|e| Error::file("create", path, e))?;
     io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
@@ -86,25 +89,47 @@ pub fn keep(path: &Path) -> Result<PathBuf> {
     Ok(path.to_path_buf())
 }
 
-/// Tells of words and characters that the model does not know.
-pub fn tell_strangers(mut strangers: Vec<String>) {
-    if strangers.is_empty() {
+/// Prints notes, such as those on the reading of a file.
+pub fn notes(notes: &[String]) {
+    notes
+        .iter()
+        .for_each(|note| message(format!("note: {note}")));
+}
+
+/// Prints a note on words and characters that are not in the vocabulary.
+pub fn note_unknown_words(mut words: Vec<String>) {
+    if words.is_empty() {
         return;
     }
-    strangers.sort();
-    strangers.dedup();
-    let shown: Vec<String> = strangers
+    words.sort();
+    words.dedup();
+    let shown: Vec<String> = words
         .iter()
         .take(10)
         .map(|word| format!("{word:?}"))
         .collect();
-    let more = if strangers.len() > 10 {
-        format!(" and {} more", strangers.len() - 10)
+    let more = if words.len() > 10 {
+        format!(" and {} more", words.len() - 10)
     } else {
         String::new()
     };
-    tell(format!(
+    message(format!(
         "note: the model does not know {}{more}; read as unknown",
         shown.join(", ")
     ));
+}
+
+/// Whether standard output shows colours: it is a terminal, and NO_COLOR is not set.
+pub fn has_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A progress bar on standard error, where that is a terminal.
+pub fn progress_bar(length: u64) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    ProgressBar::with_draw_target(Some(length), target)
 }

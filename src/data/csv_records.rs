@@ -1,9 +1,9 @@
 /*!
-The records of a table, from its lines: fields between delimiters, which quotation marks may enclose (RFC 4180; within a
-line read as leniently as the csv crate does).
+CSV records with a limited effect of unclosed quotation marks. Quoted fields follow RFC 4180; within a line, parsing is
+as lenient as that of the csv crate.
 
-A quotation mark that is never closed would swallow the rest of a file. Here it costs the line that it stands on, unless a
-mark that is meant otherwise ends a later field.
+An unclosed quotation mark would make the rest of the file one field. Here it makes only its own line unreadable, unless
+an unrelated quotation mark happens to close the field later.
 */
 
 use std::collections::VecDeque;
@@ -12,37 +12,38 @@ use std::io::{self, BufRead};
 use csv::ByteRecord;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-/// The most bytes, and lines, of a record.
-const LONGEST: usize = 1 << 26;
-const MOST_LINES: usize = 1 << 20;
+/// Largest number of bytes of a record.
+const MAX_BYTES: usize = 1 << 26;
+/// Largest number of lines of a record.
+const MAX_LINES: usize = 1 << 20;
 
-/// The records of a table, in its order.
+/// Reader of the records of a table, in their order.
 pub struct CsvRecords<R> {
     reader: R,
-    /// What stands between two fields.
+    /// The byte between two fields.
     delimiter: u8,
-    /// Whether quotation marks enclose fields.
+    /// Whether fields may be enclosed in quotation marks.
     quoting: bool,
     /// Lines that were read ahead.
     lines: VecDeque<Vec<u8>>,
-    /// Lines that were made into records.
+    /// Number of lines that were parsed.
     line: u64,
-    /// A line at whose end a field that was open was found to stay so: whatever is open there is.
+    /// A line such that any quoted field open at its end is never closed: this keeps the search for closing marks linear.
     open_at: u64,
     parser: Reader,
 }
 
-/// A record, or what is wrong with it.
+/// A record, or the reason why it could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvRecord {
-    /// The line that it begins on, counted from 1.
+    /// Number of the line that it begins on, from 1.
     pub line: u64,
-    /// Its fields.
+    /// Its fields, or the reason.
     pub fields: Result<ByteRecord, String>,
 }
 
 impl<R: BufRead> CsvRecords<R> {
-    /// The records of what `reader` gives.
+    /// A reader of the records in `reader`.
     pub fn new(reader: R, delimiter: u8, quoting: bool) -> Self {
         CsvRecords {
             reader,
@@ -58,13 +59,13 @@ impl<R: BufRead> CsvRecords<R> {
         }
     }
 
-    /// The next record.
+    /// The next record; blank lines are skipped.
     ///
     /// # Errors
-    /// What the reader fails with.
+    /// If the underlying reader fails.
     pub fn read(&mut self) -> io::Result<Option<CsvRecord>> {
-        while self.ahead(1)? {
-            let lines = self.whole()?;
+        while self.read_ahead(1)? {
+            let lines = self.record_lines()?;
             if let Some(record) = self.parse(lines) {
                 return Ok(Some(record));
             }
@@ -72,8 +73,8 @@ impl<R: BufRead> CsvRecords<R> {
         Ok(None)
     }
 
-    /// Reads ahead until there are so many lines; whether there are.
-    fn ahead(&mut self, count: usize) -> io::Result<bool> {
+    /// Reads ahead until there are `count` lines; whether the file has as many.
+    fn read_ahead(&mut self, count: usize) -> io::Result<bool> {
         while self.lines.len() < count {
             let mut line = Vec::new();
             if !read_line(&mut self.reader, &mut line)? {
@@ -84,32 +85,31 @@ impl<R: BufRead> CsvRecords<R> {
         Ok(true)
     }
 
-    /// How many lines the next record has; `None` if a quotation mark on its first is never closed.
-    fn whole(&mut self) -> io::Result<Option<usize>> {
+    /// Number of lines of the next record; `None` if a quotation mark on its first line is never closed.
+    fn record_lines(&mut self) -> io::Result<Option<usize>> {
         if !self.quoting {
             return Ok(Some(1));
         }
-        let mut place = Place::Start;
+        let mut state = QuoteState::FieldStart;
         let (mut count, mut length) = (0, 0);
-        while self.ahead(count + 1)? && length <= LONGEST && count < MOST_LINES {
+        while self.read_ahead(count + 1)? && length <= MAX_BYTES && count < MAX_LINES {
             let line = &self.lines[count];
             (count, length) = (count + 1, length + line.len());
-            // Whether this is a field of a line before.
-            let mut going_on = count > 1;
+            // Whether the field began on an earlier line.
+            let mut continued = count > 1;
             for &byte in line {
-                place = self.after(place, byte);
-                match place {
-                    Place::Quoted | Place::Closed => {}
-                    // The mark that should have closed it was another's.
-                    Place::Astray if going_on => {
+                state = self.next_state(state, byte);
+                match state {
+                    QuoteState::Quoted | QuoteState::Closed | QuoteState::SpaceAfterClosed => {}
+                    // The mark that closed the field belongs to another one: the field's own was never closed.
+                    QuoteState::TextAfterClosed if continued => {
                         self.open_at = self.open_at.max(self.line + count as u64 - 1);
                         return Ok(None);
                     }
-                    Place::Behind => {}
-                    _ => going_on = false,
+                    _ => continued = false,
                 }
             }
-            if !matches!(place, Place::Quoted) {
+            if !matches!(state, QuoteState::Quoted) {
                 return Ok(Some(count));
             }
             if self.line + count as u64 <= self.open_at {
@@ -120,21 +120,22 @@ impl<R: BufRead> CsvRecords<R> {
         Ok(None)
     }
 
-    fn after(&self, place: Place, byte: u8) -> Place {
-        let ends = byte == self.delimiter || byte == b'\n' || byte == b'\r';
-        match (place, byte) {
-            (Place::Quoted, b'"') => Place::Closed,
-            (Place::Quoted, _) => Place::Quoted,
-            (Place::Closed, b'"') => Place::Quoted,
-            (_, _) if ends => Place::Start,
-            (Place::Start, b'"') => Place::Quoted,
-            (Place::Closed | Place::Behind, b' ') => Place::Behind,
-            (Place::Closed | Place::Behind | Place::Astray, _) => Place::Astray,
-            _ => Place::Plain,
+    fn next_state(&self, state: QuoteState, byte: u8) -> QuoteState {
+        use QuoteState::*;
+        let ends_field = byte == self.delimiter || byte == b'\n' || byte == b'\r';
+        match (state, byte) {
+            (Quoted, b'"') => Closed,
+            (Quoted, _) => Quoted,
+            (Closed, b'"') => Quoted,
+            (_, _) if ends_field => FieldStart,
+            (FieldStart, b'"') => Quoted,
+            (Closed | SpaceAfterClosed, b' ') => SpaceAfterClosed,
+            (Closed | SpaceAfterClosed | TextAfterClosed, _) => TextAfterClosed,
+            _ => Unquoted,
         }
     }
 
-    /// Makes a record of so many lines; none of a blank one.
+    /// Parses the next `lines` lines, or reports the next line as broken if `None`; no record if the line is blank.
     fn parse(&mut self, lines: Option<usize>) -> Option<CsvRecord> {
         let first = self.line + 1;
         let count = lines.unwrap_or(1);
@@ -142,7 +143,7 @@ impl<R: BufRead> CsvRecords<R> {
         self.line += count as u64;
         let fields = match lines {
             Some(_) => Ok(self.fields(&bytes)?),
-            None => Err("a quotation mark in it seems never to be closed".to_string()),
+            None => Err("a quotation mark is never closed".to_string()),
         };
         Some(CsvRecord {
             line: first,
@@ -150,9 +151,9 @@ impl<R: BufRead> CsvRecords<R> {
         })
     }
 
-    /// The fields of a record; none of a blank line.
+    /// Parses the fields of a record; `None` if it is blank.
     fn fields(&mut self, bytes: &[u8]) -> Option<ByteRecord> {
-        // No field is longer than what it is read from, and each but one has a delimiter; one place more is never taken.
+        // The text is no longer than the input, and each field but the last has a delimiter: the buffers never fill up.
         let (mut text, mut ends) = (vec![0; bytes.len() + 1], vec![0; bytes.len() + 2]);
         let (mut input, mut written, mut ended) = (bytes, 0, 0);
         self.parser.reset();
@@ -160,14 +161,14 @@ impl<R: BufRead> CsvRecords<R> {
             let (text, ends) = (&mut text[written..], &mut ends[ended..]);
             let (result, read, more, fields) = self.parser.read_record(input, text, ends);
             (written, ended) = (written + more, ended + fields);
-            // An empty input is the end of it.
+            // The parser takes an empty input as the end.
             input = &input[read..];
             match result {
                 ReadRecordResult::Record => break,
                 ReadRecordResult::End => return None,
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
-                    unreachable!("there is room for everything")
+                    unreachable!("the buffers hold the whole record")
                 }
             }
         }
@@ -177,12 +178,12 @@ impl<R: BufRead> CsvRecords<R> {
     }
 }
 
-/// Reads a line with its end, which is a line feed, a carriage return, or both; whether there was one.
+/// Appends the next line with its end, which is LF, CR or CRLF; whether there was one.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         let buffer = reader.fill_buf()?;
-        let returned = line.last() == Some(&b'\r');
-        if returned {
+        let ends_in_cr = line.last() == Some(&b'\r');
+        if ends_in_cr {
             if buffer.first() == Some(&b'\n') {
                 line.push(b'\n');
                 reader.consume(1);
@@ -202,21 +203,21 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     }
 }
 
-/// Where in a record a byte stands.
+/// Position in a record relative to quotation marks.
 #[derive(Clone, Copy)]
-enum Place {
-    /// At the beginning of a field.
-    Start,
-    /// In a field without quotation marks.
-    Plain,
-    /// Between quotation marks.
+enum QuoteState {
+    /// At the start of a field.
+    FieldStart,
+    /// In an unquoted field.
+    Unquoted,
+    /// In a quoted field.
     Quoted,
-    /// Behind a quotation mark that may close the field, or be the first of two that stand for one.
+    /// After a quotation mark in a quoted field: it closes the field, or is the first of two that stand for one.
     Closed,
-    /// Behind a closed quotation mark and space.
-    Behind,
-    /// Behind a closed quotation mark, in a field that goes on.
-    Astray,
+    /// After a closing quotation mark and spaces.
+    SpaceAfterClosed,
+    /// In text after a closing quotation mark, before the end of the field.
+    TextAfterClosed,
 }
 
 #[cfg(test)]
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_mark_that_is_never_closed_costs_its_line() {
+    fn an_unclosed_quotation_mark_breaks_only_its_line() {
         for (text, broken) in [
             ("a,\"b\nc,d\n\ne,f\n", 1),
             ("a,b\nc,\"d\ne,\"f\"\ng,\"h \"\"i\"\"\nj\"\nk,l", 2),
@@ -255,8 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_open_a_field_each_are_read_in_linear_time() {
-        // Every line closes in the middle what the one before left open, and opens another.
+    fn many_unclosed_fields_are_parsed_in_linear_time() {
+        // Each line closes the field that the line before left open, and opens another.
         let text = "a,b\n".to_string() + &"c\",\"d\n".repeat(100_000);
         let mut records = CsvRecords::new(text.as_bytes(), b',', true);
         let mut broken = 0;
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_within_a_line_is_read_leniently_and_lines_may_end_in_old_ways() {
+    fn inner_quotation_marks_are_lenient_and_lines_may_end_in_cr() {
         let records = read("\"He said \"hi\" there\",\"so\nso\"\n5\" tall,2\r\n");
         assert_eq!(fields(&records[0])[1], "so\nso");
         assert_eq!(fields(&records[1]), ["5\" tall", "2"]);
@@ -280,7 +281,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(rows in prop::collection::vec(prop::collection::vec("[a,\"\n\r ]{0,6}", 2..4), 1..8)) {
+        fn written_records_are_read_back(rows in prop::collection::vec(prop::collection::vec("[a,\"\n\r ]{0,6}", 2..4), 1..8)) {
             let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
             for row in &rows {
                 writer.write_record(row).unwrap();

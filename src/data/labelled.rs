@@ -1,315 +1,172 @@
 /*!
-Documents, with their labels if they have some: CSV, TSV and JSONL, or a document a line; read one by one, so that a file
-may be larger than memory.
+Rows of a file of documents, with their labels if it has some. Rows are read one at a time, so a file may be larger than
+memory.
 
-A row that cannot be read is told of by its number and left out; what is wrong with the file as a whole is an error.
+A row that cannot be read is an error of that row alone; what is wrong with the whole file is an [`Error`].
 */
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use csv::ByteRecord;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use super::csv_records::{CsvRecord, CsvRecords};
+use super::document::ParsedDocument;
+pub use super::document::{Document, DocumentOptions, Format};
+use super::format::{format_of_name, guess_delimiter, guess_format};
+use super::json_lines::JsonLinesReader;
+use super::lines::{Input, LineReader};
+use super::table::TableReader;
 use crate::error::{Error, Result};
 
-/// What a column of labels is called, the likeliest first.
-const LABELS: [&str; 10] = [
-    "label",
-    "labels",
-    "sentiment",
-    "class",
-    "category",
-    "target",
-    "rating",
-    "stars",
-    "polarity",
-    "y",
-];
-/// What a column of texts is called, the likeliest first.
-const TEXTS: [&str; 12] = [
-    "text", "review", "sentence", "document", "content", "body", "comment", "message", "tweet",
-    "title", "phrase", "x",
-];
-/// What a column is called that holds anything but labels.
-const NO_LABELS: [&str; 6] = ["id", "index", "row", "number", "date", "url"];
-/// What stands between two columns.
-const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
-/// LabelledRows that are looked at to tell columns without names apart.
-const LOOKED_AT: usize = 200;
-/// LabelledRows that are looked at to tell what stands between columns.
-const GUESSED_BY: usize = 50;
-/// Broken rows that are told of one by one.
-const TOLD: u64 = 20;
-/// Bytes that are looked at to tell formats apart.
-const HEAD: usize = 1 << 16;
+/// Number of unreadable rows that are reported one by one.
+const MAX_REPORTED: u64 = 20;
+/// Number of bytes that the format is guessed from.
+const HEAD_BYTES: usize = 1 << 16;
+/// The UTF-8 byte order mark.
+const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
-/// How documents are laid out in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// A document a line
-    Lines,
-    /// DocumentColumns between commas, or semicolons
-    Csv,
-    /// DocumentColumns between tabs
-    Tsv,
-    /// A JSON object a line
-    Jsonl,
-}
-
-/// How to read labelled documents from a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DocumentOptions {
-    /// The layout; by the name and beginning of the file if not given.
-    pub format: Option<Format>,
-    /// The column, or key, of the labels; guessed if not given.
-    pub label_column: Option<String>,
-    /// The column, or key, of the texts; guessed if not given.
-    pub text_column: Option<String>,
-    /// Whether documents without labels are of no use.
-    #[serde(default)]
-    pub labels: bool,
-}
-
-/// A document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
-    /// Its label, where there is a column of them.
-    pub label: Option<String>,
-    /// Its text.
-    pub text: String,
-}
-
-/// A row of a file: a document, or what is wrong with it.
+/// A row of a file: a document, or the reason why it could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelledRow {
-    /// Its number, counted from 1 without the header.
+    /// Number of the row, from 1, without the header. In a file of lines, blank lines count.
     pub number: u64,
-    /// The line of the file that it begins on.
+    /// Number of the line that the row begins on, from 1.
     pub line: u64,
-    /// What it holds.
+    /// The document, or the reason.
     pub document: std::result::Result<Document, String>,
 }
 
-/// How many rows there were, and how many of them could not be read.
+/// Number of rows, and of those that could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// All.
+pub struct RowCount {
+    /// All rows.
     pub all: u64,
-    /// Those that could not be read.
+    /// Rows that could not be read.
     pub broken: u64,
 }
 
-impl Count {
-    /// Counts a row, and gives its document. Of the first rows that have none it is told why.
-    pub fn take(&mut self, row: LabelledRow, tell: &mut dyn FnMut(String)) -> Option<Document> {
+impl RowCount {
+    /// Counts a row and returns its document. The first rows that could not be read are passed to `report` as messages.
+    pub fn take(&mut self, row: LabelledRow, report: &mut dyn FnMut(String)) -> Option<Document> {
         self.all += 1;
         let LabelledRow { number, line, .. } = row;
         row.document
-            .inspect_err(|why| {
+            .inspect_err(|reason| {
                 self.broken += 1;
-                if self.broken <= TOLD {
-                    tell(format!("row {number} (line {line}) is skipped: {why}"));
+                if self.broken <= MAX_REPORTED {
+                    report(format!("row {number} (line {line}) is skipped: {reason}"));
                 }
             })
             .ok()
     }
 
-    /// An error if a row could not be read.
+    /// Checks that every row could be read.
+    ///
+    /// # Errors
+    /// If there was a row that could not be read.
     pub fn check(&self) -> Result<()> {
         match self.broken {
             0 => Ok(()),
             broken => Err(Error::new(format!(
-                "{broken} of {} rows were skipped as they could not be read",
+                "{broken} of {} rows could not be read",
                 self.all
             ))),
         }
     }
 }
 
-/// The rows of a file, in its order.
+/// The rows of a file, in their order.
 pub struct LabelledRows {
-    source: Source,
-    number: u64,
-    name: String,
-    /// How the file was understood, where that was not certain.
+    reader: RowReader,
+    /// Number of rows read so far.
+    count: u64,
+    /// Number of blank lines before what the reader reads.
+    skipped_lines: u64,
+    file: String,
+    /// Notes for the user on how the file was understood, where that is uncertain.
     pub notes: Vec<String>,
 }
 
-enum Source {
-    Lines {
-        reader: Box<dyn BufRead + Send>,
-        line: u64,
-    },
-    Table {
-        records: Box<CsvRecords<Box<dyn BufRead + Send>>>,
-        ahead: VecDeque<CsvRecord>,
-        columns: DocumentColumns,
-    },
-    Objects {
-        reader: Box<dyn BufRead + Send>,
-        line: u64,
-        keys: Keys,
-        ahead: VecDeque<String>,
-    },
-}
-
-/// What label and text are called in an object.
-struct Keys {
-    label: Option<String>,
-    text: String,
-    /// Whether a document without a label is of no use.
-    needs_label: bool,
-}
-
-/// Where label and text stand in a record, and how many fields it has.
-struct DocumentColumns {
-    label: Option<usize>,
-    text: usize,
-    count: usize,
-    /// Whether a document without a label is of no use.
-    needs_label: bool,
-    /// Whether quotation marks around a field are left to us.
-    unquoted: bool,
+enum RowReader {
+    Lines(LineReader),
+    Table(Box<TableReader>),
+    JsonLines(JsonLinesReader),
 }
 
 impl LabelledRows {
     /// Opens the file at `path`.
     ///
     /// # Errors
-    /// A file that cannot be read, is empty, or does not have the columns.
+    /// A file that cannot be read, is empty, or lacks a column.
     pub fn open(path: &Path, options: &DocumentOptions) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
-        let extension = path.extension().unwrap_or_default().to_string_lossy();
-        let by_name = match extension.to_lowercase().as_str() {
-            "csv" => Some(Format::Csv),
-            "tsv" | "tab" => Some(Format::Tsv),
-            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
-            _ => None,
-        };
         let options = DocumentOptions {
-            format: options.format.or(by_name),
+            format: options.format.or_else(|| format_of_name(path)),
             ..options.clone()
         };
         Self::read(file, &path.display().to_string(), &options)
     }
 
-    /// Reads rows from anything; `name` is for messages.
+    /// Reads rows from `input`; `file` is its name in messages.
     ///
     /// # Errors
     /// As [`LabelledRows::open`].
     pub fn read(
         input: impl Read + Send + 'static,
-        name: &str,
+        file: &str,
         options: &DocumentOptions,
     ) -> Result<Self> {
-        let mut input = BufReader::with_capacity(HEAD, input);
-        let failed = |e: io::Error| Error::new(format!("cannot read {name}: {e}"));
-        // A pipe may give less at once than there is; then what comes first is all there is to go by, but for blank lines.
-        let mut blank = 0;
-        loop {
-            let head = input.fill_buf().map_err(failed)?;
-            if head.is_empty() {
-                return Err(Error::new(format!("there are no documents in {name}")));
-            }
-            let lines = head.iter().filter(|&&byte| byte == b'\n').count();
-            if !head.iter().all(u8::is_ascii_whitespace) {
-                break;
-            }
-            blank += lines as u64;
-            let length = head.len();
-            input.consume(length);
+        let mut input = BufReader::with_capacity(HEAD_BYTES, input);
+        let failed = |e: io::Error| Error::new(format!("cannot read {file}: {e}"));
+        let skipped_lines = skip_blank_lines(&mut input).map_err(failed)?;
+        let start = input.fill_buf().map_err(failed)?;
+        if start.is_empty() {
+            return Err(Error::new(format!("there are no documents in {file}")));
         }
-        let head = input.fill_buf().map_err(failed)?;
-        let mark = head.starts_with(&[0xEF, 0xBB, 0xBF]);
-        let head = if mark { &head[3..] } else { head };
-        let format = options
-            .format
-            .unwrap_or_else(|| guess(head, options.labels));
-        let delimiter = match format {
-            Format::Tsv => b'\t',
-            _ => delimiter(head),
+        if start.starts_with(BYTE_ORDER_MARK) {
+            input.consume(BYTE_ORDER_MARK.len());
+        }
+        // A pipe may have given less than it will: its first bytes are then all that guesses are based on.
+        let head = input.buffer();
+        let format = match options.format {
+            Some(format) => format,
+            None => guess_format(head, options.labels),
         };
-        if mark {
-            input.consume(3);
-        }
-        let reader: Box<dyn BufRead + Send> = Box::new(input);
         let mut notes = Vec::new();
-        let source = match format {
+        let reader = match format {
             Format::Lines if options.labels => {
                 return Err(Error::new(format!(
-                    "{name} is no CSV, TSV or JSONL with a column of labels"
+                    "{file} is not a CSV, TSV or JSONL file with a label column"
                 )));
             }
-            Format::Lines => Source::Lines {
-                reader,
-                line: blank,
-            },
-            Format::Csv | Format::Tsv => table(reader, delimiter, name, options, &mut notes)?,
-            Format::Jsonl => objects(reader, name, options)?,
+            Format::Lines => RowReader::Lines(LineReader::new(Box::new(input))),
+            Format::Csv | Format::Tsv => {
+                let delimiter = match format {
+                    Format::Tsv => b'\t',
+                    _ => guess_delimiter(head),
+                };
+                let input: Input = Box::new(input);
+                let table = TableReader::new(input, delimiter, file, options, &mut notes)?;
+                RowReader::Table(Box::new(table))
+            }
+            Format::Jsonl => {
+                RowReader::JsonLines(JsonLinesReader::new(Box::new(input), file, options)?)
+            }
         };
         Ok(LabelledRows {
-            source,
-            number: 0,
-            name: name.to_string(),
+            reader,
+            count: 0,
+            skipped_lines,
+            file: file.to_string(),
             notes,
         })
     }
 
-    /// The next row; its number is set by the caller.
-    fn row(&mut self) -> io::Result<Option<(u64, std::result::Result<Document, String>)>> {
-        match &mut self.source {
-            Source::Lines { reader, line } => {
-                while let Some(found) = read_line(reader, line)? {
-                    match found {
-                        Ok(text) if text.trim().is_empty() => {}
-                        found => {
-                            let document = found.map(|text| Document { label: None, text });
-                            return Ok(Some((*line, document)));
-                        }
-                    }
-                }
-                Ok(None)
-            }
-            Source::Table {
-                records,
-                ahead,
-                columns,
-            } => {
-                let record = match ahead.pop_front() {
-                    Some(record) => Some(record),
-                    None => records.read()?,
-                };
-                let row = |CsvRecord { line, fields }| {
-                    (line, fields.and_then(|fields| columns.document(&fields)))
-                };
-                Ok(record.map(row))
-            }
-            Source::Objects {
-                reader,
-                line,
-                keys,
-                ahead,
-            } => {
-                if let Some(first) = ahead.pop_front() {
-                    return Ok(Some((*line, keys.document(&first))));
-                }
-                while let Some(found) = read_line(reader, line)? {
-                    match found {
-                        Ok(found) if found.trim().is_empty() => {}
-                        found => {
-                            let document = found.and_then(|found| keys.document(&found));
-                            return Ok(Some((*line, document)));
-                        }
-                    }
-                }
-                Ok(None)
-            }
+    /// The next document, with the number of its line for the reader.
+    fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
+        match &mut self.reader {
+            RowReader::Lines(lines) => lines.document(),
+            RowReader::Table(table) => table.document(),
+            RowReader::JsonLines(objects) => objects.document(),
         }
     }
 }
@@ -318,366 +175,34 @@ impl Iterator for LabelledRows {
     type Item = Result<LabelledRow>;
 
     fn next(&mut self) -> Option<Result<LabelledRow>> {
-        let found = self.row().transpose()?;
-        self.number += 1;
-        let lines = matches!(self.source, Source::Lines { .. });
-        Some(match found {
-            Ok((line, document)) => Ok(LabelledRow {
-                // Of lines, the number is that of the line, blank ones counted.
-                number: if lines { line } else { self.number },
+        let found = self.document().transpose()?;
+        self.count += 1;
+        let failed = |e| Error::new(format!("cannot read {}: {e}", self.file));
+        Some(found.map_err(failed).map(|(line, document)| {
+            let line = line + self.skipped_lines;
+            LabelledRow {
+                number: match self.reader {
+                    RowReader::Lines(_) => line,
+                    _ => self.count,
+                },
                 line,
                 document,
-            }),
-            Err(e) => Err(Error::new(format!("cannot read {}: {e}", self.name))),
-        })
-    }
-}
-
-impl DocumentColumns {
-    fn document(&self, record: &ByteRecord) -> std::result::Result<Document, String> {
-        if record.len() != self.count {
-            return Err(format!(
-                "it has {} columns, and the first row has {}",
-                record.len(),
-                self.count
-            ));
-        }
-        let field = |index: usize| {
-            let text = std::str::from_utf8(&record[index]);
-            let text = text.map_err(|_| "it is not UTF-8".to_string())?;
-            // Left where quotation marks are not the format's.
-            let quoted = text
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'));
-            Ok::<_, String>(match quoted {
-                Some(inner) if self.unquoted => inner.replace("\"\"", "\""),
-                _ => text.to_string(),
-            })
-        };
-        let label = self.label.map(field).transpose()?;
-        let label = trimmed(label, self.needs_label)?;
-        Ok(Document {
-            label,
-            text: field(self.text)?,
-        })
-    }
-}
-
-/// The next line without its end, and its number; bytes that are no text are the row's trouble alone.
-fn read_line(
-    reader: &mut dyn BufRead,
-    line: &mut u64,
-) -> io::Result<Option<std::result::Result<String, String>>> {
-    let mut bytes = Vec::new();
-    if reader.read_until(b'\n', &mut bytes)? == 0 {
-        return Ok(None);
-    }
-    *line += 1;
-    while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-        bytes.pop();
-    }
-    Ok(Some(
-        String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string()),
-    ))
-}
-
-/// The format of a file that begins so.
-fn guess(head: &[u8], labels: bool) -> Format {
-    let first = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
-    if head.trim_ascii_start().starts_with(b"{") {
-        return Format::Jsonl;
-    }
-    // A line of prose has commas too: only the name of a column, or the wish for labels, makes it a table.
-    let named = fields(first, delimiter(head))
-        .iter()
-        .any(|field| LABELS.contains(&field.as_str()) || TEXTS.contains(&field.as_str()));
-    if !labels && !named {
-        return Format::Lines;
-    }
-    match delimiter(head) {
-        b'\t' => Format::Tsv,
-        _ => Format::Csv,
-    }
-}
-
-/// What stands between the columns: whatever parts the first line into names that are known, else the most rows into as
-/// many fields as the first.
-fn delimiter(head: &[u8]) -> u8 {
-    let worth = |&delimiter: &u8| {
-        let mut records = CsvRecords::new(head, delimiter, delimiter != b'\t');
-        let next = || records.read().ok().flatten();
-        let split = |record: CsvRecord| Some(record.fields.ok()?.iter().map(lower).collect());
-        let mut rows: Vec<Vec<String>> = std::iter::from_fn(next)
-            .take(GUESSED_BY)
-            .map(|record| split(record).unwrap_or_default())
-            .collect();
-        // A first record that goes on beyond what is looked at shows its first line.
-        if rows.first().is_some_and(Vec::is_empty) {
-            let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
-            rows[0] = fields(line, delimiter);
-        }
-        let known =
-            |field: &&String| LABELS.contains(&field.as_str()) || TEXTS.contains(&field.as_str());
-        let first = rows.first().map_or(&[][..], Vec::as_slice);
-        let alike = rows.iter().filter(|row| row.len() == first.len()).count();
-        // Of equals the first wins: `max_by_key` takes the last, so they are turned round.
-        match first.len() {
-            0 | 1 => (0, 0, 0),
-            count => (first.iter().filter(known).count(), alike, count),
-        }
-    };
-    let turned = DELIMITERS.iter().rev();
-    *turned
-        .max_by_key(|delimiter| worth(delimiter))
-        .expect("there are some")
-}
-
-/// The fields of a header, in lower case.
-fn fields(line: &[u8], delimiter: u8) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .delimiter(delimiter)
-        .from_reader(line);
-    let mut record = ByteRecord::new();
-    match reader.read_byte_record(&mut record) {
-        Ok(true) => record.iter().map(lower).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn lower(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).trim().to_lowercase()
-}
-
-/// The first of `known` that is among `names`.
-fn find(names: &[String], known: &[&str]) -> Option<usize> {
-    known
-        .iter()
-        .find_map(|known| names.iter().position(|name| name == known))
-}
-
-/// The column that was asked for by name.
-fn named(
-    asked: Option<&String>,
-    option: &str,
-    names: &[String],
-    file: &str,
-) -> Result<Option<usize>> {
-    let Some(asked) = asked else { return Ok(None) };
-    let place = names.iter().position(|name| *name == asked.to_lowercase());
-    place.map(Some).ok_or_else(|| {
-        Error::new(format!(
-            "{file} has no column {asked} ({option}); its columns are {}",
-            names.join(", ")
-        ))
-    })
-}
-
-fn table(
-    reader: Box<dyn BufRead + Send>,
-    delimiter: u8,
-    name: &str,
-    options: &DocumentOptions,
-    notes: &mut Vec<String>,
-) -> Result<Source> {
-    // Between tabs a quotation mark is most often just that, and may stand alone.
-    let mut records = CsvRecords::new(reader, delimiter, delimiter != b'\t');
-    let mut ahead = VecDeque::new();
-    while ahead.len() < LOOKED_AT {
-        match records.read() {
-            Ok(Some(record)) => ahead.push_back(record),
-            Ok(None) => break,
-            Err(e) => return Err(Error::new(format!("cannot read {name}: {e}"))),
-        }
-    }
-    let first = match ahead.front().map(|first| &first.fields) {
-        Some(Ok(first)) => first,
-        Some(Err(why)) => {
-            return Err(Error::new(format!(
-                "the first row of {name} cannot be read: {why}"
-            )));
-        }
-        None => return Err(Error::new(format!("there are no documents in {name}"))),
-    };
-    let names: Vec<String> = first.iter().map(lower).collect();
-    let count = names.len();
-    let asked = options.text_column.is_some() || options.label_column.is_some();
-    let mut label = named(
-        options.label_column.as_ref(),
-        "--label-column",
-        &names,
-        name,
-    )?;
-    let mut text = named(options.text_column.as_ref(), "--text-column", &names, name)?;
-    label = label.or_else(|| find(&names, &LABELS));
-    let free = |place: &usize| Some(*place) != label;
-    text = text.or_else(|| find(&names, &TEXTS).filter(free));
-    let header = asked || text.is_some() || (label.is_some() && count > 1);
-    if header {
-        ahead.pop_front();
-        // Of two columns, the other.
-        if count == 2 && text.is_none() {
-            text = label.map(|label| 1 - label);
-        }
-        if count == 2 && label.is_none() && options.labels {
-            let other = text.map(|text| 1 - text);
-            label = other.filter(|&other| !NO_LABELS.contains(&&names[other][..]));
-        }
-    } else if count == 1 {
-        text = Some(0);
-    } else if count == 2 {
-        let place = fewer_values(&ahead);
-        (label, text) = (Some(place), Some(1 - place));
-        // A name does not come again, and a label does.
-        let value = |record: &CsvRecord| {
-            let fields = record.fields.as_ref().ok()?;
-            fields.get(place).map(lower)
-        };
-        let repeated = ahead
-            .iter()
-            .skip(1)
-            .any(|row| value(row) == value(&ahead[0]));
-        // Without labels to learn, a row too many does less harm than one too few.
-        if !repeated && options.labels {
-            ahead.pop_front();
-        }
-        notes.push(format!(
-            "{name}: column {} is taken for the labels, column {} for the texts{}",
-            place + 1,
-            2 - place,
-            if repeated || !options.labels {
-                "; there is no header"
-            } else {
-                ""
             }
-        ));
+        }))
     }
-    let listing = || {
-        format!(
-            "its columns are {}",
-            names
-                .iter()
-                .map(|name| format!("“{name}”"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
-    };
-    let Some(text) = text else {
-        return Err(Error::new(format!(
-            "no column of {name} is known for texts: {}; name it with --text-column",
-            listing()
-        )));
-    };
-    if label.is_none() && options.labels {
-        return Err(Error::new(format!(
-            "no column of {name} is known for labels: {}; name it with --label-column",
-            listing()
-        )));
-    }
-    Ok(Source::Table {
-        records: Box::new(records),
-        ahead,
-        columns: DocumentColumns {
-            label,
-            text,
-            count,
-            needs_label: options.labels,
-            unquoted: delimiter == b'\t',
-        },
-    })
 }
 
-/// Which of two columns has the fewer different values.
-fn fewer_values(rows: &VecDeque<CsvRecord>) -> usize {
-    let different = |place: usize| {
-        let read = rows.iter().filter_map(|row| row.fields.as_ref().ok());
-        let values: BTreeSet<&[u8]> = read.filter_map(|fields| fields.get(place)).collect();
-        values.len()
-    };
-    usize::from(different(1) < different(0))
-}
-
-fn objects(
-    mut reader: Box<dyn BufRead + Send>,
-    name: &str,
-    options: &DocumentOptions,
-) -> Result<Source> {
-    let mut line = 0;
-    let failed = |e| Error::new(format!("cannot read {name}: {e}"));
-    let first = loop {
-        match read_line(&mut reader, &mut line).map_err(failed)? {
-            Some(Ok(text)) if text.trim().is_empty() => {}
-            Some(found) => break found.unwrap_or_default(),
-            None => break String::new(),
+/// Consumes blocks of `input` that hold nothing but white space; returns their number of lines.
+fn skip_blank_lines(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut lines = 0;
+    loop {
+        let head = input.fill_buf()?;
+        if head.is_empty() || !head.iter().all(u8::is_ascii_whitespace) {
+            return Ok(lines);
         }
-    };
-    let Ok(Value::Object(object)) = serde_json::from_str(&first) else {
-        return Err(Error::new(format!(
-            "the first line of {name} is no JSON object"
-        )));
-    };
-    let keys: BTreeMap<String, String> = object
-        .keys()
-        .map(|key| (key.to_lowercase(), key.clone()))
-        .collect();
-    let names: Vec<String> = keys.keys().cloned().collect();
-    let asked = (options.label_column.as_ref(), options.text_column.as_ref());
-    let label = named(asked.0, "--label-column", &names, name)?.or_else(|| find(&names, &LABELS));
-    let free = |place: &usize| Some(*place) != label;
-    let text = named(asked.1, "--text-column", &names, name)?
-        .or_else(|| find(&names, &TEXTS).filter(free));
-    let Some(text) = text else {
-        return Err(Error::new(format!(
-            "no key of {name} is known for texts: its keys are {}; name it with --text-column",
-            names.join(", ")
-        )));
-    };
-    if label.is_none() && options.labels {
-        return Err(Error::new(format!(
-            "no key of {name} is known for labels: its keys are {}; name it with --label-column",
-            names.join(", ")
-        )));
-    }
-    Ok(Source::Objects {
-        reader,
-        line,
-        keys: Keys {
-            label: label.map(|place| keys[&names[place]].clone()),
-            text: keys[&names[text]].clone(),
-            needs_label: options.labels,
-        },
-        ahead: VecDeque::from([first]),
-    })
-}
-
-impl Keys {
-    fn document(&self, line: &str) -> std::result::Result<Document, String> {
-        let object: Value =
-            serde_json::from_str(line).map_err(|e| format!("it is no JSON: {e}"))?;
-        let string = |key: &str| match object.get(key) {
-            Some(Value::String(string)) => Ok(Some(string.clone())),
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
-            Some(Value::Null) | None => Ok(None),
-            Some(_) => Err(format!("its “{key}” is no text")),
-        };
-        let label = self.label.as_deref().map(string).transpose()?.flatten();
-        let text = string(&self.text)?;
-        Ok(Document {
-            label: match &self.label {
-                Some(_) => trimmed(Some(label.unwrap_or_default()), self.needs_label)?,
-                None => None,
-            },
-            text: text.ok_or_else(|| format!("it has no “{}”", self.text))?,
-        })
-    }
-}
-
-/// A label without space around it; none of nothing, unless one is needed.
-fn trimmed(label: Option<String>, needed: bool) -> std::result::Result<Option<String>, String> {
-    match label.map(|label| label.trim().to_string()) {
-        Some(label) if label.is_empty() && needed => Err("it has no label".to_string()),
-        Some(label) if label.is_empty() => Ok(None),
-        label => Ok(label),
+        lines += head.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let length = head.len();
+        input.consume(length);
     }
 }
 
@@ -704,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_and_objects_are_told_apart() {
+    fn formats_are_guessed_from_the_content() {
         let expected = [("good", "a, \"b\"\nc"), ("bad", "d;e\tf")]
             .map(|(label, text)| (label.to_string(), text.to_string()));
         let files = [
@@ -719,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn between_tabs_a_quotation_mark_may_stand_alone() {
+    fn unpaired_quotation_marks_in_tsv_are_plain_characters() {
         let file = "Label\tText\r\ngood\t\"a \"\"b\"\"\"\r\nbad\t\"d e\ngood\tf\"\n";
         let expected = [("good", "a \"b\""), ("bad", "\"d e"), ("good", "f\"")]
             .map(|(label, text)| (label.to_string(), text.to_string()));
@@ -727,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_labels_are_wanted_none_is_missed() {
+    fn missing_labels_are_errors_only_where_labels_are_required() {
         for file in [
             "text,label\nfine,\ndull,bad\n",
             "\n{\"text\": \"fine\", \"label\": null}\n{\"text\": \"dull\", \"label\": \" bad \"}\n",
@@ -744,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_between_columns_is_told_by_all_rows() {
+    fn the_delimiter_is_guessed_from_many_rows() {
         let rows = "1,so; so; good\n0,very bad\n1,fine; really\n0,awful\n";
         let found = pairs(rows);
         assert_eq!(found.len(), 4);
@@ -752,26 +277,29 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_mark_that_is_never_closed_costs_one_row() {
+    fn an_unclosed_quotation_mark_breaks_one_row() {
         let rows = read("label,text\ngood,\"a\nbad,b\ngood,\"c, d\"\n", &labelled()).unwrap();
-        let mut count = Count::default();
-        let mut told = Vec::new();
-        let mut tell = |message| told.push(message);
+        let mut count = RowCount::default();
+        let mut reports = Vec::new();
+        let mut report = |message| reports.push(message);
         let texts: Vec<String> = rows
-            .filter_map(|row| count.take(row.unwrap(), &mut tell))
+            .filter_map(|row| count.take(row.unwrap(), &mut report))
             .map(|document| document.text)
             .collect();
         assert_eq!(texts, ["b", "c, d"]);
         assert_eq!(
-            told,
-            ["row 1 (line 2) is skipped: a quotation mark in it seems never to be closed"]
+            reports,
+            ["row 1 (line 2) is skipped: a quotation mark is never closed"]
         );
         assert_eq!((count.all, count.broken), (3, 1));
-        assert!(count.check().is_err());
+        assert_eq!(
+            count.check().unwrap_err().to_string(),
+            "1 of 3 rows could not be read"
+        );
     }
 
     #[test]
-    fn columns_without_names_are_known_by_their_values() {
+    fn unnamed_columns_are_guessed_from_their_values() {
         let rows = "so good,1\nvery bad,0\nfine,1\nawful,0\n";
         let expected = [
             ("1", "so good"),
@@ -785,19 +313,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_columns_are_named_in_the_error() {
         let table = [
             (
                 "a,b,c\n1,2,3\n",
-                "no column of x is known for texts: its columns are “a”, “b”, “c”; name it with --text-column",
+                "no text column was found in x: its columns are “a”, “b”, “c”; name it with --text-column",
             ),
             (
                 "id,n,text\n1,2,3\n",
-                "no column of x is known for labels: its columns are “id”, “n”, “text”; name it with --label-column",
+                "no label column was found in x: its columns are “id”, “n”, “text”; name it with --label-column",
             ),
             (
                 "{\"text\": 1}\n",
-                "no key of x is known for labels: its keys are text; name it with --label-column",
+                "no label key was found in x: its keys are “text”; name it with --label-column",
             ),
             ("  \n", "there are no documents in x"),
         ];
@@ -817,30 +345,22 @@ mod tests {
     }
 
     #[test]
-    fn broken_rows_are_told_by_their_number() {
+    fn broken_rows_are_reported_with_their_numbers() {
         let rows = read(
             "label,text\ngood,a\nbad\ngood,b,c\n,d\nbad,e\n",
             &labelled(),
         )
         .unwrap();
-        let told: Vec<_> = rows
+        let errors: Vec<_> = rows
             .map(|row| row.unwrap())
-            .filter_map(|row| row.document.err().map(|why| (row.number, row.line, why)))
+            .filter_map(|row| Some((row.number, row.line, row.document.err()?)))
             .collect();
         assert_eq!(
-            told,
+            errors,
             [
-                (
-                    2,
-                    3,
-                    "it has 1 columns, and the first row has 2".to_string()
-                ),
-                (
-                    3,
-                    4,
-                    "it has 3 columns, and the first row has 2".to_string()
-                ),
-                (4, 5, "it has no label".to_string()),
+                (2, 3, "number of columns is 1, expected 2".to_string()),
+                (3, 4, "number of columns is 3, expected 2".to_string()),
+                (4, 5, "the label is missing".to_string()),
             ]
         );
         let rows = read(
@@ -848,13 +368,13 @@ mod tests {
             &labelled(),
         )
         .unwrap();
-        let told: Vec<_> = rows.filter_map(|row| row.unwrap().document.err()).collect();
-        assert!(told[0].starts_with("it is no JSON: "), "{told:?}");
-        assert_eq!(told[1], "it has no “text”");
+        let errors: Vec<_> = rows.filter_map(|row| row.unwrap().document.err()).collect();
+        assert!(errors[0].starts_with("invalid JSON: "), "{errors:?}");
+        assert_eq!(errors[1], "“text” is missing");
     }
 
     #[test]
-    fn lines_are_documents_where_no_labels_are_wanted() {
+    fn each_line_of_plain_text_is_a_document() {
         let rows = read("one, two\n\nthree\n", &DocumentOptions::default()).unwrap();
         let texts: Vec<_> = rows
             .map(|row| row.unwrap())
@@ -864,5 +384,19 @@ mod tests {
             texts,
             [(1, "one, two".to_string()), (3, "three".to_string())]
         );
+    }
+
+    #[test]
+    fn lines_are_numbered_from_the_start_of_the_file() {
+        let blank = "\n".repeat(HEAD_BYTES + 1);
+        for text in ["text\nfine\n", "{\"text\": \"fine\"}\n"] {
+            let rows = read(&format!("{blank}{text}"), &DocumentOptions::default()).unwrap();
+            let line = rows.map(|row| row.unwrap().line).last().unwrap();
+            assert_eq!(
+                line as usize,
+                HEAD_BYTES + 1 + text.lines().count(),
+                "{text}"
+            );
+        }
     }
 }

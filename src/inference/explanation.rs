@@ -1,43 +1,50 @@
 /*!
-Which words moved a decision, and which way: by how the label's log odds change as the text is read, and by leaving words
-out.
+Explanations of a prediction: how much each word of a text changes the log odds of a label, as it is read and by leaving
+it out.
 */
 
-use super::classifier::{Classifier, plain};
+use super::classifier::Classifier;
+use super::encoded_document::strip_markup;
 
-/// A text is taken in so many pieces at most, a word each if there are no more words.
+/// The most pieces of a text; shorter texts have a word in each.
 const PIECES: usize = 256;
-/// Bytes that may be read to explain one text: the longer it is, the fewer its pieces.
+/// The most bytes that are classified to explain one text: longer texts have fewer pieces.
 const BYTES: usize = 1 << 23;
 
-/// A part of a text, and what it did.
+/// A piece of a text, and its effect on the log odds of the label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {
-    /// A word, or several, with the space after them.
+    /// One or more words, with the space after each.
     pub text: String,
-    /// How the log odds changed when it was read.
+    /// Change of the log odds when it is read after the pieces before it.
     pub by_reading: f64,
-    /// How much lower the log odds are without it.
+    /// Decrease of the log odds when it is left out of the text.
     pub by_leaving_out: f64,
 }
 
-/// A text in pieces.
+/// The effects of all pieces of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// Together they are the text.
+    /// Pieces in the text's order; concatenated they are the text.
     pub pieces: Vec<Piece>,
 }
 
-/// Explains how likely a classifier found a label for a text.
+/// Explains the probability of a label, an index of the classifier's labels, for a text.
 pub fn explain(classifier: &Classifier, text: &str, label: usize) -> Explanation {
-    let text = plain(text);
+    let text = strip_markup(text);
     let words: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
-    let most = (BYTES / (2 * text.len().max(1))).clamp(2, PIECES);
-    let together = words.len().div_ceil(most).max(1);
-    let pieces: Vec<String> = words.chunks(together).map(<[&str]>::concat).collect();
+    let most_pieces = (BYTES / (2 * text.len().max(1))).clamp(2, PIECES);
+    let words_per_piece = words.len().div_ceil(most_pieces).max(1);
+    let pieces: Vec<String> = words
+        .chunks(words_per_piece)
+        .map(<[&str]>::concat)
+        .collect();
     let prefixes = (0..=pieces.len()).map(|end| pieces[..end].concat());
-    let without = (0..pieces.len()).map(|out| {
-        let rest = pieces.iter().enumerate().filter(|(index, _)| *index != out);
+    let without = (0..pieces.len()).map(|left_out| {
+        let rest = pieces
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != left_out);
         rest.map(|(_, piece)| &piece[..]).collect::<String>()
     });
     let texts: Vec<String> = prefixes.chain(without).collect();
@@ -45,13 +52,13 @@ pub fn explain(classifier: &Classifier, text: &str, label: usize) -> Explanation
     let odds: Vec<f64> = classifier
         .classify(&texts)
         .iter()
-        .map(|verdict| log_odds(&verdict.logits, label))
+        .map(|prediction| log_odds(&prediction.logits, label))
         .collect();
-    let (read, without) = odds.split_at(pieces.len() + 1);
-    let whole = read[pieces.len()];
+    let (prefixes, without) = odds.split_at(pieces.len() + 1);
+    let whole = prefixes[pieces.len()];
     let piece = |(index, text): (usize, String)| Piece {
         text,
-        by_reading: read[index + 1] - read[index],
+        by_reading: prefixes[index + 1] - prefixes[index],
         by_leaving_out: whole - without[index],
     };
     Explanation {
@@ -59,7 +66,7 @@ pub fn explain(classifier: &Classifier, text: &str, label: usize) -> Explanation
     }
 }
 
-/// ln(p / (1 - p)) of a label.
+/// Log odds of a label, ln(p / (1 - p)), from the logits of all.
 fn log_odds(logits: &[f64], label: usize) -> f64 {
     let others = logits
         .iter()
@@ -76,9 +83,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_odds_are_those_of_the_softmax() {
+    fn log_odds_match_softmax() {
         let logits = [1.0, -0.5, 0.25];
-        let probabilities = crate::inference::classifier::softmax(&logits);
+        let probabilities = crate::metrics::softmax(&logits);
         for (label, p) in probabilities.iter().enumerate() {
             assert!((log_odds(&logits, label) - (p / (1.0 - p)).ln()).abs() < 1e-12);
         }

@@ -1,88 +1,94 @@
 /*!
-A prompt, and the texts that follow it, piece by piece.
+Text generation: continuations of a prompt, piece by piece.
 */
 
-use super::Model;
-use super::recurrent::{State, Wanted};
+use std::ops::Range;
+
+use super::model::Model;
+use super::next_token::Wanted;
+use super::recurrent::RecurrentState;
 use super::sampling::{Sampler, Sampling};
+use super::stop_strings::StopStrings;
 use crate::text::Split;
 use crate::text::tokenizer::Decoder;
 
-/// Prompt tokens read at once.
-const READ_AT_ONCE: usize = 256;
-/// Logits to choose from that are worth another thread.
-const CHOOSING_WORTH: usize = 1 << 11;
+/// Steps of a prompt that are computed together.
+const WINDOW: usize = 256;
+/// Logits for which another thread is worth its cost.
+const LOGITS_PER_THREAD: usize = 1 << 11;
 
-/// Texts that grow from one prompt side by side, a token of each at a step.
+/// Generates continuations of one prompt side by side, a token of each at a step.
 pub struct Generator<'m> {
     model: &'m Model,
-    ending: Ending,
-    state: State,
-    /// The texts, in the order of the state's streams. Those that finish before the last are dropped.
-    texts: Vec<Text<'m>>,
-    /// A token that stands for no text and is never written.
-    barred: Option<u32>,
+    stop: StopConditions,
+    state: RecurrentState,
+    /// Continuations, in the order of the state's streams. Those that finish before the last are dropped.
+    continuations: Vec<Continuation<'m>>,
+    /// The unknown token, which is never generated.
+    excluded: Option<u32>,
 }
 
-/// When a text ends.
+/// Conditions that end a continuation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ending {
-    /// After so many tokens, if given.
+pub struct StopConditions {
+    /// Number of tokens, if limited.
     pub length: Option<u64>,
-    /// Before the first of these.
-    pub stops: Vec<String>,
+    /// Strings before which a text ends.
+    pub strings: Vec<String>,
 }
 
-/// Why a text ended.
+/// Why a continuation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// It has the length that was asked for.
+pub enum FinishReason {
+    /// It has the requested length.
     Length,
-    /// It came to a stop string.
+    /// A stop string was generated.
     Stop,
-    /// Nobody wanted more of it.
+    /// Generation was interrupted.
     Interrupted,
 }
 
-struct Text<'m> {
-    number: usize,
+/// A text that is being generated.
+struct Continuation<'m> {
+    /// Its index among the continuations that the generator began with.
+    index: usize,
     sampler: Sampler,
     decoder: Decoder<'m>,
-    stops: Stops,
+    stop_strings: StopStrings,
     /// The last token, which the network has not read yet.
     unread: u32,
     tokens: u64,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
-/// What is heard of a text.
+/// An event of a continuation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News<'a> {
-    /// It goes on with this, of whole characters.
+pub enum TextEvent<'a> {
+    /// The next piece of the text, in whole characters.
     Piece(&'a str),
-    /// It is finished, after so many tokens.
-    Finished(Finish, u64),
+    /// The text is finished, with this number of tokens.
+    Finished(FinishReason, u64),
 }
 
-/// A prompt, read.
+/// A prompt that the network has read.
 pub struct Prompt<'m> {
     model: &'m Model,
     tokens: Vec<u32>,
-    state: State,
+    state: RecurrentState,
     decoder: Decoder<'m>,
     /// The last token, which the network has not read yet.
     unread: u32,
 }
 
 impl<'m> Prompt<'m> {
-    /// Reads a prompt's tokens, after an end of line; `progress` hears how many were read.
+    /// Reads a prompt's tokens after an end of line; `progress` is called with the number of tokens of each part.
     pub fn read(model: &'m Model, tokens: Vec<u32>, progress: impl FnMut(u64)) -> Self {
         let mut decoder = Decoder::new(&model.tokenizer);
         tokens.iter().for_each(|&id| {
             decoder.push(id);
         });
         let mut state = model.network.zero_state(1);
-        let unread = read_on(
+        let unread = read_tokens(
             model,
             &mut state,
             model.tokenizer.line_end(),
@@ -99,18 +105,18 @@ impl<'m> Prompt<'m> {
     }
 }
 
-/// Reads the token that was left unread and all but the last of `tokens`, which is left unread now.
-fn read_on(
+/// Reads the unread token and all of `tokens` but the last, and returns that one, which is unread then.
+fn read_tokens(
     model: &Model,
-    state: &mut State,
+    state: &mut RecurrentState,
     unread: u32,
     tokens: &[u32],
     mut progress: impl FnMut(u64),
 ) -> u32 {
     let mut all = vec![unread];
     all.extend_from_slice(tokens);
-    let (&last, read) = all.split_last().expect("one at least");
-    for part in read.chunks(READ_AT_ONCE) {
+    let (&last, read) = all.split_last().expect("there is at least one token");
+    for part in read.chunks(WINDOW) {
         model.network.read(part, state);
         progress(part.len() as u64);
     }
@@ -118,25 +124,25 @@ fn read_on(
 }
 
 impl<'m> Generator<'m> {
-    /// Begins a text after a prompt for each of `numbers`; texts of one seed and different numbers are independent, and
-    /// the same beside any others.
+    /// Begins a continuation for each number in `samples`. Samples of one seed and different numbers are independent of
+    /// each other, and do not depend on which are generated together.
     pub fn new(
         prompt: &Prompt<'m>,
         sampling: Sampling,
-        ending: Ending,
+        stop: StopConditions,
         seed: u64,
-        numbers: std::ops::Range<u64>,
+        samples: Range<u64>,
     ) -> Self {
         let model = prompt.model;
-        let streams = vec![0; (numbers.end - numbers.start) as usize];
-        let text = |(number, stream)| {
-            let mut sampler = Sampler::new(sampling, seed, stream);
-            sampler.remember(&prompt.tokens);
-            Text {
-                number,
+        let streams = vec![0; (samples.end - samples.start) as usize];
+        let continuation = |(index, sample)| {
+            let mut sampler = Sampler::new(sampling, seed, sample);
+            sampler.observe(&prompt.tokens);
+            Continuation {
+                index,
                 sampler,
                 decoder: prompt.decoder.clone(),
-                stops: Stops::new(&ending.stops),
+                stop_strings: StopStrings::new(&stop.strings),
                 unread: prompt.unread,
                 tokens: 0,
                 finish: None,
@@ -145,96 +151,109 @@ impl<'m> Generator<'m> {
         Generator {
             model,
             state: prompt.state.select(&streams),
-            texts: numbers.enumerate().map(text).collect(),
-            // In a text that was split at white space, <unk> is a word like any other.
-            barred: model
+            continuations: samples.enumerate().map(continuation).collect(),
+            // In a text that is split at white space, <unk> is a word like any other.
+            excluded: model
                 .tokenizer
                 .unknown()
                 .filter(|_| model.tokenizer.split() != Split::Whitespace),
-            ending,
+            stop,
         }
     }
 
-    /// Whether all texts are finished.
+    /// Whether all continuations are finished.
     pub fn is_finished(&self) -> bool {
-        self.texts.iter().all(|text| text.finish.is_some())
+        self.continuations
+            .iter()
+            .all(|continuation| continuation.finish.is_some())
     }
 
-    /// Adds a token to each unfinished text; `hear` is told what becomes of each, by its place among the numbers.
-    pub fn step(&mut self, mut hear: impl FnMut(usize, News)) {
+    /// Adds a token to each unfinished continuation; `on_event` is called with the index of a continuation and its event.
+    pub fn step(&mut self, mut on_event: impl FnMut(usize, TextEvent)) {
         if self.is_finished() {
             return;
         }
-        if self.texts.iter().any(|text| text.finish.is_some()) {
-            let unfinished = |&i: &usize| self.texts[i].finish.is_none();
-            let left: Vec<usize> = (0..self.texts.len()).filter(unfinished).collect();
-            self.state = self.state.select(&left);
-            self.texts.retain(|text| text.finish.is_none());
-        }
+        self.drop_finished();
         let network = &self.model.network;
-        let unread: Vec<u32> = self.texts.iter().map(|text| text.unread).collect();
+        let unread: Vec<u32> = self.continuations.iter().map(|c| c.unread).collect();
         let mut logits = network.forward(&unread, &mut self.state, Wanted::Last);
         let rows = logits.chunks_exact_mut(network.vocab_size());
-        let mut choices: Vec<_> = self.texts.iter_mut().zip(rows).collect();
-        let threads = 1 + choices.len() * network.vocab_size() / CHOOSING_WORTH;
+        let mut choices: Vec<_> = self.continuations.iter_mut().zip(rows).collect();
+        let threads = 1 + choices.len() * network.vocab_size() / LOGITS_PER_THREAD;
         network
             .pool()
-            .for_each(threads, &mut choices, |_, (text, logits)| {
-                if let Some(id) = self.barred {
+            .for_each(threads, &mut choices, |_, (continuation, logits)| {
+                if let Some(id) = self.excluded {
                     logits[id as usize] = f32::NEG_INFINITY;
                 }
-                text.unread = text.sampler.choose(logits);
+                continuation.unread = continuation.sampler.choose(logits);
             });
-        for text in &mut self.texts {
-            text.grow(&self.ending, &mut hear);
+        for continuation in &mut self.continuations {
+            continuation.grow(self.stop.length, &mut on_event);
         }
     }
 
-    /// Finishes the texts that are not, as nobody wants more of them.
-    pub fn interrupt(&mut self, mut hear: impl FnMut(usize, News)) {
-        let unfinished = self.texts.iter_mut().filter(|text| text.finish.is_none());
-        for text in unfinished {
-            let mut rest = text.stops.rest();
-            rest.push_str(&text.decoder.finish());
-            hear(text.number, News::Piece(&rest));
-            hear(
-                text.number,
-                News::Finished(Finish::Interrupted, text.tokens),
+    fn drop_finished(&mut self) {
+        let unfinished = |&index: &usize| self.continuations[index].finish.is_none();
+        let left: Vec<usize> = (0..self.continuations.len()).filter(unfinished).collect();
+        if left.len() < self.continuations.len() {
+            self.state = self.state.select(&left);
+            self.continuations.retain(|c| c.finish.is_none());
+        }
+    }
+
+    /// Finishes all continuations that are not finished yet.
+    pub fn interrupt(&mut self, mut on_event: impl FnMut(usize, TextEvent)) {
+        let unfinished = self.continuations.iter_mut();
+        for continuation in unfinished.filter(|c| c.finish.is_none()) {
+            let mut rest = continuation.stop_strings.rest();
+            rest.push_str(&continuation.decoder.finish());
+            on_event(continuation.index, TextEvent::Piece(&rest));
+            let finish = FinishReason::Interrupted;
+            on_event(
+                continuation.index,
+                TextEvent::Finished(finish, continuation.tokens),
             );
-            text.finish = Some(Finish::Interrupted);
+            continuation.finish = Some(finish);
         }
     }
 
-    /// Goes on after more of somebody else's words, remembering all that came before.
+    /// Starts a new continuation after the last one and the given tokens.
     ///
     /// # Panics
-    /// If there is not one text alone.
-    pub fn go_on(&mut self, words: &[u32]) {
-        let [text] = &mut self.texts[..] else {
-            panic!("one text alone can go on");
+    /// If the generator has not exactly one continuation.
+    pub fn continue_after(&mut self, tokens: &[u32]) {
+        let [continuation] = &mut self.continuations[..] else {
+            panic!("only a single continuation can be continued");
         };
-        text.sampler.remember(words);
-        words.iter().for_each(|&id| {
-            text.decoder.push(id);
+        continuation.sampler.observe(tokens);
+        tokens.iter().for_each(|&id| {
+            continuation.decoder.push(id);
         });
-        (text.tokens, text.finish) = (0, None);
-        text.stops.rest();
-        text.unread = read_on(self.model, &mut self.state, text.unread, words, |_| ());
+        (continuation.tokens, continuation.finish) = (0, None);
+        continuation.stop_strings.rest();
+        continuation.unread = read_tokens(
+            self.model,
+            &mut self.state,
+            continuation.unread,
+            tokens,
+            |_| (),
+        );
     }
 }
 
-/// The text of `length` tokens that follows nothing.
+/// Generates a text of `length` tokens after an empty prompt.
 pub fn sample(model: &Model, sampling: Sampling, length: u64, seed: u64) -> String {
-    let ending = Ending {
+    let stop = StopConditions {
         length: Some(length),
-        stops: Vec::new(),
+        strings: Vec::new(),
     };
     let prompt = Prompt::read(model, Vec::new(), |_| ());
-    let mut generator = Generator::new(&prompt, sampling, ending, seed, 0..1);
+    let mut generator = Generator::new(&prompt, sampling, stop, seed, 0..1);
     let mut text = String::new();
     while !generator.is_finished() {
-        generator.step(|_, news| {
-            if let News::Piece(piece) = news {
+        generator.step(|_, event| {
+            if let TextEvent::Piece(piece) = event {
                 text.push_str(piece);
             }
         });
@@ -242,124 +261,29 @@ pub fn sample(model: &Model, sampling: Sampling, length: u64, seed: u64) -> Stri
     text
 }
 
-impl Text<'_> {
-    /// Tells what the token just chosen adds.
-    fn grow(&mut self, ending: &Ending, hear: &mut impl FnMut(usize, News)) {
+impl Continuation<'_> {
+    /// Adds the token just chosen, and reports it.
+    fn grow(&mut self, length: Option<u64>, on_event: &mut impl FnMut(usize, TextEvent)) {
         self.tokens += 1;
-        let last = ending.length == Some(self.tokens);
+        let last = length == Some(self.tokens);
         let mut piece = self.decoder.push(self.unread);
         if last {
             piece.push_str(&self.decoder.finish());
         }
-        let stopped = self.stops.push(&mut piece);
+        let stopped = self.stop_strings.push(&mut piece);
         if last && !stopped {
-            piece.push_str(&self.stops.rest());
+            piece.push_str(&self.stop_strings.rest());
         }
         if !piece.is_empty() {
-            hear(self.number, News::Piece(&piece));
+            on_event(self.index, TextEvent::Piece(&piece));
         }
         self.finish = if stopped {
-            Some(Finish::Stop)
+            Some(FinishReason::Stop)
         } else {
-            last.then_some(Finish::Length)
+            last.then_some(FinishReason::Length)
         };
         if let Some(finish) = self.finish {
-            hear(self.number, News::Finished(finish, self.tokens));
-        }
-    }
-}
-
-/// Watches a text for strings that end it, also when they come in several pieces.
-#[derive(Clone, Debug)]
-struct Stops {
-    stops: Vec<String>,
-    /// The end of the text, which may be the beginning of a stop.
-    held: String,
-}
-
-impl Stops {
-    fn new(stops: &[String]) -> Self {
-        Stops {
-            stops: stops.to_vec(),
-            held: String::new(),
-        }
-    }
-
-    /// Takes the next piece and leaves in its place what is certain to come before any stop. True at a stop.
-    fn push(&mut self, piece: &mut String) -> bool {
-        if self.stops.is_empty() {
-            return false;
-        }
-        self.held.push_str(piece);
-        // The one that ends first, so that it does not matter how the text is cut.
-        let found = self.stops.iter().filter_map(|stop| {
-            let at = self.held.find(stop)?;
-            Some((at + stop.len(), at))
-        });
-        let first = found.min().map(|(_, at)| at);
-        let certain = first.unwrap_or_else(|| {
-            let begins = |at: &usize| {
-                let end = &self.held[*at..];
-                self.stops.iter().any(|stop| stop.starts_with(end))
-            };
-            let starts = self.held.char_indices().map(|(at, _)| at);
-            starts
-                .chain([self.held.len()])
-                .find(begins)
-                .expect("nothing is the beginning of everything")
-        });
-        piece.clear();
-        piece.push_str(&self.held[..certain]);
-        self.held.drain(..certain);
-        first.is_some()
-    }
-
-    /// What was held back.
-    fn rest(&mut self) -> String {
-        std::mem::take(&mut self.held)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_stops_before_the_first_stop_however_it_is_cut() {
-        let table: [(&[&str], &str, &str, bool); 10] = [
-            (&[], "all of it", "all of it", false),
-            (&["END"], "all of it", "all of it", false),
-            (&["END"], "some END and more", "some ", true),
-            (&["END"], "EEND", "E", true),
-            (&["END"], "ENEND", "EN", true),
-            (&["END"], "at the EN", "at the EN", false),
-            (&["aab"], "aaab", "a", true),
-            (&["世", "é"], "caf\u{e9} 世", "caf", true),
-            (&["later", "ate"], "too late", "too l", true),
-            (&["later", "ate"], "too later", "too l", true),
-        ];
-        for (stops, text, expected, stopped) in table {
-            let stops: Vec<String> = stops.iter().map(|stop| stop.to_string()).collect();
-            let characters: Vec<String> = text.chars().map(String::from).collect();
-            for size in 1..=characters.len() {
-                let (mut watch, mut found, mut end) = (Stops::new(&stops), String::new(), false);
-                for piece in characters.chunks(size) {
-                    let mut piece = piece.concat();
-                    end = watch.push(&mut piece);
-                    found.push_str(&piece);
-                    if end {
-                        break;
-                    }
-                }
-                if !end {
-                    found.push_str(&watch.rest());
-                }
-                assert_eq!(
-                    (found.as_str(), end),
-                    (expected, stopped),
-                    "{text} by {size}"
-                );
-            }
+            on_event(self.index, TextEvent::Finished(finish, self.tokens));
         }
     }
 }

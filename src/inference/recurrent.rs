@@ -1,64 +1,63 @@
 /*!
-The network's forward pass: one step of one text, many steps of a prompt, or many texts side by side.
+Recurrent layers over an embedding: one step of one text, many steps of a prompt, or many texts side by side.
 */
 
 use std::borrow::Cow;
 
-use crate::checkpoint::ModelConfig;
-use crate::checkpoint::config::{Task, stack_name};
-use crate::error::Result;
-use crate::text::Direction;
-use carousel_kernels::recurrent;
-use carousel_kernels::recurrent::{LayerState, Start, TABLE_SYMBOLS};
+use carousel_kernels::recurrent::{Layer, LayerState, Start, TABLE_TOKENS};
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 
-/// A network's weights, packed for the CPU at hand.
-pub struct Network {
-    vocab_size: usize,
-    /// `[vocab_size, embedding_size]`, and how wide it is; none where the first layers have tables.
+use crate::checkpoint::ModelConfig;
+use crate::checkpoint::architecture::{EMBEDDING, layer_tensor};
+use crate::error::Result;
+use crate::text::Direction;
+
+/// An embedding and recurrent layers, packed for the CPU at hand.
+pub struct RecurrentNetwork {
+    /// `[vocab_size, embedding_size]`, and its width; none where the first layers have tables.
     embedding: Option<(Vec<f32>, usize)>,
-    /// For each way that texts are read.
+    /// A stack for each direction in which texts are read.
     stacks: Vec<Stack>,
-    /// `[vocab_size, hidden_size]`.
-    /// Weights, and a bias of `[panels · width]`; a classifier has none.
-    output: Option<(Matrix, Vec<f32>)>,
     kernel: Kernel,
     pool: ThreadPool,
 }
 
-/// The layers that read a text one way.
+/// The layers that read a text in one direction.
 struct Stack {
     direction: Direction,
-    /// What the first layer makes of each token, the sums of its gates, `[panels, vocab_size, width]`, where there are so few
-    /// that these are kept.
+    /// The input products of the first layer for each token, with its bias, `[panels, vocab_size, width]`, where the
+    /// vocabulary is small.
     table: Option<Vec<f32>>,
-    layers: Vec<Layer>,
+    layers: Vec<PackedLayer>,
 }
 
-struct Layer {
-    lstm: recurrent::Layer,
-    /// The sum of PyTorch's two, `[panels, 1, width]`.
+struct PackedLayer {
+    layer: Layer,
+    /// The sum of PyTorch's two biases, `[panels, 1, width]`.
     bias: Vec<f32>,
 }
 
-/// What the network remembers of the texts it reads side by side.
+/// The state of texts that are read side by side.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct RecurrentState {
     streams: usize,
     layers: Vec<LayerState>,
 }
 
-impl State {
-    /// Empties the memory of one stream.
-    pub fn forget(&mut self, stream: usize) {
-        self.layers
-            .iter_mut()
-            .for_each(|layer| layer.forget(stream));
+impl RecurrentState {
+    /// Texts that are read side by side.
+    pub fn streams(&self) -> usize {
+        self.streams
     }
 
-    /// The memories of the given streams, side by side, each as often as it is named.
-    pub fn select(&self, streams: &[usize]) -> State {
-        State {
+    /// Resets the state of one stream to zero.
+    pub fn reset(&mut self, stream: usize) {
+        self.layers.iter_mut().for_each(|layer| layer.reset(stream));
+    }
+
+    /// The states of the given streams, side by side, each as often as it is named.
+    pub fn select(&self, streams: &[usize]) -> RecurrentState {
+        RecurrentState {
             streams: streams.len(),
             layers: self
                 .layers
@@ -67,55 +66,31 @@ impl State {
                 .collect(),
         }
     }
+
+    /// The last layer's outputs at the last step, as products take them, `[streams, hidden_size]`.
+    pub fn output(&self) -> &Rows {
+        self.layers.last().expect("a layer").encoded()
+    }
 }
 
-/// The steps whose logits are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// All of them.
-    All,
-    /// The last alone.
-    Last,
-}
-
-impl Network {
-    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes.
+impl RecurrentNetwork {
+    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes, for the given
+    /// directions.
     pub fn load<'w>(
         config: &ModelConfig,
+        directions: &[Direction],
         floats: impl Fn(&str) -> Result<Cow<'w, [f32]>>,
-        precision: Precision,
+        kernel: Kernel,
         threads: usize,
     ) -> Result<Self> {
-        let (kernel, pool) = (Kernel::fastest(precision), ThreadPool::new(threads));
-        let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
-        let embedding = floats("embedding.weight")?;
-        let output = match config.task {
-            Task::Classifier => None,
-            Task::LanguageModel => {
-                let output = if config.tie_weights {
-                    embedding.clone()
-                } else {
-                    floats("output.weight")?
-                };
-                let output = Matrix::pack(&output, hidden_size, Layout::Plain, kernel, &pool);
-                let mut bias = floats("output.bias")?.into_owned();
-                bias.resize(output.panels() * output.width(), 0.0);
-                Some((output, bias))
-            }
-        };
-
-        let few = vocab_size <= TABLE_SYMBOLS;
-        let directions = match config.task {
-            Task::Classifier => config.directions(),
-            // What predicts the next token knows only those before it.
-            Task::LanguageModel => &[Direction::Forward],
-        };
+        let pool = ThreadPool::new(threads);
+        let (tokens, recurrent) = (config.tokens(), config.recurrent());
+        let embedding = floats(EMBEDDING)?;
+        let few = tokens.vocab_size <= TABLE_TOKENS;
         let stack = |&direction: &Direction| -> Result<Stack> {
-            let own = |name: &str, layer: usize| {
-                floats(&format!("{}.{name}_l{layer}", stack_name(direction)))
-            };
-            let (mut table, mut layers) = (None, Vec::with_capacity(config.num_layers));
-            for index in 0..config.num_layers {
+            let own = |which: &str, layer: usize| floats(&layer_tensor(direction, which, layer));
+            let (mut table, mut layers) = (None, Vec::with_capacity(recurrent.num_layers));
+            for index in 0..recurrent.num_layers {
                 let (bias_ih, bias_hh) = (own("bias_ih", index)?, own("bias_hh", index)?);
                 let bias: Vec<f32> = bias_ih
                     .iter()
@@ -123,23 +98,30 @@ impl Network {
                     .map(|(a, b)| a + b)
                     .collect();
                 let input = own("weight_ih", index)?;
-                let recurrent = own("weight_hh", index)?;
-                let mut lstm = recurrent::Layer::new(&recurrent, hidden_size, kernel, &pool);
+                let hidden_size = recurrent.hidden_size;
+                let mut layer = Layer::new(
+                    recurrent.cell,
+                    &own("weight_hh", index)?,
+                    hidden_size,
+                    kernel,
+                    &pool,
+                );
                 if few && index == 0 {
-                    let sums = all_sums(&embedding, config.embedding_size, &input, &bias, &pool);
-                    table = Some(lstm.start(&sums));
+                    let sums =
+                        input_products(&embedding, tokens.embedding_size, &input, &bias, &pool);
+                    table = Some(layer.start(&sums));
                 } else {
-                    let input_size = input.len() / (4 * hidden_size);
-                    lstm = lstm.with_input(Matrix::pack(
+                    let input_size = input.len() / (recurrent.cell.gates() * hidden_size);
+                    layer = layer.with_input(Matrix::pack(
                         &input,
                         input_size,
-                        Layout::Gates,
+                        recurrent.cell.input_layout(),
                         kernel,
                         &pool,
                     ));
                 }
-                let bias = lstm.start(&bias);
-                layers.push(Layer { lstm, bias });
+                let bias = layer.start(&bias);
+                layers.push(PackedLayer { layer, bias });
             }
             Ok(Stack {
                 direction,
@@ -148,19 +130,12 @@ impl Network {
             })
         };
         let stacks = directions.iter().map(stack).collect::<Result<_>>()?;
-        Ok(Network {
-            vocab_size,
-            embedding: (!few).then(|| (embedding.into_owned(), config.embedding_size)),
+        Ok(RecurrentNetwork {
+            embedding: (!few).then(|| (embedding.into_owned(), tokens.embedding_size)),
             stacks,
-            output,
             kernel,
             pool,
         })
-    }
-
-    /// How many logits a step gives.
-    pub fn vocab_size(&self) -> usize {
-        self.vocab_size
     }
 
     /// The threads that share its steps.
@@ -168,10 +143,15 @@ impl Network {
         &self.pool
     }
 
-    /// An empty memory for texts read side by side.
-    pub fn zero_state(&self, streams: usize) -> State {
-        let zeros = |layer: &Layer| layer.lstm.zero_state(streams);
-        State {
+    /// Units in a panel of the last layer's outputs.
+    pub fn lanes(&self) -> usize {
+        self.kernel.lanes()
+    }
+
+    /// The state before the first token of texts that are read side by side.
+    pub fn zero_state(&self, streams: usize) -> RecurrentState {
+        let zeros = |packed: &PackedLayer| packed.layer.zero_state(streams);
+        RecurrentState {
             streams,
             layers: self.forward_stack().layers.iter().map(zeros).collect(),
         }
@@ -182,44 +162,29 @@ impl Network {
         &self.stacks[0]
     }
 
-    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, vocab_size]`.
-    ///
-    /// # Panics
-    /// If a token is not in the vocabulary, or the tokens do not fill the streams.
-    pub fn forward(&self, tokens: &[u32], state: &mut State, wanted: Wanted) -> Vec<f32> {
-        let streams = state.streams;
-        assert_eq!(tokens.len() % streams, 0, "tokens fill the streams");
-        if wanted == Wanted::All && tokens.len() > streams {
-            let outputs = self.many_steps(tokens, state);
-            return self.logits(&outputs);
-        }
-        self.read(tokens, state);
-        self.logits(state.layers.last().expect("a layer").encoded())
-    }
-
-    /// Reads `tokens` as [`Network::forward`] does, for what the state remembers of them.
-    pub fn read(&self, tokens: &[u32], state: &mut State) {
+    /// Reads `tokens`, time-major `[steps, streams]`, forwards, for the state alone.
+    pub fn read(&self, tokens: &[u32], state: &mut RecurrentState) {
         if tokens.len() == state.streams {
             self.step(self.forward_stack(), tokens, state);
         } else if !tokens.is_empty() {
-            self.many_steps(tokens, state);
+            self.outputs(tokens, state);
         }
     }
 
-    /// Reads texts side by side, the longest first, each from an empty memory, in every way that the network reads. `hear` is
-    /// told, after each step, which way it is (its place among them), how many texts still had a token, and the last layer's
-    /// outputs for them, `[panels, texts, lanes]`.
+    /// Reads texts side by side, the longest first, each from a zero state, in every direction. After each step `each` is
+    /// given the direction's index, how many texts still had a token, and the last layer's outputs for these, `[panels,
+    /// texts, lanes]`.
     ///
     /// # Panics
     /// If a text is longer than the one before, or a token is not in the vocabulary.
-    pub fn read_texts(&self, texts: &[&[u32]], mut hear: impl FnMut(usize, usize, &[f32])) {
+    pub fn read_texts(&self, texts: &[&[u32]], mut each: impl FnMut(usize, usize, &[f32])) {
         assert!(texts.is_sorted_by_key(|text| std::cmp::Reverse(text.len())));
-        for (way, stack) in self.stacks.iter().enumerate() {
-            self.read_one_way(stack, texts, |reading, hidden| hear(way, reading, hidden));
+        for (index, stack) in self.stacks.iter().enumerate() {
+            self.read_direction(stack, texts, |reading, hidden| each(index, reading, hidden));
         }
     }
 
-    fn read_one_way(&self, stack: &Stack, texts: &[&[u32]], mut hear: impl FnMut(usize, &[f32])) {
+    fn read_direction(&self, stack: &Stack, texts: &[&[u32]], mut each: impl FnMut(usize, &[f32])) {
         let mut state = self.zero_state(texts.len());
         let mut reading = texts.len();
         for step in 0..texts.first().map_or(0, |text| text.len()) {
@@ -233,57 +198,53 @@ impl Network {
                 .filter_map(|text| stack.direction.token(text, step))
                 .collect();
             self.step(stack, &tokens, &mut state);
-            hear(reading, state.layers.last().expect("a layer").hidden());
+            each(reading, state.layers.last().expect("a layer").hidden());
         }
     }
 
-    /// Units of a panel of the last layer's outputs.
-    pub fn lanes(&self) -> usize {
-        self.kernel.lanes()
-    }
-
     /// One step of all layers.
-    fn step(&self, stack: &Stack, tokens: &[u32], state: &mut State) {
+    fn step(&self, stack: &Stack, tokens: &[u32], state: &mut RecurrentState) {
         let zeros = vec![0; tokens.len()];
         let embedded = self.embed(tokens);
         let mut below = embedded.as_ref();
-        for (layer, state) in stack.layers.iter().zip(&mut state.layers) {
+        for (packed, state) in stack.layers.iter().zip(&mut state.layers) {
             let start = match (&stack.table, below) {
                 (Some(values), None) => Start {
                     values,
                     rows: tokens,
                 },
                 _ => Start {
-                    values: &layer.bias,
+                    values: &packed.bias,
                     rows: &zeros,
                 },
             };
-            layer.lstm.step(start, below, state, &self.pool);
+            packed.layer.step(start, below, state, &self.pool);
             below = Some(state.encoded());
         }
     }
 
-    /// Many steps, layer by layer: the input products of all steps are one matrix product, the recurrent ones must go
-    /// step by step. Returns the last layer's outputs, `[steps, streams]`.
-    fn many_steps(&self, tokens: &[u32], state: &mut State) -> Rows {
+    /// Reads `tokens`, time-major `[steps, streams]`, forwards, and returns the last layer's outputs, `[steps, streams]`.
+    /// The input products of all steps are one matrix product for each layer; the recurrent ones must go step by step.
+    pub fn outputs(&self, tokens: &[u32], state: &mut RecurrentState) -> Rows {
         let streams = state.streams;
         let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
         let stack = self.forward_stack();
         let mut inputs = self.embed(tokens);
-        for (layer, state) in stack.layers.iter().zip(&mut state.layers) {
+        for (packed, state) in stack.layers.iter().zip(&mut state.layers) {
             let sums;
             let (values, rows) = match (&stack.table, &inputs) {
                 (Some(table), None) => (table, tokens),
                 (_, Some(inputs)) => {
-                    sums = self.sums(layer, inputs);
+                    let weights = packed.layer.input().expect("weights of the input");
+                    sums = weights.sums(&packed.bias, inputs, 0..inputs.len(), &self.pool);
                     (&sums, &numbers[..])
                 }
                 (None, None) => unreachable!("an embedding gives inputs"),
             };
-            let mut outputs = Rows::zeros(self.kernel, tokens.len(), layer.lstm.hidden_size());
+            let mut outputs = Rows::zeros(self.kernel, tokens.len(), packed.layer.hidden_size());
             for (step, rows) in rows.chunks_exact(streams).enumerate() {
-                layer
-                    .lstm
+                packed
+                    .layer
                     .step(Start { values, rows }, None, state, &self.pool);
                 for stream in 0..streams {
                     outputs.copy(step * streams + stream, state.encoded(), stream);
@@ -294,16 +255,10 @@ impl Network {
         inputs.expect("a layer")
     }
 
-    /// The bias and the products of all inputs, in the order of a [`Start`].
-    fn sums(&self, layer: &Layer, inputs: &Rows) -> Vec<f32> {
-        let weights = layer.lstm.input().expect("weights of the input");
-        weights.sums(&layer.bias, inputs, 0..inputs.len(), &self.pool)
-    }
-
     /// The tokens' vectors; none where the first layers have tables.
     fn embed(&self, tokens: &[u32]) -> Option<Rows> {
         let (embedding, size) = self.embedding.as_ref()?;
-        Some(Rows::chosen(
+        Some(Rows::gather(
             self.kernel,
             embedding,
             *size,
@@ -311,19 +266,10 @@ impl Network {
             &self.pool,
         ))
     }
-
-    fn logits(&self, outputs: &Rows) -> Vec<f32> {
-        let (output, bias) = self
-            .output
-            .as_ref()
-            .expect("a language model has an output");
-        let panels = output.sums(bias, outputs, 0..outputs.len(), &self.pool);
-        rows_of_panels(&panels, outputs.len(), output.width(), self.vocab_size)
-    }
 }
 
 /// `[panels, rows, width]` as `[rows, outer]`.
-fn rows_of_panels(panels: &[f32], rows: usize, width: usize, outer: usize) -> Vec<f32> {
+pub(super) fn rows_of_panels(panels: &[f32], rows: usize, width: usize, outer: usize) -> Vec<f32> {
     let mut all = Vec::with_capacity(rows * outer);
     for row in 0..rows {
         for (index, panel) in panels.chunks_exact(rows * width).enumerate() {
@@ -334,8 +280,9 @@ fn rows_of_panels(panels: &[f32], rows: usize, width: usize, outer: usize) -> Ve
     all
 }
 
-/// The first layer's sums for every symbol, `[vocab_size, 4 · hidden_size]` as PyTorch orders them, in float32.
-fn all_sums(
+/// The first layer's input products with its bias for every token of the vocabulary, `[vocab_size, gates · hidden_size]` in
+/// PyTorch's order, in float32.
+fn input_products(
     embedding: &[f32],
     embedding_size: usize,
     weights: &[f32],
@@ -344,8 +291,8 @@ fn all_sums(
 ) -> Vec<f32> {
     let kernel = Kernel::fastest(Precision::Float32);
     let weights = Matrix::pack(weights, embedding_size, Layout::Plain, kernel, pool);
-    let symbols: Vec<u32> = (0..(embedding.len() / embedding_size) as u32).collect();
-    let x = Rows::chosen(kernel, embedding, embedding_size, &symbols, pool);
+    let tokens: Vec<u32> = (0..(embedding.len() / embedding_size) as u32).collect();
+    let x = Rows::gather(kernel, embedding, embedding_size, &tokens, pool);
     let mut padded = bias.to_vec();
     padded.resize(weights.panels() * weights.width(), 0.0);
     let panels = weights.sums(&padded, &x, 0..x.len(), pool);

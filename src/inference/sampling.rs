@@ -1,6 +1,5 @@
 /*!
-From logits to a token: pure functions in llama.cpp's order, which is repetition penalty, top-k, top-p, min-p,
-temperature; and the sampler that holds what a text needs of memory and randomness.
+Sampling of a token from logits, in llama.cpp's order: repetition penalty, top-k, top-p, min-p, temperature.
 */
 
 use std::collections::VecDeque;
@@ -11,82 +10,83 @@ use rustc_hash::FxHashMap;
 
 use carousel_kernels::exponentials;
 
-/// Weights that are summed before any of them is looked at.
+/// Weights that are summed together to find the block of a drawn index.
 const BLOCK: usize = 32;
-/// Sums side by side, which the compiler makes a vector of.
+/// Partial sums, which the compiler keeps in a vector.
 const LANES: usize = 8;
 
-/// How the next token is chosen. What makes no sense cannot be written.
+/// How the next token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Makes what was written lately less likely, if given.
+    /// Penalty on recent tokens, if any.
     pub repetition: Option<Repetition>,
-    /// How one of the tokens is taken.
+    /// How one of the tokens is chosen.
     pub choice: Choice,
 }
 
-/// A penalty on the tokens of the last stretch of text (Keskar et al. 2019).
+/// A penalty on recent tokens (Keskar et al. 2019).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Repetition {
-    /// Positive logits are divided by it, negative ones multiplied; above 1 repetition becomes less likely.
+    /// Divisor of positive logits and factor of negative ones; above 1 it makes repetition less likely.
     pub penalty: f32,
-    /// How many of the last tokens count, those of the prompt included.
+    /// Number of recent tokens, those of the prompt included.
     pub last_n: usize,
 }
 
-/// How one of the tokens is taken.
+/// How one of the tokens is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Choice {
-    /// The likeliest, always.
+    /// The most probable token.
     Greedy,
-    /// At random.
+    /// A random token.
     Random {
-        /// Only so many of the likeliest, if given.
+        /// Number of the most probable tokens to choose from, if limited.
         top_k: Option<usize>,
-        /// Only the likeliest that together have this probability, in (0, 1], if given.
+        /// Total probability of the most probable tokens to choose from, in (0, 1], if limited.
         top_p: Option<f32>,
-        /// Only those with at least this share of the likeliest's probability, in (0, 1], if given.
+        /// Least probability of a token to choose from, as a fraction of the highest, in (0, 1], if limited.
         min_p: Option<f32>,
-        /// Below 1 the likely become likelier, above 1 less so; above 0.
+        /// Divisor of the logits, above 0: below 1 it sharpens the distribution, above 1 it flattens it.
         temperature: f32,
     },
 }
 
-/// Chooses the tokens of one text.
+/// Chooses the tokens of one text, with its own random numbers and recent tokens.
 pub struct Sampler {
     sampling: Sampling,
     random: ChaCha8Rng,
-    recent: Recent,
+    recent: RecentTokens,
 }
 
 impl Sampler {
-    /// Different `stream`s of one seed give independent texts.
+    /// A sampler; different values of `stream` with one seed give independent texts.
     pub fn new(sampling: Sampling, seed: u64, stream: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(stream);
         Sampler {
             sampling,
             random,
-            recent: Recent::new(sampling.repetition.map_or(0, |r| r.last_n)),
+            recent: RecentTokens::new(sampling.repetition.map_or(0, |r| r.last_n)),
         }
     }
 
-    /// Takes note of tokens that were there before.
-    pub fn remember(&mut self, tokens: &[u32]) {
-        // Only the last can count.
+    /// Adds tokens to the recent ones.
+    pub fn observe(&mut self, tokens: &[u32]) {
+        // Only the last of them count.
         let first = tokens.len().saturating_sub(self.recent.last_n);
         tokens[first..]
             .iter()
             .for_each(|&token| self.recent.push(token));
     }
 
-    /// Chooses a token, and takes note of it. Logits of minus infinity are never chosen; the logits are used up.
+    /// Chooses a token, and adds it to the recent ones. Tokens with a logit of minus infinity are never chosen. The logits
+    /// are overwritten.
     pub fn choose(&mut self, logits: &mut [f32]) -> u32 {
         if let Some(repetition) = self.sampling.repetition {
             penalize(logits, self.recent.tokens(), repetition.penalty);
         }
         let token = match self.sampling.choice {
-            Choice::Greedy => likeliest(logits),
+            Choice::Greedy => argmax_token(logits),
             Choice::Random {
                 top_k: None,
                 top_p: None,
@@ -120,16 +120,16 @@ impl Sampler {
     }
 }
 
-/// The last tokens of a text, and how often each is among them.
-struct Recent {
+/// The recent tokens of a text, and the number of times each occurs.
+struct RecentTokens {
     last_n: usize,
     window: VecDeque<u32>,
     counts: FxHashMap<u32, usize>,
 }
 
-impl Recent {
+impl RecentTokens {
     fn new(last_n: usize) -> Self {
-        Recent {
+        RecentTokens {
             last_n,
             window: VecDeque::new(),
             counts: FxHashMap::default(),
@@ -158,24 +158,24 @@ impl Recent {
     }
 }
 
-/// Makes each of `tokens` less likely, once.
+/// Applies the repetition penalty to the logits of `tokens`.
 pub fn penalize(logits: &mut [f32], tokens: impl Iterator<Item = u32>, penalty: f32) {
     for token in tokens {
         let logit = &mut logits[token as usize];
-        let less = if *logit > 0.0 {
+        let penalized = if *logit > 0.0 {
             *logit / penalty
         } else {
             *logit * penalty
         };
-        // What is barred stays so, and nothing else becomes so.
+        // An excluded token stays excluded, and no other becomes so.
         if logit.is_finite() {
-            *logit = less.clamp(f32::MIN, f32::MAX);
+            *logit = penalized.clamp(f32::MIN, f32::MAX);
         }
     }
 }
 
-/// The first of the highest logits.
-pub fn likeliest(logits: &[f32]) -> u32 {
+/// Token with the highest logit, the first of equals; NaN is never the highest.
+pub fn argmax_token(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, logit) in logits.iter().enumerate() {
         if *logit > logits[best] || logits[best].is_nan() {
@@ -185,9 +185,9 @@ pub fn likeliest(logits: &[f32]) -> u32 {
     best as u32
 }
 
-/// Draws an index in proportion to its weight; `uniform` is in [0, 1).
+/// Draws an index with a probability proportional to its weight; `uniform` is in [0, 1).
 pub fn draw(weights: &[f32], uniform: f64) -> usize {
-    // Sums of blocks find the block, and a walk through it the index.
+    // The sums of blocks give the block; a walk from there gives the index.
     let blocks = || weights.chunks(BLOCK).map(sum);
     let mut left = uniform * blocks().sum::<f64>();
     let passed = blocks().take_while(|&sum| {
@@ -204,7 +204,7 @@ pub fn draw(weights: &[f32], uniform: f64) -> usize {
     if let Some((index, _)) = found {
         return index;
     }
-    // Rounding may leave a crumb; and if nothing has a weight, the first is as good as any.
+    // Rounding may leave a rest; without any weight the index is 0.
     weights
         .iter()
         .rposition(|&weight| weight > 0.0)
@@ -222,15 +222,15 @@ fn sum(weights: &[f32]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().map(|&weight| f64::from(weight)).sum::<f64>()
 }
 
-/// Tokens that may still be chosen, with their logits.
+/// Tokens to choose from, with their logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidates {
-    /// Sorted, likeliest first, once anything was cut.
+    /// Sorted by falling logit after top-p.
     tokens: Vec<(u32, f32)>,
 }
 
 impl Candidates {
-    /// Every token whose logit is a number above minus infinity.
+    /// All tokens whose logit is above minus infinity.
     pub fn new(logits: &[f32]) -> Self {
         let tokens = (0u32..)
             .zip(logits.iter().copied())
@@ -240,36 +240,36 @@ impl Candidates {
         }
     }
 
-    /// Keeps the `k` likeliest (Fan et al. 2018): all, if there are no more.
+    /// Keeps the `k` most probable tokens (Fan et al. 2018).
     pub fn keep_top_k(&mut self, k: usize) {
         if k < self.tokens.len() {
-            self.tokens.select_nth_unstable_by(k, likelier_first);
+            self.tokens.select_nth_unstable_by(k, by_falling_logit);
             self.tokens.truncate(k);
         }
     }
 
-    /// Keeps the fewest likeliest whose probabilities, of those still there, sum to `p` or more (Holtzman et al. 2020).
+    /// Keeps the fewest most probable tokens whose probabilities, renormalized, sum to `p` or more (Holtzman et al. 2020).
     pub fn keep_top_p(&mut self, p: f32) {
-        self.tokens.sort_unstable_by(likelier_first);
+        self.tokens.sort_unstable_by(by_falling_logit);
         let weights = self.weights(1.0);
-        let enough = f64::from(p) * weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
+        let threshold = f64::from(p) * weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
         let mut sum = 0.0;
         let kept = weights.iter().position(|&weight| {
             sum += f64::from(weight);
-            sum >= enough
+            sum >= threshold
         });
         if let Some(last) = kept {
             self.tokens.truncate(last + 1);
         }
     }
 
-    /// Keeps those that are at least `p` times as likely as the likeliest (Nguyen et al. 2024).
+    /// Keeps the tokens that are at least `p` times as probable as the most probable one (Nguyen et al. 2024).
     pub fn keep_min_p(&mut self, p: f32) {
         let least = self.highest() + p.ln();
         self.tokens.retain(|&(_, logit)| logit >= least);
     }
 
-    /// Draws one with softmax(logits / temperature); `uniform` is in [0, 1).
+    /// Draws a token by softmax(logits / temperature); `uniform` is in [0, 1).
     pub fn draw(&self, temperature: f32, uniform: f64) -> u32 {
         let drawn = draw(&self.weights(temperature), uniform);
         self.tokens.get(drawn).map_or(0, |&(id, _)| id)
@@ -280,7 +280,7 @@ impl Candidates {
         logits.fold(f32::NEG_INFINITY, f32::max)
     }
 
-    /// Unnormalised probabilities.
+    /// Unnormalized probabilities.
     fn weights(&self, temperature: f32) -> Vec<f32> {
         let mut weights: Vec<f32> = self.tokens.iter().map(|&(_, logit)| logit).collect();
         exponentials(&mut weights, temperature);
@@ -288,8 +288,8 @@ impl Candidates {
     }
 }
 
-/// Equal logits in the order of their ids, so that no sort's whim decides.
-fn likelier_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
+/// Falling logits, equal ones by token, so that the order does not depend on the sort.
+fn by_falling_logit(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
@@ -300,16 +300,16 @@ mod tests {
     const NONE: f32 = f32::NEG_INFINITY;
     const LOGITS: [f32; 5] = [1.0, 3.0, NONE, 2.0, 3.0];
 
-    fn kept(cut: impl FnOnce(&mut Candidates)) -> Vec<u32> {
+    fn kept(filter: impl FnOnce(&mut Candidates)) -> Vec<u32> {
         let mut candidates = Candidates::new(&LOGITS);
-        cut(&mut candidates);
+        filter(&mut candidates);
         let mut ids: Vec<u32> = candidates.tokens.iter().map(|&(id, _)| id).collect();
         ids.sort_unstable();
         ids
     }
 
     #[test]
-    fn each_cut_keeps_what_it_should() {
+    fn each_filter_keeps_the_expected_tokens() {
         assert_eq!(kept(|_| ()), [0, 1, 3, 4]);
         assert_eq!(kept(|c| c.keep_top_k(1)), [1]);
         assert_eq!(kept(|c| c.keep_top_k(3)), [1, 3, 4]);
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(kept(|c| c.keep_min_p(0.36)), [1, 3, 4]);
         assert_eq!(kept(|c| c.keep_min_p(0.13)), [0, 1, 3, 4]);
         assert_eq!(kept(|c| c.keep_top_p(0.84)), [1, 3, 4]);
-        // What was cut before has no share of the probability any more.
+        // Probabilities are renormalized after each filter.
         let both = |c: &mut Candidates| {
             c.keep_top_k(3);
             c.keep_top_p(0.84);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_penalty_makes_the_likely_and_the_unlikely_less_likely() {
+    fn penalty_lowers_positive_and_negative_logits() {
         let table: [(&[u32], f32, [f32; 4]); 6] = [
             (&[], 2.0, [4.0, -1.0, 0.0, NONE]),
             (&[0], 2.0, [2.0, -1.0, 0.0, NONE]),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_before_the_window_is_forgotten() {
+    fn only_the_last_tokens_are_recent() {
         let table: [(usize, &[u32], &[u32]); 5] = [
             (0, &[1, 2], &[]),
             (2, &[1], &[1]),
@@ -359,7 +359,7 @@ mod tests {
             (3, &[5, 5, 5, 6, 7, 8], &[6, 7, 8]),
         ];
         for (last_n, tokens, expected) in table {
-            let mut recent = Recent::new(last_n);
+            let mut recent = RecentTokens::new(last_n);
             tokens.iter().for_each(|&token| recent.push(token));
             let mut found: Vec<u32> = recent.tokens().collect();
             found.sort_unstable();
@@ -368,27 +368,27 @@ mod tests {
     }
 
     #[test]
-    fn a_penalised_text_does_not_repeat_itself() {
-        let repetition = |penalty, last_n| Sampling {
+    fn penalty_prevents_repetition() {
+        let greedy = |penalty, last_n| Sampling {
             repetition: Some(Repetition { penalty, last_n }),
             choice: Choice::Greedy,
         };
-        let write = |sampling| {
+        let generate = |sampling| {
             let mut sampler = Sampler::new(sampling, 0, 0);
-            sampler.remember(&[4, 0]);
+            sampler.observe(&[4, 0]);
             let mut tokens = Vec::new();
             for _ in 0..4 {
                 tokens.push(sampler.choose(&mut LOGITS.clone()));
             }
             tokens
         };
-        assert_eq!(write(repetition(1.0, 9)), [1, 1, 1, 1]);
-        assert_eq!(write(repetition(100.0, 9)), [1, 3, 1, 1]);
-        assert_eq!(write(repetition(100.0, 1)), [1, 4, 1, 4]);
+        assert_eq!(generate(greedy(1.0, 9)), [1, 1, 1, 1]);
+        assert_eq!(generate(greedy(100.0, 9)), [1, 3, 1, 1]);
+        assert_eq!(generate(greedy(100.0, 1)), [1, 4, 1, 4]);
     }
 
     #[test]
-    fn draws_follow_the_probabilities() {
+    fn draws_follow_probabilities() {
         for (temperature, top_k) in [(0.5f32, None), (1.0, None), (2.0, None), (1.0, Some(9))] {
             let choice = Choice::Random {
                 top_k,
@@ -417,15 +417,15 @@ mod tests {
     }
 
     #[test]
-    fn greedy_takes_the_first_of_the_highest_and_survives_nan() {
-        assert_eq!(likeliest(&LOGITS), 1);
-        assert_eq!(likeliest(&[f32::NAN, 1.0, 2.0]), 2);
-        let nothing = Candidates::new(&[f32::NAN, NONE]);
-        assert_eq!(nothing.draw(1.0, 0.5), 0);
+    fn argmax_is_the_first_of_equals_and_ignores_nan() {
+        assert_eq!(argmax_token(&LOGITS), 1);
+        assert_eq!(argmax_token(&[f32::NAN, 1.0, 2.0]), 2);
+        let empty = Candidates::new(&[f32::NAN, NONE]);
+        assert_eq!(empty.draw(1.0, 0.5), 0);
     }
 
     #[test]
-    fn the_edges_of_the_unit_interval_choose_the_ends() {
+    fn ends_of_the_unit_interval_draw_the_first_and_last() {
         let candidates = Candidates::new(&LOGITS);
         assert_eq!(candidates.draw(1.0, 0.0), 0);
         assert_eq!(candidates.draw(1.0, 0.999_999_999), 4);

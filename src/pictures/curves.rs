@@ -1,5 +1,5 @@
 /*!
-What a run looked like: report.svg in its folder, and a line of blocks on the terminal.
+Curves of a training run: a picture of its metrics, and sparklines for the terminal.
 */
 
 use std::ops::Range;
@@ -8,16 +8,17 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 
-/// Width and height of the picture.
+/// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (900, 900);
-/// The colours of a first and a second line.
+/// Colours of a chart's first and second curve.
 const COLOURS: [RGBColor; 2] = [RGBColor(31, 119, 180), RGBColor(214, 39, 40)];
-/// A name, and points.
+/// Name and points of a curve.
 type Curve = (&'static str, Vec<(f64, f64)>);
+/// Characters of a sparkline, from the lowest to the highest value.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The lines of metrics.jsonl as pictures: losses, learning rate and gradient norm over the steps; `None` if there is too
-/// little to draw.
+/// Charts of the lines of metrics.jsonl: losses, learning rate and gradient norm over the steps; `None` if there is nothing
+/// to draw.
 pub fn svg(metrics: &str) -> Option<String> {
     let lines: Vec<Value> = metrics
         .lines()
@@ -53,6 +54,7 @@ pub fn svg(metrics: &str) -> Option<String> {
     Some(picture)
 }
 
+/// Draws one chart into a part of the picture.
 fn draw(area: &DrawingArea<SVGBackend, Shift>, title: &str, curves: &[Curve]) -> Option<()> {
     let all = || curves.iter().flat_map(|(_, points)| points);
     let (steps, values) = (
@@ -95,21 +97,21 @@ fn draw(area: &DrawingArea<SVGBackend, Shift>, title: &str, curves: &[Curve]) ->
     Some(())
 }
 
-/// From the least to the most, with some room where they are the same.
+/// Range from the lowest to the highest finite value, widened where they are equal.
 fn bounds(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
-    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
     for value in values.filter(|value| value.is_finite()) {
-        (least, most) = (least.min(value), most.max(value));
+        (lowest, highest) = (lowest.min(value), highest.max(value));
     }
-    let room = if most > least {
+    let margin = if highest > lowest {
         0.0
     } else {
-        least.abs().max(1.0) / 2.0
+        lowest.abs().max(1.0) / 2.0
     };
-    (least <= most).then_some(least - room..most + room)
+    (lowest <= highest).then_some(lowest - margin..highest + margin)
 }
 
-/// A block for each value, as high as it is among them.
+/// A sparkline: for each finite value a block whose height is its place between the lowest and the highest.
 pub fn sparkline(values: &[f64]) -> String {
     let Some(Range { start, end }) = bounds(values.iter().copied()) else {
         return String::new();
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_as_high_as_values() {
+    fn block_heights_follow_values() {
         let table: [(&[f64], &str); 5] = [
             (&[], ""),
             (&[1.0, 2.0], "▁█"),
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_are_drawn_of_what_there_is() {
+    fn charts_are_drawn_from_metrics() {
         let line = |step: u32| {
             format!(
                 "{{\"step\":{step},\"loss\":{},\"learning_rate\":0.1,\"gradient_norm\":1.5}}\n",

@@ -1,5 +1,5 @@
 /*!
-Everything that is drawn, as SVG.
+Pictures, as SVG, and curves for the terminal.
 */
 
 pub mod curves;

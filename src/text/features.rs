@@ -1,17 +1,17 @@
 /*!
-Words, pairs and triples of words of a text, as numbers: what a linear classifier goes by (Wang and Manning 2012).
+Words of a text and hashes of its word n-grams: the features of the linear classifier (Wang and Manning 2012).
 */
 
-/// The most words in a row that count as one feature.
-pub const LONGEST: usize = 3;
+/// Largest number of words of an n-gram.
+pub const MAX_NGRAM: usize = 3;
 
-/// The words of a text in lower case, and its exclamation and question marks: what is said, not how it is set.
+/// The words of a text in lower case, and its exclamation and question marks. Other punctuation is left out.
 pub fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        // An apostrophe within a word belongs to it.
+        // An apostrophe between letters is part of the word.
         let inner = matches!(character, '\'' | '’')
             && !word.is_empty()
             && characters.peek().is_some_and(|next| next.is_alphabetic());
@@ -34,22 +34,22 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// The numbers of all runs of one to `longest` words, ordered, each once.
-pub fn numbers(words: &[String], longest: usize) -> Vec<u32> {
-    let mut numbers: Vec<u32> = (0..words.len())
+/// Hashes of all n-grams of one to `longest` words, sorted, without duplicates.
+pub fn ngram_hashes(words: &[String], longest: usize) -> Vec<u32> {
+    let mut hashes: Vec<u32> = (0..words.len())
         .flat_map(|first| {
             let end = words.len().min(first + longest);
-            (first + 1..=end).map(move |last| number(&words[first..last]))
+            (first + 1..=end).map(move |last| ngram_hash(&words[first..last]))
         })
         .collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
 }
 
-/// The number of a run of words: FNV-1a over their bytes, a byte that no text has after each, and folded to 32 bits. Numbers
-/// stand in checkpoints, so this never changes.
-pub fn number(words: &[String]) -> u32 {
+/// Hash of an n-gram: 64-bit FNV-1a over the words' bytes with 0xFF, which no UTF-8 contains, after each word; folded to
+/// 32 bits. Hashes are stored in checkpoints, so this must never change.
+pub fn ngram_hash(words: &[String]) -> u32 {
     let bytes = words.iter().flat_map(|word| word.bytes().chain([0xFF]));
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_what_is_said() {
+    fn words_are_in_lower_case_without_punctuation() {
         assert_eq!(
             words("Don't—it’s NOT “good”!? 10/10 …'tis"),
             ["don't", "it's", "not", "good", "!", "?", "10", "10", "tis"]
@@ -71,16 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_numbered_once_and_for_all() {
+    fn ngram_hashes_are_distinct_and_stable() {
         let some = words("not good not good");
-        let count = |longest| numbers(&some, longest).len();
+        let count = |longest| ngram_hashes(&some, longest).len();
         assert_eq!((count(1), count(2), count(3)), (2, 4, 6));
-        // By another implementation of FNV-1a: of "not", FF, "good", FF.
-        assert_eq!(number(&some[..2]), by_hand(b"not\xFFgood\xFF"));
-        assert_ne!(number(&words("ab c")), number(&words("a bc")));
+        // The bytes of "not" and "good", with 0xFF after each.
+        assert_eq!(ngram_hash(&some[..2]), fnv1a_reference(b"not\xFFgood\xFF"));
+        assert_ne!(ngram_hash(&words("ab c")), ngram_hash(&words("a bc")));
     }
 
-    fn by_hand(bytes: &[u8]) -> u32 {
+    /// Another implementation of FNV-1a, folded to 32 bits.
+    fn fnv1a_reference(bytes: &[u8]) -> u32 {
         let mut hash = 14_695_981_039_346_656_037u64;
         for byte in bytes {
             hash ^= u64::from(*byte);

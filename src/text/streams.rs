@@ -1,37 +1,37 @@
 /*!
-How a row of tokens is cut for training, and how for measuring.
+Division of a text into parallel streams of tokens, for training and for evaluation.
 
-Both wings measure by [`EvaluationStreams`], so that the validation loss of training is the loss of `evaluate`.
+Training validates by [`EvaluationStreams`] too, so that its validation loss is the loss of `evaluate`.
 */
 
 use std::ops::Range;
 
-use super::Direction;
 use super::corpus::Ids;
+use super::direction::Direction;
 
-/// Streams of at least this many tokens are measured side by side.
-const LEAST_STREAM: usize = 4096;
-/// The most streams measured side by side.
-const MOST_STREAMS: usize = 32;
-/// Tokens that a stream reads before its own, so that it does not begin with an empty memory.
+/// Smallest number of tokens of a stream in evaluation.
+const MIN_STREAM_TOKENS: usize = 4096;
+/// Largest number of streams in evaluation.
+const MAX_STREAMS: usize = 32;
+/// Number of tokens that a stream reads before its own in evaluation, so that it does not begin with the zero state.
 pub const WARM_UP: usize = 256;
 
-/// A text cut into `batch_size` contiguous streams, read side by side in windows of `bptt` tokens.
+/// A text divided into `batch_size` contiguous streams, read in parallel in windows of `bptt` tokens.
 ///
-/// The streams are treated as independent: what the end of one has to do with the start of the next is not learnt.
-/// Within a stream, row `r` of a window continues row `r` of the window before.
+/// The streams are treated as independent: the end of one does not help to predict the start of the next. Row `r` of a
+/// window continues row `r` of the window before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainingStreams {
-    /// How many streams.
+    /// Number of streams.
     pub batch_size: usize,
-    /// Predictions in each stream.
+    /// Number of predictions in each stream.
     pub length: usize,
-    /// The most predictions a window has in each stream.
+    /// Largest number of predictions of a window in each stream.
     pub bptt: usize,
 }
 
 impl TrainingStreams {
-    /// Cuts `tokens` tokens; what does not divide evenly is left at the end.
+    /// Divides `tokens` tokens; the remainder at the end is left out.
     pub fn new(tokens: usize, batch_size: usize, bptt: usize) -> Self {
         // The last token of a text is a target only.
         TrainingStreams {
@@ -41,21 +41,21 @@ impl TrainingStreams {
         }
     }
 
-    /// Windows in one pass.
+    /// Number of windows in an epoch.
     pub fn windows(&self) -> usize {
         self.length.div_ceil(self.bptt)
     }
 
-    /// Reads window `index` of the text, or of the text from its end: inputs and, one token later, targets. Both are
-    /// time-major: `[window length, batch_size]`.
-    pub fn read(&self, ids: &Ids, index: usize, direction: Direction) -> (Vec<i64>, Vec<i64>) {
+    /// Inputs and targets, which are one token later, of window `index` of the text, read in a direction. Both are
+    /// time-major, `[window length, batch_size]`.
+    pub fn read(&self, ids: &Ids, index: usize, direction: Direction) -> (Vec<u32>, Vec<u32>) {
         let start = index * self.bptt;
         let length = self.bptt.min(self.length - start);
         let mut inputs = vec![0; length * self.batch_size];
         let mut targets = inputs.clone();
         for stream in 0..self.batch_size {
             let begin = stream * self.length + start;
-            let mut at = stream;
+            let mut position = stream;
             let end = begin + length + 1;
             let mut tokens: Vec<u32> = match direction {
                 Direction::Forward => ids.read(begin..end).collect(),
@@ -64,44 +64,44 @@ impl TrainingStreams {
             if direction == Direction::Reverse {
                 tokens.reverse();
             }
-            let mut tokens = tokens.into_iter().map(i64::from);
+            let mut tokens = tokens.into_iter();
             let mut input = tokens.next().unwrap_or_default();
             for target in tokens {
-                inputs[at] = input;
-                targets[at] = target;
+                inputs[position] = input;
+                targets[position] = target;
                 input = target;
-                at += self.batch_size;
+                position += self.batch_size;
             }
         }
         (inputs, targets)
     }
 }
 
-/// A text cut for measuring: every token is predicted once, the first from an empty memory after an end of line,
-/// each later stream after [`WARM_UP`] tokens of what precedes it.
+/// A text divided into streams for evaluation. Each token is predicted once: the first from the zero state after a line
+/// end, and those of each later stream after a warm-up on the [`WARM_UP`] tokens before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvaluationStreams {
     tokens: usize,
-    /// How many streams are read side by side.
+    /// Number of streams.
     pub streams: usize,
     length: usize,
 }
 
-/// One step of all streams: what they read, and what they should have predicted where that counts.
+/// Some steps of all streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EvaluationWindow {
-    /// Time-major inputs, `[length, streams]`.
+    /// Inputs, time-major `[length, streams]`.
     pub inputs: Vec<u32>,
-    /// Targets of the same shape; `None` where nothing is counted.
+    /// Targets, of the same shape; `None` where the prediction is not counted.
     pub targets: Vec<Option<u32>>,
-    /// Whether the memory of stream 0 is emptied before this window.
-    pub begins: bool,
+    /// Whether the state of stream 0 is reset before this window.
+    pub resets_first_stream: bool,
 }
 
 impl EvaluationStreams {
-    /// Cuts `tokens` tokens.
+    /// Divides `tokens` tokens.
     pub fn new(tokens: usize) -> Self {
-        let streams = (tokens / LEAST_STREAM).clamp(1, MOST_STREAMS);
+        let streams = (tokens / MIN_STREAM_TOKENS).clamp(1, MAX_STREAMS);
         EvaluationStreams {
             tokens,
             streams,
@@ -109,7 +109,7 @@ impl EvaluationStreams {
         }
     }
 
-    /// The windows, of at most `bptt` steps each, warm-up first. `line_end` is the token before the text.
+    /// The windows, of at most `bptt` steps each, warm-up first. `line_end` is the token that precedes the text.
     pub fn windows(
         self,
         ids: &Ids,
@@ -117,16 +117,18 @@ impl EvaluationStreams {
         bptt: usize,
     ) -> impl Iterator<Item = EvaluationWindow> + '_ {
         let warm_up = if self.streams > 1 { WARM_UP } else { 0 };
-        let steps = (0..warm_up)
-            .step_by(bptt)
-            .map(move |s| s..(s + bptt).min(warm_up));
-        let counted = (0..self.length)
-            .step_by(bptt)
-            .map(move |s| s..(s + bptt).min(self.length));
-        let warming = steps.map(move |range| self.window(ids, line_end, range, Some(warm_up)));
-        warming.chain(counted.map(move |range| self.window(ids, line_end, range, None)))
+        let chunks = move |steps: usize| {
+            (0..steps)
+                .step_by(bptt)
+                .map(move |start| start..(start + bptt).min(steps))
+        };
+        let warming_up =
+            chunks(warm_up).map(move |steps| self.window(ids, line_end, steps, Some(warm_up)));
+        let counted = chunks(self.length).map(move |steps| self.window(ids, line_end, steps, None));
+        warming_up.chain(counted)
     }
 
+    /// A window of some steps: of the warm-up, whose length is then given, or of the text.
     fn window(
         &self,
         ids: &Ids,
@@ -134,31 +136,27 @@ impl EvaluationStreams {
         steps: Range<usize>,
         warm_up: Option<usize>,
     ) -> EvaluationWindow {
-        let begins = warm_up.is_none() && steps.start == 0;
         let mut window = EvaluationWindow {
-            begins,
+            resets_first_stream: warm_up.is_none() && steps.start == 0,
             ..EvaluationWindow::default()
         };
         for step in steps {
             for stream in 0..self.streams {
-                let own = stream * self.length;
-                // Stream 0 has nothing before it: while the others warm up it reads line ends, and forgets them.
-                let at = match warm_up {
-                    Some(length) => (own + step).checked_sub(length).filter(|_| stream > 0),
-                    None => Some(own + step),
+                let start = stream * self.length;
+                // Nothing precedes stream 0: during warm-up it reads line ends, and its state is reset afterwards.
+                let position = match warm_up {
+                    Some(length) => (start + step).checked_sub(length).filter(|_| stream > 0),
+                    None => Some(start + step),
                 };
-                let input = at
-                    .and_then(|at| at.checked_sub(1))
+                let input = position
+                    .and_then(|position| position.checked_sub(1))
                     .filter(|&before| before < self.tokens);
                 window
                     .inputs
                     .push(input.map_or(line_end, |before| ids.get(before)));
-                let counts = warm_up.is_none() && own + step < self.tokens;
-                window.targets.push(if counts {
-                    Some(ids.get(own + step))
-                } else {
-                    None
-                });
+                let counts = warm_up.is_none() && start + step < self.tokens;
+                let target = counts.then(|| ids.get(start + step));
+                window.targets.push(target);
             }
         }
         window
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_rebuild_the_corpus() {
+    fn training_windows_cover_the_text() {
         for (count, batch_size, bptt) in
             [(100, 4, 7), (101, 4, 5), (50, 1, 64), (9, 2, 4), (2, 1, 1)]
         {
@@ -195,7 +193,7 @@ mod tests {
             let used = streams.length * batch_size;
             assert!(
                 count - 1 - used < batch_size,
-                "no more than a batch is left over"
+                "less than a batch is left out"
             );
             for direction in [Direction::Forward, Direction::Reverse] {
                 let mut inputs = vec![Vec::new(); batch_size];
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_token_is_measured_once_after_what_precedes_it() {
+    fn every_token_is_evaluated_once_after_what_precedes_it() {
         const LINE_END: u32 = 10;
         for count in [1, 2, 63, 64, 65, 4_095, 8_192, 8_193, 20_000, 140_000] {
             let ids = ids(count);
@@ -228,7 +226,7 @@ mod tests {
             let mut read = vec![Vec::new(); streams.streams];
             let mut counted = vec![Vec::new(); streams.streams];
             for window in streams.windows(&ids, LINE_END, 64) {
-                if window.begins {
+                if window.resets_first_stream {
                     read[0].clear();
                 }
                 for (at, (&input, target)) in window.inputs.iter().zip(&window.targets).enumerate()
@@ -236,7 +234,6 @@ mod tests {
                     let stream = at % streams.streams;
                     read[stream].push(input);
                     if let Some(target) = target {
-                        // What was read last is what stands before the target in the text.
                         counted[stream].push((read[stream].len(), *target));
                     }
                 }

@@ -1,10 +1,11 @@
 /*!
-The vocabulary, and what each of its entries is in text.
+The vocabulary: its tokens, their ids, and decoding of ids to text.
 
-Whatever the level, the tokenizer is one `Tokenizer` of the `tokenizers` crate, saved in that crate's own format, so
-that Python's `tokenizers` gives the same ids. The crate defines the ids; [`super::encoder`] finds them faster.
+At every level the tokenizer is one of the `tokenizers` crate, saved in that crate's format, so that Python's `tokenizers`
+gives the same ids. The crate defines the ids; [`super::encoder`] computes them faster.
 */
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use ahash::AHashMap;
@@ -21,39 +22,28 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizerSequence;
 use tokenizers::pre_tokenizers::split::{Split as SplitPreTokenizer, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
-use super::source::Form;
-use super::{Level, Split};
+use super::level::{Level, Split};
+use super::source::ReadMode;
+use super::splitter::pattern;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// What stands for characters and words outside the vocabulary.
+/// The unknown token: it stands for characters and words outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 
-/// Any one character. (The flag that lets a dot match a line end differs between regex engines.)
-const CHARACTER_PATTERN: &str = r"[\s\S]";
-/// A word with the space before it, one punctuation mark with the space before it, a line end, or other white space.
-/// Together the matches are the whole text. No lookaround, so that every regex engine agrees.
-const WORD_PATTERN: &str =
-    r"\n| ?[\p{L}\p{M}\p{N}_]+(?:['’][\p{L}\p{M}\p{N}_]+)*| ?[^\s\p{L}\p{M}\p{N}_]|[^\S\n]";
-/// The same for subwords, which are merged within a match only: runs of marks, digits and white space stay whole.
-const SUBWORD_PATTERN: &str =
-    r"\n+| ?[\p{L}\p{M}_]+(?:['’][\p{L}\p{M}_]+)*| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}_]+|[^\S\n]+";
-/// Words between white space, and line ends.
-const WHITESPACE_PATTERN: &str = r"\n|\S+";
-
-/// A learnt vocabulary with its two directions, text to ids and ids to text.
+/// A vocabulary, with encoding of text as token ids and decoding of token ids to text.
 #[derive(Clone)]
 pub struct Tokenizer {
     level: Level,
     split: Split,
     inner: tokenizers::Tokenizer,
-    /// The bytes that each id stands for.
+    /// The bytes of each token, by its id.
     pieces: Vec<Vec<u8>>,
     unknown: Option<u32>,
 }
 
 impl Tokenizer {
-    /// All 256 bytes; the id of a byte is its value.
+    /// A tokenizer of the 256 bytes; the id of a byte is its value.
     pub fn bytes() -> Self {
         let vocabulary: AHashMap<String, u32> = byte_characters()
             .iter()
@@ -63,28 +53,29 @@ impl Tokenizer {
         Self::subwords(Level::Byte, BPE::new(vocabulary, Vec::new()))
     }
 
-    /// Characters in the order of their ids; id 0 is [`UNKNOWN`].
+    /// A tokenizer of characters, in the order of their ids, from 1; id 0 is [`UNKNOWN`].
     pub fn characters(characters: &[char]) -> Self {
-        let written = characters.iter().map(char::to_string).collect();
-        Self::word_level(Level::Character, Split::Natural, written)
+        let tokens = characters.iter().map(char::to_string).collect();
+        Self::word_level(Level::Character, Split::Natural, tokens)
     }
 
-    /// Words in the order of their ids. [`UNKNOWN`] comes first unless it is one of them, as in the Penn Treebank.
+    /// A tokenizer of words, in the order of their ids. [`UNKNOWN`] gets id 0 unless it is one of the words, as in the Penn
+    /// Treebank.
     pub fn words(split: Split, words: Vec<String>) -> Self {
         Self::word_level(Level::Word, split, words)
     }
 
-    /// This vocabulary, and after it what another of the same level has besides. Bytes and subwords, which can write
-    /// anything already, stay as they are.
-    pub fn grown(&self, other: &Tokenizer) -> Self {
+    /// This vocabulary extended by the tokens that only another one of the same level has. Vocabularies of bytes and
+    /// subwords stay as they are: they can already encode any text.
+    pub fn extended(&self, other: &Tokenizer) -> Self {
         if matches!(self.level, Level::Byte | Level::Subword) {
             return Self::of(self.level, self.split, self.inner.clone());
         }
-        let own: std::collections::HashSet<&Vec<u8>> = self.pieces.iter().collect();
+        let own: HashSet<&Vec<u8>> = self.pieces.iter().collect();
         let new = other.pieces.iter().filter(|piece| !own.contains(piece));
         let all = self.pieces.iter().chain(new);
         let words = all.map(|piece| String::from_utf8_lossy(piece).into_owned());
-        // Characters begin with the token for the unknown whatever comes.
+        // `word_level` always puts the unknown token before characters.
         let skipped = usize::from(self.level == Level::Character);
         Self::word_level(self.level, self.split, words.skip(skipped).collect())
     }
@@ -101,49 +92,28 @@ impl Tokenizer {
             .expect("a vocabulary in memory needs no file");
         let mut inner = tokenizers::Tokenizer::new(model);
         let pattern = pattern(level, split);
-        if split == Split::Whitespace {
-            inner.with_pre_tokenizer(Some(split_by(
-                pattern,
-                SplitDelimiterBehavior::Removed,
-                true,
-            )));
-            // Words are joined by spaces, lines by line ends: the prefix that would suppress a space is one no text has.
-            let unspaced = |found: &str| {
-                DecoderWrapper::Replace(
-                    Replace::new(found.to_string(), "\n").expect("a plain string is a pattern"),
-                )
-            };
-            inner.with_decoder(Some(DecoderSequence::new(vec![
-                DecoderWrapper::WordPiece(WordPiece::new("\u{10FFFF}".to_string(), false)),
-                DecoderWrapper::Fuse(Fuse::new()),
-                unspaced(" \n"),
-                unspaced("\n "),
-            ])));
-        } else {
-            inner.with_pre_tokenizer(Some(split_by(
-                pattern,
-                SplitDelimiterBehavior::Isolated,
-                false,
-            )));
-            inner.with_decoder(Some(Fuse::new()));
+        match split {
+            Split::Natural => {
+                inner.with_pre_tokenizer(Some(isolate(pattern)));
+                inner.with_decoder(Some(Fuse::new()));
+            }
+            Split::Whitespace => {
+                inner.with_pre_tokenizer(Some(keep_only(pattern)));
+                inner.with_decoder(Some(spaced_decoder()));
+            }
         }
         Self::of(level, split, inner)
     }
 
-    /// Subwords that `model` learnt over the characters that stand for bytes.
+    /// A tokenizer of subwords over the characters that stand for bytes.
     pub(super) fn subwords(level: Level, model: BPE) -> Self {
         let mut inner = tokenizers::Tokenizer::new(model);
         let bytes = ByteLevel::new(false, true, false);
         if level == Level::Byte {
             inner.with_pre_tokenizer(Some(bytes));
         } else {
-            let words = split_by(
-                pattern(level, Split::Natural),
-                SplitDelimiterBehavior::Isolated,
-                false,
-            );
             inner.with_pre_tokenizer(Some(PreTokenizerSequence::new(vec![
-                PreTokenizerWrapper::Split(words),
+                PreTokenizerWrapper::Split(isolate(pattern(level, Split::Natural))),
                 PreTokenizerWrapper::ByteLevel(bytes),
             ])));
         }
@@ -177,19 +147,19 @@ impl Tokenizer {
         }
     }
 
-    /// Loads tokenizer.json; `level` and `split` are what config.json says of it.
+    /// Loads tokenizer.json; `level` and `split` are those of config.json.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is invalid.
     pub fn load(path: &Path, level: Level, split: Split) -> Result<Self> {
         let json = files::read_text(path)?;
-        let inner: tokenizers::Tokenizer = json.parse().map_err(|e| {
-            Error::new(format!(
-                "{} is not a tokenizer that can be read: {e}",
-                path.display()
-            ))
-        })?;
+        let inner: tokenizers::Tokenizer = json
+            .parse()
+            .map_err(|e| Error::new(format!("{} is not a valid tokenizer: {e}", path.display())))?;
         Ok(Self::of(level, split, inner))
     }
 
-    /// The `tokenizers` crate's own format.
+    /// The tokenizer in the format of the `tokenizers` crate.
     pub fn to_json(&self) -> String {
         self.inner
             .to_string(true)
@@ -206,38 +176,34 @@ impl Tokenizer {
         self.split
     }
 
-    /// How many different tokens there are.
+    /// Number of tokens of the vocabulary.
     pub fn vocab_size(&self) -> usize {
         self.pieces.len()
     }
 
-    /// The id of what is outside the vocabulary, where anything can be.
+    /// Id of the unknown token; `None` for bytes and subwords, which encode any text.
     pub fn unknown(&self) -> Option<u32> {
         self.unknown
     }
 
-    /// The token that stands before a text's first: the end of a line, where the vocabulary has one.
+    /// The token that precedes a text: the line end, or the unknown token if the vocabulary has no line end.
     pub fn line_end(&self) -> u32 {
         let found = self.pieces.iter().position(|piece| piece == b"\n");
         found.map_or(self.unknown.unwrap_or(0), |id| id as u32)
     }
 
-    /// The bytes that a token stands for. With [`Split::Whitespace`], without the space before it.
+    /// The bytes of a token; with [`Split::Whitespace`], without the space before it.
     pub fn piece(&self, id: u32) -> &[u8] {
         &self.pieces[id as usize]
     }
 
-    /// What files are read as for this tokenizer.
-    pub fn form(&self) -> Form {
-        match (self.level, self.split) {
-            (Level::Byte, _) => Form::Bytes,
-            (_, Split::Whitespace) => Form::Lines,
-            _ => Form::Text,
-        }
+    /// How files are read for this tokenizer.
+    pub fn read_mode(&self) -> ReadMode {
+        ReadMode::of(self.level, self.split)
     }
 
-    /// The ids of a text, by the `tokenizers` crate: the definition that [`super::encoder`] is held to.
-    pub fn define(&self, text: &str) -> Vec<u32> {
+    /// Encodes a text by the `tokenizers` crate: slow, but the reference for [`super::encoder`].
+    pub fn encode_reference(&self, text: &str) -> Vec<u32> {
         self.inner
             .encode(text, false)
             .expect("every level has a token for anything")
@@ -245,7 +211,7 @@ impl Tokenizer {
             .to_vec()
     }
 
-    /// The text of some ids.
+    /// Decodes token ids to text.
     pub fn decode(&self, ids: &[u32]) -> String {
         let mut decoder = Decoder::new(self);
         let mut text: String = ids.iter().map(|&id| decoder.push(id)).collect();
@@ -259,13 +225,13 @@ impl Tokenizer {
     }
 }
 
-/// Ids to text, one at a time, in whole characters.
+/// Decodes token ids one at a time to whole characters.
 #[derive(Clone)]
 pub struct Decoder<'t> {
     tokenizer: &'t Tokenizer,
-    /// The first bytes of a character whose last have not come yet.
+    /// The first bytes of an incomplete character.
     pending: Vec<u8>,
-    /// Whether the next word is set off by a space.
+    /// Whether a space precedes the next word.
     inside_line: bool,
 }
 
@@ -279,7 +245,7 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    /// The text that `id` adds: empty while a character is incomplete, U+FFFD for bytes that cannot be text.
+    /// The text that `id` adds: empty while a character is incomplete, U+FFFD for invalid UTF-8.
     pub fn push(&mut self, id: u32) -> String {
         let piece = self.tokenizer.piece(id);
         if self.tokenizer.split == Split::Whitespace {
@@ -300,7 +266,7 @@ impl<'t> Decoder<'t> {
         text
     }
 
-    /// What is left when no more will come.
+    /// The rest of the text: U+FFFD if the last character is incomplete.
     pub fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.pending).into_owned();
         self.pending.clear();
@@ -308,47 +274,64 @@ impl<'t> Decoder<'t> {
     }
 }
 
-/// Whether bytes that are no character yet may become one.
+/// Whether bytes are the beginning of a character.
 fn could_continue(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && std::str::from_utf8(bytes)
             .is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
 }
 
-/// The regular expression whose matches are the tokens, or what tokens are made within.
-pub(super) fn pattern(level: Level, split: Split) -> &'static str {
-    match (level, split) {
-        (Level::Word, Split::Whitespace) => WHITESPACE_PATTERN,
-        (Level::Word, Split::Natural) => WORD_PATTERN,
-        (Level::Subword, _) => SUBWORD_PATTERN,
-        (Level::Character | Level::Byte, _) => CHARACTER_PATTERN,
-    }
+/// Splits a text into the matches of a pattern, which cover it.
+fn isolate(pattern: &str) -> SplitPreTokenizer {
+    split_by(pattern, SplitDelimiterBehavior::Isolated, false)
+}
+
+/// Splits a text into the matches of a pattern, without what lies between.
+fn keep_only(pattern: &str) -> SplitPreTokenizer {
+    split_by(pattern, SplitDelimiterBehavior::Removed, true)
 }
 
 fn split_by(pattern: &str, behavior: SplitDelimiterBehavior, invert: bool) -> SplitPreTokenizer {
     SplitPreTokenizer::new(SplitPattern::Regex(pattern.to_string()), behavior, invert)
-        .expect("the patterns of this file are regular expressions")
+        .expect("the patterns are valid")
 }
 
-/// The printable character that stands for each byte in a byte-level vocabulary: GPT-2's table, which the `tokenizers`
-/// crate follows.
+/// A decoder that joins words by spaces, but not at line ends.
+fn spaced_decoder() -> DecoderSequence {
+    let replace_by_line_end = |found: &str| {
+        DecoderWrapper::Replace(
+            Replace::new(found.to_string(), "\n").expect("a plain string is a pattern"),
+        )
+    };
+    DecoderSequence::new(vec![
+        // Words with the prefix would get no space before them: it must be one that never occurs.
+        DecoderWrapper::WordPiece(WordPiece::new("\u{10FFFF}".to_string(), false)),
+        DecoderWrapper::Fuse(Fuse::new()),
+        replace_by_line_end(" \n"),
+        replace_by_line_end("\n "),
+    ])
+}
+
+/// The printable character that stands for each byte in a byte-level vocabulary: GPT-2's table, as in the `tokenizers`
+/// crate.
 pub(super) fn byte_characters() -> [char; 256] {
     let mut table = ['\0'; 256];
-    let mut stand_in = 256;
+    let mut substitute = 256;
     for byte in 0..=255u8 {
         table[byte as usize] = match byte {
             b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF => byte as char,
             _ => {
-                stand_in += 1;
-                char::from_u32(stand_in - 1).expect("256 to 323 are letters")
+                substitute += 1;
+                char::from_u32(substitute - 1).expect("256 to 323 are letters")
             }
         };
     }
     table
 }
 
+/// The byte that a character of [`byte_characters`] stands for.
 fn byte_of_character(c: char) -> Option<u8> {
-    // The stand-ins count through the bytes that are not printable, in their order.
+    // The substitutes from 256 on are those of the bytes that are not printable, in their order.
     match c as u32 {
         code @ 256..=288 => Some((code - 256) as u8),
         code @ 289..=322 => Some((code - 289 + 127) as u8),
@@ -363,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_the_characters_that_stand_for_them_are_one_to_one() {
+    fn bytes_and_their_characters_are_one_to_one() {
         for (byte, character) in byte_characters().into_iter().enumerate() {
             assert_eq!(byte_of_character(character), Some(byte as u8), "{byte}");
         }
@@ -371,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_waits_for_its_other_half() {
+    fn incomplete_characters_are_held_back() {
         let tokenizer = Tokenizer::bytes();
         let mut decoder = Decoder::new(&tokenizer);
         let pieces: Vec<String> = "é😀".bytes().map(|b| decoder.push(b.into())).collect();
@@ -383,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_stray_bytes_is_never_held_back() {
+    fn invalid_bytes_are_not_held_back() {
         let tokenizer = Tokenizer::bytes();
         let mut decoder = Decoder::new(&tokenizer);
         let text: String = (0..1500).map(|_| decoder.push(0x80)).collect();
@@ -391,26 +374,26 @@ mod tests {
     }
 
     #[test]
-    fn words_come_back_with_their_spacing() {
+    fn words_are_decoded_with_their_spacing() {
         let words = [
             "Well", ",", " she", " said", ":", " \"", "no", "!\"", "\n", "!", "\"",
         ];
         let tokenizer = Tokenizer::words(Split::Natural, words.map(String::from).to_vec());
         let text = "Well, she said: \"no!\"\n";
-        let (ids, strangers) = tokenizer.encode(text);
-        assert_eq!(strangers, [""; 0]);
+        let (ids, unknown_words) = tokenizer.encode(text);
+        assert_eq!(unknown_words, [""; 0]);
         assert_eq!(tokenizer.decode(&ids), text);
-        assert_eq!(tokenizer.define(text), ids);
+        assert_eq!(tokenizer.encode_reference(text), ids);
     }
 
     #[test]
-    fn the_treebank_is_read_as_words_and_line_ends() {
+    fn the_penn_treebank_is_encoded_as_words_and_line_ends() {
         let words = ["the", "N", UNKNOWN, "\n"].map(String::from).to_vec();
         let tokenizer = Tokenizer::words(Split::Whitespace, words);
         assert_eq!(tokenizer.vocab_size(), 4);
-        let (ids, strangers) = tokenizer.encode(" the N <unk> \n the market\n");
+        let (ids, unknown_words) = tokenizer.encode(" the N <unk> \n the market\n");
         assert_eq!(ids, [0, 1, 2, 3, 0, 2, 3]);
-        assert_eq!(strangers, ["market"]);
+        assert_eq!(unknown_words, ["market"]);
         assert_eq!(tokenizer.decode(&ids[..5]), "the N <unk>\nthe");
     }
 }

@@ -1,61 +1,67 @@
 /*!
-A vocabulary from a text.
+A vocabulary made from a text: [`VocabularyConfig`] says how, [`VocabularyTrainer`] makes it.
 
-Characters and words are counted over the whole training text; subwords are learnt by the `tokenizers` crate on an
+Characters and words are counted over the whole training text; subwords are trained by the `tokenizers` crate on an
 evenly spread sample.
 */
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
-use super::encoder::Splitter;
-use super::tokenizer::{Tokenizer, byte_characters};
-use super::{Level, Split};
+use super::level::{Level, Split};
+use super::splitter::Splitter;
+use super::tokenizer::{Tokenizer, UNKNOWN, byte_characters};
 use crate::error::{Error, Result};
 
-/// Subwords are learnt on at most this much text.
-pub const SUBWORD_SAMPLE: u64 = 100_000_000;
-/// Different words that are counted at once; beyond that the rarest are let go.
+/// Largest number of bytes of text that subwords are trained on.
+const SUBWORD_SAMPLE: u64 = 100_000_000;
+/// Largest number of distinct words counted; beyond that the rarest are dropped.
 const COUNTED_WORDS: usize = 2_000_000;
 
-/// How a vocabulary is to be made.
+/// How a vocabulary is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VocabularyConfig {
     /// What a token is.
     pub level: Level,
     /// Where words end.
     pub split: Split,
-    /// The most tokens there may be; as many as the text has where it is not given (subwords: by the text's size).
+    /// Largest number of tokens; `None`: as many as the text has (for subwords: chosen by the size of the text).
     pub vocab_size: Option<usize>,
-    /// How often a character or word must occur to get a token of its own.
+    /// Number of occurrences that a character or word needs to become a token.
     pub min_count: u64,
 }
 
-/// Counts a text that comes in pieces, then makes a [`Tokenizer`] of it.
+/// Counts a text that comes in pieces, and makes a [`Tokenizer`] from the counts.
 pub struct VocabularyTrainer {
-    vocabulary: VocabularyConfig,
+    config: VocabularyConfig,
+    /// Number of occurrences of each character, by its code point.
     characters: Vec<u64>,
     splitter: Splitter,
     words: FxHashMap<Box<str>, u64>,
-    /// Words that occurred no more often than this may have been let go.
-    let_go: u64,
-    /// Bytes of the text, and how many were seen.
+    /// Words that occurred at most this often may have been dropped.
+    pruned: u64,
+    /// Number of bytes of the whole text.
     bytes: u64,
+    /// Number of bytes that were pushed.
     seen: u64,
+    /// Number of bytes that words were counted in, at subword level.
     sampled: u64,
 }
 
 impl VocabularyTrainer {
-    /// A learner for a text of `bytes` bytes.
-    pub fn new(vocabulary: VocabularyConfig, bytes: u64) -> Self {
+    /// A trainer for a text of `bytes` bytes.
+    pub fn new(config: VocabularyConfig, bytes: u64) -> Self {
         VocabularyTrainer {
-            vocabulary,
+            config,
             characters: Vec::new(),
-            splitter: Splitter::new(vocabulary.level, vocabulary.split),
+            splitter: Splitter::new(config.level, config.split),
             words: FxHashMap::default(),
-            let_go: 0,
+            pruned: 0,
             bytes,
             seen: 0,
             sampled: 0,
@@ -63,53 +69,56 @@ impl VocabularyTrainer {
     }
 
     /// Counts the next piece of text.
+    ///
+    /// # Panics
+    /// If a piece is not UTF-8 at another level than bytes.
     pub fn push(&mut self, piece: &[u8]) {
-        if self.vocabulary.level == Level::Byte {
+        if self.config.level == Level::Byte {
             return;
         }
-        let piece = std::str::from_utf8(piece).expect("text was decoded before");
+        let piece = std::str::from_utf8(piece).expect("pieces of text are UTF-8");
         for c in piece.chars() {
             if self.characters.len() <= c as usize {
                 self.characters.resize(c as usize + 1, 0);
             }
             self.characters[c as usize] += 1;
         }
-        let counts_words = match self.vocabulary.level {
+        let counts_words = match self.config.level {
             Level::Word => true,
-            Level::Subword => self.sampled(piece.len() as u64),
+            Level::Subword => self.sample(piece.len() as u64),
             Level::Character | Level::Byte => false,
         };
         self.seen += piece.len() as u64;
         if counts_words {
             let words = &mut self.words;
             self.splitter.push(piece, |word| count(words, word));
-            self.let_go_of_the_rarest();
+            self.prune_rare_words();
         }
     }
 
-    /// Whether the next piece, of `length` bytes, belongs to the sample: all of a small text, and of a large one as
-    /// much as keeps step with what was seen.
-    fn sampled(&mut self, length: u64) -> bool {
-        let step = |bytes: u64| u128::from(bytes);
+    /// Whether the next piece, of `length` bytes, belongs to the sample: all of a small text does, and an even fraction of
+    /// a large one.
+    fn sample(&mut self, length: u64) -> bool {
+        let wide = |bytes: u64| u128::from(bytes);
         let take = self.bytes <= SUBWORD_SAMPLE
-            || step(self.sampled + length) * step(self.bytes)
-                <= step(self.seen + length) * step(SUBWORD_SAMPLE);
+            || wide(self.sampled + length) * wide(self.bytes)
+                <= wide(self.seen + length) * wide(SUBWORD_SAMPLE);
         if take {
             self.sampled += length;
         }
         take
     }
 
-    fn let_go_of_the_rarest(&mut self) {
+    fn prune_rare_words(&mut self) {
         while self.words.len() > COUNTED_WORDS {
-            self.let_go += 1;
-            let least = self.let_go;
-            self.words.retain(|_, count| *count > least);
+            self.pruned += 1;
+            let pruned = self.pruned;
+            self.words.retain(|_, count| *count > pruned);
         }
     }
 
-    /// How often each character occurred.
-    pub fn character_counts(&self) -> std::collections::BTreeMap<char, u64> {
+    /// Number of occurrences of each character that occurred.
+    pub fn character_counts(&self) -> BTreeMap<char, u64> {
         let counted = self
             .characters
             .iter()
@@ -118,7 +127,7 @@ impl VocabularyTrainer {
         counted
             .map(|(code, &count)| {
                 (
-                    char::from_u32(code as u32).expect("counted by a character"),
+                    char::from_u32(code as u32).expect("codes are those of characters"),
                     count,
                 )
             })
@@ -128,53 +137,49 @@ impl VocabularyTrainer {
     /// Makes the tokenizer.
     ///
     /// # Errors
-    /// If the wanted vocabulary is too small for the level.
+    /// If the requested vocabulary is too small for the level.
     pub fn finish(mut self) -> Result<Tokenizer> {
         let words = &mut self.words;
         self.splitter.finish(|word| count(words, word));
-        let VocabularyConfig {
-            level,
-            split,
-            vocab_size,
-            min_count,
-        } = self.vocabulary;
-        match level {
+        match self.config.level {
             Level::Byte => Ok(Tokenizer::bytes()),
-            Level::Character => {
-                let counted = self.character_counts();
-                let mut characters: Vec<(char, u64)> = counted
-                    .into_iter()
-                    .filter(|&(_, n)| n >= min_count)
-                    .collect();
-                characters.sort_by_key(|&(c, count)| (std::cmp::Reverse(count), c));
-                characters.truncate(room(vocab_size, 1)?);
-                let mut characters: Vec<char> = characters.into_iter().map(|(c, _)| c).collect();
-                characters.sort_unstable();
-                Ok(Tokenizer::characters(&characters))
-            }
-            Level::Word => {
-                let unknown = self.words.contains_key(super::tokenizer::UNKNOWN);
-                let mut words: Vec<(Box<str>, u64)> = self
-                    .words
-                    .into_iter()
-                    .filter(|&(_, n)| n >= min_count)
-                    .collect();
-                words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-                words.truncate(room(vocab_size, usize::from(!unknown))?);
-                Ok(Tokenizer::words(
-                    split,
-                    words.into_iter().map(|(word, _)| word.into()).collect(),
-                ))
-            }
-            Level::Subword => self.learn_subwords(),
+            Level::Character => self.character_tokenizer(),
+            Level::Word => self.word_tokenizer(),
+            Level::Subword => self.subword_tokenizer(),
         }
     }
 
-    fn learn_subwords(self) -> Result<Tokenizer> {
+    /// The most frequent characters, in the order of their code points.
+    fn character_tokenizer(self) -> Result<Tokenizer> {
+        let mut counts: Vec<(char, u64)> = self.character_counts().into_iter().collect();
+        counts.retain(|&(_, count)| count >= self.config.min_count);
+        counts.sort_by_key(|&(c, count)| (Reverse(count), c));
+        counts.truncate(free_tokens(self.config.vocab_size, 1)?);
+        let mut characters: Vec<char> = counts.into_iter().map(|(c, _)| c).collect();
+        characters.sort_unstable();
+        Ok(Tokenizer::characters(&characters))
+    }
+
+    /// The most frequent words, in the order of their frequency.
+    fn word_tokenizer(self) -> Result<Tokenizer> {
+        let has_unknown = self.words.contains_key(UNKNOWN);
+        let mut counts: Vec<(Box<str>, u64)> = self.words.into_iter().collect();
+        counts.retain(|&(_, count)| count >= self.config.min_count);
+        counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        counts.truncate(free_tokens(
+            self.config.vocab_size,
+            usize::from(!has_unknown),
+        )?);
+        let words = counts.into_iter().map(|(word, _)| word.into()).collect();
+        Ok(Tokenizer::words(self.config.split, words))
+    }
+
+    /// Subwords by byte-pair encoding of the sampled words.
+    fn subword_tokenizer(self) -> Result<Tokenizer> {
         let vocab_size = self
-            .vocabulary
+            .config
             .vocab_size
-            .unwrap_or_else(|| default_subwords(self.bytes));
+            .unwrap_or_else(|| default_subword_count(self.bytes));
         if vocab_size < 257 {
             return Err(Error::usage(format!(
                 "--vocab-size {vocab_size} is too small for bpe, which has a token for each of the 256 bytes; give 257 or more"
@@ -201,7 +206,7 @@ impl VocabularyTrainer {
         let mut model = BPE::default();
         trainer
             .do_train(&written, &mut model)
-            .map_err(|e| Error::new(format!("no subwords could be learnt: {e}")))?;
+            .map_err(|e| Error::new(format!("cannot train the subword vocabulary: {e}")))?;
         Ok(Tokenizer::subwords(Level::Subword, model))
     }
 }
@@ -215,19 +220,19 @@ fn count(words: &mut FxHashMap<Box<str>, u64>, word: &str) {
     }
 }
 
-/// How many tokens of the text fit beside the `reserved` ones.
-fn room(vocab_size: Option<usize>, reserved: usize) -> Result<usize> {
+/// Number of tokens that a vocabulary has besides `reserved` ones.
+fn free_tokens(vocab_size: Option<usize>, reserved: usize) -> Result<usize> {
     match vocab_size {
         None => Ok(usize::MAX),
         Some(size) if size > reserved => Ok(size - reserved),
         Some(size) => Err(Error::usage(format!(
-            "--vocab-size {size} leaves no room for the text; give 2 or more"
+            "--vocab-size {size} leaves no tokens for the text; give 2 or more"
         ))),
     }
 }
 
-/// Subwords for a text of so many bytes: each should occur some hundred times.
-fn default_subwords(bytes: u64) -> usize {
+/// Default number of subwords for a text of `bytes` bytes: each should occur about a hundred times.
+fn default_subword_count(bytes: u64) -> usize {
     ((bytes / 500) as usize).clamp(512, 16_000)
 }
 
@@ -235,16 +240,16 @@ fn default_subwords(bytes: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn learn(text: &str, level: Level, vocab_size: Option<usize>, min_count: u64) -> Tokenizer {
+    fn train(text: &str, level: Level, vocab_size: Option<usize>, min_count: u64) -> Tokenizer {
         let vocabulary = VocabularyConfig {
             level,
             split: Split::Natural,
             vocab_size,
             min_count,
         };
-        let mut learner = VocabularyTrainer::new(vocabulary, text.len() as u64);
-        learner.push(text.as_bytes());
-        learner.finish().unwrap()
+        let mut trainer = VocabularyTrainer::new(vocabulary, text.len() as u64);
+        trainer.push(text.as_bytes());
+        trainer.finish().unwrap()
     }
 
     fn pieces(tokenizer: &Tokenizer) -> Vec<String> {
@@ -254,34 +259,34 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_sorted_and_the_rarest_go_first() {
+    fn characters_are_sorted_and_the_rarest_are_dropped() {
         assert_eq!(
-            pieces(&learn("banana\n", Level::Character, None, 1)),
+            pieces(&train("banana\n", Level::Character, None, 1)),
             ["<unk>", "\n", "a", "b", "n"]
         );
         assert_eq!(
-            pieces(&learn("banana\n", Level::Character, Some(3), 1)),
+            pieces(&train("banana\n", Level::Character, Some(3), 1)),
             ["<unk>", "a", "n"]
         );
         assert_eq!(
-            pieces(&learn("banana\n", Level::Character, None, 2)),
+            pieces(&train("banana\n", Level::Character, None, 2)),
             ["<unk>", "a", "n"]
         );
     }
 
     #[test]
-    fn words_are_sorted_by_how_often_they_occur() {
+    fn words_are_sorted_by_frequency() {
         let text = "a b a\nc, a";
         assert_eq!(
-            pieces(&learn(text, Level::Word, None, 1)),
+            pieces(&train(text, Level::Word, None, 1)),
             ["<unk>", " a", "\n", " b", ",", "a", "c"]
         );
-        assert_eq!(pieces(&learn(text, Level::Word, None, 2)), ["<unk>", " a"]);
+        assert_eq!(pieces(&train(text, Level::Word, None, 2)), ["<unk>", " a"]);
     }
 
     #[test]
-    fn subwords_are_the_bytes_and_what_occurs_often() {
-        let tokenizer = learn(
+    fn subwords_are_the_bytes_and_frequent_sequences() {
+        let tokenizer = train(
             &"the cat sat on the mat\n".repeat(50),
             Level::Subword,
             Some(262),
@@ -289,7 +294,7 @@ mod tests {
         );
         assert_eq!(tokenizer.vocab_size(), 262);
         assert!(pieces(&tokenizer).contains(&"at".to_string()));
-        let mut learner = VocabularyTrainer::new(
+        let mut trainer = VocabularyTrainer::new(
             VocabularyConfig {
                 level: Level::Subword,
                 split: Split::Natural,
@@ -298,8 +303,8 @@ mod tests {
             },
             1,
         );
-        learner.push(b"x");
-        assert!(learner.finish().is_err());
+        trainer.push(b"x");
+        assert!(trainer.finish().is_err());
     }
 
     #[test]
@@ -312,32 +317,32 @@ mod tests {
             min_count: 1,
         };
         for piece in [1 << 20, 3_000_000, 40_000] {
-            let mut learner = VocabularyTrainer::new(vocabulary, bytes);
+            let mut trainer = VocabularyTrainer::new(vocabulary, bytes);
             let mut taken = Vec::new();
-            while learner.seen < bytes {
-                taken.push(learner.sampled(piece));
-                learner.seen += piece;
+            while trainer.seen < bytes {
+                taken.push(trainer.sample(piece));
+                trainer.seen += piece;
             }
-            assert!(learner.sampled <= SUBWORD_SAMPLE && learner.sampled > SUBWORD_SAMPLE * 9 / 10);
+            assert!(trainer.sampled <= SUBWORD_SAMPLE && trainer.sampled > SUBWORD_SAMPLE * 9 / 10);
             for part in taken.chunks_exact(taken.len() / 5) {
-                let share = part.iter().filter(|&&t| t).count() as f64 / part.len() as f64;
-                assert!((share - 0.1).abs() < 0.03, "{share}");
+                let fraction = part.iter().filter(|&&t| t).count() as f64 / part.len() as f64;
+                assert!((fraction - 0.1).abs() < 0.03, "{fraction}");
             }
         }
     }
 
     #[test]
-    fn subwords_are_learnt_from_every_one_of_many_small_files() {
+    fn subwords_are_trained_on_all_small_files() {
         let vocabulary = VocabularyConfig {
             level: Level::Subword,
             split: Split::Natural,
             vocab_size: Some(300),
             min_count: 1,
         };
-        let mut learner = VocabularyTrainer::new(vocabulary, 600);
+        let mut trainer = VocabularyTrainer::new(vocabulary, 600);
         for text in ["A title", "zwölfte zwölfte zwölfte zwölfte"] {
-            learner.push(text.as_bytes());
+            trainer.push(text.as_bytes());
         }
-        assert!(pieces(&learner.finish().unwrap()).contains(&" zwölfte".to_string()));
+        assert!(pieces(&trainer.finish().unwrap()).contains(&" zwölfte".to_string()));
     }
 }

@@ -1,20 +1,21 @@
 /*!
-The output layer with its loss, for training: some rows at a time, so that the logits of a large vocabulary never have to
-be kept.
+The output layer with its loss, for training: some rows at a time, so that the logits of a large vocabulary are never all in
+memory.
 */
 
 use std::ops::Range;
 
 use crate::elementwise::cross_entropy_gradient;
-use crate::matrix::{Matrix, Rows};
+use crate::matrix::Matrix;
+use crate::rows::Rows;
 use crate::thread_pool::ThreadPool;
 
-/// Sums the cross-entropy of `targets` under the logits `bias + x · weightsᵀ`, over the given rows of `x`, in nats.
-/// `gradients`, `[rows, outer]`, become those of the mean with respect to the logits; returned are the nats and the
-/// gradient of the bias. `bias` is in PyTorch's order, and the weights are in the plain one.
+/// Sum of the cross-entropy of `targets` in nats, and the gradient of the bias. The logits are `bias + x · weightsᵀ`, over a
+/// range of rows of `x`. `gradients`, `[rows, outer]`, are replaced by those of the mean with respect to the logits. `bias`
+/// is in PyTorch's order, and the layout of the weights is plain.
 ///
 /// # Panics
-/// If sizes do not fit together, or a target is no output.
+/// If sizes do not fit, or a target is no output.
 pub fn cross_entropy(
     weights: &Matrix,
     bias: &[f32],
@@ -23,12 +24,11 @@ pub fn cross_entropy(
     gradients: &mut Rows,
     pool: &ThreadPool,
 ) -> (f64, Vec<f32>) {
-    let (count, outer, width) = (rows.len(), bias.len(), weights.width());
+    let (count, outer) = (rows.len(), bias.len());
     assert!(targets.len() == count && gradients.len() == count);
     let scale = 1.0 / count as f32;
-    // Rows whose logits lie in memory at once.
-    let together = 2 * weights.kernel().rows_together();
-    let blocks = gradients.blocks(0..count, together);
+    let rows_per_block = 2 * weights.kernel().rows_per_block();
+    let blocks = gradients.blocks(0..count, rows_per_block);
     let mut parts: Vec<_> = blocks
         .into_iter()
         .map(|block| (block, 0.0f64, vec![0.0f32; outer]))
@@ -37,35 +37,44 @@ pub fn cross_entropy(
         pool.threads(),
         &mut parts,
         |index, (block, nats, bias_gradient)| {
-            let first = index * together;
-            let mut sums = vec![0.0; weights.panels() * block.len() * width];
-            for (panel, sums) in sums.chunks_exact_mut(block.len() * width).enumerate() {
-                let outputs = panel * width..outer.min((panel + 1) * width);
-                for sums in sums.chunks_exact_mut(width) {
-                    sums[..outputs.len()].copy_from_slice(&bias[outputs.clone()]);
-                }
-                let rows = rows.start + first..rows.start + first + block.len();
-                weights.add_product(panel, x, rows, sums);
-            }
+            let first = index * rows_per_block;
+            let block_rows = rows.start + first..rows.start + first + block.len();
+            let sums = block_logits(weights, bias, x, block_rows);
             let mut logits = vec![0.0; outer];
             for row in 0..block.len() {
-                let panels = sums.chunks_exact(block.len() * width);
-                for (logits, panel) in logits.chunks_mut(width).zip(panels) {
-                    logits.copy_from_slice(&panel[row * width..][..logits.len()]);
+                let panels = sums.chunks_exact(block.len() * weights.width());
+                for (logits, panel) in logits.chunks_mut(weights.width()).zip(panels) {
+                    logits.copy_from_slice(&panel[row * weights.width()..][..logits.len()]);
                 }
                 *nats += cross_entropy_gradient(&mut logits, targets[first + row] as usize, scale);
-                for (sum, gradient) in bias_gradient.iter_mut().zip(&logits) {
-                    *sum += gradient;
-                }
+                add(bias_gradient, &logits);
                 block.set(row, &logits);
             }
         },
     );
     let mut bias_gradient = vec![0.0; outer];
     for (_, _, part) in &parts {
-        for (sum, gradient) in bias_gradient.iter_mut().zip(part) {
-            *sum += gradient;
-        }
+        add(&mut bias_gradient, part);
     }
     (parts.iter().map(|(_, nats, _)| nats).sum(), bias_gradient)
+}
+
+/// The logits of a range of rows, `[panels, rows, width]`.
+fn block_logits(weights: &Matrix, bias: &[f32], x: &Rows, rows: Range<usize>) -> Vec<f32> {
+    let width = weights.width();
+    let mut sums = vec![0.0; weights.panels() * rows.len() * width];
+    for (panel, sums) in sums.chunks_exact_mut(rows.len() * width).enumerate() {
+        let bias = &bias[panel * width..bias.len().min((panel + 1) * width)];
+        for sums in sums.chunks_exact_mut(width) {
+            sums[..bias.len()].copy_from_slice(bias);
+        }
+        weights.add_product(panel, x, rows.clone(), sums);
+    }
+    sums
+}
+
+fn add(sums: &mut [f32], values: &[f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value;
+    }
 }

@@ -1,13 +1,13 @@
 /*!
-Sums, activations and updates along slices, as loops that the compiler makes vectors of.
+Sums, activations and optimizer updates along slices, as loops that the compiler vectorizes.
 */
 
-use crate::{LANES, multiply_add};
+use crate::cpu::{LANES, for_each_cpu, multiply_add};
 
 for_each_cpu! {
-    /// Σ x².
+    /// Sum of squares, Σ x².
     pub fn sum_of_squares(x: &[f32]) -> f64 {
-        // Short blocks in float32 keep the vectors full; summing the blocks in float64 keeps the digits.
+        // Short blocks in float32 keep the vectors full; summing the blocks in float64 keeps the precision.
         let mut total = 0.0;
         // Loops, not closures: those would not be compiled for these instructions.
         for block in x.chunks(4096) {
@@ -25,25 +25,25 @@ for_each_cpu! {
     }
 }
 
-/// The numbers of one AdamW update, the same for all weights of a tensor.
+/// Coefficients of one AdamW update (Loshchilov and Hutter 2019), the same for all weights of a tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamWStep {
-    /// Every gradient is first multiplied by this (clipping).
+    /// Factor of all gradients (clipping).
     pub gradient_scale: f32,
-    /// How much of the running means is kept: of the gradients, and of their squares.
+    /// Decay of the running means: of the gradients, and of their squares.
     pub betas: (f32, f32),
-    /// What the weights are multiplied by before they move (decoupled decay).
+    /// Factor of the weights before the update (decoupled weight decay).
     pub keep: f32,
-    /// The learning rate over the first mean's bias correction.
+    /// Learning rate, divided by the bias correction of the first mean.
     pub rate: f32,
-    /// One over the root of the second mean's bias correction.
+    /// One over the square root of the bias correction of the second mean.
     pub second_correction: f32,
-    /// What keeps the division finite.
+    /// Added to the divisor, so that it is not zero.
     pub epsilon: f32,
 }
 
 for_each_cpu! {
-    /// One pass of AdamW over a tensor: weights, gradients and both moments, all of one length.
+    /// One AdamW update of a tensor: weights, gradients and both moments, all of one length.
     pub fn adamw(weights: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32], step: AdamWStep) {
         let (beta1, beta2) = step.betas;
         let moments = first.iter_mut().zip(second);
@@ -57,171 +57,30 @@ for_each_cpu! {
     }
 }
 
-for_each_cpu! {
-    /// The pointwise half of an LSTM step, for `lanes` units of each row. `gates` holds `[rows, 4, lanes]` sums, in
-    /// libtorch's order input, forget, cell, output; `cell` and `hidden` are `[rows, lanes]` and are replaced.
-    ///
-    /// # Panics
-    /// If there are other than 8 or 16 lanes.
-    pub fn lstm_gates(gates: &[f32], cell: &mut [f32], hidden: &mut [f32], lanes: usize) {
-        // A number known to the compiler, so that each row is a vector or two.
-        match lanes {
-            8 => lstm_gates_of::<FMA, 8>(gates, cell, hidden),
-            16 => lstm_gates_of::<FMA, 16>(gates, cell, hidden),
-            _ => panic!("{lanes} lanes"),
-        }
-    }
-}
-
+/// σ(x) = 1 / (1 + e⁻ˣ).
 #[inline(always)]
-fn lstm_gates_of<const FMA: bool, const LANES: usize>(
-    gates: &[f32],
-    cell: &mut [f32],
-    hidden: &mut [f32],
-) {
-    let (gates, _) = gates.as_chunks::<LANES>();
-    let (gates, _) = gates.as_chunks::<4>();
-    let (cell, _) = cell.as_chunks_mut::<LANES>();
-    let (hidden, _) = hidden.as_chunks_mut::<LANES>();
-    for (([input, forget, candidate, output], cell), hidden) in gates.iter().zip(cell).zip(hidden) {
-        for lane in 0..LANES {
-            let kept = sigmoid::<FMA>(forget[lane]) * cell[lane];
-            cell[lane] = kept + sigmoid_times_tanh::<FMA>(input[lane], candidate[lane]);
-            hidden[lane] = sigmoid_times_tanh::<FMA>(output[lane], cell[lane]);
-        }
-    }
-}
-
-for_each_cpu! {
-    /// As [`lstm_gates`], for training: the sums are replaced by the gates themselves, and the cells before the step are
-    /// kept.
-    ///
-    /// # Panics
-    /// If there are other than 8 or 16 lanes.
-    pub fn lstm_forward(gates: &mut [f32], before: &[f32], after: &mut [f32], hidden: &mut [f32], lanes: usize) {
-        match lanes {
-            8 => lstm_forward_of::<FMA, 8>(gates, before, after, hidden),
-            16 => lstm_forward_of::<FMA, 16>(gates, before, after, hidden),
-            _ => panic!("{lanes} lanes"),
-        }
-    }
-}
-
-#[inline(always)]
-fn lstm_forward_of<const FMA: bool, const LANES: usize>(
-    gates: &mut [f32],
-    before: &[f32],
-    after: &mut [f32],
-    hidden: &mut [f32],
-) {
-    let (gates, _) = gates.as_chunks_mut::<LANES>();
-    let (gates, _) = gates.as_chunks_mut::<4>();
-    let (before, _) = before.as_chunks::<LANES>();
-    let (after, _) = after.as_chunks_mut::<LANES>();
-    let (hidden, _) = hidden.as_chunks_mut::<LANES>();
-    let rows = gates
-        .iter_mut()
-        .zip(before)
-        .zip(after.iter_mut().zip(hidden));
-    for (([input, forget, candidate, output], before), (after, hidden)) in rows {
-        for lane in 0..LANES {
-            input[lane] = sigmoid::<FMA>(input[lane]);
-            forget[lane] = sigmoid::<FMA>(forget[lane]);
-            candidate[lane] = tanh::<FMA>(candidate[lane]);
-            output[lane] = sigmoid::<FMA>(output[lane]);
-            after[lane] =
-                multiply_add::<FMA>(input[lane], candidate[lane], forget[lane] * before[lane]);
-            hidden[lane] = output[lane] * tanh::<FMA>(after[lane]);
-        }
-    }
-}
-
-for_each_cpu! {
-    /// The way back through [`lstm_forward`] for one row: from the gradient of its hidden state, and that of the cell
-    /// after it, which is replaced by that of the cell before it, to the gradients of the sums, which replace the gates
-    /// and are added to those of the bias.
-    ///
-    /// # Panics
-    /// If there are other than 8 or 16 lanes.
-    pub fn lstm_backward(
-        gates: &mut [f32],
-        before: &[f32],
-        after: &[f32],
-        hidden_gradient: &[f32],
-        cell_gradient: &mut [f32],
-        bias_gradient: &mut [f32],
-        lanes: usize,
-    ) {
-        match lanes {
-            8 => lstm_backward_of::<FMA, 8>(gates, before, after, hidden_gradient, cell_gradient, bias_gradient),
-            16 => lstm_backward_of::<FMA, 16>(gates, before, after, hidden_gradient, cell_gradient, bias_gradient),
-            _ => panic!("{lanes} lanes"),
-        }
-    }
-}
-
-#[inline(always)]
-fn lstm_backward_of<const FMA: bool, const LANES: usize>(
-    gates: &mut [f32],
-    before: &[f32],
-    after: &[f32],
-    hidden_gradient: &[f32],
-    cell_gradient: &mut [f32],
-    bias_gradient: &mut [f32],
-) {
-    let ([before], [after]) = (before.as_chunks::<LANES>().0, after.as_chunks::<LANES>().0) else {
-        panic!("one row");
-    };
-    let ([hidden], [cell]) = (
-        hidden_gradient.as_chunks::<LANES>().0,
-        cell_gradient.as_chunks_mut::<LANES>().0,
-    ) else {
-        panic!("one row");
-    };
-    let [input, forget, candidate, output] = gates.as_chunks_mut::<LANES>().0 else {
-        panic!("four gates");
-    };
-    let (bias, _) = bias_gradient.as_chunks_mut::<LANES>();
-    for lane in 0..LANES {
-        let (i, f, g, o) = (input[lane], forget[lane], candidate[lane], output[lane]);
-        let squashed = tanh::<FMA>(after[lane]);
-        let through = hidden[lane] * o * (1.0 - squashed * squashed);
-        let carried = cell[lane] + through;
-        cell[lane] = carried * f;
-        input[lane] = carried * g * i * (1.0 - i);
-        forget[lane] = carried * before[lane] * f * (1.0 - f);
-        candidate[lane] = carried * i * (1.0 - g * g);
-        output[lane] = hidden[lane] * squashed * o * (1.0 - o);
-    }
-    for (bias, gradient) in bias.iter_mut().zip([input, forget, candidate, output]) {
-        for lane in 0..LANES {
-            bias[lane] += gradient[lane];
-        }
-    }
-}
-
-#[inline(always)]
-fn sigmoid<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FMA>(-x))
 }
 
+/// tanh(x).
 #[inline(always)]
-fn tanh<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
     2.0 / (1.0 + exp::<FMA>(-2.0 * x)) - 1.0
 }
 
 /// σ(x) · tanh(y), with one division.
 #[inline(always)]
-fn sigmoid_times_tanh<const FMA: bool>(x: f32, y: f32) -> f32 {
-    // Beyond these tanh is ±1, and so small an e⁻²ʸ cannot make the product below overflow. NaN stays NaN.
+pub(crate) fn sigmoid_times_tanh<const FMA: bool>(x: f32, y: f32) -> f32 {
+    // Beyond these bounds tanh is ±1, and so small an e⁻²ʸ cannot make the product below overflow. NaN stays NaN.
     let y = if y > 15.0 { 15.0 } else { y };
     let y = if y < -15.0 { -15.0 } else { y };
     let (e_to_x, e_to_y) = (exp::<FMA>(-x), exp::<FMA>(-2.0 * y));
     (1.0 - e_to_y) / ((1.0 + e_to_x) * (1.0 + e_to_y))
 }
 
-/// eˣ to about 2 units in the last place, without a branch or a call, so that loops over it become vectors: 2ⁿ · eʳ with
-/// a polynomial for eʳ on |r| ≤ ½ ln 2 (Cephes' coefficients). Beyond float32's range it stays at the range's ends.
+/// eˣ to about 2 units in the last place, without a branch or a call, so that loops over it are vectorized: 2ⁿ · eʳ with a
+/// polynomial for eʳ on |r| ≤ ½ ln 2 (Cephes' coefficients). Arguments beyond float32's range are clamped to it.
 #[inline(always)]
 fn exp<const FMA: bool>(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
@@ -234,10 +93,10 @@ fn exp<const FMA: bool>(x: f32) -> f32 {
         1.666_666_5e-1,
         0.5,
     ];
-    // Not `clamp`: this way round NaN stays NaN.
+    // Written so that NaN stays NaN and the loop is vectorized.
     let x = if x > 88.0 { 88.0 } else { x };
     let x = if x < -87.0 { -87.0 } else { x };
-    // Adding this leaves the nearest whole number in the low bits; a cast would be a call for each number.
+    // Adding this leaves the nearest integer in the low bits; a cast would be a call for each number.
     const WHOLE: f32 = 12_582_912.0;
     let shifted = multiply_add::<FMA>(x, std::f32::consts::LOG2_E, WHOLE);
     let n = shifted - WHOLE;
@@ -251,8 +110,8 @@ fn exp<const FMA: bool>(x: f32) -> f32 {
 }
 
 for_each_cpu! {
-    /// Replaces logits by probabilities at a temperature above 0, but for a common factor: the likeliest has 1, and what
-    /// is minus infinity or no number has 0.
+    /// Replaces logits by unnormalized probabilities at a temperature above 0: the highest logit gets 1, and minus infinity
+    /// and NaN get 0.
     pub fn exponentials(logits: &mut [f32], temperature: f32) {
         let highest = highest(logits);
         // Finite, so that the highest stays the highest at the lowest temperature.
@@ -264,7 +123,7 @@ for_each_cpu! {
     }
 }
 
-/// The highest number, or minus infinity where there is none.
+/// The largest number, or minus infinity if there is none.
 #[inline(always)]
 fn highest(x: &[f32]) -> f32 {
     let (blocks, rest) = x.as_chunks::<LANES>();
@@ -286,7 +145,7 @@ fn highest(x: &[f32]) -> f32 {
 }
 
 for_each_cpu! {
-    /// ln Σ exp(x), without overflow; NaN if some are NaN.
+    /// ln Σ exp(x), without overflow; NaN if any is NaN.
     pub fn log_sum_exp(x: &[f32]) -> f64 {
         let (blocks, rest) = x.as_chunks::<LANES>();
         let highest = highest(x);
@@ -309,8 +168,8 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
-    /// The nats that a row of logits spends on `target`; the logits are replaced by their gradient times `scale`.
-    pub fn cross_entropy_gradient(logits: &mut [f32], target: usize, scale: f32) -> f64 {
+    /// Cross-entropy of `target` under a row of logits, in nats. The logits are replaced by the gradient times `scale`.
+    pub(crate) fn cross_entropy_gradient(logits: &mut [f32], target: usize, scale: f32) -> f64 {
         let total = log_sum_exp(logits);
         let nats = total - f64::from(logits[target]);
         let total = total as f32;
@@ -325,15 +184,10 @@ for_each_cpu! {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbers(count: usize, seed: u64) -> Vec<f32> {
-        (0..count as u64)
-            .map(|i| ((i * 2_654_435_761 + seed * 97) % 2001) as f32 / 1000.0 - 1.0)
-            .collect()
-    }
+    use crate::twins::numbers;
 
     #[test]
-    fn squares_are_summed_as_their_plain_twin_sums_them() {
+    fn sum_of_squares_agrees_with_the_float64_twin() {
         for count in [0, 1, 31, 32, 33, 5000, 9001] {
             let x = numbers(count, 3);
             let expected: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
@@ -345,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn adamw_agrees_with_its_plain_twin() {
+    fn adamw_agrees_with_the_float64_twin() {
         let step = AdamWStep {
             gradient_scale: 0.5,
             betas: (0.9, 0.99),
@@ -376,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_agree_with_the_standard_library() {
+    fn exponentials_and_activations_agree_with_the_standard_library() {
         let mut x = -100.0f32;
         while x < 100.0 {
             let close = |found: f32, expected: f32, of: f32| (found - expected).abs() <= 4e-7 * of;
@@ -405,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn extreme_logits_neither_overflow_nor_vanish() {
+    fn extreme_logits_do_not_overflow_or_vanish() {
         assert!((log_sum_exp(&[1000.0, 1000.0]) - (1000.0 + 2f64.ln())).abs() < 1e-9);
         assert!((log_sum_exp(&[-1000.0, -1000.0]) - (-1000.0 + 2f64.ln())).abs() < 1e-9);
         for other in [0.0, f32::NAN, f32::INFINITY] {
@@ -416,9 +270,5 @@ mod tests {
             let expected = x.iter().map(|&v| f64::from(v).exp()).sum::<f64>().ln();
             assert!((log_sum_exp(&x) - expected).abs() < 1e-6, "{count}");
         }
-        let (mut cell, mut hidden) = ([0.5; 8], [0.0; 8]);
-        let gates = [1e30, -1e30, 1e30, 1e30].map(|gate| [gate; 8]).concat();
-        lstm_gates(&gates, &mut cell, &mut hidden, 8);
-        assert!((cell[0] - 1.0).abs() < 1e-6 && (hidden[0] - 1f32.tanh()).abs() < 1e-6);
     }
 }

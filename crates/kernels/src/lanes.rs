@@ -1,9 +1,9 @@
 /*!
 The vectors of each instruction set, for each precision, behind one trait.
 
-A vector has lanes of 32 bits, and each lane is the sum of one output. A word of 32 bits holds one float32, two bfloat16
-or four int8 values of the inner dimension: a multiplication takes a word of weights a lane and the same word of the input
-to all lanes. So a product is one loop, whatever the precision.
+A vector has lanes of 32 bits, and each lane is the sum of one output. A word of 32 bits holds one float32, two bfloat16 or
+four int8 values of the inner dimension: a multiplication takes a word of weights for each lane, and the same word of the
+input for all lanes. So a product is one loop, whatever the precision.
 */
 #![expect(
     unsafe_op_in_unsafe_fn,
@@ -16,25 +16,28 @@ use crate::rounding::bfloat16_pair;
 ///
 /// # Safety
 /// Every function needs the CPU features that the type is named after, and pointers to [`Lanes::LANES`] readable (or,
-/// for `end`, writable) values; `spread` needs one.
+/// for `finish`, writable) values; `broadcast` needs one.
 pub(crate) trait Lanes {
-    /// Sums in a vector.
+    /// Number of sums in a vector.
     const LANES: usize;
-    /// Rows of the input whose sums fit the registers beside those of four vectors of weights.
+    /// Number of rows of inputs whose sums fit in the registers beside four vectors of weights.
     const ROWS: usize;
     type Vector: Copy;
     type Sum: Copy;
 
+    /// Loads a word of weights for each lane.
     unsafe fn load(words: *const u32) -> Self::Vector;
-    unsafe fn spread(word: *const u32) -> Self::Vector;
+    /// A word of the input in all lanes.
+    unsafe fn broadcast(word: *const u32) -> Self::Vector;
+    /// sum + weights · x, where words of several values are multiplied value by value and summed.
     unsafe fn multiply_add(sum: Self::Sum, weights: Self::Vector, x: Self::Vector) -> Self::Sum;
-    /// What a sum starts from: the output so far, or in integers what corrects the input's offset.
-    unsafe fn begin(out: *const f32, corrections: *const i32) -> Self::Sum;
+    /// What a sum starts from: the output so far, or for integers the correction for the inputs' offset.
+    unsafe fn start(out: *const f32, corrections: *const i32) -> Self::Sum;
     /// Stores a sum; integers are scaled and added to the output.
-    unsafe fn end(sum: Self::Sum, out: *mut f32, scales: *const f32, x_scale: f32);
+    unsafe fn finish(sum: Self::Sum, out: *mut f32, scales: *const f32, x_scale: f32);
 }
 
-/// Code that the compiler makes vectors of as it can.
+/// Plain loops, which the compiler vectorizes as it can.
 pub(crate) mod portable {
     use super::{Lanes, bfloat16_pair};
 
@@ -49,7 +52,7 @@ pub(crate) mod portable {
     }
 
     macro_rules! lanes {
-        ($(#[$meta:meta])* $name:ident, $sum:ty, |$a:ident, $w:ident, $x:ident| $add:expr, $begin:expr, $end:expr) => {
+        ($(#[$meta:meta])* $name:ident, $sum:ty, |$a:ident, $w:ident, $x:ident| $add:expr, $start:expr, $finish:expr) => {
             $(#[$meta])*
             pub struct $name;
 
@@ -64,7 +67,7 @@ pub(crate) mod portable {
                     read(words)
                 }
                 #[inline(always)]
-                unsafe fn spread(word: *const u32) -> Self::Vector {
+                unsafe fn broadcast(word: *const u32) -> Self::Vector {
                     [*word; LANES]
                 }
                 #[inline(always)]
@@ -76,30 +79,30 @@ pub(crate) mod portable {
                     sum
                 }
                 #[inline(always)]
-                unsafe fn begin(out: *const f32, corrections: *const i32) -> Self::Sum {
-                    $begin(out, corrections)
+                unsafe fn start(out: *const f32, corrections: *const i32) -> Self::Sum {
+                    $start(out, corrections)
                 }
                 #[inline(always)]
-                unsafe fn end(sum: Self::Sum, out: *mut f32, scales: *const f32, x_scale: f32) {
-                    $end(sum, out, scales, x_scale)
+                unsafe fn finish(sum: Self::Sum, out: *mut f32, scales: *const f32, x_scale: f32) {
+                    $finish(sum, out, scales, x_scale)
                 }
             }
         };
     }
 
-    unsafe fn begin_float(out: *const f32, _: *const i32) -> [f32; LANES] {
+    unsafe fn start_float(out: *const f32, _: *const i32) -> [f32; LANES] {
         read(out)
     }
 
-    unsafe fn end_float(sum: [f32; LANES], out: *mut f32, _: *const f32, _: f32) {
+    unsafe fn finish_float(sum: [f32; LANES], out: *mut f32, _: *const f32, _: f32) {
         write(out, sum)
     }
 
-    unsafe fn begin_integer(_: *const f32, corrections: *const i32) -> [i32; LANES] {
+    unsafe fn start_integer(_: *const f32, corrections: *const i32) -> [i32; LANES] {
         read(corrections)
     }
 
-    unsafe fn end_integer(sum: [i32; LANES], out: *mut f32, scales: *const f32, x_scale: f32) {
+    unsafe fn finish_integer(sum: [i32; LANES], out: *mut f32, scales: *const f32, x_scale: f32) {
         let (mut values, scales) = (read(out), read(scales));
         for lane in 0..LANES {
             values[lane] += sum[lane] as f32 * (scales[lane] * x_scale);
@@ -111,8 +114,8 @@ pub(crate) mod portable {
         Float32,
         f32,
         |sum, w, x| sum + f32::from_bits(w) * f32::from_bits(x),
-        begin_float,
-        end_float
+        start_float,
+        finish_float
     );
 
     lanes!(
@@ -122,8 +125,8 @@ pub(crate) mod portable {
             let [(w0, w1), (x0, x1)] = [bfloat16_pair(w), bfloat16_pair(x)];
             sum + w0 * x0 + w1 * x1
         },
-        begin_float,
-        end_float
+        start_float,
+        finish_float
     );
 
     lanes!(
@@ -135,8 +138,8 @@ pub(crate) mod portable {
             let product = |i: usize| i32::from(w[i] as i8) * i32::from(x[i] as i8);
             sum + product(0) + product(1) + product(2) + product(3)
         },
-        begin_integer,
-        end_integer
+        start_integer,
+        finish_integer
     );
 }
 
@@ -160,7 +163,7 @@ pub(crate) mod avx2 {
             _mm256_loadu_ps(words.cast())
         }
         #[inline(always)]
-        unsafe fn spread(word: *const u32) -> __m256 {
+        unsafe fn broadcast(word: *const u32) -> __m256 {
             _mm256_broadcast_ss(&*word.cast())
         }
         #[inline(always)]
@@ -168,11 +171,11 @@ pub(crate) mod avx2 {
             _mm256_fmadd_ps(weights, x, sum)
         }
         #[inline(always)]
-        unsafe fn begin(out: *const f32, _: *const i32) -> __m256 {
+        unsafe fn start(out: *const f32, _: *const i32) -> __m256 {
             _mm256_loadu_ps(out)
         }
         #[inline(always)]
-        unsafe fn end(sum: __m256, out: *mut f32, _: *const f32, _: f32) {
+        unsafe fn finish(sum: __m256, out: *mut f32, _: *const f32, _: f32) {
             _mm256_storeu_ps(out, sum)
         }
     }
@@ -188,7 +191,7 @@ pub(crate) mod avx2 {
             _mm256_loadu_si256(words.cast())
         }
         #[inline(always)]
-        unsafe fn spread(word: *const u32) -> __m256i {
+        unsafe fn broadcast(word: *const u32) -> __m256i {
             _mm256_set1_epi32(*word as i32)
         }
         #[inline(always)]
@@ -205,12 +208,12 @@ pub(crate) mod avx2 {
             _mm256_fmadd_ps(high(weights), high(x), sum)
         }
         #[inline(always)]
-        unsafe fn begin(out: *const f32, corrections: *const i32) -> __m256 {
-            Float32::begin(out, corrections)
+        unsafe fn start(out: *const f32, corrections: *const i32) -> __m256 {
+            Float32::start(out, corrections)
         }
         #[inline(always)]
-        unsafe fn end(sum: __m256, out: *mut f32, scales: *const f32, x_scale: f32) {
-            Float32::end(sum, out, scales, x_scale)
+        unsafe fn finish(sum: __m256, out: *mut f32, scales: *const f32, x_scale: f32) {
+            Float32::finish(sum, out, scales, x_scale)
         }
     }
 
@@ -225,23 +228,23 @@ pub(crate) mod avx2 {
             _mm256_loadu_si256(words.cast())
         }
         #[inline(always)]
-        unsafe fn spread(word: *const u32) -> __m256i {
+        unsafe fn broadcast(word: *const u32) -> __m256i {
             _mm256_set1_epi32(*word as i32)
         }
         #[inline(always)]
         unsafe fn multiply_add(sum: __m256i, weights: __m256i, x: __m256i) -> __m256i {
-            // The instruction wants one factor without sign, so the sign of the weight goes
-            // to the input. Pairs come to 2 · 127² at most and do not saturate, as no value is -128.
+            // The instruction needs one unsigned factor, so the sign of the weight is moved to the
+            // input. Pairs are 2 · 127² at most and do not saturate, as no value is -128.
             let pairs =
                 _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(x, weights));
             _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
         #[inline(always)]
-        unsafe fn begin(_: *const f32, corrections: *const i32) -> __m256i {
+        unsafe fn start(_: *const f32, corrections: *const i32) -> __m256i {
             _mm256_loadu_si256(corrections.cast())
         }
         #[inline(always)]
-        unsafe fn end(sum: __m256i, out: *mut f32, scales: *const f32, x_scale: f32) {
+        unsafe fn finish(sum: __m256i, out: *mut f32, scales: *const f32, x_scale: f32) {
             let scale = _mm256_mul_ps(_mm256_loadu_ps(scales), _mm256_set1_ps(x_scale));
             let sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale, _mm256_loadu_ps(out));
             _mm256_storeu_ps(out, sum);
@@ -269,7 +272,7 @@ pub(crate) mod avx512 {
             _mm512_loadu_ps(words.cast())
         }
         #[inline(always)]
-        unsafe fn spread(word: *const u32) -> __m512 {
+        unsafe fn broadcast(word: *const u32) -> __m512 {
             _mm512_set1_ps(*word.cast())
         }
         #[inline(always)]
@@ -277,11 +280,11 @@ pub(crate) mod avx512 {
             _mm512_fmadd_ps(weights, x, sum)
         }
         #[inline(always)]
-        unsafe fn begin(out: *const f32, _: *const i32) -> __m512 {
+        unsafe fn start(out: *const f32, _: *const i32) -> __m512 {
             _mm512_loadu_ps(out)
         }
         #[inline(always)]
-        unsafe fn end(sum: __m512, out: *mut f32, _: *const f32, _: f32) {
+        unsafe fn finish(sum: __m512, out: *mut f32, _: *const f32, _: f32) {
             _mm512_storeu_ps(out, sum)
         }
     }
@@ -297,22 +300,22 @@ pub(crate) mod avx512 {
             _mm512_loadu_si512(words.cast())
         }
         #[inline(always)]
-        unsafe fn spread(word: *const u32) -> __m512i {
+        unsafe fn broadcast(word: *const u32) -> __m512i {
             _mm512_set1_epi32(*word as i32)
         }
         #[inline(always)]
         unsafe fn multiply_add(sum: __m512, weights: __m512i, x: __m512i) -> __m512 {
-            // Both types are 512 bits that mean the same.
+            // Both types are the same 512 bits.
             let [weights, x] = [weights, x].map(|v| std::mem::transmute::<__m512i, __m512bh>(v));
             _mm512_dpbf16_ps(sum, weights, x)
         }
         #[inline(always)]
-        unsafe fn begin(out: *const f32, corrections: *const i32) -> __m512 {
-            Float32::begin(out, corrections)
+        unsafe fn start(out: *const f32, corrections: *const i32) -> __m512 {
+            Float32::start(out, corrections)
         }
         #[inline(always)]
-        unsafe fn end(sum: __m512, out: *mut f32, scales: *const f32, x_scale: f32) {
-            Float32::end(sum, out, scales, x_scale)
+        unsafe fn finish(sum: __m512, out: *mut f32, scales: *const f32, x_scale: f32) {
+            Float32::finish(sum, out, scales, x_scale)
         }
     }
 
@@ -327,20 +330,20 @@ pub(crate) mod avx512 {
             _mm512_loadu_si512(words.cast())
         }
         #[inline(always)]
-        unsafe fn spread(word: *const u32) -> __m512i {
+        unsafe fn broadcast(word: *const u32) -> __m512i {
             _mm512_set1_epi32(*word as i32)
         }
         #[inline(always)]
         unsafe fn multiply_add(sum: __m512i, weights: __m512i, x: __m512i) -> __m512i {
-            // The input's bytes are without sign, 128 too large; the corrections know.
+            // The input's bytes are unsigned, 128 too large, which the corrections subtract.
             _mm512_dpbusd_epi32(sum, x, weights)
         }
         #[inline(always)]
-        unsafe fn begin(_: *const f32, corrections: *const i32) -> __m512i {
+        unsafe fn start(_: *const f32, corrections: *const i32) -> __m512i {
             _mm512_loadu_si512(corrections.cast())
         }
         #[inline(always)]
-        unsafe fn end(sum: __m512i, out: *mut f32, scales: *const f32, x_scale: f32) {
+        unsafe fn finish(sum: __m512i, out: *mut f32, scales: *const f32, x_scale: f32) {
             let scale = _mm512_mul_ps(_mm512_loadu_ps(scales), _mm512_set1_ps(x_scale));
             let sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, _mm512_loadu_ps(out));
             _mm512_storeu_ps(out, sum);

@@ -1,24 +1,24 @@
 /*!
-Numbers of fewer bits: bfloat16, two to a word, and int8, four to a word.
+Encodings of float32 in words of 32 bits: bfloat16, two to a word, and int8, four to a word.
 */
 
-use crate::LANES;
+use crate::cpu::{LANES, for_each_cpu};
 
-/// The two float32 that a word of bfloat16 stands for, the first in the lower half.
+/// The two numbers of a word of bfloat16, the first from the lower half.
 #[inline(always)]
-pub fn bfloat16_pair(word: u32) -> (f32, f32) {
+pub(crate) fn bfloat16_pair(word: u32) -> (f32, f32) {
     (
         f32::from_bits(word << 16),
         f32::from_bits(word & 0xFFFF_0000),
     )
 }
 
-/// The nearest bfloat16, of two the even one.
+/// The bits of the nearest bfloat16, ties to even.
 #[inline(always)]
 fn bfloat16_bits(value: f32) -> u32 {
     let bits = value.to_bits();
     let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16;
-    // Rounding must not make an infinity of a NaN.
+    // Rounding must not turn a NaN into an infinity.
     if value.is_nan() {
         (bits >> 16) | 0x40
     } else {
@@ -27,8 +27,8 @@ fn bfloat16_bits(value: f32) -> u32 {
 }
 
 for_each_cpu! {
-    /// Rounds `values` to bfloat16, two to a word; a last half word is zero.
-    pub fn encode_bfloat16(values: &[f32], words: &mut [u32]) {
+    /// Rounds `values` to bfloat16, two to a word. The last half word of an odd number of values is zero.
+    pub(crate) fn encode_bfloat16(values: &[f32], words: &mut [u32]) {
         let _ = FMA;
         let (pairs, rest) = values.as_chunks::<2>();
         for (word, [low, high]) in words.iter_mut().zip(pairs) {
@@ -41,8 +41,8 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
-    /// Rounds the values of two rows to bfloat16, those that stand at the same place to one word.
-    pub fn encode_bfloat16_pairs(first: &[f32], second: &[f32], words: &mut [u32]) {
+    /// Rounds the values of two rows to bfloat16, those at the same index to one word.
+    pub(crate) fn encode_bfloat16_pairs(first: &[f32], second: &[f32], words: &mut [u32]) {
         let _ = FMA;
         for ((word, low), high) in words.iter_mut().zip(first).zip(second) {
             *word = bfloat16_bits(*low) | bfloat16_bits(*high) << 16;
@@ -51,9 +51,9 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
-    /// Rounds `values` to steps of a 127th of the largest, four to a word, each with `offset` added; what fills the
-    /// last word is zero. Returns the value of a step: 0 if there is nothing but zeros.
-    pub fn encode_int8(values: &[f32], offset: u8, words: &mut [u32]) -> f32 {
+    /// Rounds `values` to multiples of a 127th of the largest, four to a word, each with `offset` added. The last word is
+    /// padded with zeros. Returns the value of one step: 0 if all values are zero.
+    pub(crate) fn encode_int8(values: &[f32], offset: u8, words: &mut [u32]) -> f32 {
         let _ = FMA;
         let (blocks, rest) = values.as_chunks::<LANES>();
         let mut largest = [0.0f32; LANES];
@@ -64,7 +64,7 @@ for_each_cpu! {
         }
         let largest = largest.iter().chain(rest).fold(0.0f32, |largest, value| largest.max(value.abs()));
         let per_step = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        // Adding this leaves the nearest whole number in the low bits, and zero of what is no number; none is below -127.
+        // Adding this leaves the nearest integer, -127 at least, in the low byte, and zero for NaN.
         const WHOLE: f32 = 12_582_912.0;
         let byte = |value: f32| ((value * per_step + WHOLE).to_bits() as u8).wrapping_add(offset);
         let (fours, rest) = values.as_chunks::<4>();
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bfloat16_is_the_nearest_of_two_the_even_one() {
+    fn bfloat16_rounds_to_nearest_ties_to_even() {
         let table = [
             (1.0, 1.0),
             (1.0 + 1.0 / 256.0, 1.0),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn int8_takes_the_nearest_step_and_fills_with_zero() {
+    fn int8_rounds_to_the_nearest_step_and_pads_with_zero() {
         let mut words = [0; 2];
         let step = encode_int8(&[127.0, -127.0, 0.4, -0.6, 2.5, 3.5], 0, &mut words);
         assert_eq!(step, 1.0);

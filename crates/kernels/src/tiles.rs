@@ -1,68 +1,26 @@
 /*!
-Products by AMX, whose registers are tiles of sixteen rows of sixteen words: a multiplication takes a tile of inputs by one
-of weights. Panels lie as its tiles of weights want them: words of the inner dimension below each other, outputs side by
-side.
+Products by AMX, whose registers are tiles of sixteen rows of sixteen words: an instruction multiplies a tile of inputs by a
+tile of weights. A panel has the order that tiles of weights need: words of the inner dimension below each other, outputs
+side by side.
 
-Rust has no stable names for these instructions, so that they stand here as assembly, a loop over the inner dimension in
-each block. Sums of bfloat16 are made in another order than the vectors', and so differ in their last bits; those of int8 are
-exact, and the same.
+Rust has no stable intrinsics for these instructions, so they are written as assembly, a loop over the inner dimension for
+each block. bfloat16 products are summed in another order than by vectors, and differ in their last bits; int8 sums are exact,
+and the same.
 */
 
 use std::mem::MaybeUninit;
 
-use crate::matrix::Block;
+use crate::block::Block;
+use crate::cpu::has_amx;
 
-/// Rows of a tile, and the words in each of them.
+/// Number of rows of a tile, and of words in each row.
 pub(crate) const TILE: usize = 16;
-/// Rows of inputs that are multiplied together.
+/// Number of rows of inputs that are multiplied together.
 pub(crate) const ROWS: usize = 2 * TILE;
-/// Outputs in a panel, and bytes from a row of them to the next.
+/// Number of outputs in a panel.
 const WIDTH: usize = 4 * TILE;
+/// Number of bytes from one row of a panel to the next.
 const STRIDE: usize = WIDTH * size_of::<u32>();
-
-/// Whether this CPU has tiles, and the system lets this process use them.
-pub(crate) fn are_there() -> bool {
-    use std::sync::OnceLock;
-    static THERE: OnceLock<bool> = OnceLock::new();
-    *THERE.get_or_init(|| has_instructions() && is_permitted())
-}
-
-fn has_instructions() -> bool {
-    use std::arch::x86_64::{__cpuid, __cpuid_count};
-    // Tiles, and their products of bfloat16 and of int8: Intel's manual, leaf 7.
-    const FEATURES: u32 = 1 << 24 | 1 << 22 | 1 << 25;
-    // SAFETY: every x86-64 has the instruction; Rust says so too since 1.94.
-    #[allow(unused_unsafe)]
-    let features = unsafe {
-        match __cpuid(0).eax {
-            7.. => __cpuid_count(7, 0).edx,
-            _ => 0,
-        }
-    };
-    features & FEATURES == FEATURES
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("fma")
-}
-
-/// Asks Linux for the room to keep a thread's tiles in, which it gives to processes that ask.
-#[cfg(target_os = "linux")]
-fn is_permitted() -> bool {
-    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
-    const XFEATURE_XTILEDATA: libc::c_long = 18;
-    // SAFETY: the call takes two numbers, and touches no memory of the process.
-    unsafe {
-        libc::syscall(
-            libc::SYS_arch_prctl,
-            ARCH_REQ_XCOMP_PERM,
-            XFEATURE_XTILEDATA,
-        ) == 0
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_permitted() -> bool {
-    false
-}
 
 /// The shapes of the eight tiles, as `ldtilecfg` reads them.
 #[repr(C, align(64))]
@@ -75,8 +33,8 @@ struct Shapes {
 }
 
 impl Shapes {
-    /// Whole tiles but for those given, which have so many rows.
-    fn new(rows: usize, fewer: &[usize]) -> Self {
+    /// Full tiles, except those in `partial`, which have `rows` rows.
+    fn new(rows: usize, partial: &[usize]) -> Self {
         let mut shapes = Shapes {
             palette: 1,
             start_row: 0,
@@ -86,14 +44,16 @@ impl Shapes {
         };
         shapes.row_bytes[..8].fill((TILE * size_of::<u32>()) as u16);
         shapes.rows[..8].fill(TILE as u8);
-        for &tile in fewer {
+        for &tile in partial {
             shapes.rows[tile] = rows as u8;
         }
         shapes
     }
 
+    /// Configures the tiles.
+    ///
     /// # Safety
-    /// There are tiles.
+    /// The CPU has AMX, and the system permits it.
     unsafe fn load(&self) {
         // SAFETY: the structure is what the instruction reads.
         unsafe {
@@ -104,8 +64,8 @@ impl Shapes {
     }
 }
 
-/// The loops, once for each precision. Both add the products of `words` words, a multiple of 16 above 0, to sums whose rows
-/// are [`STRIDE`] bytes apart.
+/// The two loops for a precision. Both add the products of `words` words, a multiple of 16 above 0, to sums whose rows are
+/// [`STRIDE`] bytes apart.
 macro_rules! products {
     ($wide:ident, $tall:ident, $multiply:literal) => {
         /// Up to 16 rows by four tiles of weights.
@@ -212,11 +172,11 @@ fn tall_shapes(rows: usize) -> Shapes {
 /// Adds a block's products in bfloat16.
 ///
 /// # Safety
-/// There are tiles, the block's words are a multiple of [`TILE`], and its pointers lead to what its comments say.
+/// The CPU has AMX, the block's words are a multiple of [`TILE`], and its pointers lead to what the comments on its fields say.
 pub(crate) unsafe fn bfloat16(block: Block) {
     // SAFETY: the caller vouches for it.
     unsafe {
-        each_rows(block.rows, |row, rows| {
+        for_each_rows(block.rows, |row, rows| {
             let sums = block.out.add(row * WIDTH).cast();
             multiply(&block, row, rows, sums, bfloat16_wide, bfloat16_tall);
         });
@@ -229,10 +189,10 @@ pub(crate) unsafe fn bfloat16(block: Block) {
 /// As [`bfloat16`].
 pub(crate) unsafe fn int8(block: Block) {
     let mut sums = [MaybeUninit::<i32>::uninit(); ROWS * WIDTH];
-    // SAFETY: the caller vouches for the pointers. The sums of the rows at hand are written before they are read.
+    // SAFETY: the caller vouches for the pointers. The sums of the current rows are written before they are read.
     unsafe {
         let corrections = std::slice::from_raw_parts(block.corrections.cast(), WIDTH);
-        each_rows(block.rows, |row, rows| {
+        for_each_rows(block.rows, |row, rows| {
             for sums in sums.chunks_exact_mut(WIDTH).take(rows) {
                 sums.copy_from_slice(corrections);
             }
@@ -248,7 +208,7 @@ pub(crate) unsafe fn int8(block: Block) {
     }
 }
 
-/// Adds integers, rounded once as the vectors do it, times what a step of each output and of each row is worth.
+/// Adds integers, times the scale of each output and of each row, rounded once as by vectors.
 #[target_feature(enable = "avx512f,fma")]
 fn add_scaled(sums: &[i32], scales: &[f32], x_scales: &[f32], out: &mut [f32]) {
     let rows = out.chunks_exact_mut(WIDTH).zip(sums.chunks_exact(WIDTH));
@@ -259,15 +219,15 @@ fn add_scaled(sums: &[i32], scales: &[f32], x_scales: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Some rows at a time: the first, and how many.
+/// Calls `multiply` for up to [`ROWS`] rows at a time, with the first and their number.
 ///
 /// # Safety
-/// There are tiles.
-unsafe fn each_rows(rows: usize, mut multiply: impl FnMut(usize, usize)) {
+/// The CPU has AMX, and the system permits it.
+unsafe fn for_each_rows(rows: usize, mut multiply: impl FnMut(usize, usize)) {
     for row in (0..rows).step_by(ROWS) {
         multiply(row, ROWS.min(rows - row));
     }
-    // SAFETY: there are tiles. An empty state costs a change of threads nothing.
+    // SAFETY: the CPU has AMX. Released tiles need not be saved when threads switch.
     unsafe {
         std::arch::asm!("tilerelease", options(nostack, nomem),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
@@ -311,7 +271,7 @@ unsafe fn multiply(
     }
 }
 
-/// Turns `[16, width]` words, of which 16 from `from` on are taken, into `[16, words]`.
+/// Transposes 16 columns of `[16, width]` words, from `from` on, into 16 rows of `[_, words]`.
 ///
 /// # Safety
 /// The CPU has AVX-512, and the pointers lead to 16 rows of the given widths.
@@ -322,7 +282,7 @@ unsafe fn transpose_tile(from: *const u32, width: usize, to: *mut u32, words: us
     unsafe {
         let rows: [__m512i; TILE] =
             std::array::from_fn(|row| _mm512_loadu_si512(from.add(row * width).cast()));
-        // Words of two rows side by side, then of four, in each quarter of a vector; then the quarters change places.
+        // Words of two rows side by side, then of four, in each quarter of a vector; then the quarters are exchanged.
         let pairs: [__m512i; TILE] = std::array::from_fn(|i| {
             let (a, b) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);
             if i % 2 == 0 {
@@ -363,20 +323,20 @@ unsafe fn transpose_tile(from: *const u32, width: usize, to: *mut u32, words: us
     }
 }
 
-/// Turns the words of a panel, `[words, 64]`, into those of its outputs, `[64, words]`: inputs for tiles.
+/// Transposes the words of a panel, `[words, 64]`, into inputs for tiles, `[64, words]`.
 ///
 /// # Panics
-/// If there are no tiles here, or the words are not a multiple of [`TILE`].
-pub(crate) fn transpose(panel: &[u32], turned: &mut [u32]) {
+/// If the CPU has no AMX, or the words are not a multiple of [`TILE`].
+pub(crate) fn transpose(panel: &[u32], transposed: &mut [u32]) {
     let words = panel.len() / WIDTH;
-    assert!(are_there() && words.is_multiple_of(TILE));
-    assert!(panel.len() == words * WIDTH && turned.len() == panel.len());
+    assert!(has_amx() && words.is_multiple_of(TILE));
+    assert!(panel.len() == words * WIDTH && transposed.len() == panel.len());
     for word in (0..words).step_by(TILE) {
         for at in (0..WIDTH).step_by(TILE) {
-            // SAFETY: a CPU with tiles has AVX-512; both tiles lie within the slices, whose sizes were checked.
+            // SAFETY: has_amx() includes AVX-512; both tiles lie within the slices, whose sizes were checked.
             unsafe {
                 let from = panel.as_ptr().add(word * WIDTH + at);
-                let to = turned.as_mut_ptr().add(at * words + word);
+                let to = transposed.as_mut_ptr().add(at * words + word);
                 transpose_tile(from, WIDTH, to, words);
             }
         }
@@ -388,16 +348,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panel_is_turned_as_its_plain_twin() {
-        // Without tiles nothing is turned.
-        if !are_there() {
+    fn transposed_panels_agree_with_the_plain_twin() {
+        // Needs AMX.
+        if !has_amx() {
             return;
         }
         for words in [0, 16, 48] {
             let panel: Vec<u32> = (0..(words * WIDTH) as u32).collect();
-            let mut turned = vec![0; panel.len()];
-            transpose(&panel, &mut turned);
-            for (i, found) in turned.into_iter().enumerate() {
+            let mut transposed = vec![0; panel.len()];
+            transpose(&panel, &mut transposed);
+            for (i, found) in transposed.into_iter().enumerate() {
                 assert_eq!(found, panel[i % words * WIDTH + i / words]);
             }
         }

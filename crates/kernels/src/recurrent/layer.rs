@@ -1,119 +1,84 @@
 /*!
-A layer of LSTM, stepped: products, gates and memory of some units at a time, so that threads can share a step.
+One step of a recurrent layer: products, gates and state of some units at a time, so that threads can share a step.
 */
 
-use std::ops::Range;
-
-use crate::elementwise::lstm_gates;
-use crate::matrix::{Kernel, Layout, Matrix, Rows, THREAD_WORTH};
+use super::cell::Cell;
+use super::start::{Start, arrange};
+use crate::kernel::Kernel;
+use crate::layout::{MAX_WIDTH, split_panels};
+use crate::matrix::Matrix;
+use crate::products::MULTIPLICATIONS_PER_THREAD;
+use crate::rows::Rows;
 use crate::thread_pool::ThreadPool;
 
-/// The most rows whose gates are computed before the next rows'.
-const MOST_ROWS: usize = 32;
-/// Outputs of the widest panel.
-const WIDTH: usize = 64;
+/// Largest number of streams whose gates are computed before the next streams'.
+const MAX_STREAMS: usize = 32;
 
-/// Up to so many symbols, the first layer's input products are made for each symbol instead of each token: a table that is
-/// no larger than the weights that it stands for, or not by much.
-pub const TABLE_SYMBOLS: usize = 512;
-
-/// A layer's recurrent weights, and those of its input unless they were multiplied before.
+/// Weights of a layer: the recurrent ones, and those of the input unless their products are in each step's [`Start`].
 pub struct Layer {
+    cell: Cell,
     hidden_size: usize,
     input: Option<Matrix>,
     recurrent: Matrix,
 }
 
-/// What a layer remembers of the texts that it reads side by side.
+/// State of a layer for several streams.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerState {
+    cell: Cell,
     streams: usize,
     hidden_size: usize,
     lanes: usize,
-    /// `[panels, streams, lanes]`, where the panels' lanes are the units, and some more of zeros in the last.
-    cell: Vec<f32>,
+    /// `[panels, streams, lanes]`. The lanes of all panels are the units, padded with zeros in the last.
     hidden: Vec<f32>,
+    /// The parts that the cell carries over in float32, `[panels, streams, parts, lanes]`.
+    carried: Vec<f32>,
     /// The hidden state as the products take it, `[streams, hidden_size]`.
     encoded: Rows,
 }
 
-/// Where the sums of a step's gates begin: the bias, alone or with the input's products.
-#[derive(Clone, Copy)]
-pub struct Start<'a> {
-    /// `[panels, count, width]`.
-    pub values: &'a [f32],
-    /// Which of the `count` each stream takes.
-    pub rows: &'a [u32],
-}
-
-impl Start<'_> {
-    /// Writes where the sums of a panel begin, `[streams, width]`, for the streams of a step.
-    pub(crate) fn begin(
-        &self,
-        panel: usize,
-        panels: usize,
-        streams: Range<usize>,
-        sums: &mut [f32],
-    ) {
-        let width = sums.len() / streams.len();
-        let count = self.values.len() / (panels * width);
-        for (sums, &row) in sums.chunks_exact_mut(width).zip(&self.rows[streams]) {
-            assert!((row as usize) < count, "starts for all rows");
-            let begin = (panel * count + row as usize) * width;
-            sums.copy_from_slice(&self.values[begin..begin + width]);
-        }
-    }
-}
-
-/// Encodes `hidden`, `[panels, streams, lanes]`, as rows of all streams.
-pub(crate) fn encode(hidden: &[f32], rows: Range<usize>, encoded: &mut Rows, pool: &ThreadPool) {
-    let (streams, lanes) = (rows.len(), encoded.kernel().lanes());
-    let read = |stream: usize, values: &mut [f32]| {
-        let panels = hidden.chunks_exact(streams * lanes);
-        for (to, panel) in values.chunks_mut(lanes).zip(panels) {
-            to.copy_from_slice(&panel[stream * lanes..][..to.len()]);
-        }
-    };
-    encoded.set_all(rows, read, pool);
-}
-
 impl LayerState {
-    /// An empty memory.
-    pub fn zeros(kernel: Kernel, streams: usize, hidden_size: usize) -> Self {
+    /// The zero state.
+    fn zeros(cell: Cell, kernel: Kernel, streams: usize, hidden_size: usize) -> Self {
         let lanes = kernel.lanes();
         let padded = hidden_size.next_multiple_of(lanes);
         LayerState {
+            cell,
             streams,
             hidden_size,
             lanes,
-            cell: vec![0.0; streams * padded],
             hidden: vec![0.0; streams * padded],
+            carried: vec![0.0; streams * cell.carried().len() * padded],
             encoded: Rows::zeros(kernel, streams, hidden_size),
         }
     }
 
-    /// Empties the memory of one stream.
-    pub fn forget(&mut self, stream: usize) {
-        let lanes = self.lanes;
-        for values in [&mut self.cell, &mut self.hidden] {
-            for panel in values.chunks_exact_mut(self.streams * lanes) {
-                panel[stream * lanes..(stream + 1) * lanes].fill(0.0);
+    /// Sets the state of one stream to zero.
+    pub fn reset(&mut self, stream: usize) {
+        let (panels, streams) = (self.panels(), self.streams);
+        for values in [&mut self.hidden, &mut self.carried] {
+            let width = values.len() / (panels * streams);
+            for panel in 0..panels {
+                let first = (panel * streams + stream) * width;
+                values[first..first + width].fill(0.0);
             }
         }
         let zeros = self.encoded.like(1);
         self.encoded.copy(stream, &zeros, 0);
     }
 
-    /// The memories of the given streams, side by side.
+    /// The states of the given streams, in their order.
     pub fn select(&self, streams: &[usize]) -> Self {
-        let lanes = self.lanes;
-        let pick = |values: &[f32]| -> Vec<f32> {
-            let panels = values.chunks_exact(self.streams * lanes);
-            let picked = panels.flat_map(|panel| {
-                let pick = |&stream: &usize| &panel[stream * lanes..(stream + 1) * lanes];
-                streams.iter().flat_map(pick)
+        let select = |values: &[f32]| -> Vec<f32> {
+            let width = values.len() / (self.panels() * self.streams);
+            let selected = (0..self.panels()).flat_map(|panel| {
+                let of_stream = move |&stream: &usize| {
+                    let first = (panel * self.streams + stream) * width;
+                    &values[first..first + width]
+                };
+                streams.iter().flat_map(of_stream)
             });
-            picked.copied().collect()
+            selected.copied().collect()
         };
         let mut encoded = self.encoded.like(streams.len());
         for (row, &stream) in streams.iter().enumerate() {
@@ -121,11 +86,10 @@ impl LayerState {
         }
         LayerState {
             streams: streams.len(),
-            hidden_size: self.hidden_size,
-            lanes,
-            cell: pick(&self.cell),
-            hidden: pick(&self.hidden),
+            hidden: select(&self.hidden),
+            carried: select(&self.carried),
             encoded,
+            ..*self
         }
     }
 
@@ -138,48 +102,65 @@ impl LayerState {
     pub fn encoded(&self) -> &Rows {
         &self.encoded
     }
+
+    fn panels(&self) -> usize {
+        self.hidden_size.div_ceil(self.lanes)
+    }
 }
 
 impl Layer {
-    /// A layer whose input's products are given with each step's [`Start`].
-    pub fn new(recurrent: &[f32], hidden_size: usize, kernel: Kernel, pool: &ThreadPool) -> Self {
+    /// A layer with recurrent weights, `[gates · hidden_size, hidden_size]`. The input's products are to be in each step's
+    /// [`Start`].
+    pub fn new(
+        cell: Cell,
+        recurrent: &[f32],
+        hidden_size: usize,
+        kernel: Kernel,
+        pool: &ThreadPool,
+    ) -> Self {
+        let layout = cell.recurrent_layout();
         Layer {
+            cell,
             hidden_size,
             input: None,
-            recurrent: Matrix::pack(recurrent, hidden_size, Layout::Gates, kernel, pool),
+            recurrent: Matrix::pack(recurrent, hidden_size, layout, kernel, pool),
         }
     }
 
-    /// A layer that multiplies its input too.
+    /// The layer with weights for its input, packed in the cell's input layout.
     pub fn with_input(mut self, input: Matrix) -> Self {
         self.input = Some(input);
         self
     }
 
-    /// Units in the layer.
+    /// Number of units.
     pub fn hidden_size(&self) -> usize {
         self.hidden_size
     }
 
-    /// The weights of the input, where the layer has them.
+    /// The weights of the input, if the layer has them.
     pub fn input(&self) -> Option<&Matrix> {
         self.input.as_ref()
     }
 
-    /// Puts rows of gates, `[rows, 4 · hidden_size]` as PyTorch orders them, in the order of a [`Start`].
-    pub fn start(&self, gates: &[f32]) -> Vec<f32> {
-        start(&self.recurrent, gates)
+    /// The values of a [`Start`] from rows of the gates' sums, `[rows, gates · hidden_size]` in PyTorch's order.
+    pub fn start(&self, sums: &[f32]) -> Vec<f32> {
+        let outer = self.cell.gates() * self.hidden_size;
+        let kernel = self.recurrent.kernel();
+        let layout = self.cell.input_layout().outputs(outer, kernel.lanes());
+        arrange(&layout, kernel.width(), sums, outer)
     }
 
-    /// An empty memory for texts read side by side.
+    /// The zero state for `streams` streams.
     pub fn zero_state(&self, streams: usize) -> LayerState {
-        LayerState::zeros(self.recurrent.kernel(), streams, self.hidden_size)
+        let kernel = self.recurrent.kernel();
+        LayerState::zeros(self.cell, kernel, streams, self.hidden_size)
     }
 
-    /// One step of all streams. `x` is the input, if the layer is to multiply it.
+    /// Takes one step of all streams. `x` is the input, `[streams, input_size]`, if its products are not in `start`.
     ///
     /// # Panics
-    /// If sizes do not fit together, or `x` is given to a layer without weights for it.
+    /// If sizes do not fit, or `x` is given to a layer without weights for it.
     pub fn step(&self, start: Start, x: Option<&Rows>, state: &mut LayerState, pool: &ThreadPool) {
         assert_eq!(start.rows.len(), state.streams, "a start for each stream");
         let x = x.map(|x| (self.input.as_ref().expect("weights of the input"), x));
@@ -193,40 +174,23 @@ impl Layer {
         let streams = state.streams;
         let words =
             self.recurrent.words_per_row() + x.map_or(0, |(weights, _)| weights.words_per_row());
-        let threads = 1 + streams * panels * width * words / THREAD_WORTH;
-        let units = streams * state.lanes;
-        let cells = state.cell.chunks_exact_mut(units);
-        let mut memories: Vec<_> = cells.zip(state.hidden.chunks_exact_mut(units)).collect();
-        pool.for_each(threads, &mut memories, |panel, (cell, hidden)| {
-            // Room for the sums has to be cleared first, so no more of it than is needed.
+        let threads = 1 + streams * panels * width * words / MULTIPLICATIONS_PER_THREAD;
+        let carried = split_panels(&mut state.carried, panels);
+        let hidden = split_panels(&mut state.hidden, panels);
+        let mut parts: Vec<_> = carried.zip(hidden).collect();
+        pool.for_each(threads, &mut parts, |panel, (carried, hidden)| {
+            // The buffer of the sums has to be cleared first, so it is no larger than needed.
             if streams == 1 {
-                sums.step::<1>(panel, cell, hidden);
+                sums.step::<1>(panel, carried, hidden);
             } else {
-                sums.step::<MOST_ROWS>(panel, cell, hidden);
+                sums.step::<MAX_STREAMS>(panel, carried, hidden);
             }
         });
-        encode(&state.hidden, 0..streams, &mut state.encoded, pool);
+        (state.encoded).set_panels(0..streams, &state.hidden, state.lanes, pool);
     }
 }
 
-/// Puts rows of outputs of `weights`, in PyTorch's order, in that of its panels: `[panels, rows, width]`.
-pub fn start(weights: &Matrix, outputs: &[f32]) -> Vec<f32> {
-    let (width, outer) = (weights.width(), weights.outer());
-    let count = outputs.len() / outer;
-    let mut start = vec![0.0; weights.panels() * count * width];
-    for (panel, rows) in start.chunks_exact_mut(count * width).enumerate() {
-        for at in 0..width {
-            if let Some(output) = weights.row(panel * width + at) {
-                for (row, values) in rows.chunks_exact_mut(width).enumerate() {
-                    values[at] = outputs[row * outer + output];
-                }
-            }
-        }
-    }
-    start
-}
-
-/// What the gates of a step are the sums of.
+/// The terms of the gates' sums in one step.
 struct Sums<'a> {
     layer: &'a Layer,
     start: Start<'a>,
@@ -235,24 +199,26 @@ struct Sums<'a> {
 }
 
 impl Sums<'_> {
-    /// The step of a panel's units, `ROWS` streams at a time or somewhat fewer.
-    fn step<const ROWS: usize>(&self, panel: usize, cell: &mut [f32], hidden: &mut [f32]) {
+    /// Takes the step of a panel's units, up to `STREAMS` streams at a time.
+    fn step<const STREAMS: usize>(&self, panel: usize, carried: &mut [f32], hidden: &mut [f32]) {
         let recurrent = &self.layer.recurrent;
         let (width, lanes) = (recurrent.width(), recurrent.kernel().lanes());
-        let mut gates = [[0.0f32; WIDTH]; ROWS];
-        let gates = gates.as_flattened_mut();
-        let together = ROWS.min(recurrent.kernel().rows_together());
-        for first in (0..self.start.rows.len()).step_by(together) {
-            let rows = first..(first + together).min(self.start.rows.len());
-            let gates = &mut gates[..rows.len() * width];
+        let carried_width = self.layer.cell.carried().len() * lanes;
+        let mut sums = [[0.0f32; MAX_WIDTH]; STREAMS];
+        let sums = sums.as_flattened_mut();
+        let streams_per_block = STREAMS.min(recurrent.kernel().rows_per_block());
+        for first in (0..self.start.rows.len()).step_by(streams_per_block) {
+            let streams = first..(first + streams_per_block).min(self.start.rows.len());
+            let sums = &mut sums[..streams.len() * width];
             self.start
-                .begin(panel, recurrent.panels(), rows.clone(), gates);
+                .copy_panel(panel, recurrent.panels(), streams.clone(), sums);
             if let Some((weights, x)) = self.x {
-                weights.add_product(panel, x, rows.clone(), gates);
+                weights.add_product(panel, x, streams.clone(), sums);
             }
-            recurrent.add_product(panel, self.previous, rows.clone(), gates);
-            let units = rows.start * lanes..rows.end * lanes;
-            lstm_gates(gates, &mut cell[units.clone()], &mut hidden[units], lanes);
+            recurrent.add_product(panel, self.previous, streams.clone(), sums);
+            let carried = &mut carried[streams.start * carried_width..streams.end * carried_width];
+            let hidden = &mut hidden[streams.start * lanes..streams.end * lanes];
+            self.layer.cell.step(sums, carried, hidden, lanes);
         }
     }
 }
@@ -260,7 +226,7 @@ impl Sums<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Precision;
+    use crate::kernel::Precision;
 
     fn numbers(count: usize, seed: usize) -> Vec<f32> {
         (0..count)
@@ -268,7 +234,7 @@ mod tests {
             .collect()
     }
 
-    /// A step in float64, as the paper writes it; returns hidden and cell.
+    /// A step of the LSTM in float64, as in the paper: the hidden state and the cell state.
     fn twin(
         (x, w_ih): (&[f32], &[f32]),
         (h, w_hh): (&[f64], &[f32]),
@@ -294,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_agree_with_the_plain_twin_with_one_stream_and_many() {
+    fn lstm_steps_agree_with_the_float64_twin() {
         for (size, inner, streams) in [(5, 3, 1), (16, 16, 2), (20, 12, 27), (33, 40, 64)] {
             let (w_ih, w_hh) = (numbers(4 * size * inner, 1), numbers(4 * size * size, 2));
             let bias = numbers(4 * size, 3);
@@ -308,8 +274,8 @@ mod tests {
             });
             for (kernel, tolerance) in kernels {
                 let pool = ThreadPool::new(2);
-                let input = Matrix::pack(&w_ih, inner, Layout::Gates, kernel, &pool);
-                let layer = Layer::new(&w_hh, size, kernel, &pool).with_input(input);
+                let input = Matrix::pack(&w_ih, inner, Cell::Lstm.input_layout(), kernel, &pool);
+                let layer = Layer::new(Cell::Lstm, &w_hh, size, kernel, &pool).with_input(input);
                 let values = layer.start(&bias);
                 let mut state = layer.zero_state(streams);
                 let mut expected = vec![(vec![0.0; size], vec![0.0; size]); streams];
@@ -339,7 +305,7 @@ mod tests {
                         for unit in 0..size {
                             assert!((found(&state.hidden, unit) - hidden[unit]).abs() < tolerance);
                             assert!(
-                                (found(&state.cell, unit) - cell[unit]).abs() < 2.0 * tolerance
+                                (found(&state.carried, unit) - cell[unit]).abs() < 2.0 * tolerance
                             );
                         }
                     }
@@ -349,8 +315,9 @@ mod tests {
     }
 
     #[test]
-    fn memories_are_chosen_and_forgotten_one_by_one() {
+    fn states_are_selected_and_reset_by_stream() {
         let layer = Layer::new(
+            Cell::Lstm,
             &numbers(4 * 20 * 20, 1),
             20,
             Kernel::fastest(Precision::Int8),
@@ -375,7 +342,7 @@ mod tests {
         };
         let mut all = run(&[0, 1, 2]);
         assert_eq!(all.select(&[2, 0, 0]), run(&[2, 0, 0]));
-        all.forget(1);
+        all.reset(1);
         assert_eq!(all.select(&[0, 2]), run(&[0, 2]));
         assert_eq!(all.select(&[1]), layer.zero_state(1));
     }

@@ -1,9 +1,16 @@
 /*!
-Recurrent layers: a step of some texts side by side ([`layer`]), and a window with its gradients ([`tape`]).
+Recurrent layers: one step of several streams ([`Layer`]), and a window with its gradients ([`Tape`]).
+
+What differs between kinds of cells is in [`Cell`], and the arithmetic of each kind in a file of its own.
 */
 
-pub mod layer;
-pub mod tape;
+mod cell;
+mod layer;
+mod lstm;
+mod start;
+mod tape;
 
-pub use layer::{Layer, LayerState, Start, TABLE_SYMBOLS, start};
-pub use tape::{Memory, OutputGradients, Tape, Weights};
+pub use cell::Cell;
+pub use layer::{Layer, LayerState};
+pub use start::{Start, TABLE_TOKENS, start};
+pub use tape::{OutputGradients, Tape};

@@ -1,87 +1,37 @@
 /*!
-A layer of LSTM over a window, for training: forward, with everything kept that the way back needs, and backward, step
-by step, without a graph.
+A recurrent layer over a window, for training: forward, keeping what the gradients need, and backward, step by step, without
+a graph.
 
-Only the recurrent products go step by step. What can be one product over all steps is the caller's: the input's
-products before, the weights' gradients after. Following Appleyard et al. (2016), who describe cuDNN's.
+Only the recurrent products are computed step by step. Products over all steps at once are the caller's: those of the input
+before, and the gradients of the weights after (Appleyard et al. 2016, who describe cuDNN's).
 */
 
-use crate::elementwise::{lstm_backward, lstm_forward};
-use crate::matrix::{Kernel, Layout, Matrix, Rows, THREAD_WORTH};
-use crate::recurrent::layer::{Start, encode};
+use std::ops::Range;
+
+use super::cell::Cell;
+use super::start::Start;
+use crate::kernel::Kernel;
+use crate::layout::{VECTORS, split_panels};
+use crate::packed_weights::PackedWeights;
+use crate::products::MULTIPLICATIONS_PER_THREAD;
+use crate::rows::Rows;
 use crate::thread_pool::ThreadPool;
 
-/// Units whose gradients are worth another thread.
-const POINTWISE_WORTH: usize = 1 << 10;
-/// Lanes of the widest vector.
-const MOST_LANES: usize = 16;
+/// Number of units whose gradients are worth another thread.
+const UNITS_PER_THREAD: usize = 1 << 10;
 
-/// A matrix, packed for products with it and with its transpose.
-pub struct Weights {
-    /// `x · Wᵀ`: from inputs to outputs.
-    pub forward: Matrix,
-    /// `g · W`: from gradients of outputs, in the order of the forward panels, to gradients of inputs.
-    pub backward: Matrix,
-}
-
-impl Weights {
-    /// Zeros for `[outer, inner]` weights.
-    pub fn zeros(outer: usize, inner: usize, order: Layout, kernel: Kernel) -> Self {
-        let forward = Matrix::zeros(outer, inner, order, kernel);
-        let outputs = match order {
-            Layout::Plain => outer,
-            Layout::Gates => forward.panels() * forward.width(),
-        };
-        Weights {
-            backward: Matrix::zeros(inner, outputs, Layout::Plain, kernel),
-            forward,
-        }
-    }
-
-    /// From now on of this size, in their own order; they are to be filled anew.
-    pub fn resize(&mut self, outer: usize, inner: usize) {
-        self.forward.resize(outer, inner);
-        self.backward.resize(inner, outer);
-    }
-
-    /// Packs `weights`, row by row, as PyTorch keeps them, times their `factors` if they have any.
-    pub fn fill(&mut self, weights: &[f32], factors: Option<&[f32]>, pool: &ThreadPool) {
-        let inner = self.forward.inner();
-        assert_eq!(weights.len(), self.forward.outer() * inner, "all weights");
-        assert!(factors.is_none_or(|factors| factors.len() == weights.len()));
-        let read = |first: usize, values: &mut [f32]| {
-            let range = first..first + values.len();
-            values.copy_from_slice(&weights[range.clone()]);
-            if let Some(factors) = factors {
-                for (value, factor) in values.iter_mut().zip(&factors[range]) {
-                    *value *= factor;
-                }
-            }
-        };
-        self.forward
-            .fill(|row, values| read(row * inner, values), pool);
-        let rows: Vec<Option<usize>> = (0..self.backward.inner())
-            .map(|place| self.forward.row(place))
-            .collect();
-        let read = |place: usize, column: usize, values: &mut [f32]| match rows[place] {
-            Some(row) => read(row * inner + column, values),
-            None => values.fill(0.0),
-        };
-        self.backward.fill_transposed(read, pool);
-    }
-}
-
-/// What a window leaves behind in a layer.
+/// Gates, states and gradients of a layer in one window.
 pub struct Tape {
+    cell: Cell,
     hidden_size: usize,
     streams: usize,
     steps: usize,
     kernel: Kernel,
     /// `[panels, steps · streams, 4 · lanes]`: the sums, then the gates, then the gradients of the sums.
     gates: Vec<f32>,
-    /// `[panels, (steps + 1) · streams, lanes]`, before the first step and after each.
-    cells: Vec<f32>,
-    /// `[panels, streams, lanes]`, after the last step taken.
+    /// What the cell carries over, before the first step and after each, `[panels, (steps + 1) · streams, parts, lanes]`.
+    carried: Vec<f32>,
+    /// The hidden state after the last step, `[panels, streams, lanes]`.
     hidden: Vec<f32>,
     /// The hidden states before the first step and after each, `[(steps + 1) · streams, hidden_size]`.
     outputs: Rows,
@@ -91,35 +41,27 @@ pub struct Tape {
     bias_gradient: Vec<f32>,
 }
 
-/// What a layer remembers of all streams, `[streams, hidden_size]` each.
-pub struct Memory {
-    /// The outputs of the last step.
-    pub hidden: Vec<f32>,
-    /// The carousels.
-    pub cell: Vec<f32>,
-}
-
-/// Gradients with respect to a layer's outputs: `[panels of the plain order, steps · streams, width]`, and what each
-/// output was multiplied by on its way up, `[streams, hidden_size]`, if it was.
+/// Gradients with respect to a layer's outputs.
 #[derive(Clone, Copy)]
 pub struct OutputGradients<'a> {
-    /// The gradients.
+    /// The gradients, in panels of the plain layout, `[panels, steps · streams, width]`.
     pub gradients: &'a [f32],
-    /// The factors.
+    /// What each output was multiplied by before it was used (dropout), `[streams, hidden_size]`.
     pub mask: Option<&'a [f32]>,
 }
 
 impl Tape {
-    /// A tape for windows of any length.
-    pub fn new(hidden_size: usize, streams: usize, kernel: Kernel) -> Self {
-        let width = hidden_size.next_multiple_of(kernel.lanes()) * 4;
+    /// A tape for windows of any number of steps.
+    pub fn new(cell: Cell, hidden_size: usize, streams: usize, kernel: Kernel) -> Self {
+        let width = hidden_size.next_multiple_of(kernel.lanes()) * VECTORS;
         Tape {
+            cell,
             hidden_size,
             streams,
             steps: 0,
             kernel,
             gates: Vec::new(),
-            cells: Vec::new(),
+            carried: Vec::new(),
             hidden: Vec::new(),
             outputs: Rows::zeros(kernel, 0, hidden_size),
             gradients: Rows::zeros(kernel, 0, width),
@@ -127,7 +69,7 @@ impl Tape {
         }
     }
 
-    /// From the next window on, of so many streams.
+    /// Sets the number of streams from the next window on.
     pub fn set_streams(&mut self, streams: usize) {
         self.streams = streams;
     }
@@ -137,12 +79,12 @@ impl Tape {
         &self.outputs
     }
 
-    /// After the backward pass, the gradients of the sums in the order of the panels, `[steps · streams, _]`.
+    /// After the backward pass, the gradients of the sums in the order of the panels, `[steps · streams, panels · width]`.
     pub fn gradients(&self) -> &Rows {
         &self.gradients
     }
 
-    /// The same before they were encoded, `[panels, steps · streams, width]`.
+    /// As [`Tape::gradients`], not encoded, `[panels, steps · streams, width]`.
     pub fn sums_gradient(&self) -> &[f32] {
         &self.gates
     }
@@ -152,24 +94,33 @@ impl Tape {
         &self.bias_gradient
     }
 
-    /// The memory of all streams after the last step.
-    pub fn memory(&self) -> Memory {
-        let (size, lanes, streams) = (self.hidden_size, self.kernel.lanes(), self.streams);
-        let row = |values: &[f32], rows: usize, stream: usize, at: usize| {
-            values[((at / lanes) * rows + rows - streams + stream) * lanes + at % lanes]
+    /// The state of all streams after the last step: the parts of [`Cell::parts`], `[streams, hidden_size]` each.
+    pub fn state(&self) -> Vec<Vec<f32>> {
+        let (lanes, carried) = (self.kernel.lanes(), self.cell.carried());
+        let part = |index: usize| {
+            // The hidden state after the last step is at hand whatever the cell carries over.
+            let (values, parts, part) = match index {
+                0 => (&self.hidden, 1, 0),
+                _ => {
+                    let part = carried.iter().position(|&carried| carried == index);
+                    let part = part.expect("all parts but the hidden state are carried over");
+                    (&self.carried, carried.len(), part)
+                }
+            };
+            let rows = values.len() / (self.panels() * parts * lanes);
+            let value = |i: usize| {
+                let (stream, unit) = (i / self.hidden_size, i % self.hidden_size);
+                let row = unit / lanes * rows + rows - self.streams + stream;
+                values[(row * parts + part) * lanes + unit % lanes]
+            };
+            (0..self.streams * self.hidden_size).map(value).collect()
         };
-        let all = |values: &[f32], rows: usize| {
-            let place = |i: usize| row(values, rows, i / size, i % size);
-            (0..streams * size).map(place).collect()
-        };
-        Memory {
-            hidden: all(&self.hidden, streams),
-            cell: all(&self.cells, (self.steps + 1) * streams),
-        }
+        (0..self.cell.parts().len()).map(part).collect()
     }
 
-    /// Where the sums of so many steps and streams begin, `[panels, rows, width]`: the bias with the input's products.
-    pub fn starts(&mut self, weights: &Weights, rows: usize) -> &mut [f32] {
+    /// The values that the sums of `rows` steps and streams start from, `[panels, rows, width]`, to be filled with the bias
+    /// and the input's products before [`Tape::forward`].
+    pub fn starts(&mut self, weights: &PackedWeights, rows: usize) -> &mut [f32] {
         assert_eq!(rows % self.streams, 0, "a start for each stream and step");
         self.steps = rows / self.streams;
         let (panels, width) = (weights.forward.panels(), weights.forward.width());
@@ -177,149 +128,254 @@ impl Tape {
         &mut self.gates
     }
 
-    /// Runs over a window from a state, `[streams, hidden_size]` each. The sums begin as [`Tape::starts`] was filled, or
-    /// as `start` says, with a row for every step and stream.
+    /// Runs over a window, from a state with the parts of [`Cell::parts`], `[streams, hidden_size]` each. The sums start from
+    /// what [`Tape::starts`] was filled with, or from `start`, with a row for each step and stream.
+    ///
+    /// # Panics
+    /// If sizes do not fit.
     pub fn forward(
         &mut self,
-        weights: &Weights,
+        weights: &PackedWeights,
         start: Option<Start>,
-        (hidden, cell): (&[f32], &[f32]),
+        state: &[&[f32]],
         pool: &ThreadPool,
     ) {
         if let Some(start) = start {
             self.starts(weights, start.rows.len());
         }
-        let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
-        let (panels, width) = (weights.forward.panels(), weights.forward.width());
-        let rows = self.steps * streams;
-        assert_eq!(
-            self.gates.len(),
-            panels * rows * width,
-            "starts of these streams"
-        );
-        self.cells.resize(panels * (rows + streams) * lanes, 0.0);
-        self.hidden.resize(panels * streams * lanes, 0.0);
-        if self.outputs.len() != rows + streams {
-            self.outputs = self.outputs.like(rows + streams);
+        let gates = self.rows() * weights.forward.panels() * weights.forward.width();
+        assert_eq!(self.gates.len(), gates, "starts of these streams");
+        self.set_state(state, pool);
+        for step in 0..self.steps {
+            self.forward_step(step, weights, start, pool);
         }
-        let cells = self.cells.chunks_exact_mut((rows + streams) * lanes);
-        for (panel, cells) in cells.enumerate() {
-            for (stream, cells) in cells.chunks_exact_mut(lanes).take(streams).enumerate() {
-                for (lane, value) in cells.iter_mut().enumerate() {
-                    let unit = panel * lanes + lane;
-                    *value = if unit < size {
-                        cell[stream * size + unit]
-                    } else {
-                        0.0
+    }
+
+    /// Writes the state before the first step.
+    fn set_state(&mut self, state: &[&[f32]], pool: &ThreadPool) {
+        assert_eq!(state.len(), self.cell.parts().len(), "parts of the state");
+        let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
+        let (panels, parts) = (self.panels(), self.cell.carried());
+        let rows = self.rows() + streams;
+        self.hidden.resize(panels * streams * lanes, 0.0);
+        self.carried
+            .resize(panels * rows * parts.len() * lanes, 0.0);
+        for (panel, carried) in split_panels(&mut self.carried, panels).enumerate() {
+            let vectors = carried.chunks_exact_mut(lanes);
+            for (index, vector) in vectors.take(streams * parts.len()).enumerate() {
+                let (stream, part) = (index / parts.len(), parts[index % parts.len()]);
+                for (value, unit) in vector.iter_mut().zip(panel * lanes..) {
+                    *value = match unit < size {
+                        true => state[part][stream * size + unit],
+                        false => 0.0,
                     };
                 }
             }
         }
+        if self.outputs.len() != rows {
+            self.outputs = self.outputs.like(rows);
+        }
         let read = |stream: usize, values: &mut [f32]| {
-            values.copy_from_slice(&hidden[stream * size..(stream + 1) * size]);
+            values.copy_from_slice(&state[0][stream * size..(stream + 1) * size]);
         };
         self.outputs.set_all(0..streams, read, pool);
-
-        let threads = 1 + streams * panels * width * weights.forward.words_per_row() / THREAD_WORTH;
-        for step in 0..self.steps {
-            let (first, last) = (step * streams, (step + 1) * streams);
-            let gates = self.gates.chunks_exact_mut(rows * width);
-            let cells = self.cells.chunks_exact_mut((rows + streams) * lanes);
-            let hidden = self.hidden.chunks_exact_mut(streams * lanes);
-            let mut parts: Vec<_> = gates.zip(cells).zip(hidden).collect();
-            let outputs = &self.outputs;
-            pool.for_each(threads, &mut parts, |panel, ((gates, cells), hidden)| {
-                let gates = &mut gates[first * width..last * width];
-                if let Some(start) = start {
-                    start.begin(panel, panels, first..last, gates);
-                }
-                weights
-                    .forward
-                    .add_product(panel, outputs, first..last, gates);
-                let cells = &mut cells[first * lanes..(last + streams) * lanes];
-                let (before, after) = cells.split_at_mut(streams * lanes);
-                lstm_forward(gates, before, after, hidden, lanes);
-            });
-            encode(&self.hidden, last..last + streams, &mut self.outputs, pool);
-        }
     }
 
-    /// Runs back over the window: turns the gradients with respect to the outputs into those of the sums and of the
-    /// bias. The state after the window is a constant, as truncated back-propagation has it.
-    pub fn backward(&mut self, weights: &Weights, above: OutputGradients, pool: &ThreadPool) {
-        let (streams, lanes, size) = (self.streams, self.kernel.lanes(), self.hidden_size);
-        let (panels, width) = (weights.forward.panels(), weights.forward.width());
-        let rows = self.steps * streams;
-        let (plain_panels, plain_width) = (weights.backward.panels(), weights.backward.width());
-        assert_eq!(above.gradients.len(), plain_panels * rows * plain_width);
+    fn forward_step(
+        &mut self,
+        step: usize,
+        weights: &PackedWeights,
+        start: Option<Start>,
+        pool: &ThreadPool,
+    ) {
+        let (cell, streams, lanes) = (self.cell, self.streams, self.kernel.lanes());
+        let (matrix, outputs) = (&weights.forward, &self.outputs);
+        let (panels, width) = (matrix.panels(), matrix.width());
+        let (rows, carried_rows) = (self.rows_of(step), self.carried_of(step));
+        let gates = split_panels(&mut self.gates, panels);
+        let carried = split_panels(&mut self.carried, panels);
+        let hidden = split_panels(&mut self.hidden, panels);
+        let mut parts: Vec<_> = gates.zip(carried).zip(hidden).collect();
+        let multiplications = streams * panels * width * matrix.words_per_row();
+        let threads = 1 + multiplications / MULTIPLICATIONS_PER_THREAD;
+        pool.for_each(threads, &mut parts, |panel, ((gates, carried), hidden)| {
+            let gates = &mut gates[rows.start * width..rows.end * width];
+            if let Some(start) = start {
+                start.copy_panel(panel, panels, rows.clone(), gates);
+            }
+            matrix.add_product(panel, outputs, rows.clone(), gates);
+            let carried = &mut carried[carried_rows.clone()];
+            let (before, after) = carried.split_at_mut(carried.len() / 2);
+            cell.forward(gates, before, after, hidden, lanes);
+        });
+        let after = rows.end..rows.end + streams;
+        (self.outputs).set_panels(after, &self.hidden, lanes, pool);
+    }
+
+    /// Runs backward over the window: computes the gradients of the sums and of the bias from those of the outputs. The
+    /// gradient of the state after the window is zero: back-propagation is truncated there.
+    ///
+    /// # Panics
+    /// If sizes do not fit.
+    pub fn backward(
+        &mut self,
+        weights: &PackedWeights,
+        outputs: OutputGradients,
+        pool: &ThreadPool,
+    ) {
+        let (streams, lanes, panels) = (self.streams, self.kernel.lanes(), self.panels());
+        let (rows, parts) = (self.rows(), self.cell.carried().len());
+        let plain_size = weights.backward.panels() * weights.backward.width();
+        assert_eq!(outputs.gradients.len(), rows * plain_size);
         if self.gradients.len() != rows {
             self.gradients = self.gradients.like(rows);
         }
         self.bias_gradient.clear();
-        self.bias_gradient.resize(panels * width, 0.0);
-        let mut cell_gradients = vec![0.0f32; panels * streams * lanes];
-        let mut from_later = vec![0.0f32; plain_panels * streams * plain_width];
-        let threads = 1 + streams * panels * lanes / POINTWISE_WORTH;
+        (self.bias_gradient).resize(panels * VECTORS * lanes, 0.0);
+        let mut state = StateGradients {
+            hidden: vec![0.0; panels * streams * lanes],
+            carried: vec![0.0; panels * streams * parts * lanes],
+            recurrent: vec![0.0; streams * plain_size],
+        };
         for step in (0..self.steps).rev() {
-            let (first, last) = (step * streams, (step + 1) * streams);
-            let gates = self.gates.chunks_exact_mut(rows * width);
-            let cells = self.cells.chunks_exact((rows + streams) * lanes);
-            let carried = cell_gradients.chunks_exact_mut(streams * lanes);
-            let bias = self.bias_gradient.chunks_exact_mut(width);
-            let mut parts: Vec<_> = gates.zip(cells).zip(carried.zip(bias)).collect();
-            let later = &from_later;
-            pool.for_each(
-                threads,
-                &mut parts,
-                |panel, ((gates, cells), (carried, bias))| {
-                    let gates = &mut gates[first * width..last * width];
-                    let cells = &cells[first * lanes..(last + streams) * lanes];
-                    let (plain, at) = (panel * lanes / plain_width, panel * lanes % plain_width);
-                    // What comes from above through the mask, and then what comes from the later step.
-                    let hidden = |stream: usize, into: &mut [f32]| {
-                        let row = (plain * rows + first + stream) * plain_width + at;
-                        into.copy_from_slice(&above.gradients[row..row + lanes]);
-                        if let Some(mask) = above.mask {
-                            let mask = &mask[stream * size..(stream + 1) * size][panel * lanes..];
-                            into.iter_mut()
-                                .zip(mask)
-                                .for_each(|(into, mask)| *into *= mask);
-                        }
-                        let row = (plain * streams + stream) * plain_width + at;
-                        let later = &later[row..row + lanes];
-                        into.iter_mut()
-                            .zip(later)
-                            .for_each(|(into, later)| *into += later);
-                    };
-                    let mut gradients = [0.0f32; MOST_LANES];
-                    for stream in 0..streams {
-                        hidden(stream, &mut gradients[..lanes]);
-                        let units = stream * lanes..(stream + 1) * lanes;
-                        lstm_backward(
-                            &mut gates[stream * width..(stream + 1) * width],
-                            &cells[units.clone()],
-                            &cells[(streams + stream) * lanes..(streams + stream + 1) * lanes],
-                            &gradients[..lanes],
-                            &mut carried[units],
-                            bias,
-                            lanes,
-                        );
-                    }
-                },
-            );
-            let gates = &self.gates;
-            let read = |stream: usize, values: &mut [f32]| {
-                for (panel, to) in values.chunks_exact_mut(width).enumerate() {
-                    let begin = (panel * rows + first + stream) * width;
-                    to.copy_from_slice(&gates[begin..begin + width]);
-                }
-            };
-            self.gradients.set_all(first..last, read, pool);
+            self.backward_step(step, weights, outputs, &mut state, pool);
             if step > 0 {
-                from_later.fill(0.0);
-                weights
-                    .backward
-                    .add_products(&self.gradients, first..last, &mut from_later, pool);
+                let recurrent = &mut state.recurrent;
+                recurrent.fill(0.0);
+                (weights.backward).add_products(
+                    &self.gradients,
+                    self.rows_of(step),
+                    recurrent,
+                    pool,
+                );
+            }
+        }
+    }
+
+    /// Replaces the gates of a step by the gradients of their sums, and encodes them.
+    fn backward_step(
+        &mut self,
+        step: usize,
+        weights: &PackedWeights,
+        outputs: OutputGradients,
+        state: &mut StateGradients,
+        pool: &ThreadPool,
+    ) {
+        let (cell, streams, lanes, panels) =
+            (self.cell, self.streams, self.kernel.lanes(), self.panels());
+        let (rows, carried_rows) = (self.rows_of(step), self.carried_of(step));
+        let width = VECTORS * lanes;
+        let hidden = HiddenGradients {
+            outputs,
+            recurrent: &state.recurrent,
+            plain_width: weights.backward.width(),
+            rows: self.rows(),
+            streams,
+            hidden_size: self.hidden_size,
+            lanes,
+        };
+        let gates = split_panels(&mut self.gates, panels);
+        let carried = split_panels(&mut self.carried, panels);
+        let bias_gradient = split_panels(&mut self.bias_gradient, panels);
+        let hidden_gradient = split_panels(&mut state.hidden, panels);
+        let carried_gradient = split_panels(&mut state.carried, panels);
+        let gradients = hidden_gradient.zip(carried_gradient).zip(bias_gradient);
+        let mut parts: Vec<_> = gates.zip(carried).zip(gradients).collect();
+        let threads = 1 + streams * panels * lanes / UNITS_PER_THREAD;
+        pool.for_each(
+            threads,
+            &mut parts,
+            |panel, ((gates, carried), ((hidden_gradient, carried_gradient), bias_gradient))| {
+                hidden.fill(panel, rows.start, hidden_gradient);
+                let carried = &carried[carried_rows.clone()];
+                cell.backward(
+                    &mut gates[rows.start * width..rows.end * width],
+                    carried.split_at(carried.len() / 2),
+                    hidden_gradient,
+                    carried_gradient,
+                    bias_gradient,
+                    lanes,
+                );
+            },
+        );
+        self.encode_gradients(rows, pool);
+    }
+
+    /// Encodes the gradients of the sums of some rows.
+    fn encode_gradients(&mut self, rows: Range<usize>, pool: &ThreadPool) {
+        let (gates, all_rows, first) = (&self.gates, self.rows(), rows.start);
+        let width = VECTORS * self.kernel.lanes();
+        let read = |row: usize, values: &mut [f32]| {
+            for (panel, out) in values.chunks_exact_mut(width).enumerate() {
+                let start = (panel * all_rows + first + row) * width;
+                out.copy_from_slice(&gates[start..start + width]);
+            }
+        };
+        self.gradients.set_all(rows, read, pool);
+    }
+
+    fn panels(&self) -> usize {
+        self.hidden_size.div_ceil(self.kernel.lanes())
+    }
+
+    /// Number of steps and streams.
+    fn rows(&self) -> usize {
+        self.steps * self.streams
+    }
+
+    /// The rows of a step.
+    fn rows_of(&self, step: usize) -> Range<usize> {
+        step * self.streams..(step + 1) * self.streams
+    }
+
+    /// What is carried over before and after a step, within a panel.
+    fn carried_of(&self, step: usize) -> Range<usize> {
+        let size = self.streams * self.cell.carried().len() * self.kernel.lanes();
+        step * size..(step + 2) * size
+    }
+}
+
+/// Gradients with respect to the state after a step.
+struct StateGradients {
+    /// The hidden state, `[panels, streams, lanes]`.
+    hidden: Vec<f32>,
+    /// What the cell carries over, `[panels, streams, parts, lanes]`.
+    carried: Vec<f32>,
+    /// The hidden state, through the recurrent products of the next step: in panels of the plain layout,
+    /// `[panels, streams, width]`.
+    recurrent: Vec<f32>,
+}
+
+/// The terms of the gradients with respect to hidden states.
+struct HiddenGradients<'a> {
+    outputs: OutputGradients<'a>,
+    /// As in [`StateGradients`].
+    recurrent: &'a [f32],
+    plain_width: usize,
+    rows: usize,
+    streams: usize,
+    hidden_size: usize,
+    lanes: usize,
+}
+
+impl HiddenGradients<'_> {
+    /// Writes the gradients for a panel's units, `[streams, lanes]`, of the step whose first row is `first`.
+    fn fill(&self, panel: usize, first: usize, gradients: &mut [f32]) {
+        let (unit, lanes) = (panel * self.lanes, self.lanes);
+        let (plain, at) = (unit / self.plain_width, unit % self.plain_width);
+        for (stream, gradients) in gradients.chunks_exact_mut(lanes).enumerate() {
+            let start = (plain * self.rows + first + stream) * self.plain_width + at;
+            gradients.copy_from_slice(&self.outputs.gradients[start..start + lanes]);
+            if let Some(mask) = self.outputs.mask {
+                let mask = &mask[stream * self.hidden_size..(stream + 1) * self.hidden_size];
+                for (gradient, mask) in gradients.iter_mut().zip(&mask[unit..]) {
+                    *gradient *= mask;
+                }
+            }
+            let start = (plain * self.streams + stream) * self.plain_width + at;
+            let recurrent = &self.recurrent[start..start + lanes];
+            for (gradient, recurrent) in gradients.iter_mut().zip(recurrent) {
+                *gradient += recurrent;
             }
         }
     }

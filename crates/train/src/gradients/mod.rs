@@ -1,7 +1,71 @@
 /*!
-Gradients of a step.
+Gradients of a step, behind one seam: by libtorch's automatic differentiation, which is the reference and works on any
+device, or by this program's kernels, which are held to it and are faster on the CPU.
 */
 
-pub mod backprop;
-pub mod pooling;
+mod autograd;
+mod batch;
+mod kernels;
+mod pooling;
 pub mod sampled_softmax;
+
+pub use autograd::Autograd;
+pub use batch::{Batch, MAX_BACKWARD, StreamBatch, TextBatch, Window};
+pub use kernels::Kernels;
+
+use tch::Device;
+
+use crate::network::Network;
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::arguments::GradientMethod;
+use carousel::checkpoint::record::TrainingConfig;
+use carousel::error::{Error, Result};
+use carousel_kernels::ThreadPool;
+
+/// What computes gradients.
+pub enum Gradients {
+    /// libtorch's automatic differentiation.
+    Autograd(Autograd),
+    /// Kernels on the CPU.
+    Kernels(Box<Kernels>),
+}
+
+impl Gradients {
+    /// What the training options ask for.
+    pub fn new(config: &ModelConfig, training: &TrainingConfig) -> Self {
+        match training.gradients {
+            GradientMethod::Autograd => Gradients::Autograd(Autograd::new(training.precision)),
+            _ => Gradients::Kernels(Box::new(Kernels::new(
+                config,
+                training.batch_size,
+                training.precision,
+            ))),
+        }
+    }
+
+    /// Loss and gradients of a batch.
+    pub fn step(&mut self, network: &Network, batch: &Batch, pool: &ThreadPool) -> Window {
+        match self {
+            Gradients::Autograd(autograd) => autograd.step(network, batch),
+            Gradients::Kernels(kernels) => kernels.step(network, batch, pool),
+        }
+    }
+}
+
+/// The method to take on a device, where it was left open.
+///
+/// # Errors
+/// Kernels asked for on a GPU.
+pub fn method(asked: GradientMethod, device: Device) -> Result<GradientMethod> {
+    match (asked, device) {
+        (GradientMethod::Auto, Device::Cpu) => Ok(GradientMethod::Kernels),
+        (GradientMethod::Auto, _) => Ok(GradientMethod::Autograd),
+        (GradientMethod::Kernels, device) if device != Device::Cpu => Err(Error::usage(
+            "--gradients kernels is for the CPU; leave it away, or give --device cpu",
+        )),
+        (asked, _) => Ok(asked),
+    }
+}
+
+#[cfg(test)]
+mod tests;

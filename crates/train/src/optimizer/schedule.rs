@@ -40,7 +40,7 @@ mod tests {
             learning_rate: 2.0,
             schedule,
             warmup: 0.1,
-            ..crate::network::tests::training(1)
+            ..crate::network::testing::training(1)
         };
         learning_rate(&training, progress, 0.5)
     }

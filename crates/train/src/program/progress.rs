@@ -1,20 +1,21 @@
 /*!
-How training looks: a bar on a terminal, plain lines in a pipe.
+Progress of training on standard error: a bar on a terminal, plain lines in a pipe.
 */
+
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::config::Task;
+use carousel::checkpoint::architecture::Head;
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
-use carousel::cli::standard::tell;
+use carousel::cli::standard::message;
 use carousel::inference::sampling::{Choice, Sampling};
 use carousel::inference::{Model, generator};
 use carousel::text::Level;
 use carousel_kernels::Precision;
-use carousel_train::run::{Event, Plan, Step};
+use carousel_train::run::{DataSummary, Event, Plan, StepReport};
 
 use carousel::pictures::curves::sparkline;
 
@@ -77,66 +78,23 @@ impl Progress {
     }
 
     fn tell(&self, text: impl std::fmt::Display) {
-        self.bar.suspend(|| tell(text));
+        self.bar.suspend(|| message(text));
     }
 
     fn plan(&mut self, plan: &Plan) {
-        let config = &plan.config;
-        let training = &plan.training;
-        let count = |n: u64| HumanCount(n).to_string();
         self.tokens_per_character = plan.tokens_per_character;
-        let tied = if config.tie_weights { ", tied" } else { "" };
-        let ways = if config.bidirectional {
-            " each way"
-        } else {
-            ""
-        };
-        let budget = match training.budget {
-            Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
-            Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
-            Budget::Steps(steps) => {
-                format!("{} steps, about {}", count(steps), duration(plan.seconds))
-            }
-        };
-        let epochs = plan.total_steps as f64 / plan.steps_per_epoch as f64;
-        for (heading, line) in &plan.material {
+        let lines = data_lines(&plan.data).into_iter().chain(plan_lines(plan));
+        for (heading, line) in lines {
             self.tell(format!("{heading:<12}{line}"));
-        }
-        self.tell(format!(
-            "network     LSTM, {} x {}{ways}, embedding {}{tied}, dropout {}: {} parameters
-training    {}, learning rate {}; about {} of memory
-budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
-            config.num_layers,
-            config.hidden_size,
-            config.embedding_size,
-            config.dropout,
-            count(config.parameters() as u64),
-            match config.task {
-                Task::LanguageModel =>
-                    format!("batch {}, window {}", training.batch_size, training.bptt),
-                Task::Classifier => format!("batch {}", training.batch_size),
-            },
-            training.learning_rate,
-            HumanBytes(plan.memory),
-            count(plan.total_steps),
-            count(plan.tokens_per_second as u64),
-            format!("{:?}", training.precision).to_lowercase(),
-            training.device,
-        ));
-        plan.chosen
-            .iter()
-            .for_each(|reason| self.tell(format!("chosen      {reason}")));
-        if plan.resumed_at > 0 {
-            self.tell(format!("resumed     after step {}", count(plan.resumed_at)));
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &StepReport) {
         let bits = self.tokens_per_character.map_or_else(String::new, |share| {
             let bits = step.smooth_loss / std::f64::consts::LN_2 * share;
             format!("{bits:.3} bits/char  ")
         });
-        let message = format!(
+        let status = format!(
             "epoch {:.2}  loss {:.3}  {bits}{} tokens/s  {} left",
             step.epoch,
             step.smooth_loss,
@@ -144,16 +102,16 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
             duration(step.seconds_left)
         );
         self.bar
-            .set_position((step.progress.min(1.0) * BAR_LENGTH as f64) as u64);
-        if !self.terminal && step.progress >= self.next_line {
-            self.next_line = step.progress + LINE_SHARE;
-            tell(format!(
-                "{:3.0}%  step {}  {message}",
-                step.progress.min(1.0) * 100.0,
+            .set_position((step.spent.min(1.0) * BAR_LENGTH as f64) as u64);
+        if !self.terminal && step.spent >= self.next_line {
+            self.next_line = step.spent + LINE_SHARE;
+            message(format!(
+                "{:3.0}%  step {}  {status}",
+                step.spent.min(1.0) * 100.0,
                 step.step
             ));
         }
-        self.bar.set_message(message);
+        self.bar.set_message(status);
     }
 
     fn evaluated(&mut self, evaluation: Evaluation, best: bool) {
@@ -165,13 +123,13 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
         } = evaluation;
         self.losses.push(figures.valid_loss);
         let verdict = if best {
-            "the best yet, saved"
+            "best so far, saved"
         } else {
             "not better"
         };
         self.tell(format!(
             "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
-            told(&figures)
+            loss_and_figures(&figures)
         ));
         if best {
             self.best = Some(evaluation);
@@ -194,10 +152,10 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
             Finish::Diverged => "given up",
         };
         let folder = self.directory.path().display();
-        tell(format!(
-            "{reason}: the best validation loss is {}, of step {}  {}\n\
+        message(format!(
+            "{reason}: the best validation loss is {}, at step {}  {}\n\
              the model is in {folder}; try: carousel {}",
-            told(&best.figures),
+            loss_and_figures(&best.figures),
             best.step,
             sparkline(&self.losses),
             match self.tokens_per_character {
@@ -208,8 +166,142 @@ budget      {budget}: {} steps, {epochs:.1} epochs at {} tokens/s in {} on {}",
     }
 }
 
-/// A validation loss, and what people compare beside it.
-fn told(figures: &Figures) -> String {
+/// The data, line by line with a heading.
+fn data_lines(data: &DataSummary) -> Vec<(&'static str, String)> {
+    match data {
+        DataSummary::Text {
+            level,
+            train_tokens,
+            valid_tokens,
+            evaluated_tokens,
+            vocab_size,
+        } => {
+            let corpus = format!(
+                "{} tokens ({level}) for training, {} for validation, vocabulary of {}",
+                count(*train_tokens),
+                count(*valid_tokens),
+                count(*vocab_size),
+            );
+            let mut lines = vec![("corpus", corpus)];
+            if evaluated_tokens < valid_tokens {
+                let read = count(*evaluated_tokens);
+                lines.push((
+                    "validation",
+                    format!("the first {read} tokens at each evaluation; `evaluate` reads all"),
+                ));
+            }
+            lines
+        }
+        DataSummary::Documents {
+            level,
+            train_documents,
+            train_tokens,
+            valid_documents,
+            labels,
+            ngrams,
+            long_documents: (long, limit),
+            excerpts,
+            naive_bayes,
+            majority,
+        } => {
+            let labels = labels
+                .iter()
+                .map(|(label, n)| format!("{label} ({})", count(*n)));
+            let documents = format!(
+                "{} for training ({} tokens, {level}), {} for validation",
+                count(*train_documents),
+                count(*train_tokens),
+                count(*valid_documents)
+            );
+            let mut lines = vec![
+                ("documents", documents),
+                ("labels", labels.collect::<Vec<_>>().join(", ")),
+                (
+                    "words",
+                    format!(
+                        "{} words, pairs and triples of words have weights",
+                        count(*ngrams)
+                    ),
+                ),
+            ];
+            if *long > 0 {
+                let (long, limit) = (count(*long), count(*limit));
+                lines.push((
+                    "",
+                    format!("{long} documents are longer than {limit} tokens: read whole, gradients through the last {limit}"),
+                ));
+            }
+            if *excerpts > 0 {
+                let excerpts = count(*excerpts);
+                lines.push(("", format!("{excerpts} excerpts of long documents in each pass besides, for short texts")));
+            }
+            lines.push((
+                "baselines",
+                format!("accuracy on the validation documents: naive Bayes {naive_bayes:.4}, majority {majority:.4}"),
+            ));
+            lines
+        }
+    }
+}
+
+/// The network and its training, line by line with a heading.
+fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
+    let (config, training) = (&plan.config, &plan.training);
+    let (tokens, recurrent) = (config.tokens(), config.recurrent());
+    let network = format!(
+        "{}, {} x {}{}, embedding {}{}, dropout {}: {} parameters",
+        recurrent.cell.name().to_uppercase(),
+        recurrent.num_layers,
+        recurrent.hidden_size,
+        if recurrent.bidirectional {
+            " in each direction"
+        } else {
+            ""
+        },
+        tokens.embedding_size,
+        if config.tie_weights() { ", tied" } else { "" },
+        recurrent.dropout,
+        count(config.parameters() as u64),
+    );
+    let batch = match config.head {
+        Head::NextToken(_) => format!("batch {}, window {}", training.batch_size, training.bptt),
+        Head::Labels(_) => format!("batch {}", training.batch_size),
+    };
+    let budget = match training.budget {
+        Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
+        Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
+        Budget::Steps(steps) => format!("{} steps, about {}", count(steps), duration(plan.seconds)),
+    };
+    let budget = format!(
+        "{budget}: {} steps, {:.1} epochs at {} tokens/s in {} on {}",
+        count(plan.total_steps),
+        plan.total_steps as f64 / plan.steps_per_epoch as f64,
+        count(plan.tokens_per_second as u64),
+        format!("{:?}", training.precision).to_lowercase(),
+        training.device,
+    );
+    let (rate, memory) = (training.learning_rate, HumanBytes(plan.memory));
+    let mut lines = vec![
+        ("network", network),
+        (
+            "training",
+            format!("{batch}, learning rate {rate}; about {memory} of memory"),
+        ),
+        ("budget", budget),
+    ];
+    lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
+    if plan.resumed_at > 0 {
+        lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
+    }
+    lines
+}
+
+fn count(n: u64) -> String {
+    HumanCount(n).to_string()
+}
+
+/// A validation loss, with the other figures that people compare.
+fn loss_and_figures(figures: &Figures) -> String {
     let loss = format!("{:.4}", figures.valid_loss);
     match *figures {
         Figures {
@@ -237,7 +329,7 @@ fn sample(directory: &Directory) -> Option<String> {
             temperature: 0.8,
         },
     };
-    let tokens = match model.config.level {
+    let tokens = match model.config.tokens().level {
         Level::Character | Level::Byte => SAMPLE,
         Level::Word | Level::Subword => SAMPLE / 4,
     };

@@ -5,26 +5,23 @@ Learning a language model: truncated back-propagation through time over contiguo
 use std::path::PathBuf;
 use std::time::Instant;
 
-use indicatif::HumanCount;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::Device;
 
-use crate::evaluation;
-use crate::gradients::backprop::{Backprop, Window};
-use crate::gradients::sampled_softmax::Shares;
-use crate::network::{Masks, State};
-use crate::optimizer::SomeRows;
-use crate::precision;
-use crate::recipe::{self, Circumstances, MOST_VALID_TOKENS, resolve};
-use crate::run::resume::{Base, TrainingState};
+use super::lsa::{self, WordVectors};
+use crate::gradients::sampled_softmax::SampledSoftmax;
+use crate::gradients::{Batch, Gradients, StreamBatch, Window};
+use crate::network::{DropoutMasks, State};
+use crate::recipe::{self, Circumstances, MOST_VALID_TOKENS};
 use crate::run::{
-    self, Event, Left, Run, Settled, Task, absolute, device, device_name, enough_memory,
+    self, Base, DataSummary, Event, FittedTensor, FittedValues, Notify, Prepared, Run,
 };
-use crate::tasks::lsa;
+use crate::run::{SavedRun, Task, TrainingState, absolute, model_weights};
+use crate::{device, evaluation, machine};
 use carousel::baselines::language_baselines;
+use carousel::checkpoint::architecture::{Head, LSA_WEIGHT};
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::config::SEMANTICS;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
@@ -37,24 +34,23 @@ use carousel::text::streams::{EvaluationStreams, TrainingStreams};
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
 
-/// How likely a stream forgets what it has read before a step.
-const FORGETTING: f64 = 0.02;
+/// Probability that a stream's state is reset before a step.
+const RESET_PROBABILITY: f64 = 0.02;
 /// Validation tokens that are read even where the budget is too short for them.
 const LEAST_VALID_TOKENS: usize = 4096;
 
-/// What a language model is learnt from.
-pub struct Text {
+/// A language model, and the corpus that it learns from.
+pub struct LanguageModelTask {
     corpus: Corpus,
     streams: TrainingStreams,
-    /// Ways that they are read, one in turn with the other.
-    ways: usize,
+    /// Directions in which they are read, one in turn with the other.
+    directions: usize,
     valid: Ids,
-    /// How gradients come about on the CPU; elsewhere by libtorch's own.
-    backprop: Option<Backprop>,
-    /// How likely each symbol takes part in a step, where not all do.
-    shares: Option<Shares>,
-    /// What words have to do with each other, `[vocab_size, semantics]`: for classifiers that go on from here.
-    semantics: Vec<f32>,
+    gradients: Gradients,
+    /// The tokens that take part in a step's softmax, where not all do.
+    sampled: Option<SampledSoftmax>,
+    /// Vectors of words by latent semantic analysis, `[vocab_size, lsa_size]`: for classifiers that go on from the model.
+    word_vectors: Vec<f32>,
 }
 
 /// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began.
@@ -66,9 +62,9 @@ pub fn begin(
     paths: &[PathBuf],
     arguments: &TrainArguments,
     started: Instant,
-    notify: &mut dyn FnMut(Event),
-) -> Result<Run<Text>> {
-    recipe::check(arguments)?;
+    notify: Notify,
+) -> Result<Run<LanguageModelTask>> {
+    recipe::language_model::check(arguments)?;
     let mut arguments = arguments.clone();
     let base = base(&mut arguments)?;
     let validation = match recipe::validation(&arguments)? {
@@ -86,115 +82,113 @@ pub fn begin(
         vocabulary: recipe::vocabulary(&arguments)?,
         from: None,
     };
-    let device = device(arguments.device.unwrap_or_default())?;
+    let device = device::device(arguments.device.unwrap_or_default())?;
     let request = Request {
         version: env!("CARGO_PKG_VERSION").to_string(),
         paths: absolute(paths.to_vec())?,
         arguments,
         documents: None,
     };
-    let settle = |request| settle(request, plan, base.as_ref(), device, notify);
-    Run::begin(directory, request, base.as_ref(), started, settle)
+    let prepare = |request| prepare(request, plan, base.as_ref(), device, notify);
+    Run::begin(directory, request, base.as_ref(), started, prepare)
 }
 
-/// Takes up a run where it was saved last; `None` if it is finished.
+/// Resumes a run where it was saved last; `None` if it is finished.
 ///
 /// # Errors
 /// A directory without a run, damaged files, a corpus that has changed.
 pub fn resume(
     directory: Directory,
     started: Instant,
-    notify: &mut dyn FnMut(Event),
-) -> Result<Option<Run<Text>>> {
-    let run::Saved {
+    notify: Notify,
+) -> Result<Option<Run<LanguageModelTask>>> {
+    let place = directory.clone();
+    let begin = |request: Request, notify: Notify| {
+        begin(
+            place.clone(),
+            &request.paths,
+            &request.arguments,
+            started,
+            notify,
+        )
+    };
+    let restore = |saved| restore(&directory, saved);
+    run::resume(directory.clone(), started, notify, begin, restore)
+}
+
+/// The task of a saved run, and the model that it began from, where that is still needed.
+fn restore(
+    directory: &Directory,
+    saved: SavedRun<TextRecord>,
+) -> Result<(Prepared<LanguageModelTask>, Option<Base>)> {
+    let SavedRun {
         record,
         config,
         tokenizer,
-        state,
-    } = match run::left::<Text>(&directory, notify)? {
-        Left::Nothing(request) => {
-            let Request {
-                paths, arguments, ..
-            } = *request;
-            return begin(directory, &paths, &arguments, started, notify).map(Some);
-        }
-        Left::Finished => return Ok(None),
-        Left::Saved(saved) => *saved,
+        has_state,
+    } = saved;
+    let has_weights = directory.has_weights();
+    let base = match has_state && (has_weights || config.lsa_size() == 0) {
+        true => None,
+        false => base(&mut record.request.arguments.clone())?,
     };
-    let measured = directory.has_weights();
-    let base = match state {
-        Some(_) if measured || config.semantics == 0 => None,
-        _ => base(&mut record.request.arguments.clone())?,
-    };
-    let cache = files::cache_folder().join("corpora");
     let subject = &record.subject;
-    let corpus = subject
-        .corpus
-        .prepare_again(&cache, tokenizer, &subject.statistics.hash)?;
-    let semantics = match config.semantics {
-        1.. if measured => {
-            let weights = directory.load_weights(&config)?;
-            weights.floats(SEMANTICS)?.into_owned()
-        }
-        _ => semantics(&config, &corpus, base.as_ref())?,
+    let corpus =
+        subject
+            .corpus
+            .prepare_again(&corpus_cache(), tokenizer, &subject.statistics.hash)?;
+    let word_vectors = match config.lsa_size() {
+        1.. if has_weights => directory
+            .load_weights(&config)?
+            .floats(LSA_WEIGHT)?
+            .into_owned(),
+        _ => word_vectors(&config, &corpus, base.as_ref())?,
     };
-    let settled = settled(corpus, semantics, record, config)?;
-    Run::take_up(directory, settled, state, base.as_ref(), started, notify).map(Some)
+    Ok((task(corpus, word_vectors, record, config), base))
 }
 
-/// Reads the corpus and settles every option.
-fn settle(
+fn corpus_cache() -> PathBuf {
+    files::cache_folder().join("corpora")
+}
+
+/// Reads the corpus and resolves every option.
+fn prepare(
     request: Request,
     mut plan: CorpusPlan,
     base: Option<&Base>,
     device: Device,
-    notify: &mut dyn FnMut(Event),
-) -> Result<Settled<Text>> {
-    let cache = files::cache_folder().join("corpora");
+    notify: Notify,
+) -> Result<Prepared<LanguageModelTask>> {
     let corpus = match base {
-        None => plan.prepare(&cache)?,
+        None => plan.prepare(&corpus_cache())?,
         Some(base) => {
-            let corpus = plan.prepare_from(&cache, &base.tokenizer)?;
-            let new = corpus.tokenizer.vocab_size() - base.config.vocab_size;
+            let corpus = plan.prepare_from(&corpus_cache(), &base.tokenizer)?;
+            let size = corpus.tokenizer.vocab_size();
             notify(Event::Note(format!(
-                "going on from {}: {} tokens, of which {new} are new to it",
+                "going on from {}: {size} tokens, of which {} are new to it",
                 base.path.display(),
-                corpus.tokenizer.vocab_size()
+                size - base.config.tokens().vocab_size
             )));
             corpus
         }
     };
-    let statistics = &corpus.statistics;
-    statistics
-        .notes
-        .iter()
-        .for_each(|note| notify(Event::Note(note.clone())));
-    if statistics.valid_unknown > 0 {
-        notify(Event::Note(format!(
-            "{} of the validation part's {} tokens are not in the vocabulary",
-            statistics.valid_unknown, statistics.valid.tokens
-        )));
-    }
-    let vocab_size = corpus.tokenizer.vocab_size();
+    report_findings(&corpus, notify);
     let threads = tch::get_num_threads();
     let timed = matches!(recipe::budget(&request.arguments)?, Budget::Seconds(_));
     let circumstances = Circumstances {
-        vocab_size,
+        vocab_size: corpus.tokenizer.vocab_size(),
         train_tokens: corpus.train.len(),
         valid_tokens: corpus.valid.len(),
-        speed: timed.then(|| precision::nominal_speed(threads, device)),
+        speed: timed.then(|| machine::nominal_speed(threads, device)),
     };
-    let resolved = resolve(&request.arguments, &circumstances)?;
-    let needed = memory(&resolved.config, &resolved.training, corpus.valid.len());
-    enough_memory(needed, device)?;
-    let mut training = TrainingConfig {
-        device: device_name(device),
-        threads,
-        ..resolved.training
-    };
-    let (precision, note) = precision::settle(&resolved.config, &training, device)?;
-    training.precision = precision;
-    note.into_iter().for_each(|note| notify(Event::Note(note)));
+    let resolved = recipe::language_model::resolve(&request.arguments, &circumstances)?;
+    let mut config = resolved.config;
+    device::check_memory(
+        memory(&config, &resolved.training, corpus.valid.len()),
+        device,
+    )?;
+    let training = machine::complete(resolved.training, &config, device, threads, notify)?;
+    let statistics = &corpus.statistics;
     let baselines = language_baselines(
         &corpus.valid,
         &statistics.valid,
@@ -214,61 +208,80 @@ fn settle(
             statistics: statistics.clone(),
         },
     };
-    let mut config = resolved.config;
-    if matches!(config.level, Level::Word | Level::Subword) {
-        config.semantics = lsa::DIMENSIONS;
+    let has_words = matches!(config.tokens().level, Level::Word | Level::Subword);
+    if let Head::NextToken(head) = &mut config.head
+        && has_words
+    {
+        head.lsa_size = lsa::DIMENSIONS;
     }
-    let semantics = semantics(&config, &corpus, base)?;
-    settled(corpus, semantics, record, config)
+    let word_vectors = word_vectors(&config, &corpus, base)?;
+    Ok(task(corpus, word_vectors, record, config))
 }
 
-/// What words have to do with each other: what the model to go on from knows of it, else what the corpus tells.
-fn semantics(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> Result<Vec<f32>> {
-    let numbers = corpus.tokenizer.vocab_size() * config.semantics;
+fn report_findings(corpus: &Corpus, notify: Notify) {
+    let statistics = &corpus.statistics;
+    statistics
+        .notes
+        .iter()
+        .for_each(|note| notify(Event::Note(note.clone())));
+    if statistics.valid_unknown > 0 {
+        notify(Event::Note(format!(
+            "{} of the validation part's {} tokens are not in the vocabulary",
+            statistics.valid_unknown, statistics.valid.tokens
+        )));
+    }
+}
+
+/// The words' vectors of the model to go on from, else those of the corpus.
+fn word_vectors(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> Result<Vec<f32>> {
+    let numbers = corpus.tokenizer.vocab_size() * config.lsa_size();
     Ok(match base {
         _ if numbers == 0 => Vec::new(),
-        Some(base) if lsa::Semantics::load(base)?.is_some() => {
-            let mut known = base.weights.floats(SEMANTICS)?.into_owned();
-            // Words that are new to it mean nothing yet.
+        Some(base) if WordVectors::load(base)?.is_some() => {
+            let mut known = base.weights.floats(LSA_WEIGHT)?.into_owned();
+            // Words that are new to it have no vector yet.
             known.resize(numbers, 0.0);
             known
         }
         _ => {
             let train = &corpus.train;
-            let parts = lsa::looked_at(train.len());
-            lsa::learn(parts.flat_map(|part| train.read(part)), &corpus.tokenizer)
+            let ranges = lsa::sampled_ranges(train.len());
+            lsa::learn(
+                ranges.flat_map(|range| train.read(range)),
+                &corpus.tokenizer,
+            )
         }
     })
 }
 
-fn settled(
+fn task(
     corpus: Corpus,
-    semantics: Vec<f32>,
+    word_vectors: Vec<f32>,
     record: Record<TextRecord>,
     config: ModelConfig,
-) -> Result<Settled<Text>> {
+) -> Prepared<LanguageModelTask> {
     let training = &record.training;
-    let backprop = (training.device == "cpu").then(|| {
-        let precision = precision::of_kernels(training.precision);
-        Backprop::new(&config, training.batch_size, precision)
-    });
-    Ok(Settled {
-        task: Text {
+    let sampled = || {
+        let targets = training.batch_size * training.bptt;
+        SampledSoftmax::new(
+            &record.subject.statistics.token_counts,
+            targets,
+            training.candidates,
+        )
+    };
+    Prepared {
+        task: LanguageModelTask {
             streams: TrainingStreams::new(corpus.train.len(), training.batch_size, training.bptt),
             valid: corpus.valid.slice(0..record.subject.valid_tokens_read),
-            shares: (training.candidates > 0).then(|| {
-                let targets = training.batch_size * training.bptt;
-                let counts = &record.subject.statistics.token_counts;
-                Shares::new(counts, targets, training.candidates)
-            }),
+            sampled: (training.candidates > 0).then(sampled),
             corpus,
-            ways: config.directions().len(),
-            backprop,
-            semantics,
+            directions: config.recurrent().directions().len(),
+            gradients: Gradients::new(&config, training),
+            word_vectors,
         },
         record,
         config,
-    })
+    }
 }
 
 fn memory(config: &ModelConfig, training: &TrainingConfig, valid_tokens: usize) -> u64 {
@@ -276,7 +289,7 @@ fn memory(config: &ModelConfig, training: &TrainingConfig, valid_tokens: usize) 
     recipe::memory(config, training, evaluations.streams)
 }
 
-impl Task for Text {
+impl Task for LanguageModelTask {
     const COMMAND: &'static str = "train";
     type Record = TextRecord;
 
@@ -285,7 +298,7 @@ impl Task for Text {
     }
 
     fn steps_in_pass(&self) -> usize {
-        self.ways * self.streams.windows()
+        self.directions * self.streams.windows()
     }
 
     fn tokens_in_step(&self) -> usize {
@@ -300,88 +313,59 @@ impl Task for Text {
         self.streams.batch_size
     }
 
-    fn shorten(&mut self, tokens: usize, record: &mut TextRecord) {
+    fn shorten_validation(&mut self, tokens: usize, record: &mut TextRecord) {
         let read = self.valid.len().min(tokens.max(LEAST_VALID_TOKENS));
         record.valid_tokens_read = read;
         self.valid = self.valid.slice(0..read);
     }
 
-    /// The window after the state that stands.
-    fn window(
+    fn step(
         &mut self,
-        standing: &mut TrainingState,
+        state: &mut TrainingState,
         training: &TrainingConfig,
         seed: u64,
         pool: &ThreadPool,
     ) -> Window {
-        let batch_size = self.streams.batch_size;
-        let device = standing.network.device();
-        // What reads both ways takes turns.
-        let directions = standing.network.config.directions();
-        let direction = directions[standing.progress.window % directions.len()];
-        if standing.progress.window == 0 {
-            // A pass begins where no text precedes.
-            standing.state = State::zeros(&standing.network.config, batch_size, device);
+        let (device, window) = (state.network.device(), state.counters.window);
+        let recurrent = state.network.config.recurrent();
+        // Windows of a bidirectional network are read in one direction and in the other in turn.
+        let directions = recurrent.directions();
+        let direction = directions[window % directions.len()];
+        if window == 0 {
+            // Nothing precedes the beginning of a pass.
+            state.streams = State::zeros(recurrent, self.streams.batch_size, device);
         }
-        for stream in forgetting(batch_size, seed) {
-            let own = standing.network.config.stack(direction);
-            standing.state.forget(own, stream);
+        for stream in reset_streams(self.streams.batch_size, seed) {
+            state.streams.reset(recurrent.stack(direction), stream);
         }
-        let TrainingState { network, state, .. } = standing;
-        let (inputs, targets) = self.streams.read(
-            &self.corpus.train,
-            standing.progress.window / directions.len(),
+        let (inputs, targets) =
+            self.streams
+                .read(&self.corpus.train, window / directions.len(), direction);
+        let masks = DropoutMasks::draw(&state.network.config, training, device, seed, pool);
+        let sampled = self
+            .sampled
+            .as_ref()
+            .map(|softmax| softmax.draw(&targets, seed));
+        let batch = Batch::Streams(StreamBatch {
             direction,
-        );
-        let masks = Masks::draw(&network.config, training, device, seed, pool);
-        if let Some(backprop) = &mut self.backprop {
-            let ids = |ids: &[i64]| ids.iter().map(|&id| id as u32).collect::<Vec<_>>();
-            let (inputs, targets) = (ids(&inputs), ids(&targets));
-            let candidates = self
-                .shares
-                .as_ref()
-                .map(|shares| shares.draw(&targets, seed));
-            let candidates = candidates.as_ref();
-            return backprop.window(
-                network, direction, &inputs, &targets, candidates, state, &masks, pool,
-            );
-        }
-        let tensor = |ids: &[i64]| {
-            let ids = Tensor::from_slice(ids).view([-1, batch_size as i64]);
-            ids.to_device(device)
-        };
-        let kind = precision::of_libtorch(training.precision);
-        let (inputs, targets) = (tensor(&inputs), tensor(&targets));
-        let tokens = inputs.numel();
-        let (loss, next) = network.loss(direction, &inputs, &targets, state, &masks, kind);
-        Window {
-            gradients: network.gradients(&loss, &[direction]),
-            loss: loss.double_value(&[]),
-            rows: SomeRows::new(),
-            state: next,
-            tokens,
-        }
+            inputs: &inputs,
+            targets: &targets,
+            sampled: sampled.as_ref(),
+            state: &state.streams,
+            masks: &masks,
+        });
+        self.gradients.step(&state.network, &batch, pool)
     }
 
-    fn shares(&self, _progress: f64) -> Vec<f64> {
-        Vec::new()
-    }
-
-    fn evaluate(&mut self, standing: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
-        let nats = evaluation::nats(
-            &standing.judged(),
-            &self.valid,
-            self.corpus.tokenizer.line_end(),
-            training.threads.max(1) as usize,
-        );
+    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
+        let threads = training.threads.max(1) as usize;
+        let line_end = self.corpus.tokenizer.line_end();
+        let nats = evaluation::nats(&state.averaged_network(), &self.valid, line_end, threads);
         let statistics = &self.corpus.statistics;
-        // What is read of a very long validation part stands for all of it.
-        let share = self.valid.len() as f64 / statistics.valid.tokens as f64;
-        let score = LanguageScore::new(
-            nats / share,
-            statistics.valid_spelling_nats,
-            &statistics.valid,
-        );
+        // The part that is read of a very long validation part stands for all of it.
+        let fraction = self.valid.len() as f64 / statistics.valid.tokens as f64;
+        let spelling_nats = statistics.valid_spelling_nats;
+        let score = LanguageScore::new(nats / fraction, spelling_nats, &statistics.valid);
         score.loss.is_finite().then_some(Figures {
             valid_loss: score.loss,
             bits_per_character: Some(score.bits_per_character),
@@ -389,38 +373,26 @@ impl Task for Text {
         })
     }
 
-    fn weights(&self, standing: &TrainingState) -> Result<Vec<u8>> {
-        let config = &standing.network.config;
-        let shape = vec![config.vocab_size, config.semantics];
-        match &self.semantics[..] {
-            [] => standing.weights(&[], None),
-            semantics => standing.weights(&[(SEMANTICS, shape, semantics)], None),
-        }
+    fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {
+        let config = &state.network.config;
+        let vectors = FittedTensor {
+            name: LSA_WEIGHT,
+            shape: vec![config.tokens().vocab_size, config.lsa_size()],
+            values: FittedValues::Floats(&self.word_vectors),
+        };
+        let vectors = (!self.word_vectors.is_empty()).then_some(vectors);
+        model_weights(state, vectors.as_slice())
     }
 
-    fn describe(&self, record: &TextRecord) -> Vec<(&'static str, String)> {
-        let count = |n: u64| HumanCount(n).to_string();
-        let statistics = &record.statistics;
+    fn summary(&self, record: &TextRecord) -> DataSummary {
         let tokenizer = &self.corpus.tokenizer;
-        let mut lines = vec![(
-            "corpus",
-            format!(
-                "{} tokens ({}) to train on, {} to measure on, {} different ones",
-                count(statistics.train.tokens),
-                tokenizer.level(),
-                count(statistics.valid.tokens),
-                count(tokenizer.vocab_size() as u64),
-            ),
-        )];
-        let read = record.valid_tokens_read as u64;
-        if read < statistics.valid.tokens {
-            let read = count(read);
-            lines.push((
-                "measuring",
-                format!("the first {read} tokens at each evaluation; `evaluate` reads all"),
-            ));
+        DataSummary::Text {
+            level: tokenizer.level(),
+            train_tokens: record.statistics.train.tokens,
+            valid_tokens: record.statistics.valid.tokens,
+            evaluated_tokens: record.valid_tokens_read as u64,
+            vocab_size: tokenizer.vocab_size() as u64,
         }
-        lines
     }
 
     fn tokens_per_character(&self) -> Option<f64> {
@@ -433,91 +405,47 @@ impl Task for Text {
     }
 }
 
-/// The streams that forget what they have read before a step.
+/// The streams whose state is reset before a step.
 ///
-/// Otherwise texts are only ever read from far within, and what a network makes of a text's beginning is left to chance:
-/// one with 650 units spent 8 nats on each word of a text from its start that it had learnt to predict with 5. Melis et al.
-/// (2018) do this too, in the code of their experiments.
-fn forgetting(streams: usize, seed: u64) -> impl Iterator<Item = usize> {
+/// Otherwise texts are only ever read from far within, and the prediction of a text's beginning is left to chance: a
+/// network with 650 units spent 8 nats on each word of a text from its start that it had learnt to predict with 5. Melis et
+/// al. (2018) do this too, in the code of their experiments.
+fn reset_streams(streams: usize, seed: u64) -> impl Iterator<Item = usize> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    // Numbers of their own, besides those that decide what is dropped.
+    // Apart from the random numbers for dropout.
     random.set_stream(1);
-    (0..streams).filter(move |_| random.random_bool(FORGETTING))
+    (0..streams).filter(move |_| random.random_bool(RESET_PROBABILITY))
 }
 
-/// The model to go on from, if one was named; the settings take over what it is.
+/// The model to go on from, if one was named; what it is becomes what was asked for.
 fn base(arguments: &mut TrainArguments) -> Result<Option<Base>> {
     let Some(named) = &arguments.from else {
         return Ok(None);
     };
     let directory = Directory::find(named.as_ref())?;
     let config = directory.load_config()?;
-    let kept = [
-        (
-            "--hidden-size",
-            &mut arguments.hidden_size,
-            config.hidden_size,
-        ),
-        (
-            "--embedding-size",
-            &mut arguments.embedding_size,
-            config.embedding_size,
-        ),
-        ("--num-layers", &mut arguments.num_layers, config.num_layers),
-    ];
-    for (option, given, own) in kept {
-        if given.is_some_and(|given| given != own) {
-            return Err(contradiction(&directory, option, own));
-        }
-        *given = Some(own);
+    let model = directory.path().display().to_string();
+    let tokens = config.tokens();
+    recipe::keep_sizes(&model, &config, arguments)?;
+    recipe::keep(&model, "--level", &mut arguments.level, tokens.level)?;
+    if arguments.split.is_some_and(|split| split != tokens.split) {
+        let own = format!("{:?}", tokens.split).to_lowercase();
+        return Err(Error::usage(format!(
+            "{model} has --split {own}, and --from keeps that; leave --split away"
+        )));
     }
-    if arguments.level.is_some_and(|level| level != config.level) {
-        return Err(contradiction(&directory, "--level", config.level));
-    }
-    if arguments.split.is_some_and(|split| split != config.split) {
-        return Err(contradiction(
-            &directory,
-            "--split",
-            format!("{:?}", config.split).to_lowercase(),
-        ));
-    }
-    let kept = [
-        (
-            "--tie-weights",
-            &mut arguments.tie_weights,
-            config.tie_weights,
-        ),
-        (
-            "--bidirectional",
-            &mut arguments.bidirectional,
-            config.bidirectional,
-        ),
-    ];
-    for (option, given, own) in kept {
-        if given.is_some_and(|given| given != own) {
-            return Err(contradiction(&directory, option, own));
-        }
-        *given = Some(own);
-    }
-    arguments.level = Some(config.level);
-    arguments.split = (config.level == Level::Word).then_some(config.split);
-    // Named so that a run that is begun again finds it from any folder.
+    recipe::keep(
+        &model,
+        "--tie-weights",
+        &mut arguments.tie_weights,
+        config.tie_weights(),
+    )?;
+    arguments.split = (tokens.level == Level::Word).then_some(tokens.split);
+    // By its absolute path, so that a run that is begun again finds it from any folder.
     arguments.from = Some(
         absolute(vec![directory.path().to_path_buf()])?[0]
             .display()
             .to_string(),
     );
-    Ok(Some(Base {
-        tokenizer: directory.load_tokenizer(&config)?,
-        weights: directory.load_weights(&config)?,
-        path: directory.path().to_path_buf(),
-        config,
-    }))
-}
-
-fn contradiction(directory: &Directory, option: &str, own: impl std::fmt::Display) -> Error {
-    Error::usage(format!(
-        "{} has {option} {own}, and --from keeps that; leave {option} away",
-        directory.path().display()
-    ))
+    Base::load(&directory).map(Some)
 }

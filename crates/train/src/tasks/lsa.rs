@@ -13,13 +13,13 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
 use crate::optimizer::adam::descend;
-use crate::run::resume::Base;
-use carousel::checkpoint::config::SEMANTICS;
+use crate::run::Base;
+use carousel::checkpoint::architecture::LSA_WEIGHT;
 use carousel::error::Result;
-use carousel::inference::classifier::softmax;
-use carousel::inference::linear::{Ngrams, scale};
+use carousel::inference::linear::{LinearClassifier, scale};
+use carousel::metrics::softmax;
 use carousel::text::Level;
-use carousel::text::features::{LONGEST, number, numbers, words};
+use carousel::text::features::{MAX_NGRAM, ngram_hash, ngram_hashes, words};
 use carousel::text::tokenizer::Tokenizer;
 
 /// Width of a vector.
@@ -29,7 +29,7 @@ const MOST_TOKENS: usize = 1 << 24;
 const PARTS: usize = 64;
 /// A document ends with the first line that ends after so many tokens; a line without an end is cut.
 const DOCUMENT: Range<usize> = 64..1024;
-/// Documents that a word is met in, at least.
+/// DocumentTermMatrix that a word is met in, at least.
 const LEAST_DOCUMENTS: usize = 10;
 /// Rounds in which the vectors are found.
 const ROUNDS: usize = 10;
@@ -44,7 +44,7 @@ fn word_numbers(tokenizer: &Tokenizer) -> Vec<Option<u32>> {
     let word = |id: u32| {
         let piece = std::str::from_utf8(tokenizer.piece(id)).ok()?;
         let words = words(piece);
-        (words.len() == 1 && tokenizer.unknown() != Some(id)).then(|| number(&words))
+        (words.len() == 1 && tokenizer.unknown() != Some(id)).then(|| ngram_hash(&words))
     };
     (0..tokenizer.vocab_size() as u32).map(word).collect()
 }
@@ -84,7 +84,7 @@ fn whole_words(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> impl It
 }
 
 /// Where the tokens of a text of this length lie that are looked at: all over it.
-pub fn looked_at(length: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn sampled_ranges(length: usize) -> impl Iterator<Item = Range<usize>> {
     let part = length.min(MOST_TOKENS).div_ceil(PARTS);
     (0..PARTS).map(move |index| {
         let start = length * index / PARTS;
@@ -106,7 +106,7 @@ pub fn learn(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> Vec<f32> 
         })
         .collect();
     let ids = whole_words(ids, tokenizer);
-    let documents = Documents::cut(ids, tokenizer.line_end(), &column_of, columns.len());
+    let documents = DocumentTermMatrix::cut(ids, tokenizer.line_end(), &column_of, columns.len());
     let vectors = documents.vectors();
     let of_token = |column: &Option<u32>| match column {
         Some(column) => vectors[*column as usize],
@@ -116,7 +116,7 @@ pub fn learn(ids: impl Iterator<Item = u32>, tokenizer: &Tokenizer) -> Vec<f32> 
 }
 
 /// How often words are met in documents: a sparse matrix.
-struct Documents {
+struct DocumentTermMatrix {
     /// Where the entries of each document end.
     ends: Vec<usize>,
     /// Words and what they count.
@@ -125,14 +125,14 @@ struct Documents {
     frequencies: Vec<usize>,
 }
 
-impl Documents {
+impl DocumentTermMatrix {
     fn cut(
         ids: impl Iterator<Item = u32>,
         line_end: u32,
         column_of: &[Option<u32>],
         columns: usize,
     ) -> Self {
-        let mut documents = Documents {
+        let mut documents = DocumentTermMatrix {
             ends: Vec::new(),
             entries: Vec::new(),
             frequencies: vec![0; columns],
@@ -264,21 +264,21 @@ fn orthogonalise(rows: &mut [Vector]) -> Vector {
 }
 
 /// The vectors of words.
-pub struct Semantics {
+pub struct WordVectors {
     /// By the words' numbers.
     vectors: FxHashMap<u32, Vector>,
 }
 
-impl Semantics {
+impl WordVectors {
     /// Those of a model, if it has some.
     ///
     /// # Errors
     /// A damaged file.
     pub fn load(base: &Base) -> Result<Option<Self>> {
-        if base.config.semantics != DIMENSIONS {
+        if base.config.lsa_size() != DIMENSIONS {
             return Ok(None);
         }
-        let known = Self::of(&base.weights.floats(SEMANTICS)?, &base.tokenizer);
+        let known = Self::of(&base.weights.floats(LSA_WEIGHT)?, &base.tokenizer);
         Ok((!known.vectors.is_empty()).then_some(known))
     }
 
@@ -286,7 +286,7 @@ impl Semantics {
         let (vectors, _) = vectors.as_chunks::<DIMENSIONS>();
         let known = word_numbers(tokenizer).into_iter().zip(vectors);
         let known = known.filter(|(_, vector)| vector.iter().any(|&x| x != 0.0));
-        Semantics {
+        WordVectors {
             vectors: known
                 .filter_map(|(number, vector)| Some((number?, *vector)))
                 .collect(),
@@ -300,7 +300,7 @@ impl Semantics {
         documents: &[impl AsRef<[String]>],
         truth: &[usize],
         labels: usize,
-    ) -> Ngrams {
+    ) -> LinearClassifier {
         let sums = documents.iter().map(|words| self.sum(words.as_ref()));
         let seen: Vec<Vector> = sums.collect();
         let squares = seen.iter().flatten().map(|&x| f64::from(x * x));
@@ -336,8 +336,8 @@ impl Semantics {
         let mut known: Vec<(u32, &Vector)> = self.vectors.iter().map(|(&n, v)| (n, v)).collect();
         known.sort_unstable_by_key(|(number, _)| *number);
         let rows = weights.chunks_exact(width);
-        Ngrams {
-            numbers: known.iter().map(|(number, _)| *number).collect(),
+        LinearClassifier {
+            hashes: known.iter().map(|(number, _)| *number).collect(),
             weights: known
                 .iter()
                 .flat_map(|(_, vector)| {
@@ -349,9 +349,9 @@ impl Semantics {
         }
     }
 
-    /// What the words of a document come to, scaled as [`Ngrams::logits`] scales them.
+    /// What the words of a document come to, scaled as [`LinearClassifier::logits`] scales them.
     fn sum(&self, words: &[String]) -> Vector {
-        let found = numbers(words, LONGEST);
+        let found = ngram_hashes(words, MAX_NGRAM);
         let scale = scale(found.len()) as f32;
         let mut sum = [0.0; DIMENSIONS];
         for vector in found.iter().filter_map(|number| self.vectors.get(number)) {
@@ -369,7 +369,7 @@ fn dot(weights: &[f64], vector: &Vector) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use carousel::metrics::likeliest;
+    use carousel::metrics::argmax;
     use carousel::text::Split;
     use carousel::text::vocabulary::{VocabularyConfig, VocabularyTrainer};
 
@@ -390,7 +390,7 @@ mod tests {
             }
             text += "\n";
         }
-        let ids = tokenizer.define(&text);
+        let ids = tokenizer.encode_reference(&text);
         assert!(!ids.iter().any(|&id| Some(id) == tokenizer.unknown()));
         (learn(ids.into_iter(), &tokenizer), tokenizer)
     }
@@ -399,7 +399,7 @@ mod tests {
     fn words_of_the_same_documents_lie_together() {
         let (vectors, tokenizer) = vectors();
         let vector = |word: &str| {
-            let id = tokenizer.define(word)[0] as usize;
+            let id = tokenizer.encode_reference(word)[0] as usize;
             &vectors[id * DIMENSIONS..(id + 1) * DIMENSIONS]
         };
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
@@ -441,7 +441,7 @@ mod tests {
         learner.push(text.as_bytes());
         let tokenizer = learner.finish().unwrap();
         let written = |text: &str| -> Vec<String> {
-            let whole = whole_words(tokenizer.define(text).into_iter(), &tokenizer);
+            let whole = whole_words(tokenizer.encode_reference(text).into_iter(), &tokenizer);
             let piece = |id| String::from_utf8_lossy(tokenizer.piece(id)).into_owned();
             whole.map(piece).collect()
         };
@@ -451,23 +451,23 @@ mod tests {
         );
         // Words of other tokenizers stay as they are.
         let words = Tokenizer::words(Split::Whitespace, vec!["good".into(), "film".into()]);
-        let ids = words.define("good film good");
+        let ids = words.encode_reference("good film good");
         assert!(whole_words(ids.clone().into_iter(), &words).eq(ids));
     }
 
     #[test]
     fn a_few_labels_tell_words_that_none_of_them_holds() {
         let (vectors, tokenizer) = vectors();
-        let semantics = Semantics::of(&vectors, &tokenizer);
+        let semantics = WordVectors::of(&vectors, &tokenizer);
         // Ten words of each side; the others are told by them.
         let word = |label: usize, word: usize| words(&format!("the {}{word}", SIDES[label]));
         let labelled: Vec<_> = (0..20).map(|i| word(i % 2, i / 2)).collect();
         let truth: Vec<usize> = (0..20).map(|i| i % 2).collect();
         for labels in [2, 3] {
             let ngrams = semantics.tell(&labelled, &truth, labels);
-            assert!(ngrams.numbers.is_sorted());
+            assert!(ngrams.hashes.is_sorted());
             let right = (20..200).filter(|i| {
-                let told = likeliest(&ngrams.logits(&word(i % 2, i / 2)));
+                let told = argmax(&ngrams.logits(&word(i % 2, i / 2)));
                 told == i % 2
             });
             let right = right.count();
@@ -478,7 +478,7 @@ mod tests {
     #[test]
     fn long_texts_are_looked_at_all_over() {
         for length in [0, 1, 100, MOST_TOKENS, 10 * MOST_TOKENS + 7] {
-            let parts: Vec<_> = looked_at(length).collect();
+            let parts: Vec<_> = sampled_ranges(length).collect();
             let all: usize = parts.iter().map(Range::len).sum();
             assert!(all <= length.min(MOST_TOKENS + PARTS), "{length} {all}");
             assert!(all + PARTS >= length.min(MOST_TOKENS), "{length} {all}");

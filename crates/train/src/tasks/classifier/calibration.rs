@@ -4,7 +4,8 @@ What the two halves of a classifier count, fitted on documents that neither has 
 */
 
 use crate::optimizer::adam::descend;
-use carousel::inference::classifier::{Calibration, softmax};
+use carousel::inference::classifier::Calibration;
+use carousel::metrics::softmax;
 
 /// How much, in nats of all documents together, a number counts that is 1 away from where it began: next to nothing with
 /// many documents, and a rein with few.

@@ -6,32 +6,32 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::recipe;
-use crate::run::Event;
+use crate::run::{Event, Notify};
 use carousel::checkpoint::record::Request;
-use carousel::data::labelled::{Count, DocumentOptions, LabelledRows};
+use carousel::data::labelled::{DocumentOptions, LabelledRows, RowCount};
 use carousel::error::{Error, Result};
-use carousel::inference::classifier::plain;
+use carousel::inference::encoded_document::strip_markup;
 use carousel::text::corpus::Validation;
 
 /// Share of the documents that is measured on, if none are given for it.
 const VALIDATION: f64 = 0.1;
 
-/// Documents and their labels, as numbers.
-pub struct Documents {
+/// LabelledDocuments and their labels, as numbers.
+pub struct LabelledDocuments {
     /// The texts.
     pub texts: Vec<String>,
     /// A label's place among all.
-    pub truth: Vec<usize>,
+    pub labels: Vec<usize>,
 }
 
 /// The documents, read and divided.
-pub struct Material {
+pub struct Dataset {
     /// Their names, sorted.
     pub labels: Vec<String>,
     /// To learn from.
-    pub train: Documents,
+    pub train: LabelledDocuments,
     /// To measure on.
-    pub valid: Documents,
+    pub valid: LabelledDocuments,
     /// Of all labels and texts.
     pub hash: String,
 }
@@ -44,7 +44,7 @@ pub struct Words {
     pub valid: Vec<Vec<String>>,
 }
 
-impl Documents {
+impl LabelledDocuments {
     /// Bytes of the texts.
     pub fn bytes(&self) -> usize {
         self.texts.iter().map(String::len).sum()
@@ -62,16 +62,12 @@ impl Documents {
     }
 }
 
-impl Material {
+impl Dataset {
     /// Reads the documents of a request, and those at `validation` to measure on; without these, holds some out.
     ///
     /// # Errors
-    /// Documents that cannot be read, one label only, too few to measure on.
-    pub fn read(
-        request: &Request,
-        validation: Option<&Path>,
-        notify: &mut dyn FnMut(Event),
-    ) -> Result<Self> {
+    /// LabelledDocuments that cannot be read, one label only, too few to measure on.
+    pub fn read(request: &Request, validation: Option<&Path>, notify: Notify) -> Result<Self> {
         let how = request.documents.clone().unwrap_or_default();
         let all = read_documents(&request.paths, &how, notify)?;
         let given = match validation {
@@ -95,8 +91,8 @@ impl Material {
             }
         }
         let hash = hasher.finalize().to_hex().to_string();
-        let of = |documents: Vec<(String, String)>| Documents {
-            truth: documents
+        let of = |documents: Vec<(String, String)>| LabelledDocuments {
+            labels: documents
                 .iter()
                 .map(|(label, _)| number(label).expect("one of the labels"))
                 .collect(),
@@ -123,7 +119,7 @@ impl Material {
                 };
                 let all = of(all);
                 for (label, name) in labels.iter().enumerate() {
-                    if all.truth.iter().filter(|&&truth| truth == label).count() == 1 {
+                    if all.labels.iter().filter(|&&labels| labels == label).count() == 1 {
                         notify(Event::Note(format!(
                             "the label {name} is met once; it is trained on and never measured"
                         )));
@@ -150,7 +146,7 @@ impl Material {
                 valid.texts.len()
             )));
         }
-        Ok(Material {
+        Ok(Dataset {
             labels,
             train,
             valid,
@@ -171,7 +167,7 @@ impl Material {
 fn read_documents(
     paths: &[PathBuf],
     how: &DocumentOptions,
-    notify: &mut dyn FnMut(Event),
+    notify: Notify,
 ) -> Result<Vec<(String, String)>> {
     let mut documents = Vec::new();
     for path in paths {
@@ -179,13 +175,13 @@ fn read_documents(
         rows.notes
             .iter()
             .for_each(|note| notify(Event::Note(note.clone())));
-        let (mut count, mut empty) = (Count::default(), 0);
+        let (mut count, mut empty) = (RowCount::default(), 0);
         let mut tell = |told| notify(Event::Note(format!("{}: {told}", path.display())));
         for row in rows {
             let Some(document) = count.take(row?, &mut tell) else {
                 continue;
             };
-            let text = plain(&document.text).into_owned();
+            let text = strip_markup(&document.text).into_owned();
             if text.is_empty() {
                 empty += 1;
             } else {
@@ -210,12 +206,16 @@ fn read_documents(
 /// Divides documents so that each label is met in both parts as often as in all. Those whose texts have the least hashes are
 /// held out: a document is in the same part whatever stands beside it, but for a few at the margin, so that a classifier that
 /// goes on from another is not measured by what that one has learnt.
-fn divide(all: Documents, labels: usize, fraction: f64) -> (Documents, Documents) {
+fn divide(
+    all: LabelledDocuments,
+    labels: usize,
+    fraction: f64,
+) -> (LabelledDocuments, LabelledDocuments) {
     let place = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
     let mut held = vec![false; all.texts.len()];
     for label in 0..labels {
-        let mut own: Vec<usize> = (0..all.truth.len())
-            .filter(|&index| all.truth[index] == label)
+        let mut own: Vec<usize> = (0..all.labels.len())
+            .filter(|&index| all.labels[index] == label)
             .collect();
         own.sort_by_cached_key(|&index| place(&all.texts[index]));
         let count = (own.len() as f64 * fraction).round() as usize;
@@ -223,15 +223,15 @@ fn divide(all: Documents, labels: usize, fraction: f64) -> (Documents, Documents
         let count = count.max(usize::from(own.len() > 1)).min(own.len() - 1);
         own[..count].iter().for_each(|&index| held[index] = true);
     }
-    let nothing = || Documents {
+    let nothing = || LabelledDocuments {
         texts: Vec::new(),
-        truth: Vec::new(),
+        labels: Vec::new(),
     };
     let (mut train, mut valid) = (nothing(), nothing());
-    for ((text, truth), held) in all.texts.into_iter().zip(all.truth).zip(held) {
+    for ((text, labels), held) in all.texts.into_iter().zip(all.labels).zip(held) {
         let part = if held { &mut valid } else { &mut train };
         part.texts.push(text);
-        part.truth.push(truth);
+        part.labels.push(labels);
     }
     (train, valid)
 }
@@ -242,13 +242,16 @@ mod tests {
 
     #[test]
     fn a_document_is_held_out_whatever_stands_beside_it() {
-        let documents = |range: std::ops::Range<usize>| Documents {
+        let documents = |range: std::ops::Range<usize>| LabelledDocuments {
             texts: range.clone().map(|i| format!("document {i}")).collect(),
-            truth: range.map(|i| i % 3 % 2).collect(),
+            labels: range.map(|i| i % 3 % 2).collect(),
         };
         let (train, valid) = divide(documents(0..3000), 2, 0.1);
         assert_eq!((train.texts.len(), valid.texts.len()), (2700, 300));
-        assert_eq!(valid.truth.iter().filter(|&&label| label == 0).count(), 200);
+        assert_eq!(
+            valid.labels.iter().filter(|&&label| label == 0).count(),
+            200
+        );
         let (_, part) = divide(documents(0..1000), 2, 0.1);
         let known: BTreeSet<&String> = train.texts.iter().collect();
         let strange = part

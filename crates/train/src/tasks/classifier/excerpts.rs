@@ -17,9 +17,9 @@ const EXCERPTS: usize = 2;
 /// Tokens of an excerpt, at least and at most; sentences at its ends are left whole where they are no longer than it.
 const LENGTHS: Range<f64> = 8.0..(LONG / 2) as f64;
 /// Tokens of an excerpt in the mean.
-pub const TYPICAL: usize = 40;
+pub const TYPICAL_TOKENS: usize = 40;
 /// How likely it is that the label of the whole says nothing about an excerpt.
-pub const DOUBT: f32 = 0.4;
+pub const LABEL_NOISE: f32 = 0.4;
 /// What sentences end with.
 const ENDS: [&[u8]; 3] = [b".", b"!", b"?"];
 
@@ -83,8 +83,8 @@ mod tests {
         let tokenizer = Tokenizer::characters(&['\n', '.', 'a', 'b', '!']);
         let excerpts = Excerpts::new(&tokenizer);
         let text = "\n".to_string() + &"aab.abbb!".repeat(20);
-        let tokens = tokenizer.define(&text);
-        let plain = vec![tokenizer.define("a")[0]; LONG];
+        let tokens = tokenizer.encode_reference(&text);
+        let plain = vec![tokenizer.encode_reference("a")[0]; LONG];
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut ranges = Vec::new();
         for _ in 0..1000 {
@@ -103,7 +103,10 @@ mod tests {
             assert!(range.len() >= LENGTHS.start as usize);
         }
         let mean = ranges.iter().map(Range::len).sum::<usize>() / ranges.len();
-        assert!((TYPICAL - 12..TYPICAL + 12).contains(&mean), "{mean}");
+        assert!(
+            (TYPICAL_TOKENS - 12..TYPICAL_TOKENS + 12).contains(&mean),
+            "{mean}"
+        );
         assert!(ranges.iter().any(|range| range.start == 1));
         assert!(ranges.iter().any(|range| range.end == tokens.len()));
         // Characters are too small for any of this.

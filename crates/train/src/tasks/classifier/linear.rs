@@ -8,8 +8,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
-use carousel::inference::linear::{Ngrams, scale};
-use carousel::text::features::{LONGEST, numbers};
+use carousel::inference::linear::{LinearClassifier, scale};
+use carousel::text::features::{MAX_NGRAM, ngram_hashes};
 
 /// From so many documents on, a run of words counts only if it is met in two.
 const MANY: usize = 10_000;
@@ -23,7 +23,7 @@ pub struct Features {
     numbers: Vec<u32>,
     documents: Vec<Document>,
     labels: usize,
-    prior: Option<Ngrams>,
+    prior: Option<LinearClassifier>,
 }
 
 struct Document {
@@ -51,11 +51,11 @@ impl Features {
         words: &[impl AsRef<[String]>],
         truth: &[usize],
         labels: usize,
-        prior: Option<Ngrams>,
+        prior: Option<LinearClassifier>,
     ) -> Self {
         let found: Vec<Vec<u32>> = words
             .iter()
-            .map(|words| numbers(words.as_ref(), LONGEST))
+            .map(|words| ngram_hashes(words.as_ref(), MAX_NGRAM))
             .collect();
         let mut all: Vec<u32> = found.iter().flatten().copied().collect();
         all.sort_unstable();
@@ -86,7 +86,7 @@ impl Features {
     }
 
     /// Learns weights, of which the `most` largest are kept.
-    pub fn learn(&self, trial: Trial, most: usize, seed: u64) -> Ngrams {
+    pub fn learn(&self, trial: Trial, most: usize, seed: u64) -> LinearClassifier {
         let mut weights = vec![0.0f32; self.numbers.len() * self.labels];
         let mut bias = vec![0.0f32; self.labels];
         // Of two labels one machine tells both.
@@ -106,8 +106,8 @@ impl Features {
                 pair[1] = -pair[0];
             }
         }
-        let learnt = Ngrams {
-            numbers: self.numbers.clone(),
+        let learnt = LinearClassifier {
+            hashes: self.numbers.clone(),
             weights,
             bias,
         };
@@ -189,20 +189,20 @@ impl Features {
 }
 
 /// Weights multiplied, and others added to them.
-fn sum(prior: &Ngrams, times: f32, other: &Ngrams) -> Ngrams {
+fn sum(prior: &LinearClassifier, times: f32, other: &LinearClassifier) -> LinearClassifier {
     let labels = other.bias.len();
     let bias = prior.bias.iter().zip(&other.bias);
-    let mut all = Ngrams {
+    let mut all = LinearClassifier {
         bias: bias.map(|(prior, other)| times * prior + other).collect(),
-        ..Ngrams::default()
+        ..LinearClassifier::default()
     };
-    fn row(ngrams: &Ngrams, place: usize) -> &[f32] {
+    fn row(ngrams: &LinearClassifier, place: usize) -> &[f32] {
         let labels = ngrams.bias.len();
         &ngrams.weights[place * labels..(place + 1) * labels]
     }
     let (mut left, mut right) = (0, 0);
     loop {
-        let (one, two) = (prior.numbers.get(left), other.numbers.get(right));
+        let (one, two) = (prior.hashes.get(left), other.hashes.get(right));
         let Some(&number) = one.into_iter().chain(two).min() else {
             return all;
         };
@@ -219,26 +219,26 @@ fn sum(prior: &Ngrams, times: f32, other: &Ngrams) -> Ngrams {
             sums.iter_mut().zip(weights).for_each(|(s, w)| *s += w);
             right += 1;
         }
-        all.numbers.push(number);
+        all.hashes.push(number);
         all.weights.extend(sums);
     }
 }
 
 /// The `most` runs that say the most.
-fn largest(ngrams: Ngrams, most: usize) -> Ngrams {
+fn largest(ngrams: LinearClassifier, most: usize) -> LinearClassifier {
     let labels = ngrams.bias.len();
     let size = |row: &[f32]| {
         row.iter()
             .fold(0.0f32, |size, weight| size.max(weight.abs()))
     };
-    let mut places: Vec<usize> = (0..ngrams.numbers.len()).collect();
+    let mut places: Vec<usize> = (0..ngrams.hashes.len()).collect();
     let row = |place: usize| &ngrams.weights[place * labels..(place + 1) * labels];
     places.retain(|&place| size(row(place)) > 0.0);
     places.sort_by(|&a, &b| size(row(b)).total_cmp(&size(row(a))).then(a.cmp(&b)));
     places.truncate(most);
     places.sort_unstable();
-    Ngrams {
-        numbers: places.iter().map(|&place| ngrams.numbers[place]).collect(),
+    LinearClassifier {
+        hashes: places.iter().map(|&place| ngrams.hashes[place]).collect(),
         weights: places.iter().flat_map(|&p| row(p)).copied().collect(),
         bias: ngrams.bias,
     }
@@ -254,8 +254,8 @@ mod tests {
         prior: 0.0,
     };
 
-    fn told(ngrams: &Ngrams, text: &str) -> usize {
-        carousel::metrics::likeliest(&ngrams.logits(&words(text)))
+    fn told(ngrams: &LinearClassifier, text: &str) -> usize {
+        carousel::metrics::argmax(&ngrams.logits(&words(text)))
     }
 
     #[test]
@@ -265,11 +265,11 @@ mod tests {
         let features = Features::of(&texts.map(words), &truth, 2, None);
         let ngrams = features.learn(CLOSELY, 1000, 1);
         assert_eq!(texts.map(|text| told(&ngrams, text)), truth);
-        assert_eq!(ngrams.weights.len(), 2 * ngrams.numbers.len());
-        assert!(ngrams.numbers.is_sorted());
+        assert_eq!(ngrams.weights.len(), 2 * ngrams.hashes.len());
+        assert!(ngrams.hashes.is_sorted());
         // As many as asked for, and not the ones that say least.
         let few = features.learn(CLOSELY, 2, 1);
-        assert_eq!(few.numbers.len(), 2);
+        assert_eq!(few.hashes.len(), 2);
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
                 ..CLOSELY
             };
             let both = features.learn(trial, 1000, 1);
-            assert!(both.numbers.is_sorted());
+            assert!(both.hashes.is_sorted());
             let told = |text| told(&both, text);
             assert_eq!(["sick", "grand", "poor"].map(told), [0, 0, 1]);
             let anew = features.learn(CLOSELY, 1000, 1);

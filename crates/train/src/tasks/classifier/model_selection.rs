@@ -3,14 +3,14 @@ The wide half of a classifier, beside its deep one (Cheng et al. 2016): how the 
 are learnt is chosen by documents that were held out.
 */
 
-use crate::run::resume::Base;
+use crate::run::Base;
 use crate::tasks::classifier::calibration::{self, loss};
-use crate::tasks::classifier::dataset::{Material, Words};
+use crate::tasks::classifier::dataset::{Dataset, Words};
 use crate::tasks::classifier::linear::{Features, Trial};
-use crate::tasks::lsa::Semantics;
+use crate::tasks::lsa::WordVectors;
 use carousel::error::Result;
 use carousel::inference::classifier::Calibration;
-use carousel::inference::linear::Ngrams;
+use carousel::inference::linear::LinearClassifier;
 
 /// Runs of words that have weights, at most.
 const NGRAMS: usize = 600_000;
@@ -25,81 +25,81 @@ const MANY_WORDS: usize = 500_000;
 const FOLDS: usize = 5;
 
 /// What the model to go on from knows of words.
-pub enum Known {
+pub enum Prior {
     /// Nothing.
     Nothing,
     /// What they are a sign of.
-    Weights(Ngrams),
+    Weights(LinearClassifier),
     /// What they have to do with each other.
-    Semantics(Semantics),
+    WordVectors(WordVectors),
 }
 
-impl Known {
+impl Prior {
     /// What a model that is gone on from knows, if there is one.
-    pub fn of(material: &Material, base: Option<&Base>) -> Result<Self> {
+    pub fn of(dataset: &Dataset, base: Option<&Base>) -> Result<Self> {
         let Some(base) = base else {
-            return Ok(Known::Nothing);
+            return Ok(Prior::Nothing);
         };
-        if base.config.labels == material.labels {
-            return Ok(Known::Weights(Ngrams::load(&base.weights)?));
+        if base.config.labels() == dataset.labels {
+            return Ok(Prior::Weights(LinearClassifier::load(&base.weights)?));
         }
-        let semantics = match material.train.texts.len() {
-            ..MANY => Semantics::load(base)?,
+        let semantics = match dataset.train.texts.len() {
+            ..MANY => WordVectors::load(base)?,
             _ => None,
         };
-        Ok(semantics.map_or(Known::Nothing, Known::Semantics))
+        Ok(semantics.map_or(Prior::Nothing, Prior::WordVectors))
     }
 
     fn something(&self) -> bool {
-        !matches!(self, Known::Nothing)
+        !matches!(self, Prior::Nothing)
     }
 
     /// Weights of words before any is learnt from documents by themselves.
-    fn prior(&self, documents: &Told, labels: usize) -> Option<Ngrams> {
+    fn prior(&self, documents: &LabelledWords, labels: usize) -> Option<LinearClassifier> {
         match self {
-            Known::Nothing => None,
-            Known::Weights(weights) => Some(weights.clone()),
-            Known::Semantics(semantics) => {
-                Some(semantics.tell(&documents.words, &documents.truth, labels))
+            Prior::Nothing => None,
+            Prior::Weights(weights) => Some(weights.clone()),
+            Prior::WordVectors(semantics) => {
+                Some(semantics.tell(&documents.words, &documents.labels, labels))
             }
         }
     }
 }
 
 /// The linear half, and what it says of the validation part.
-pub struct Wide {
+pub struct LinearHalf {
     /// The weights.
-    pub ngrams: Ngrams,
+    pub ngrams: LinearClassifier,
     /// For each document of the validation part.
     pub logits: Vec<Vec<f64>>,
 }
 
-impl Wide {
+impl LinearHalf {
     /// What weights say of these documents.
-    pub fn of(ngrams: Ngrams, valid: &[Vec<String>]) -> Self {
-        Wide {
+    pub fn of(ngrams: LinearClassifier, valid: &[Vec<String>]) -> Self {
+        LinearHalf {
             logits: valid.iter().map(|words| ngrams.logits(words)).collect(),
             ngrams,
         }
     }
 
     /// Learns it in the way whose calibrated loss is least on documents that were held out.
-    pub fn learn(material: &Material, words: &Words, known: &Known, seed: u64) -> Self {
-        let labels = material.labels.len();
-        let features = |documents: &Told| {
+    pub fn learn(dataset: &Dataset, words: &Words, known: &Prior, seed: u64) -> Self {
+        let labels = dataset.labels.len();
+        let features = |documents: &LabelledWords| {
             let prior = known.prior(documents, labels);
-            Features::of(&documents.words, &documents.truth, labels, prior)
+            Features::of(&documents.words, &documents.labels, labels, prior)
         };
-        let all = Told::of(&words.train, &material.train.truth);
+        let all = LabelledWords::of(&words.train, &dataset.train.labels);
         let whole = features(&all);
         // Weights of a model that has learnt from these documents are judged by those that it has not.
         let folds = match known {
-            Known::Weights(_) => Vec::new(),
+            Prior::Weights(_) => Vec::new(),
             _ => folds(&all, labels),
         };
         let folds = side_by_side(folds, |(learnt, held)| (features(&learnt), held));
-        let valid = Told::of(&words.valid, &material.valid.truth);
-        let held: Vec<(&Features, &Told)> = match &folds[..] {
+        let valid = LabelledWords::of(&words.valid, &dataset.valid.labels);
+        let held: Vec<(&Features, &LabelledWords)> = match &folds[..] {
             [] => vec![(&whole, &valid)],
             folds => folds.iter().map(|(learnt, held)| (learnt, held)).collect(),
         };
@@ -114,12 +114,12 @@ impl Wide {
         for (bias, more) in ngrams.bias.iter_mut().zip(&calibration.bias) {
             *bias = *bias * scale + *more as f32;
         }
-        Wide::of(ngrams, &words.valid)
+        LinearHalf::of(ngrams, &words.valid)
     }
 }
 
 /// The best way to learn, by what features of some documents tell of others, and how sure it may be.
-fn choose(held: &[(&Features, &Told)], known: bool, seed: u64) -> (Trial, Calibration) {
+fn choose(held: &[(&Features, &LabelledWords)], known: bool, seed: u64) -> (Trial, Calibration) {
     let best = |trials: Vec<Trial>| {
         let tried = side_by_side(trials, |trial| (try_out(held, trial, seed), trial));
         let least = tried.into_iter().min_by(|a, b| a.0.0.total_cmp(&b.0.0));
@@ -139,20 +139,20 @@ fn choose(held: &[(&Features, &Told)], known: bool, seed: u64) -> (Trial, Calibr
 }
 
 /// The calibrated loss of a way to learn: few documents tell ways apart by how many are right less than by how surely.
-fn try_out(held: &[(&Features, &Told)], trial: Trial, seed: u64) -> (f64, Calibration) {
-    let logits = |(learnt, held): &(&Features, &Told)| {
+fn try_out(held: &[(&Features, &LabelledWords)], trial: Trial, seed: u64) -> (f64, Calibration) {
+    let logits = |(learnt, held): &(&Features, &LabelledWords)| {
         let ngrams = learnt.learn(trial, NGRAMS, seed);
         let logits = held.words.iter().map(|words| ngrams.logits(words));
         logits.collect::<Vec<_>>()
     };
     let logits: Vec<Vec<f64>> = held.iter().flat_map(logits).collect();
-    let truth = held.iter().flat_map(|(_, held)| held.truth.clone());
-    let truth: Vec<usize> = truth.collect();
+    let labels = held.iter().flat_map(|(_, held)| held.labels.clone());
+    let labels: Vec<usize> = labels.collect();
     let none: Vec<Vec<f64>> = logits.iter().map(|all| vec![0.0; all.len()]).collect();
-    let calibration = calibration::fit(&none, &logits, &truth);
+    let calibration = calibration::fit(&none, &logits, &labels);
     let told = none.iter().zip(&logits);
     let told = told.map(|(none, logits)| calibration.combine(none, logits));
-    (loss(told, &truth), calibration)
+    (loss(told, &labels), calibration)
 }
 
 /// What `work` makes of each item, on a thread for each.
@@ -169,30 +169,33 @@ fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
 
 /// Documents by their words, and their labels as numbers.
 #[derive(Default)]
-struct Told<'d> {
+struct LabelledWords<'d> {
     words: Vec<&'d [String]>,
-    truth: Vec<usize>,
+    labels: Vec<usize>,
 }
 
-impl<'d> Told<'d> {
-    fn of(words: &'d [Vec<String>], truth: &[usize]) -> Self {
-        Told {
+impl<'d> LabelledWords<'d> {
+    fn of(words: &'d [Vec<String>], labels: &[usize]) -> Self {
+        LabelledWords {
             words: words.iter().map(|words| &words[..]).collect(),
-            truth: truth.to_vec(),
+            labels: labels.to_vec(),
         }
     }
 }
 
 /// Documents but for a part, and that part, for each of [`FOLDS`] parts with as many of each label. None, where there are so
 /// many documents that a part of them is enough to choose by, and where there are too few.
-fn folds<'d>(all: &Told<'d>, labels: usize) -> Vec<(Told<'d>, Told<'d>)> {
+fn folds<'d>(
+    all: &LabelledWords<'d>,
+    labels: usize,
+) -> Vec<(LabelledWords<'d>, LabelledWords<'d>)> {
     let words: usize = all.words.iter().map(|words| words.len()).sum();
     if all.words.len() >= MANY || words >= MANY_WORDS {
         return Vec::new();
     }
     let mut seen = vec![0; labels];
     let fold_of: Vec<usize> = all
-        .truth
+        .labels
         .iter()
         .map(|&label| {
             seen[label] += 1;
@@ -200,11 +203,11 @@ fn folds<'d>(all: &Told<'d>, labels: usize) -> Vec<(Told<'d>, Told<'d>)> {
         })
         .collect();
     let part = |fold: usize, own: bool| {
-        let mut part = Told::default();
-        let documents = all.words.iter().zip(&all.truth).zip(&fold_of);
-        for ((words, &truth), _) in documents.filter(|(_, of)| (**of == fold) == own) {
+        let mut part = LabelledWords::default();
+        let documents = all.words.iter().zip(&all.labels).zip(&fold_of);
+        for ((words, &labels), _) in documents.filter(|(_, of)| (**of == fold) == own) {
             part.words.push(words);
-            part.truth.push(truth);
+            part.labels.push(labels);
         }
         part
     };
@@ -222,14 +225,14 @@ mod tests {
     fn each_document_is_held_out_once_and_none_where_one_alone_has_its_label() {
         let words: Vec<Vec<String>> = (0..23).map(|i| vec![i.to_string()]).collect();
         // Of 23 documents, 12 and 8 of two labels, and three of another.
-        let truth: Vec<usize> = (0..23)
+        let labels: Vec<usize> = (0..23)
             .map(|i| match i {
                 0..12 => 0,
                 12..20 => 1,
                 _ => 2,
             })
             .collect();
-        let all = Told::of(&words, &truth);
+        let all = LabelledWords::of(&words, &labels);
         let found = folds(&all, 3);
         assert_eq!(found.len(), FOLDS);
         let mut held: Vec<&[String]> = Vec::new();
@@ -237,7 +240,7 @@ mod tests {
             assert_eq!(learnt.words.len() + out.words.len(), 23);
             assert!(out.words.iter().all(|words| !learnt.words.contains(words)));
             for (label, at_least) in [(0, 2), (1, 1)] {
-                let count = out.truth.iter().filter(|&&truth| truth == label).count();
+                let count = out.labels.iter().filter(|&&labels| labels == label).count();
                 assert!(count >= at_least, "{count} of {label}");
             }
             held.extend(&out.words);
@@ -246,9 +249,9 @@ mod tests {
         held.dedup();
         assert_eq!(held.len(), 23);
 
-        let few = Told::of(&words[11..13], &truth[11..13]);
+        let few = LabelledWords::of(&words[11..13], &labels[11..13]);
         assert!(folds(&few, 3).is_empty());
         let many: Vec<Vec<String>> = vec![vec!["so".to_string()]; MANY];
-        assert!(folds(&Told::of(&many, &vec![0; MANY]), 1).is_empty());
+        assert!(folds(&LabelledWords::of(&many, &vec![0; MANY]), 1).is_empty());
     }
 }

@@ -1,0 +1,240 @@
+/*!
+Gradients by libtorch's automatic differentiation: the reference.
+*/
+
+use tch::{Kind, Reduction, Tensor};
+
+use super::batch::{Batch, StreamBatch, TextBatch, Window};
+use super::sampled_softmax::SampledTokens;
+use crate::network::{NamedTensors, Network, Reading, State};
+use crate::optimizer::SparseRows;
+use crate::precision;
+use carousel::checkpoint::arguments::TrainingPrecision;
+use carousel::text::Direction;
+
+/// libtorch's automatic differentiation.
+pub struct Autograd {
+    /// Kind of the numbers in products.
+    pub kind: Kind,
+}
+
+impl Autograd {
+    /// With products in a precision.
+    pub fn new(precision: TrainingPrecision) -> Self {
+        Autograd {
+            kind: precision::of_libtorch(precision),
+        }
+    }
+
+    /// Loss and gradients of a batch.
+    pub fn step(&self, network: &Network, batch: &Batch) -> Window {
+        match batch {
+            Batch::Streams(batch) => self.streams(network, batch),
+            Batch::Texts(batch) => self.texts(network, batch),
+        }
+    }
+
+    fn streams(&self, network: &Network, batch: &StreamBatch) -> Window {
+        let reading = Reading {
+            direction: batch.direction,
+            masks: batch.masks,
+            kind: self.kind,
+            perturbation: None,
+        };
+        let streams = batch.state.parts[0].size()[1];
+        let inputs = ids(batch.inputs)
+            .view([-1, streams])
+            .to_device(network.device());
+        let (outputs, next) = network.outputs(&inputs, batch.state, &reading);
+        let loss = next_token_loss(network, &outputs, batch.targets, batch.sampled);
+        Window {
+            gradients: gradients(network, &loss, &[batch.direction]),
+            loss: loss.double_value(&[]),
+            rows: SparseRows::new(),
+            state: Some(next.detach()),
+            tokens: batch.inputs.len(),
+        }
+    }
+
+    fn texts(&self, network: &Network, batch: &TextBatch) -> Window {
+        let directions = network.config.recurrent().directions();
+        let mut loss = self.label_loss(network, batch, &[]);
+        if batch.perturbation > 0.0 {
+            let perturbations = self.perturbations(network, batch);
+            loss = (loss + self.label_loss(network, batch, &perturbations)) / 2.0;
+        }
+        Window {
+            gradients: gradients(network, &loss, directions),
+            loss: loss.double_value(&[]),
+            rows: SparseRows::new(),
+            state: None,
+            tokens: batch.tokens(),
+        }
+    }
+
+    /// For each direction, what is added to the vectors of the last window, `[steps, texts, embedding_size]`: along each
+    /// text's gradient, towards a higher loss.
+    fn perturbations(&self, network: &Network, batch: &TextBatch) -> Vec<Tensor> {
+        let (embedding, device) = (network.parameters.get("embedding.weight"), network.device());
+        let last = batch.windows().last().map_or(0, |window| window.len());
+        let size = [last as i64, batch.texts.len() as i64, embedding.size()[1]];
+        let directions = network.config.recurrent().directions();
+        let zeros = |_| Tensor::zeros(size, (embedding.kind(), device)).set_requires_grad(true);
+        let zeros: Vec<Tensor> = directions.iter().map(zeros).collect();
+        let loss = self.label_loss(network, batch, &zeros);
+        let read = embedding
+            .detach()
+            .index_select(0, &ids(&batch.texts.concat()).to_device(device));
+        let typical = read.square().mean(read.kind()).sqrt();
+        let along = Tensor::run_backward(&[loss], &zeros, false, false);
+        let scaled = along.iter().map(|gradient| {
+            let norms = gradient
+                .square()
+                .sum_dim_intlist([0i64, 2].as_slice(), true, gradient.kind())
+                .sqrt();
+            // A text without a gradient stays where it is.
+            let norms = norms.where_scalarother(&norms.gt(0.0), f64::INFINITY);
+            gradient * (&typical * batch.perturbation) / norms
+        });
+        scaled.collect()
+    }
+
+    /// The loss of the texts' labels, with a perturbation for each direction if there are any.
+    fn label_loss(&self, network: &Network, batch: &TextBatch, perturbations: &[Tensor]) -> Tensor {
+        let directions = network.config.recurrent().directions().iter().enumerate();
+        let pooled: Vec<Tensor> = directions
+            .map(|(index, &direction)| {
+                let reading = Reading {
+                    direction,
+                    masks: &batch.masks[index],
+                    kind: self.kind,
+                    perturbation: perturbations.get(index),
+                };
+                pooled(&all_outputs(network, batch, &reading), batch)
+            })
+            .collect();
+        let mut seen = Tensor::cat(&pooled, 1);
+        if let Some(mask) = batch.head_mask {
+            seen = &seen
+                * Tensor::from_slice(mask)
+                    .view_as(&seen)
+                    .to_kind(seen.kind())
+                    .to_device(seen.device());
+        }
+        let (weight, bias) = network.head();
+        let probabilities = seen.linear(weight, Some(bias)).softmax(-1, seen.kind());
+        corrected_loss(&probabilities, batch)
+    }
+}
+
+/// Outputs of whole texts, `[steps, texts, hidden_size]`; gradients flow through the last window alone.
+fn all_outputs(network: &Network, batch: &TextBatch, reading: &Reading) -> Tensor {
+    let own = network.head().0.kind();
+    let recurrent = network.config.recurrent();
+    let mut state =
+        State::zeros(recurrent, batch.texts.len(), network.device()).map(|part| part.to_kind(own));
+    let windows: Vec<_> = batch.windows().collect();
+    let mut outputs = Vec::new();
+    for (index, window) in windows.iter().enumerate() {
+        let last = index + 1 == windows.len();
+        let inputs = ids(&batch.inputs(reading.direction, window.clone()));
+        let inputs = inputs
+            .view([window.len() as i64, -1])
+            .to_device(network.device());
+        let reading = Reading {
+            perturbation: reading.perturbation.filter(|_| last),
+            ..*reading
+        };
+        let read = || network.outputs(&inputs, &state, &reading);
+        let (found, next) = if last { read() } else { tch::no_grad(read) };
+        outputs.push(found.to_kind(own));
+        state = next;
+    }
+    Tensor::cat(&outputs, 0)
+}
+
+/// The last output, and the mean and the maximum of all, for each text: `[texts, POOLED · hidden_size]`.
+fn pooled(outputs: &Tensor, batch: &TextBatch) -> Tensor {
+    let (kind, device) = (outputs.kind(), outputs.device());
+    let lengths: Vec<i64> = batch.texts.iter().map(|text| text.len() as i64).collect();
+    let lengths = Tensor::from_slice(&lengths).to_device(device);
+    let steps = Tensor::arange(outputs.size()[0], (Kind::Int64, device)).view([-1, 1]);
+    let reads = steps.less_tensor(&lengths).unsqueeze(-1);
+    let ends = steps.eq_tensor(&(&lengths - 1)).unsqueeze(-1);
+    let sum = |outputs: Tensor| outputs.sum_dim_intlist([0i64].as_slice(), false, kind);
+    let last = sum(outputs * ends.to_kind(kind));
+    let mean = sum(outputs * reads.to_kind(kind)) / lengths.to_kind(kind).unsqueeze(-1);
+    let highest = outputs
+        .where_scalarother(&reads, f64::NEG_INFINITY)
+        .max_dim(0, false)
+        .0;
+    Tensor::cat(&[last, mean, highest], 1)
+}
+
+/// The weighted loss of labels of which some may be random.
+fn corrected_loss(probabilities: &Tensor, batch: &TextBatch) -> Tensor {
+    let (kind, device) = (probabilities.kind(), probabilities.device());
+    let column = |values: Vec<f64>| {
+        Tensor::from_slice(&values)
+            .to_kind(kind)
+            .to_device(device)
+            .unsqueeze(-1)
+    };
+    let labels: Vec<i64> = batch.labels.iter().map(|&label| label as i64).collect();
+    let labels = Tensor::from_slice(&labels).to_device(device).unsqueeze(-1);
+    let weights = column(
+        batch
+            .labels
+            .iter()
+            .map(|&label| f64::from(batch.weights[label]))
+            .collect(),
+    );
+    let noise = column(batch.noise.iter().map(|&noise| f64::from(noise)).collect());
+    let right = probabilities.gather(1, &labels, false);
+    let likely: Tensor = right * (1.0 - &noise) + &noise / probabilities.size()[1] as f64;
+    (-likely.log() * &weights).sum(kind) / weights.sum(kind)
+}
+
+/// The mean loss of the next token, in nats; among the sampled tokens, if not all take part.
+fn next_token_loss(
+    network: &Network,
+    outputs: &Tensor,
+    targets: &[u32],
+    sampled: Option<&SampledTokens>,
+) -> Tensor {
+    let device = outputs.device();
+    let logits = network.logits(outputs);
+    let (logits, targets) = match sampled {
+        None => (logits, ids(targets)),
+        Some(sampled) => {
+            let corrections = Tensor::from_slice(&sampled.corrections)
+                .to_kind(logits.kind())
+                .to_device(device);
+            let chosen = logits.index_select(1, &ids(&sampled.tokens).to_device(device));
+            (chosen - corrections, ids(&sampled.positions(targets)))
+        }
+    };
+    let mean = Reduction::Mean;
+    logits.cross_entropy_loss::<Tensor>(&targets.to_device(device), None, mean, -100, 0.0)
+}
+
+/// Gradients of the parameters that take part in reading these directions.
+fn gradients(network: &Network, loss: &Tensor, directions: &[Direction]) -> NamedTensors {
+    let takes_part = |name: &str| {
+        let direction = network.config.direction_of(name);
+        direction.is_none_or(|direction| directions.contains(&direction))
+    };
+    let chosen = network.parameters.only(takes_part);
+    let parameters: Vec<&Tensor> = chosen.tensors().collect();
+    let found = Tensor::run_backward(&[loss], &parameters, false, false);
+    chosen
+        .iter()
+        .map(|(name, _)| name.to_string())
+        .zip(found)
+        .collect()
+}
+
+fn ids(tokens: &[u32]) -> Tensor {
+    let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+    Tensor::from_slice(&ids)
+}

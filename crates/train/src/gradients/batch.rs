@@ -1,0 +1,103 @@
+/*!
+What a step's gradients are computed from, and what they come as.
+*/
+
+use crate::gradients::sampled_softmax::SampledTokens;
+use crate::network::{DropoutMasks, NamedTensors, State};
+use crate::optimizer::SparseRows;
+use carousel::text::Direction;
+
+/// What one step learns from.
+pub enum Batch<'a> {
+    /// A window of parallel streams, each token of which predicts the next.
+    Streams(StreamBatch<'a>),
+    /// Texts with labels.
+    Texts(TextBatch<'a>),
+}
+
+/// A window of parallel streams, time-major `[steps, batch_size]`.
+pub struct StreamBatch<'a> {
+    /// The direction in which it is read.
+    pub direction: Direction,
+    /// Token ids.
+    pub inputs: &'a [u32],
+    /// The token ids that follow.
+    pub targets: &'a [u32],
+    /// The tokens that take part in the softmax, if not all do.
+    pub sampled: Option<&'a SampledTokens>,
+    /// The state before the window.
+    pub state: &'a State,
+    /// What is dropped.
+    pub masks: &'a DropoutMasks,
+}
+
+/// Texts with labels, the longest first, each read from a zero state. Of texts longer than [`MAX_BACKWARD`] tokens only
+/// the last window has gradients.
+///
+/// Labels that may be wrong are learnt with forward correction (Patrini et al. 2017): the more a label contradicts what was
+/// learnt before, the less it counts.
+pub struct TextBatch<'a> {
+    /// Token ids of each text.
+    pub texts: &'a [&'a [u32]],
+    /// The label of each text.
+    pub labels: &'a [usize],
+    /// The weight of a text of each label in the loss.
+    pub weights: &'a [f32],
+    /// For each text, the probability that its label is random.
+    pub noise: &'a [f32],
+    /// What is dropped of the head's inputs, `[texts, pooled_size]`.
+    pub head_mask: Option<&'a [f32]>,
+    /// What is dropped in each direction.
+    pub masks: &'a [DropoutMasks],
+    /// Length of the adversarial perturbation of each text's vectors, in units of the root mean square of their components;
+    /// with one, the loss is the mean of the plain and the perturbed one (Miyato et al. 2017). 0 for none.
+    pub perturbation: f64,
+}
+
+/// Most steps of a text through which gradients flow back.
+pub const MAX_BACKWARD: usize = 2048;
+/// Fills texts that have ended beside longer ones. Nothing depends on its outputs.
+pub const PADDING: u32 = 0;
+
+impl TextBatch<'_> {
+    /// Tokens of all texts.
+    pub fn tokens(&self) -> usize {
+        self.texts.iter().map(|text| text.len()).sum()
+    }
+
+    /// Steps of the longest text.
+    pub fn steps(&self) -> usize {
+        self.texts.iter().map(|text| text.len()).max().unwrap_or(0)
+    }
+
+    /// The token ids of some steps as a direction reads them, `[steps, texts]`, padded.
+    pub fn inputs(&self, direction: Direction, steps: std::ops::Range<usize>) -> Vec<u32> {
+        let token = |step: usize, text: &&[u32]| direction.token(text, step).unwrap_or(PADDING);
+        steps
+            .flat_map(|step| self.texts.iter().map(move |text| token(step, text)))
+            .collect()
+    }
+
+    /// The windows in which the texts are read: the first is the short one, so that the last is a whole one.
+    pub fn windows(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let (steps, count) = (self.steps(), self.steps().div_ceil(MAX_BACKWARD));
+        (0..count).map(move |index| {
+            let end = steps - (count - 1 - index) * MAX_BACKWARD;
+            end.saturating_sub(MAX_BACKWARD)..end
+        })
+    }
+}
+
+/// Loss and gradients of one step.
+pub struct Window {
+    /// Mean loss in nats, per token or per text.
+    pub loss: f64,
+    /// Gradients of the parameters that took part. The next step replaces their values.
+    pub gradients: NamedTensors,
+    /// Rows that may be other than zero, where not all may be.
+    pub rows: SparseRows,
+    /// The state after a window of streams.
+    pub state: Option<State>,
+    /// Tokens read.
+    pub tokens: usize,
+}

@@ -1,0 +1,109 @@
+/*!
+The gradients' memory, which is used again at each step.
+*/
+
+use tch::{Device, Kind, Tensor};
+
+use crate::network::NamedTensors;
+use crate::optimizer::{SparseRows, row_width};
+use crate::slices::floats_mut;
+use carousel::checkpoint::ModelConfig;
+use carousel::text::Direction;
+use carousel_kernels::ThreadPool;
+
+/// Numbers that are worth another thread.
+const CHUNK: usize = 1 << 15;
+
+/// A gradient for each parameter.
+pub struct GradientBuffers {
+    tensors: NamedTensors,
+    rows: SparseRows,
+}
+
+impl GradientBuffers {
+    /// Gradients of zero.
+    pub fn zeros(config: &ModelConfig) -> Self {
+        let zeros = |(name, shape): (String, Vec<usize>)| {
+            let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+            (name, Tensor::zeros(shape, (Kind::Float, Device::Cpu)))
+        };
+        GradientBuffers {
+            tensors: config.tensors().into_iter().map(zeros).collect(),
+            rows: SparseRows::new(),
+        }
+    }
+
+    /// A parameter's gradient.
+    pub fn get_mut(&mut self, name: &str) -> &mut [f32] {
+        floats_mut(self.tensors.get_mut(name))
+    }
+
+    /// Copies of all gradients but one.
+    pub fn copies_without(&self, left_out: &str) -> NamedTensors {
+        self.tensors.only(|name| name != left_out).map(Tensor::copy)
+    }
+
+    /// Halves the sum of some gradients and earlier copies of them.
+    pub fn average_with(&mut self, earlier: &NamedTensors) {
+        for (name, earlier) in earlier.iter() {
+            let _ = self
+                .tensors
+                .get_mut(name)
+                .g_add_(earlier)
+                .g_mul_scalar_(0.5);
+        }
+    }
+
+    /// Multiplies the rows that may be other than zero of a gradient that has such rows.
+    pub fn scale_rows(&mut self, name: &str, factor: f32) {
+        let width = row_width(self.tensors.get(name));
+        let gradient = floats_mut(self.tensors.get_mut(name));
+        for &row in &self.rows[name] {
+            let row = &mut gradient[row as usize * width..][..width];
+            row.iter_mut().for_each(|value| *value *= factor);
+        }
+    }
+
+    /// Sets a gradient to zero, before some of its rows, or all, are written.
+    pub fn clear<'a>(
+        &mut self,
+        name: &str,
+        rows: Option<impl IntoIterator<Item = &'a u32>>,
+        pool: &ThreadPool,
+    ) {
+        let gradient = self.tensors.get_mut(name);
+        let width = row_width(gradient);
+        let gradient = floats_mut(gradient);
+        match self.rows.remove(name) {
+            Some(written) => {
+                for row in written {
+                    gradient[row as usize * width..][..width].fill(0.0);
+                }
+            }
+            None => {
+                let mut parts: Vec<_> = gradient.chunks_mut(CHUNK).collect();
+                pool.for_each(pool.threads(), &mut parts, |_, part| part.fill(0.0));
+            }
+        }
+        if let Some(rows) = rows {
+            let mut rows: Vec<u32> = rows.into_iter().copied().collect();
+            rows.sort_unstable();
+            rows.dedup();
+            self.rows.insert(name.to_string(), rows);
+        }
+    }
+
+    /// The rows that may be other than zero.
+    pub fn rows(&self) -> &SparseRows {
+        &self.rows
+    }
+
+    /// The gradients of the parameters that take part in reading these directions.
+    pub fn of(&self, config: &ModelConfig, directions: &[Direction]) -> NamedTensors {
+        let takes_part = |name: &str| {
+            let direction = config.direction_of(name);
+            direction.is_none_or(|direction| directions.contains(&direction))
+        };
+        self.tensors.only(takes_part)
+    }
+}

@@ -1,0 +1,118 @@
+/*!
+The vectors that the first layer reads, and their gradients. Values in panels are `[panels, rows, width]`.
+*/
+
+use crate::slices::floats;
+use carousel::checkpoint::architecture::EMBEDDING;
+use carousel_kernels::{Kernel, Rows, ThreadPool};
+
+use super::buffers::GradientBuffers;
+use super::stack::WindowInput;
+
+/// Encodes the vectors of `tokens`, with dropout, and with a perturbation in panels if there is one.
+pub fn embed(
+    window: &WindowInput,
+    tokens: &[u32],
+    perturbation: Option<&[f32]>,
+    batch_size: usize,
+    kernel: Kernel,
+    pool: &ThreadPool,
+) -> Rows {
+    let size = window.network.config.tokens().embedding_size;
+    let embedding = floats(window.network.parameters.get(EMBEDDING));
+    let [token_factors, input_factors] =
+        [&window.masks.embedding, &window.masks.inputs].map(|mask| mask.as_ref().map(floats));
+    let width = kernel.width();
+    let read = |row: usize, values: &mut [f32]| {
+        let token = tokens[row] as usize;
+        values.copy_from_slice(&embedding[token * size..][..size]);
+        if let Some(factors) = token_factors {
+            values.iter_mut().for_each(|value| *value *= factors[token]);
+        }
+        if let Some(perturbation) = perturbation {
+            let panels = perturbation.chunks_exact(tokens.len() * width);
+            for (values, panel) in values.chunks_mut(width).zip(panels) {
+                let more = values.iter_mut().zip(&panel[row * width..]);
+                more.for_each(|(value, more)| *value += more);
+            }
+        }
+        if let Some(factors) = input_factors {
+            multiply(values, &factors[row % batch_size * size..][..size]);
+        }
+    };
+    let mut embedded = Rows::zeros(kernel, tokens.len(), size);
+    embedded.set_all(0..tokens.len(), read, pool);
+    embedded
+}
+
+/// From gradients with respect to what the first layer read, in panels, to those with respect to the vectors without
+/// their components' dropout; adds these to the embedding's gradient.
+pub fn add_gradient(
+    window: &WindowInput,
+    tokens: &[u32],
+    inputs_gradient: &mut [f32],
+    width: usize,
+    gradients: &mut GradientBuffers,
+) {
+    let size = window.network.config.tokens().embedding_size;
+    if let Some(mask) = &window.masks.inputs {
+        multiply_panels(
+            inputs_gradient,
+            floats(mask),
+            size,
+            width,
+            window.inputs.len(),
+        );
+    }
+    let sums = TokenSums {
+        tokens,
+        factors: window.masks.embedding.as_ref().map(floats),
+        size,
+    };
+    sums.add(inputs_gradient, width, gradients.get_mut(EMBEDDING));
+}
+
+/// Adds rows of values up by their tokens.
+pub struct TokenSums<'a> {
+    /// The token of each row.
+    pub tokens: &'a [u32],
+    /// What the rows of each token are multiplied by, if by anything.
+    pub factors: Option<&'a [f32]>,
+    /// Values of a row.
+    pub size: usize,
+}
+
+impl TokenSums<'_> {
+    /// Adds values in panels to `sums`, `[vocab_size, size]`.
+    pub fn add(&self, values: &[f32], width: usize, sums: &mut [f32]) {
+        for (row, &token) in self.tokens.iter().enumerate() {
+            let sums = &mut sums[token as usize * self.size..(token as usize + 1) * self.size];
+            let factor = self.factors.map_or(1.0, |factors| factors[token as usize]);
+            let panels = values.chunks_exact(self.tokens.len() * width);
+            for (sums, panel) in sums.chunks_mut(width).zip(panels) {
+                let values = &panel[row * width..(row + 1) * width];
+                sums.iter_mut()
+                    .zip(values)
+                    .for_each(|(sum, value)| *sum += factor * value);
+            }
+        }
+    }
+}
+
+/// Multiplies values in panels by the factors of their streams, `[streams, size]`.
+fn multiply_panels(values: &mut [f32], factors: &[f32], size: usize, width: usize, rows: usize) {
+    for (panel, values) in values.chunks_exact_mut(rows * width).enumerate() {
+        let factors = factors.chunks_exact(size).cycle();
+        for (values, factors) in values.chunks_exact_mut(width).zip(factors) {
+            multiply(values, &factors[(panel * width).min(size)..]);
+        }
+    }
+}
+
+/// Multiplies values by factors, as far as both go.
+pub fn multiply(values: &mut [f32], factors: &[f32]) {
+    values
+        .iter_mut()
+        .zip(factors)
+        .for_each(|(value, factor)| *value *= factor);
+}

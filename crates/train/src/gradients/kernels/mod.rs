@@ -1,0 +1,110 @@
+/*!
+Gradients on the CPU without a graph: every product and every step by kernels, in float32 or with bfloat16 products.
+Weights, sums, loss and gradients are float32 either way.
+
+[`stack`] runs the recurrent layers forward and backward, [`embedding`] makes their inputs, [`next_token`] and [`labels`]
+are the heads; [`buffers`] and [`scratch`] keep memory from one step to the next.
+*/
+
+mod adversarial;
+mod buffers;
+mod embedding;
+mod labels;
+mod next_token;
+mod scratch;
+mod stack;
+
+use crate::gradients::batch::{Batch, StreamBatch, Window};
+use crate::network::Network;
+use crate::precision;
+use buffers::GradientBuffers;
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::EMBEDDING;
+use carousel::checkpoint::arguments::TrainingPrecision;
+use carousel_kernels::{Kernel, ThreadPool};
+use next_token::NextTokenHead;
+use scratch::Scratch;
+use stack::{LayerStack, WindowInput};
+
+/// Kernels, and what they keep from one step to the next.
+pub struct Kernels {
+    stack: LayerStack,
+    next_token: NextTokenHead,
+    gradients: GradientBuffers,
+    scratch: Scratch,
+}
+
+impl Kernels {
+    /// Kernels for windows of `batch_size` streams.
+    pub fn new(config: &ModelConfig, batch_size: usize, precision: TrainingPrecision) -> Self {
+        let kernel = Kernel::fastest(precision::of_kernels(precision));
+        Kernels {
+            stack: LayerStack::new(config, batch_size, kernel),
+            next_token: NextTokenHead::default(),
+            gradients: GradientBuffers::zeros(config),
+            scratch: Scratch::new(kernel),
+        }
+    }
+
+    /// Loss and gradients of a batch.
+    pub fn step(&mut self, network: &Network, batch: &Batch, pool: &ThreadPool) -> Window {
+        match batch {
+            Batch::Streams(batch) => self.streams(network, batch, pool),
+            Batch::Texts(batch) => self.texts(network, batch, pool),
+        }
+    }
+
+    fn streams(&mut self, network: &Network, batch: &StreamBatch, pool: &ThreadPool) -> Window {
+        self.clear_for(network, batch, pool);
+        let window = WindowInput {
+            network,
+            direction: batch.direction,
+            inputs: batch.inputs,
+            masks: batch.masks,
+        };
+        let activations = self.stack.forward(&window, batch.state, None, true, pool);
+        let top = activations.outputs(&self.stack);
+        let (gradients, scratch) = (&mut self.gradients, &mut self.scratch);
+        let (nats, outputs_gradient) = self
+            .next_token
+            .step(network, batch, top, gradients, scratch, pool);
+        let inputs_gradient = self.stack.backward(
+            &window,
+            &activations,
+            outputs_gradient,
+            gradients,
+            scratch,
+            pool,
+        );
+        scratch.put_back(inputs_gradient);
+        Window {
+            loss: nats / batch.inputs.len() as f64,
+            gradients: gradients.of(&network.config, &[batch.direction]),
+            rows: gradients.rows().clone(),
+            tokens: batch.inputs.len(),
+            state: Some(activations.state(batch.state)),
+        }
+    }
+
+    /// Clears the gradients that are added to, or written in some rows alone.
+    fn clear_for(&mut self, network: &Network, batch: &StreamBatch, pool: &ThreadPool) {
+        let (weight, _) = network.config.head_tensors();
+        let tied = weight == EMBEDDING;
+        let gradients = &mut self.gradients;
+        match batch.sampled {
+            // Tied weights have one gradient; as an embedding they add to it later.
+            Some(sampled) if tied => gradients.clear(
+                EMBEDDING,
+                Some(batch.inputs.iter().chain(&sampled.tokens)),
+                pool,
+            ),
+            Some(sampled) => {
+                gradients.clear(EMBEDDING, Some(batch.inputs), pool);
+                gradients.clear(weight, Some(&sampled.tokens), pool);
+            }
+            // The output writes all of it.
+            None if tied => {}
+            None => gradients.clear(EMBEDDING, None::<&[u32]>, pool),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+/*!
+What is dropped in training, the same for a whole window.
+*/
+
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, Tensor};
+
+use crate::slices::floats_mut;
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::record::TrainingConfig;
+use carousel_kernels::ThreadPool;
+
+/// Factors of a mask that are worth another thread.
+const CHUNK: usize = 1 << 15;
+
+/// Dropout masks of one direction for a window: 0 for what is dropped, else one over the fraction that is kept.
+pub struct DropoutMasks {
+    /// Of the vocabulary's vectors, `[vocab_size, 1]` (Gal and Ghahramani 2016).
+    pub embedding: Option<Tensor>,
+    /// Of the vectors' components, `[batch_size, embedding_size]` (Gal and Ghahramani 2016).
+    pub inputs: Option<Tensor>,
+    /// Of each layer's recurrent weights, `[gates · hidden_size, hidden_size]` (Merity et al. 2018).
+    pub recurrent: Vec<Option<Tensor>>,
+    /// Of each layer's outputs, as the layer above or the head reads them, `[batch_size, hidden_size]` (Gal and
+    /// Ghahramani 2016).
+    pub outputs: Vec<Option<Tensor>>,
+}
+
+impl DropoutMasks {
+    /// Masks that drop nothing.
+    pub fn none(config: &ModelConfig) -> Self {
+        let none = || (0..config.recurrent().num_layers).map(|_| None).collect();
+        DropoutMasks {
+            embedding: None,
+            inputs: None,
+            recurrent: none(),
+            outputs: none(),
+        }
+    }
+
+    /// Masks by the fractions of the configuration; the seed decides what is dropped.
+    pub fn draw(
+        config: &ModelConfig,
+        training: &TrainingConfig,
+        device: Device,
+        seed: u64,
+        pool: &ThreadPool,
+    ) -> Self {
+        let (tokens, recurrent) = (config.tokens(), config.recurrent());
+        let mut source = MaskSource::new(seed, device, pool);
+        let mut mask = |dropped, size: [usize; 2]| source.draw(dropped, size);
+        let layers = 0..recurrent.num_layers;
+        let (streams, size) = (training.batch_size, recurrent.hidden_size);
+        let rows = recurrent.cell.gates() * size;
+        DropoutMasks {
+            embedding: mask(training.embedding_dropout, [tokens.vocab_size, 1]),
+            inputs: mask(training.input_dropout, [streams, tokens.embedding_size]),
+            recurrent: layers
+                .clone()
+                .map(|_| mask(training.weight_drop, [rows, size]))
+                .collect(),
+            outputs: layers
+                .map(|_| mask(recurrent.dropout, [streams, size]))
+                .collect(),
+        }
+    }
+
+    /// Other masks of the same shapes.
+    pub fn map(&self, make: impl Fn(&Tensor) -> Tensor) -> Self {
+        let one = |mask: &Option<Tensor>| mask.as_ref().map(&make);
+        DropoutMasks {
+            embedding: one(&self.embedding),
+            inputs: one(&self.inputs),
+            recurrent: self.recurrent.iter().map(one).collect(),
+            outputs: self.outputs.iter().map(one).collect(),
+        }
+    }
+}
+
+/// Draws masks one after another from one sequence of random words.
+struct MaskSource<'a> {
+    random: ChaCha8Rng,
+    device: Device,
+    pool: &'a ThreadPool,
+    /// Random words used so far.
+    used: u128,
+}
+
+impl<'a> MaskSource<'a> {
+    fn new(seed: u64, device: Device, pool: &'a ThreadPool) -> Self {
+        MaskSource {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            device,
+            pool,
+            used: 0,
+        }
+    }
+
+    /// A mask `[rows, columns]`; none if nothing is to be dropped. Sixteen bits decide each factor, so that the fraction is
+    /// exact to a 65,536th and drawing costs little beside a step.
+    fn draw(&mut self, dropped: f64, [rows, columns]: [usize; 2]) -> Option<Tensor> {
+        if dropped <= 0.0 {
+            return None;
+        }
+        let threshold = (dropped * 65536.0).round() as u32;
+        let kept = ((1.0 / (1.0 - dropped)) as f32).to_bits();
+        let mut mask = Tensor::empty([rows as i64, columns as i64], (Kind::Float, Device::Cpu));
+        let mut parts: Vec<_> = floats_mut(&mut mask).chunks_mut(CHUNK).collect();
+        let (random, used) = (&self.random, self.used);
+        // A word decides two factors. Each part begins at its own place in the sequence, whichever thread draws it.
+        self.pool
+            .for_each(parts.len(), &mut parts, |part, factors| {
+                let mut random = random.clone();
+                random.set_word_pos(used + (part * CHUNK / 2) as u128);
+                let mut bytes = vec![0; 2 * factors.len()];
+                random.fill_bytes(&mut bytes);
+                let (pairs, _) = bytes.as_chunks::<2>();
+                for (factor, &pair) in factors.iter_mut().zip(pairs) {
+                    let keeps = u32::from(u16::from_le_bytes(pair)) >= threshold;
+                    *factor = f32::from_bits(if keeps { kept } else { 0 });
+                }
+            });
+        self.used += (rows * columns).div_ceil(2) as u128;
+        Some(mask.to_device(self.device))
+    }
+}

@@ -1,0 +1,57 @@
+/*!
+Fresh parameters.
+*/
+
+use tch::{Device, Kind, Tensor};
+
+use super::cells;
+use super::{NamedTensors, Network};
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
+
+const FLOAT_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+impl Network {
+    /// A network with fresh parameters, decided by the seed of libtorch's generator.
+    ///
+    /// Input and output weights are uniform within 1/√hidden_size, as PyTorch has them; recurrent ones orthogonal, gate by
+    /// gate (Saxe et al. 2014); biases zero, but for what the cell asks for.
+    pub fn initialise(config: &ModelConfig, device: Device) -> Self {
+        let initial = |(name, shape): (String, Vec<usize>)| {
+            let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+            let tensor = initial(config, &name, &shape).to_device(device);
+            (name, tensor.set_requires_grad(true))
+        };
+        let parameters: NamedTensors = config.tensors().into_iter().map(initial).collect();
+        Network {
+            config: config.clone(),
+            parameters,
+        }
+    }
+}
+
+fn initial(config: &ModelConfig, name: &str, shape: &[i64]) -> Tensor {
+    let recurrent = config.recurrent();
+    let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);
+    match name {
+        // As output weights, an embedding of unit variance would begin with wild guesses.
+        EMBEDDING if config.tie_weights() => uniform(0.1),
+        EMBEDDING => Tensor::randn(shape, FLOAT_CPU),
+        name if name.contains(".weight_hh") => orthogonal_gates(recurrent),
+        name if name.contains(".bias_ih") => {
+            let bias = Tensor::zeros(shape, FLOAT_CPU);
+            cells::initialise_bias(recurrent.cell, &bias, recurrent.hidden_size as i64);
+            bias
+        }
+        name if name.contains("bias") => Tensor::zeros(shape, FLOAT_CPU),
+        _ => uniform(1.0 / (recurrent.hidden_size as f64).sqrt()),
+    }
+}
+
+fn orthogonal_gates(recurrent: &Recurrent) -> Tensor {
+    let size = recurrent.hidden_size as i64;
+    let gates: Vec<Tensor> = (0..recurrent.cell.gates())
+        .map(|_| Tensor::linalg_qr(&Tensor::randn([size, size], FLOAT_CPU), "reduced").0)
+        .collect();
+    Tensor::cat(&gates, 0)
+}

@@ -1,0 +1,269 @@
+//! The reference network against PyTorch's numbers and against the slopes of its loss.
+
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::testing::{classifier_config, config, network_of_cosines, training};
+use super::{DropoutMasks, Network, State};
+use crate::gradients::{Autograd, Batch, StreamBatch, TextBatch, Window};
+use carousel::checkpoint::ModelConfig;
+use carousel::text::Direction;
+use carousel_kernels::ThreadPool;
+
+/// Three steps of two streams.
+const INPUTS: [u32; 6] = [1, 4, 2, 5, 3, 6];
+const TARGETS: [u32; 6] = [2, 5, 3, 6, 4, 0];
+
+fn assert_close(found: &Tensor, expected: &[f32]) {
+    let found = Vec::<f32>::try_from(found.flatten(0, -1)).unwrap();
+    assert_eq!(found.len(), expected.len());
+    let close = found
+        .iter()
+        .zip(expected)
+        .all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(close, "{found:?}\nis not\n{expected:?}");
+}
+
+/// Loss and gradients of a window of streams in a kind of number.
+fn step(
+    network: &Network,
+    kind: Kind,
+    direction: Direction,
+    state: &State,
+    masks: &DropoutMasks,
+) -> Window {
+    let batch = StreamBatch {
+        direction,
+        inputs: &INPUTS,
+        targets: &TARGETS,
+        sampled: None,
+        state,
+        masks,
+    };
+    Autograd { kind }.step(network, &Batch::Streams(batch))
+}
+
+/// The numbers are PyTorch's:
+/// ```python
+/// lstm, e, o = nn.LSTM(5, 3, 2), nn.Embedding(7, 5), nn.Linear(3, 7)
+/// for k, p in enumerate([e.weight, *lstm.parameters(), o.weight, o.bias], 1):
+///     p.data = (torch.cos(torch.arange(p.numel()).float() * k) * 0.5).view(p.shape)
+/// ys, (h, c) = lstm(e(torch.tensor([[1, 4], [2, 5], [3, 6]])))
+/// print(o(ys)[-1], h, c, F.cross_entropy(o(ys).view(-1, 7), torch.tensor([2, 5, 3, 6, 4, 0])))
+/// ```
+#[test]
+fn the_network_agrees_with_pytorch() {
+    let network = network_of_cosines(&config(false, 0.0));
+    let zeros = State::zeros(network.config.recurrent(), 2, Device::Cpu);
+    let ids = Tensor::from_slice(&INPUTS.map(i64::from)).view([3, 2]);
+    let (logits, state) = network.predict(&ids, &zeros);
+    #[rustfmt::skip]
+    assert_close(&logits.narrow(0, 4, 2), &[
+        0.207_655_07, -0.174_665_36, -0.262_202_95, 0.243_594_88, 0.339_341_88, -0.288_709_2, -0.431_724_64,
+        0.211_314_95, -0.171_157, -0.264_780_46, 0.239_291_36, 0.340_591_73, -0.284_020_1, -0.431_527_9,
+    ]);
+    let [hidden, cell] = &state.parts[..] else {
+        panic!("an LSTM's state has two parts");
+    };
+    #[rustfmt::skip]
+    assert_close(hidden, &[
+        0.123_493_77, -0.223_113_83, -0.054_028_15, 0.158_460_77, -0.204_591_7, -0.030_422_702,
+        -0.327_218_06, 0.231_972_13, -0.153_965_53, -0.323_819_7, 0.229_861_42, -0.148_696_14,
+    ]);
+    #[rustfmt::skip]
+    assert_close(cell, &[
+        0.223_625_02, -0.437_367_23, -0.089_142_844, 0.256_165_4, -0.470_791_8, -0.046_263_605,
+        -0.873_335_6, 0.543_735_3, -0.244_504_18, -0.856_982_8, 0.547_553_1, -0.239_588_75,
+    ]);
+    let masks = DropoutMasks::none(&network.config);
+    let window = step(&network, Kind::Float, Direction::Forward, &zeros, &masks);
+    assert!((window.loss - 1.981_091).abs() < 1e-5);
+}
+
+/// Compares the gradients of a loss with its slopes, number by number, in float64.
+fn check_slopes(network: &Network, directions: &[Direction], step: impl Fn(&Network) -> Window) {
+    const NUDGE: f64 = 1e-6;
+    let gradients = step(network).gradients;
+    for (name, parameter) in network.parameters.iter() {
+        let direction = network.config.direction_of(name);
+        let takes_part = direction.is_none_or(|direction| directions.contains(&direction));
+        assert_eq!(gradients.find(name).is_some(), takes_part, "{name}");
+        let Some(gradient) = gradients.find(name) else {
+            continue;
+        };
+        for at in 0..parameter.numel() as i64 {
+            let nudged = |by: f64| {
+                let nudge = |by: f64| tch::no_grad(|| parameter.view(-1).get(at).g_add_scalar_(by));
+                let _ = nudge(by);
+                let loss = step(network).loss;
+                let _ = nudge(-by);
+                loss
+            };
+            let slope = (nudged(NUDGE) - nudged(-NUDGE)) / (2.0 * NUDGE);
+            let found = gradient.view(-1).double_value(&[at]);
+            assert!(
+                (found - slope).abs() < 1e-7,
+                "{name} {at}: {found} is not {slope}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_of_next_tokens_are_the_slopes_of_the_loss() {
+    let networks = [
+        (false, Direction::Forward),
+        (true, Direction::Forward),
+        (true, Direction::Reverse),
+    ];
+    for (tie_weights, direction) in networks {
+        let mut config = config(tie_weights, 0.0);
+        config.recurrent_mut().bidirectional = direction == Direction::Reverse;
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let zeros =
+            State::zeros(config.recurrent(), 2, Device::Cpu).map(|part| part.to_kind(Kind::Double));
+        let masks = DropoutMasks::none(&config);
+        check_slopes(&network, &[direction], |network| {
+            step(network, Kind::Double, direction, &zeros, &masks)
+        });
+    }
+}
+
+#[test]
+fn gradients_of_labels_are_the_slopes_of_the_loss() {
+    let texts: [&[u32]; 3] = [&[0, 4, 2, 6, 1], &[0, 3, 5], &[0]];
+    for bidirectional in [false, true] {
+        let mut config = classifier_config(0.0);
+        config.recurrent_mut().bidirectional = bidirectional;
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let seen = texts.len() * config.recurrent().pooled_size();
+        let head_mask: Vec<f32> = (0..seen)
+            .map(|i| if i % 3 == 0 { 0.0 } else { 1.5 })
+            .collect();
+        let masks = [DropoutMasks::none(&config), DropoutMasks::none(&config)];
+        check_slopes(&network, config.recurrent().directions(), |network| {
+            let batch = TextBatch {
+                texts: &texts,
+                labels: &[2, 0, 1],
+                weights: &[1.0, 2.0, 0.5],
+                noise: &[0.0, 0.3, 0.5],
+                head_mask: Some(&head_mask),
+                masks: &masks,
+                perturbation: 0.0,
+            };
+            Autograd { kind: Kind::Double }.step(network, &Batch::Texts(batch))
+        });
+    }
+}
+
+/// The CPU, and a GPU where there is one.
+fn devices() -> Vec<Device> {
+    let gpu = tch::Cuda::is_available().then_some(Device::Cuda(0));
+    [Device::Cpu].into_iter().chain(gpu).collect()
+}
+
+#[test]
+fn bfloat16_products_hardly_change_loss_and_gradients() {
+    for device in devices() {
+        let mut config = config(true, 0.3);
+        (
+            config.tokens_mut().vocab_size,
+            config.tokens_mut().embedding_size,
+        ) = (40, 24);
+        config.recurrent_mut().hidden_size = 24;
+        let mut training = training(3);
+        (training.embedding_dropout, training.weight_drop) = (0.1, 0.2);
+        tch::manual_seed(5);
+        let network = Network::initialise(&config, device);
+        let ids = |by: u32| -> Vec<u32> { (0..36).map(|i| (i * by + 3) % 40).collect() };
+        let (inputs, targets) = (ids(7), ids(11));
+        let state = State::zeros(config.recurrent(), 3, device);
+        let masks = DropoutMasks::draw(&config, &training, device, 1, &ThreadPool::new(2));
+        let batch = Batch::Streams(StreamBatch {
+            direction: Direction::Forward,
+            inputs: &inputs,
+            targets: &targets,
+            sampled: None,
+            state: &state,
+            masks: &masks,
+        });
+        let [exact, mixed] =
+            [Kind::Float, Kind::BFloat16].map(|kind| Autograd { kind }.step(&network, &batch));
+        assert_eq!(mixed.state.unwrap().parts[0].kind(), Kind::Float);
+        assert!((exact.loss - mixed.loss).abs() < 0.01, "{device:?}");
+        assert_ne!(exact.loss, mixed.loss, "bfloat16 was used on {device:?}");
+        for (name, exact) in exact.gradients.iter() {
+            let mixed = mixed.gradients.get(name);
+            assert_eq!(mixed.kind(), Kind::Float);
+            let off = (exact - mixed).norm().double_value(&[]);
+            let length = exact.norm().double_value(&[]);
+            assert!(off < 0.05 * length, "{device:?}: {off} of {length}");
+        }
+    }
+}
+
+#[test]
+fn masks_drop_the_asked_fraction_and_keep_the_mean() {
+    let mut config = config(false, 0.5);
+    (
+        config.recurrent_mut().hidden_size,
+        config.tokens_mut().vocab_size,
+    ) = (200, 400);
+    let mut options = training(2);
+    (options.embedding_dropout, options.weight_drop) = (0.5, 0.5);
+    options.input_dropout = 0.5;
+    let draw = |config: &ModelConfig, options| {
+        DropoutMasks::draw(config, options, Device::Cpu, 1, &ThreadPool::new(2))
+    };
+    let masks = draw(&config, &options);
+    let DropoutMasks {
+        embedding,
+        inputs,
+        recurrent,
+        outputs,
+    } = &masks;
+    let all = [embedding, inputs]
+        .into_iter()
+        .chain(recurrent)
+        .chain(outputs);
+    let sizes = [[400, 1], [2, 5], [800, 200], [800, 200], [2, 200], [2, 200]];
+    for (mask, size) in all.zip(sizes) {
+        let mask = mask.as_ref().unwrap();
+        assert_eq!(mask.size(), size);
+        let kept = Vec::<f32>::try_from(mask.flatten(0, -1)).unwrap();
+        assert!(kept.iter().all(|&factor| factor == 0.0 || factor == 2.0));
+        let mean = kept.iter().sum::<f32>() / kept.len() as f32;
+        assert!((mean - 1.0).abs() < 0.3 || kept.len() < 20, "{mean}");
+    }
+    config.recurrent_mut().dropout = 0.0;
+    let masks = draw(&config, &training(2));
+    let mut layers = masks.outputs.iter().chain(&masks.recurrent);
+    assert!(masks.embedding.is_none() && masks.inputs.is_none() && layers.all(Option::is_none));
+}
+
+#[test]
+fn a_fresh_network_is_uniform_and_its_forget_gates_are_open() {
+    for tie_weights in [false, true] {
+        let mut config = config(tie_weights, 0.0);
+        (
+            config.tokens_mut().vocab_size,
+            config.recurrent_mut().hidden_size,
+        ) = (50, 32);
+        config.tokens_mut().embedding_size = 32;
+        let network = Network::initialise(&config, Device::Cpu);
+        let tokens = Tensor::arange(50, (Kind::Int64, Device::Cpu)).view([25, 2]);
+        let zeros = State::zeros(config.recurrent(), 2, Device::Cpu);
+        let (logits, _) = network.predict(&tokens, &zeros);
+        let targets = tokens.roll([1], [0]).view([-1]);
+        let loss = logits.cross_entropy_loss::<Tensor>(&targets, None, Reduction::Mean, -100, 0.0);
+        let loss = loss.double_value(&[]);
+        assert!((loss - 50f64.ln()).abs() < 0.15, "{loss}");
+        let recurrent = network.parameters.get("rnn.weight_hh_l0").narrow(0, 0, 32);
+        let identity = recurrent.matmul(&recurrent.tr());
+        let off = identity - Tensor::eye(32, (Kind::Float, Device::Cpu));
+        let off = off.abs().max().double_value(&[]);
+        assert!(off < 1e-5, "recurrent weights are orthogonal: {off}");
+        let bias = network.parameters.get("rnn.bias_ih_l0");
+        assert_eq!(bias.narrow(0, 32, 32).min().double_value(&[]), 1.0);
+        assert_eq!(bias.narrow(0, 64, 64).abs().max().double_value(&[]), 0.0);
+    }
+}

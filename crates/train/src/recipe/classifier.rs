@@ -1,0 +1,104 @@
+/*!
+The options of a classifier, resolved.
+*/
+
+use super::{
+    Circumstances, Resolved, budget, defaults, keep_sizes, ranges, validation, vocabulary,
+};
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{Body, Head, Input, Labels, Recurrent, Tokens};
+use carousel::checkpoint::arguments::TrainArguments;
+use carousel::error::{Error, Result};
+use carousel::text::Level;
+use carousel_kernels::recurrent::Cell;
+
+/// The level, word unless another was asked for.
+pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
+    TrainArguments {
+        level: arguments.level.or(Some(Level::Word)),
+        ..arguments.clone()
+    }
+}
+
+/// Refuses, before anything is read, what no documents could make possible.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check(arguments: &TrainArguments) -> Result<()> {
+    let of_vocabulary = [
+        ("--level", arguments.level.is_some()),
+        ("--split", arguments.split.is_some()),
+        ("--vocab-size", arguments.vocab_size.is_some()),
+        ("--min-count", arguments.min_count.is_some()),
+    ];
+    if arguments.from.is_some()
+        && let Some((option, _)) = of_vocabulary.iter().find(|(_, given)| *given)
+    {
+        return Err(Error::usage(format!(
+            "--from keeps the model's vocabulary; leave {option} away"
+        )));
+    }
+    validation(arguments)?;
+    let labels = ["a", "b"].map(String::from).to_vec();
+    let anything = Circumstances {
+        vocab_size: 1000,
+        train_tokens: 1000,
+        valid_tokens: 1000,
+        speed: None,
+    };
+    resolve(arguments, &anything, usize::MAX, labels, None).map(|_| ())
+}
+
+/// Resolves what was asked for, for so many documents with these labels; they may go on from a model, which is given with
+/// its name.
+///
+/// # Errors
+/// Values out of range; options that contradict each other, or the model.
+pub fn resolve(
+    arguments: &TrainArguments,
+    circumstances: &Circumstances,
+    documents: usize,
+    labels: Vec<String>,
+    base: Option<(&str, &ModelConfig)>,
+) -> Result<Resolved> {
+    let mut arguments = with_level(arguments);
+    let vocabulary = vocabulary(&arguments)?;
+    let defaults = defaults::classifier(documents);
+    if let Some((name, config)) = base {
+        keep_sizes(name, config, &mut arguments)?;
+    }
+    ranges::not_zero("--batch-size", arguments.batch_size)?;
+    let config = ModelConfig {
+        input: Input::Tokens(Tokens {
+            level: vocabulary.level,
+            split: vocabulary.split,
+            vocab_size: circumstances.vocab_size,
+            embedding_size: arguments.embedding_size.unwrap_or(defaults.embedding_size),
+        }),
+        body: Body::Recurrent(Recurrent {
+            cell: base.map_or(Cell::Lstm, |(_, base)| base.recurrent().cell),
+            hidden_size: arguments.hidden_size.unwrap_or(defaults.hidden_size),
+            num_layers: arguments.num_layers.unwrap_or(defaults.num_layers),
+            dropout: arguments.dropout.unwrap_or(defaults.dropout),
+            bidirectional: arguments.bidirectional.unwrap_or(false),
+        }),
+        head: Head::Labels(Labels { labels, ngrams: 0 }),
+    };
+    config.check().map_err(|e| Error::usage(e.to_string()))?;
+    let batch_size = arguments.batch_size.unwrap_or(defaults.batch_size);
+    let training = ranges::training(
+        &arguments,
+        &defaults,
+        budget(&arguments)?,
+        [batch_size, defaults.bptt],
+    )?;
+    let chosen = match base {
+        Some(_) => "sizes are those of the model to go on from".to_string(),
+        None => format!("what was not given is set for {}", defaults.reason),
+    };
+    Ok(Resolved {
+        config,
+        training,
+        chosen: vec![chosen],
+    })
+}

@@ -1,0 +1,251 @@
+/*!
+The defaults that suit a corpus or labelled documents. What was measured for them is in docs/recipes.md.
+*/
+
+use super::Circumstances;
+use carousel::checkpoint::arguments::Schedule;
+use carousel::checkpoint::record::Budget;
+use carousel::text::Level;
+
+/// Speed, in tokens a second, and tokens in a step of the nominal network, on two cores of 2023.
+const NOMINAL_SPEED: f64 = 60_000.0;
+const NOMINAL_STEP: f64 = 2048.0;
+/// Cost of a word in a layer of 512 units, and of each word in its softmax, where a character of the nominal network costs
+/// 1.
+const LAYER_COST: f64 = 2.5;
+const OUTPUT_COST: f64 = 7.5e-4;
+/// Vocabularies from this size on take part in the softmax of a step in part: a fraction, up to a number.
+const LARGE_VOCABULARY: usize = 8_000;
+const SAMPLED_FRACTION: usize = 5;
+const MOST_SAMPLED: usize = 4_000;
+/// Tokens read from which on 512 units pay.
+const WORTH_512: f64 = 2e7;
+/// Fraction of the nominal network's tokens that 512 units read in the same time.
+const SPEED_OF_512: f64 = 0.6;
+/// Numbers of documents below this are small.
+const FEW_DOCUMENTS: usize = 5_000;
+
+/// What the options are where the user gives none.
+pub struct Defaults {
+    /// Width of a token's vector.
+    pub embedding_size: usize,
+    /// Width of each layer.
+    pub hidden_size: usize,
+    /// Stacked layers.
+    pub num_layers: usize,
+    /// Fractions dropped: of outputs, of the vocabulary, of vectors' components, of recurrent weights.
+    pub dropout: f64,
+    /// See `dropout`.
+    pub embedding_dropout: f64,
+    /// See `dropout`.
+    pub input_dropout: f64,
+    /// See `dropout`.
+    pub weight_drop: f64,
+    /// Streams or documents of a batch.
+    pub batch_size: usize,
+    /// Window length.
+    pub bptt: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// How it changes over the budget.
+    pub schedule: Schedule,
+    /// Fraction of the budget over which it rises.
+    pub warmup: f64,
+    /// Evaluations without a better one before training stops; 0 for never.
+    pub patience: u64,
+    /// Tokens in the softmax of a step; 0 for all.
+    pub candidates: usize,
+    /// What they suit.
+    pub reason: &'static str,
+}
+
+/// The defaults for a corpus.
+///
+/// A small corpus is overfitted unless much is dropped, and small batches serve it. For a larger one it matters how often
+/// the budget goes over it: twice the tokens and a wider layer pay only together with more dropout, of recurrent weights
+/// too.
+pub fn language_model(
+    level: Level,
+    circumstances: &Circumstances,
+    budget: &Budget,
+    directions: usize,
+) -> Defaults {
+    let words = matches!(level, Level::Word | Level::Subword);
+    let reading = Reading::of(words, circumstances, budget, directions);
+    let sampled = sampled(circumstances.vocab_size);
+    let base = Defaults {
+        embedding_size: 128,
+        hidden_size: 512,
+        num_layers: 1,
+        dropout: 0.1,
+        embedding_dropout: 0.0,
+        input_dropout: 0.0,
+        weight_drop: 0.0,
+        batch_size: 32,
+        bptt: 64,
+        learning_rate: 6e-3,
+        schedule: if words {
+            Schedule::Cosine
+        } else {
+            Schedule::Linear
+        },
+        warmup: 0.05,
+        patience: 0,
+        candidates: if sampled == circumstances.vocab_size {
+            0
+        } else {
+            sampled
+        },
+        reason: "a corpus that the budget hardly goes over twice",
+    };
+    match (words, circumstances.train_tokens) {
+        (false, 0..20_000) => Defaults {
+            embedding_size: 64,
+            hidden_size: 128,
+            dropout: 0.3,
+            batch_size: 8,
+            bptt: 32,
+            learning_rate: 5e-3,
+            reason: "a very small corpus",
+            ..base
+        },
+        (false, 20_000..400_000) => Defaults {
+            hidden_size: 384,
+            dropout: 0.5,
+            weight_drop: if reading.passes < 36.0 { 0.2 } else { 0.4 },
+            batch_size: 8,
+            learning_rate: 4e-3,
+            reason: "a small corpus, which is easily overfitted",
+            ..base
+        },
+        (false, _) => many_characters(&reading, matches!(budget, Budget::Seconds(_)), base),
+        (true, 0..100_000) => Defaults {
+            hidden_size: 128,
+            dropout: 0.5,
+            batch_size: 16,
+            bptt: 32,
+            learning_rate: 5e-3,
+            reason: "a small corpus, which is easily overfitted",
+            ..base
+        },
+        (true, _) => many_words(&reading, base),
+    }
+}
+
+/// How much of a corpus a budget reads.
+struct Reading {
+    tokens: f64,
+    passes: f64,
+}
+
+impl Reading {
+    fn of(words: bool, circumstances: &Circumstances, budget: &Budget, directions: usize) -> Self {
+        let train_tokens = circumstances.train_tokens;
+        let speed = circumstances.speed.unwrap_or(NOMINAL_SPEED);
+        let cost = match words {
+            true => LAYER_COST + OUTPUT_COST * sampled(circumstances.vocab_size) as f64,
+            false => 1.0,
+        };
+        let tokens = match *budget {
+            Budget::Seconds(seconds) => seconds * speed / cost,
+            Budget::Epochs(epochs) => epochs * train_tokens as f64,
+            Budget::Steps(steps) => steps as f64 * NOMINAL_STEP,
+        };
+        // A pass reads everything in each direction.
+        let passes = match *budget {
+            Budget::Epochs(epochs) => epochs,
+            _ => tokens / (train_tokens * directions) as f64,
+        };
+        Reading { tokens, passes }
+    }
+}
+
+fn many_characters(reading: &Reading, timed: bool, base: Defaults) -> Defaults {
+    let wide = reading.tokens >= WORTH_512;
+    let passes = match wide && timed {
+        true => reading.passes * SPEED_OF_512,
+        false => reading.passes,
+    };
+    let (dropout, weight_drop, reason) = match passes {
+        ..2.0 => (0.1, 0.0, base.reason),
+        2.0..5.0 => (0.2, 0.0, "a corpus that the budget goes over a few times"),
+        5.0..15.0 => (0.3, 0.0, "a corpus that the budget goes over several times"),
+        _ => (0.45, 0.15, "a corpus that the budget goes over many times"),
+    };
+    Defaults {
+        hidden_size: if wide { 512 } else { 384 },
+        dropout,
+        weight_drop,
+        learning_rate: if wide { 6e-3 } else { 8e-3 },
+        reason,
+        ..base
+    }
+}
+
+fn many_words(reading: &Reading, base: Defaults) -> Defaults {
+    let few = "a corpus that the budget goes over a few times";
+    let many = "a corpus that the budget goes over many times";
+    let very_many = "a corpus that the budget goes over very many times";
+    let (hidden_size, [dropout, input, embedding, weight], reason) = match reading.passes {
+        ..0.5 => (
+            256,
+            [0.1, 0.0, 0.0, 0.0],
+            "a corpus that the budget does not go over once",
+        ),
+        0.5..2.0 => (512, [0.2, 0.0, 0.0, 0.0], base.reason),
+        2.0..8.0 => (512, [0.4, 0.2, 0.0, 0.0], few),
+        8.0..60.0 => (640, [0.5, 0.4, 0.1, 0.2], many),
+        _ => (640, [0.5, 0.4, 0.1, 0.3], very_many),
+    };
+    Defaults {
+        embedding_size: 256,
+        hidden_size,
+        dropout,
+        input_dropout: input,
+        embedding_dropout: embedding,
+        weight_drop: weight,
+        bptt: 35,
+        // Where only some tokens take part in a step, only these are updated, and bear larger updates; in many passes
+        // they are overfitted by these.
+        learning_rate: match base.candidates {
+            1.. if reading.passes < 8.0 => 6e-3,
+            _ => 3e-3,
+        },
+        reason,
+        ..base
+    }
+}
+
+/// Tokens of a vocabulary that take part in the softmax of a step.
+fn sampled(vocab_size: usize) -> usize {
+    match vocab_size {
+        ..LARGE_VOCABULARY => vocab_size,
+        _ => MOST_SAMPLED.min(vocab_size / SAMPLED_FRACTION),
+    }
+}
+
+/// The defaults for labelled documents.
+pub fn classifier(documents: usize) -> Defaults {
+    let few = documents < FEW_DOCUMENTS;
+    let (embedding_size, hidden_size, batch_size, reason) = match few {
+        true => (64, 64, 16, "few documents"),
+        false => (128, 256, 32, "many documents"),
+    };
+    Defaults {
+        embedding_size,
+        hidden_size,
+        num_layers: 1,
+        dropout: 0.4,
+        embedding_dropout: 0.1,
+        input_dropout: 0.2,
+        weight_drop: 0.2,
+        batch_size: batch_size.min(documents),
+        bptt: 1,
+        learning_rate: 2e-3,
+        schedule: Schedule::Cosine,
+        warmup: 0.1,
+        patience: 8,
+        candidates: 0,
+        reason,
+    }
+}

@@ -1,0 +1,110 @@
+/*!
+Options with their defaults, and the ranges that they may be in.
+*/
+
+use super::defaults::Defaults;
+use carousel::checkpoint::arguments::{GradientMethod, TrainArguments, TrainingPrecision};
+use carousel::checkpoint::record::{Budget, TrainingConfig};
+use carousel::error::{Error, Result};
+
+/// The training that was asked for, with defaults. The batch is given apart, as a small corpus makes it smaller; steps
+/// between evaluations and what depends on the machine are filled in later.
+///
+/// # Errors
+/// Values out of range.
+pub fn training(
+    arguments: &TrainArguments,
+    defaults: &Defaults,
+    budget: Budget,
+    [batch_size, bptt]: [usize; 2],
+) -> Result<TrainingConfig> {
+    let drop =
+        |name: &str, given: Option<f64>, default: f64| fraction(name, given.unwrap_or(default));
+    Ok(TrainingConfig {
+        budget,
+        batch_size,
+        bptt,
+        learning_rate: positive(
+            "--learning-rate",
+            arguments.learning_rate.unwrap_or(defaults.learning_rate),
+        )?,
+        schedule: arguments.schedule.unwrap_or(defaults.schedule),
+        warmup: at_most_one("--warmup", arguments.warmup.unwrap_or(defaults.warmup))?,
+        weight_decay: not_negative("--weight-decay", arguments.weight_decay.unwrap_or(0.01))?,
+        clip_norm: not_negative("--clip-norm", arguments.clip_norm.unwrap_or(1.0))?,
+        embedding_dropout: drop(
+            "--embedding-dropout",
+            arguments.embedding_dropout,
+            defaults.embedding_dropout,
+        )?,
+        input_dropout: drop(
+            "--input-dropout",
+            arguments.input_dropout,
+            defaults.input_dropout,
+        )?,
+        weight_drop: drop("--weight-drop", arguments.weight_drop, defaults.weight_drop)?,
+        adversarial: not_negative("--adversarial", arguments.adversarial.unwrap_or(0.0))?,
+        candidates: arguments.candidates.unwrap_or(defaults.candidates),
+        ema: fraction("--ema", arguments.ema.unwrap_or(0.0))?,
+        patience: arguments.patience.unwrap_or(defaults.patience),
+        evaluate_every: 0,
+        seed: arguments.seed.unwrap_or(1),
+        precision: arguments.precision.unwrap_or(TrainingPrecision::Auto),
+        gradients: arguments.gradients.unwrap_or(GradientMethod::Auto),
+        device: "cpu".to_string(),
+        threads: 1,
+    })
+}
+
+/// A size of a batch that was given, if it was.
+///
+/// # Errors
+/// A size of zero.
+pub fn not_zero(name: &str, given: Option<usize>) -> Result<()> {
+    match given {
+        Some(0) => Err(Error::usage(format!(
+            "{name} 0 trains nothing; give 1 or more"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn positive(name: &str, value: f64) -> Result<f64> {
+    in_range(
+        name,
+        value,
+        value > 0.0 && value.is_finite(),
+        "a number above 0",
+    )
+}
+
+fn not_negative(name: &str, value: f64) -> Result<f64> {
+    in_range(name, value, value >= 0.0 && value.is_finite(), "0 or more")
+}
+
+fn fraction(name: &str, value: f64) -> Result<f64> {
+    in_range(
+        name,
+        value,
+        (0.0..1.0).contains(&value),
+        "a fraction from 0 to below 1",
+    )
+}
+
+fn at_most_one(name: &str, value: f64) -> Result<f64> {
+    in_range(
+        name,
+        value,
+        (0.0..=1.0).contains(&value),
+        "a fraction from 0 to 1",
+    )
+}
+
+fn in_range(name: &str, value: f64, is_in: bool, what: &str) -> Result<f64> {
+    match is_in {
+        true => Ok(value),
+        false => Err(Error::usage(format!(
+            "{name} {value} is out of range; give {what}"
+        ))),
+    }
+}

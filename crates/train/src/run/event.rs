@@ -1,0 +1,115 @@
+/*!
+What a run reports, through one callback.
+*/
+
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::record::{Evaluation, Finish, TrainingConfig};
+use carousel::text::Level;
+
+/// A run's report.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something that a user should know.
+    Note(String),
+    /// What will be done, before it is.
+    Plan(Box<Plan>),
+    /// An update of the weights.
+    Step(StepReport),
+    /// A validation.
+    Evaluated {
+        /// Its figures.
+        evaluation: Evaluation,
+        /// Whether it is the best so far, so that the weights were saved.
+        best: bool,
+    },
+    /// The end.
+    Finished(Finish),
+}
+
+/// Receives a run's events.
+pub type Notify<'a> = &'a mut dyn FnMut(Event);
+
+/// What will be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The network.
+    pub config: ModelConfig,
+    /// The training.
+    pub training: TrainingConfig,
+    /// The data.
+    pub data: DataSummary,
+    /// Tokens per character, if losses are to be shown in bits per character.
+    pub tokens_per_character: Option<f64>,
+    /// What the program chose, and why.
+    pub chosen: Vec<String>,
+    /// Steps of one pass.
+    pub steps_per_epoch: usize,
+    /// Steps of the whole budget, as far as can be told.
+    pub total_steps: u64,
+    /// Bytes of weights, gradients, moments and activations.
+    pub memory: u64,
+    /// Measured on a few steps.
+    pub tokens_per_second: f64,
+    /// Seconds of the whole budget.
+    pub seconds: f64,
+    /// The step that the run goes on from; 0 for a new one.
+    pub resumed_at: u64,
+}
+
+/// The data of a run, in numbers.
+#[derive(Clone, Debug)]
+pub enum DataSummary {
+    /// A corpus of text.
+    Text {
+        /// What a token is.
+        level: Level,
+        /// Tokens of the training part.
+        train_tokens: u64,
+        /// Tokens of the validation part.
+        valid_tokens: u64,
+        /// Tokens of these that each evaluation reads, from the start.
+        evaluated_tokens: u64,
+        /// Entries of the vocabulary.
+        vocab_size: u64,
+    },
+    /// Labelled documents.
+    Documents {
+        /// What a token is.
+        level: Level,
+        /// Documents of the training part.
+        train_documents: u64,
+        /// Their tokens.
+        train_tokens: u64,
+        /// Documents of the validation part.
+        valid_documents: u64,
+        /// The labels and how many training documents have each.
+        labels: Vec<(String, u64)>,
+        /// Words, pairs and triples of words that have weights.
+        ngrams: u64,
+        /// Documents of which gradients reach the last part alone, and from how many tokens on.
+        long_documents: (u64, u64),
+        /// Excerpts of long documents that are read in each pass besides.
+        excerpts: u64,
+        /// Accuracy of naive Bayes on the validation part.
+        naive_bayes: f64,
+        /// Accuracy of the most frequent label on the validation part.
+        majority: f64,
+    },
+}
+
+/// An update of the weights.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Its number, counted from 1.
+    pub step: u64,
+    /// Passes over the training part so far.
+    pub epoch: f64,
+    /// Smoothed over recent steps.
+    pub smooth_loss: f64,
+    /// Fraction of the budget that is spent.
+    pub spent: f64,
+    /// Training tokens a second, of late.
+    pub tokens_per_second: f64,
+    /// Seconds left, as far as can be told.
+    pub seconds_left: f64,
+}

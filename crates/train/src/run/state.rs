@@ -1,0 +1,125 @@
+/*!
+The state of training: weights, averages, moments, the streams' state, and counters.
+*/
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::{NamedTensors, Network, State};
+use crate::optimizer::AdamW;
+use carousel::checkpoint::record::Evaluation;
+
+/// All that training changes.
+pub struct TrainingState {
+    /// The network with its last weights.
+    pub network: Network,
+    /// The averaged weights, if there are to be some.
+    pub averages: Option<NamedTensors>,
+    /// The optimizer's moments.
+    pub optimizer: AdamW,
+    /// The state of the streams, which the next window begins with.
+    pub streams: State,
+    /// The counters.
+    pub counters: Counters,
+}
+
+/// Where a run is, apart from its tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Updates of the weights.
+    pub step: u64,
+    /// Complete passes over the training part.
+    pub epoch: u64,
+    /// The next window of this pass.
+    pub window: usize,
+    /// Training tokens read.
+    #[serde(default)]
+    pub tokens: u64,
+    /// Seconds that the run has taken, interruptions left out.
+    pub seconds: f64,
+    /// What plateaus and rescues have multiplied the learning rate by.
+    pub learning_rate_scale: f64,
+    /// How often the run went back to a good state.
+    pub rescues: u64,
+    /// The recent loss, smoothed, by which an explosion is recognised.
+    pub smooth_loss: f64,
+    /// Steps in a row, up to the last, whose loss was far above the recent one.
+    pub jumps: u64,
+    /// Losses since the last line of metrics.
+    pub line: Mean,
+    /// Losses since the last evaluation.
+    pub since_evaluation: Mean,
+    /// Evaluations since the best one.
+    pub without_better: u64,
+    /// Evaluations without a better one that count towards the next plateau.
+    pub on_plateau: u64,
+    /// The evaluations so far.
+    pub evaluations: Vec<Evaluation>,
+    /// Bytes of metrics.jsonl that belong to the run so far.
+    pub metrics_length: u64,
+}
+
+/// A running mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mean {
+    /// Of the values.
+    pub sum: f64,
+    /// Of values.
+    pub count: u64,
+}
+
+impl Mean {
+    /// Adds a value.
+    pub fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// The mean, NaN of no values; begins anew.
+    pub fn take(&mut self) -> f64 {
+        let Mean { sum, count } = std::mem::take(self);
+        sum / count as f64
+    }
+}
+
+impl TrainingState {
+    /// The state before the first step.
+    pub fn new(network: Network, averages: bool, streams: State) -> Self {
+        TrainingState {
+            averages: averages.then(|| {
+                network
+                    .parameters
+                    .map(|parameter| parameter.detach().copy())
+            }),
+            optimizer: AdamW::new(&network.parameters),
+            streams,
+            network,
+            counters: Counters {
+                learning_rate_scale: 1.0,
+                ..Counters::default()
+            },
+        }
+    }
+
+    /// The network with the weights that are validated and saved: the averaged weights, where there are some.
+    pub fn averaged_network(&self) -> Network {
+        let weights = self.averages.as_ref().unwrap_or(&self.network.parameters);
+        Network {
+            config: self.network.config.clone(),
+            parameters: weights.only(|_| true),
+        }
+    }
+
+    /// Moves the averages towards the last weights: by `1 - keep`, and faster in the first steps.
+    pub fn average(&mut self, keep: f64) {
+        let step = self.counters.step as f64;
+        let keep = keep.min((1.0 + step) / (10.0 + step));
+        let Some(averages) = &mut self.averages else {
+            return;
+        };
+        tch::no_grad(|| {
+            for (name, average) in averages.iter_mut() {
+                let _ = average.lerp_(self.network.parameters.get(name), 1.0 - keep);
+            }
+        });
+    }
+}

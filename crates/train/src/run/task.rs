@@ -1,0 +1,68 @@
+/*!
+What a run learns, and from what.
+*/
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::event::DataSummary;
+use super::state::TrainingState;
+use crate::gradients::Window;
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::record::{Figures, Record, TrainingConfig};
+use carousel::error::Result;
+use carousel::text::tokenizer::Tokenizer;
+use carousel_kernels::ThreadPool;
+
+/// What is learnt, and from what.
+pub trait Task {
+    /// The command that begins and resumes it.
+    const COMMAND: &'static str;
+    /// What training.json says of it.
+    type Record: Serialize + DeserializeOwned;
+
+    /// Makes token ids of texts.
+    fn tokenizer(&self) -> &Tokenizer;
+    /// Steps of a pass over the training data.
+    fn steps_in_pass(&self) -> usize;
+    /// Tokens that a step reads, at most or on average.
+    fn tokens_in_step(&self) -> usize;
+    /// Tokens that an evaluation reads.
+    fn valid_tokens(&self) -> usize;
+    /// Streams whose state goes on from one step to the next.
+    fn streams(&self) -> usize;
+    /// Makes evaluations read about this number of tokens from now on.
+    fn shorten_validation(&mut self, tokens: usize, record: &mut Self::Record);
+    /// Loss and gradients of the step that the counters stand at. The seed decides what is random.
+    fn step(
+        &mut self,
+        state: &mut TrainingState,
+        training: &TrainingConfig,
+        seed: u64,
+        pool: &ThreadPool,
+    ) -> Window;
+    /// The fraction of the learning rate for a parameter when this fraction of the budget is spent.
+    fn learning_rate_fraction(&self, _parameter: &str, _spent: f64) -> f64 {
+        1.0
+    }
+    /// Validates the averaged weights; `None` if the loss is not finite.
+    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures>;
+    /// The averaged weights as the bytes of a safetensors file, with the tensors that gradients do not learn.
+    fn weights(&self, state: &TrainingState) -> Result<Vec<u8>>;
+    /// The data, in numbers.
+    fn summary(&self, record: &Self::Record) -> DataSummary;
+    /// Tokens per character, if losses are to be shown in bits per character.
+    fn tokens_per_character(&self) -> Option<f64>;
+    /// Bytes that training will hold.
+    fn memory(&self, config: &ModelConfig, training: &TrainingConfig) -> u64;
+}
+
+/// A task with everything resolved, ready to run.
+pub struct Prepared<T: Task> {
+    /// What is learnt, and from what.
+    pub task: T,
+    /// What training.json will hold.
+    pub record: Record<T::Record>,
+    /// The network.
+    pub config: ModelConfig,
+}

@@ -1,0 +1,269 @@
+/*!
+Everything that a classifier's run needs before its first step.
+*/
+
+use std::time::{Duration, Instant};
+
+use tch::Device;
+
+use super::batches::{Batches, EncodedDocuments};
+use super::dataset::{Dataset, LabelledDocuments, Words};
+use super::model_selection::{LinearHalf, Prior};
+use super::task::ClassifierTask;
+use crate::gradients::Gradients;
+use crate::recipe::{self, Circumstances, Resolved};
+use crate::run::{Base, Event, Notify, Prepared, Task};
+use crate::{device, machine};
+use carousel::baselines::naive_baselines;
+use carousel::checkpoint::architecture::{Head, NextToken};
+use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::record::{Budget, DocumentsRecord, Record, Request, TrainingConfig};
+use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::error::{Error, Result};
+use carousel::inference::classifier::Calibration;
+use carousel::inference::encoded_document::EncodedDocument;
+use carousel::text::encoder::Encoder;
+use carousel::text::tokenizer::Tokenizer;
+use carousel::text::vocabulary::VocabularyTrainer;
+
+/// Fraction of the budget that the language model takes, where one is learnt first.
+pub const LANGUAGE_MODEL_FRACTION: f64 = 1.0 / 3.0;
+/// Fraction of the budget from which on it is reported that the linear classifier took it.
+const LINEAR_FRACTION: f64 = 1.0 / 3.0;
+/// Vocabulary of the language model that the speed is measured with.
+const SPEED_VOCABULARY: usize = 1000;
+
+/// Resolves every option and learns the linear classifier. `spent` is what the run has taken of its time so far.
+pub fn prepare(
+    request: Request,
+    dataset: Dataset,
+    base: Option<&Base>,
+    spent: Duration,
+    notify: Notify,
+) -> Result<Prepared<ClassifierTask>> {
+    let tokenizer = match base {
+        Some(base) => base.tokenizer.clone(),
+        None => vocabulary(&request.arguments, &dataset)?,
+    };
+    let Resolved {
+        config,
+        training,
+        chosen,
+    } = resolve(&request, &dataset, &tokenizer, base)?;
+    let language_model_first = request.arguments.from.is_none() && base.is_some();
+    let budget = rest_of_budget(training.budget, language_model_first, spent)?;
+    let training = TrainingConfig { budget, ..training };
+    let words = dataset.words();
+    let linear = learn_linear(&request, &dataset, &words, base, &training, notify)?;
+    let config = config_of(config, &tokenizer, linear.ngrams.hashes.len());
+    config.check()?;
+    let training = complete(training, &config, notify)?;
+    let baselines = naive_baselines(
+        &dataset.labels,
+        (&words.train, &dataset.train.labels),
+        (&words.valid, &dataset.valid.labels),
+    );
+    let mut label_counts = vec![0; dataset.labels.len()];
+    dataset
+        .train
+        .labels
+        .iter()
+        .for_each(|&label| label_counts[label] += 1);
+    let record = Record {
+        request,
+        training,
+        chosen,
+        finished: None,
+        evaluations: Vec::new(),
+        subject: DocumentsRecord {
+            train_documents: dataset.train.texts.len() as u64,
+            valid_documents: dataset.valid.texts.len() as u64,
+            label_counts,
+            hash: dataset.hash.clone(),
+            thaws: base.is_some(),
+            baselines,
+        },
+    };
+    let mut prepared = task(dataset, tokenizer, linear, record, config);
+    let training = &mut prepared.record.training;
+    if let Some(total) = recipe::total_steps(&training.budget, prepared.task.steps_in_pass()) {
+        training.evaluate_every = recipe::between_evaluations(total);
+    }
+    let needed = prepared.task.memory(&prepared.config, training);
+    device::check_memory(needed, Device::Cpu)?;
+    Ok(prepared)
+}
+
+/// A vocabulary of the training documents.
+fn vocabulary(arguments: &TrainArguments, dataset: &Dataset) -> Result<Tokenizer> {
+    let config = recipe::vocabulary(&recipe::classifier::with_level(arguments))?;
+    let mut trainer = VocabularyTrainer::new(config, dataset.train.bytes() as u64);
+    for text in &dataset.train.texts {
+        trainer.push(text.as_bytes());
+        trainer.push(b"\n");
+    }
+    trainer.finish()
+}
+
+fn resolve(
+    request: &Request,
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    base: Option<&Base>,
+) -> Result<Resolved> {
+    let circumstances = Circumstances {
+        vocab_size: tokenizer.vocab_size(),
+        train_tokens: dataset.train.bytes() / 5,
+        valid_tokens: dataset.valid.bytes() / 5,
+        speed: None,
+    };
+    let name = base
+        .map(|base| base.path.display().to_string())
+        .unwrap_or_default();
+    recipe::classifier::resolve(
+        &request.arguments,
+        &circumstances,
+        dataset.train.texts.len(),
+        dataset.labels.clone(),
+        base.map(|base| (&name[..], &base.config)),
+    )
+}
+
+/// What is left of a budget: a language model has taken its fraction, and everything so far its time.
+fn rest_of_budget(budget: Budget, language_model_first: bool, spent: Duration) -> Result<Budget> {
+    let left = if language_model_first {
+        1.0 - LANGUAGE_MODEL_FRACTION
+    } else {
+        1.0
+    };
+    match budget {
+        Budget::Seconds(seconds) if seconds <= spent.as_secs_f64() => Err(Error::new(
+            "the budget is spent before the classifier is trained; give more --time",
+        )),
+        Budget::Seconds(seconds) => Ok(Budget::Seconds(seconds - spent.as_secs_f64())),
+        Budget::Epochs(epochs) => Ok(Budget::Epochs(epochs * left)),
+        Budget::Steps(steps) => Ok(Budget::Steps(((steps as f64 * left) as u64).max(1))),
+    }
+}
+
+fn learn_linear(
+    request: &Request,
+    dataset: &Dataset,
+    words: &Words,
+    base: Option<&Base>,
+    training: &TrainingConfig,
+    notify: Notify,
+) -> Result<LinearHalf> {
+    let prior = Prior::of(dataset, base)?;
+    if let (Some(base), Prior::Weights(_)) = (base, &prior)
+        && !same_validation(base, &request.arguments)
+    {
+        notify(Event::Note(format!(
+            "{} is a classifier of these labels, and validation documents may be among those that it was trained on: \
+             what is measured may be too good, and the choices made by it worse",
+            base.path.display()
+        )));
+    }
+    let began = Instant::now();
+    let linear = LinearHalf::learn(dataset, words, &prior, training.seed);
+    let took = began.elapsed().as_secs_f64();
+    if let Budget::Seconds(seconds) = training.budget
+        && took > seconds * LINEAR_FRACTION
+    {
+        notify(Event::Note(format!(
+            "the linear classifier took {took:.0} of {seconds:.0} seconds; the network has the rest"
+        )));
+    }
+    Ok(linear)
+}
+
+/// Whether a classifier to go on from was not trained on the validation documents of these arguments: the default fraction
+/// is of the same documents each time.
+fn same_validation(base: &Base, arguments: &TrainArguments) -> bool {
+    let request = Directory::at(&base.path).load_request();
+    arguments.valid.is_none() && request.is_ok_and(|request| request.arguments.valid.is_none())
+}
+
+fn config_of(mut config: ModelConfig, tokenizer: &Tokenizer, ngrams: usize) -> ModelConfig {
+    let tokens = config.tokens_mut();
+    (tokens.level, tokens.split) = (tokenizer.level(), tokenizer.split());
+    if let Head::Labels(head) = &mut config.head {
+        head.ngrams = ngrams;
+    }
+    config
+}
+
+/// Completes the options by what depends on the machine. The layers are what takes the time: a language model with the
+/// same ones and a small vocabulary shows the faster precision.
+fn complete(
+    training: TrainingConfig,
+    config: &ModelConfig,
+    notify: Notify,
+) -> Result<TrainingConfig> {
+    let mut alike = config.clone();
+    alike.head = Head::NextToken(NextToken {
+        tie_weights: false,
+        lsa_size: 0,
+    });
+    let tokens = alike.tokens_mut();
+    tokens.vocab_size = tokens.vocab_size.min(SPEED_VOCABULARY);
+    let bptt = training.bptt;
+    let windows = TrainingConfig {
+        bptt: 64,
+        ..training
+    };
+    let completed =
+        machine::complete(windows, &alike, Device::Cpu, tch::get_num_threads(), notify)?;
+    Ok(TrainingConfig { bptt, ..completed })
+}
+
+/// The task of prepared or saved options.
+pub fn task(
+    dataset: Dataset,
+    tokenizer: Tokenizer,
+    linear: LinearHalf,
+    record: Record<DocumentsRecord>,
+    config: ModelConfig,
+) -> Prepared<ClassifierTask> {
+    let training = &record.training;
+    let train = encode(&tokenizer, &dataset.train);
+    let valid = encode(&tokenizer, &dataset.valid);
+    let labels = dataset.labels.len();
+    Prepared {
+        task: ClassifierTask {
+            batches: Batches::new(
+                &train,
+                labels,
+                &tokenizer,
+                training.batch_size,
+                training.seed,
+            ),
+            labels: dataset.labels,
+            train,
+            valid,
+            linear: linear.ngrams,
+            linear_logits: linear.logits,
+            calibration: Calibration {
+                scales: [1.0, 1.0],
+                bias: vec![0.0; labels],
+            },
+            dropout: config.recurrent().dropout,
+            unfreezes: record.subject.thaws,
+            config: config.clone(),
+            gradients: Gradients::new(&config, training),
+            tokenizer,
+        },
+        record,
+        config,
+    }
+}
+
+fn encode(tokenizer: &Tokenizer, documents: &LabelledDocuments) -> EncodedDocuments {
+    let mut encoder = Encoder::forgiving(tokenizer);
+    let line_end = tokenizer.line_end();
+    let tokens = |text: &String| EncodedDocument::new(text, &mut encoder, line_end).tokens;
+    EncodedDocuments {
+        texts: documents.texts.iter().map(tokens).collect(),
+        labels: documents.labels.clone(),
+    }
+}

@@ -1,0 +1,276 @@
+/*!
+A classifier as a [`Task`]: its step, its evaluation with the calibration, and what is saved of it.
+*/
+
+use std::borrow::Cow;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Tensor};
+
+use super::batches::{Batches, EncodedDocuments};
+use super::calibration::{self, loss};
+use crate::evaluation;
+use crate::gradients::{Batch, Gradients, MAX_BACKWARD, TextBatch, Window};
+use crate::network::DropoutMasks;
+use crate::recipe;
+use crate::run::{DataSummary, FittedTensor, FittedValues, Task, TrainingState, model_weights};
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, NGRAM_BIAS};
+use carousel::checkpoint::architecture::{EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
+use carousel::checkpoint::record::{DocumentsRecord, Figures, TrainingConfig};
+use carousel::error::Result;
+use carousel::inference::classifier::Calibration;
+use carousel::inference::linear::LinearClassifier;
+use carousel::metrics::{ClassificationScore, softmax};
+use carousel::text::tokenizer::Tokenizer;
+use carousel_kernels::ThreadPool;
+
+/// What a layer's learning rate is divided by for each layer above it (Howard and Ruder 2018).
+const SLOWER_BELOW: f64 = 2.6;
+/// Fraction of the budget after which the next layer below is unfrozen.
+const UNFREEZE: f64 = 0.05;
+
+/// A classifier, and the documents that it learns from.
+pub struct ClassifierTask {
+    /// The labels' names.
+    pub labels: Vec<String>,
+    /// Makes token ids of texts.
+    pub tokenizer: Tokenizer,
+    /// The training part.
+    pub train: EncodedDocuments,
+    /// The validation part.
+    pub valid: EncodedDocuments,
+    /// The linear classifier, which is learnt before the run.
+    pub linear: LinearClassifier,
+    /// Its logits for the validation part.
+    pub linear_logits: Vec<Vec<f64>>,
+    /// Scales of both classifiers' logits, fitted at each evaluation.
+    pub calibration: Calibration,
+    /// The batches of a pass.
+    pub batches: Batches,
+    /// Fraction of the head's inputs dropped.
+    pub dropout: f64,
+    /// Whether the layers come from a model, so that they are unfrozen one by one.
+    pub unfreezes: bool,
+    /// The network.
+    pub config: ModelConfig,
+    /// What computes gradients.
+    pub gradients: Gradients,
+}
+
+impl ClassifierTask {
+    /// Masks for each direction: the head's inputs have a mask of their own instead of the last layer's outputs.
+    fn masks(
+        &self,
+        config: &ModelConfig,
+        training: &TrainingConfig,
+        seed: u64,
+        device: Device,
+        pool: &ThreadPool,
+    ) -> Vec<DropoutMasks> {
+        let mut masks: Vec<DropoutMasks> = Vec::new();
+        for (index, _) in (0..).zip(config.recurrent().directions()) {
+            let mut drawn =
+                DropoutMasks::draw(config, training, device, seed.wrapping_add(index), pool);
+            if let Some(last) = drawn.outputs.last_mut() {
+                *last = None;
+            }
+            // A word that is dropped is dropped in all directions.
+            if let Some(first) = masks.first() {
+                drawn.embedding = first.embedding.as_ref().map(Tensor::shallow_clone);
+            }
+            masks.push(drawn);
+        }
+        masks
+    }
+
+    /// The mask of the head's inputs, `[texts, pooled_size]`, if anything is dropped.
+    fn head_mask(&self, numbers: usize, seed: u64) -> Option<Vec<f32>> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(2);
+        let kept = 1.0 - self.dropout;
+        let factor = |_| match random.random_bool(kept) {
+            true => (1.0 / kept) as f32,
+            false => 0.0,
+        };
+        (self.dropout > 0.0).then(|| (0..numbers).map(factor).collect())
+    }
+}
+
+impl Task for ClassifierTask {
+    const COMMAND: &'static str = "train-classifier";
+    type Record = DocumentsRecord;
+
+    fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    fn steps_in_pass(&self) -> usize {
+        self.batches.in_pass()
+    }
+
+    fn tokens_in_step(&self) -> usize {
+        self.batches.tokens_in_batch()
+    }
+
+    fn valid_tokens(&self) -> usize {
+        self.valid.tokens()
+    }
+
+    fn streams(&self) -> usize {
+        1
+    }
+
+    /// All of the validation part is always read: the calibration is fitted on its documents.
+    fn shorten_validation(&mut self, _tokens: usize, _record: &mut DocumentsRecord) {}
+
+    fn step(
+        &mut self,
+        state: &mut TrainingState,
+        training: &TrainingConfig,
+        seed: u64,
+        pool: &ThreadPool,
+    ) -> Window {
+        let (network, counters) = (&state.network, &state.counters);
+        let parts = self
+            .batches
+            .get(counters.epoch, counters.window, &self.train);
+        let texts: Vec<Cow<[u32]>> = parts.iter().map(|part| part.tokens(&self.train)).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(|text| &text[..]).collect();
+        let labels: Vec<usize> = parts
+            .iter()
+            .map(|part| self.train.labels[part.document])
+            .collect();
+        let noise: Vec<f32> = parts
+            .iter()
+            .map(|part| part.label_noise(&self.train))
+            .collect();
+        let training = TrainingConfig {
+            batch_size: texts.len(),
+            ..training.clone()
+        };
+        let masks = self.masks(&network.config, &training, seed, network.device(), pool);
+        let seen = texts.len() * network.config.recurrent().pooled_size();
+        let head_mask = self.head_mask(seen, seed);
+        let batch = Batch::Texts(TextBatch {
+            texts: &texts,
+            labels: &labels,
+            weights: &self.batches.label_weights,
+            noise: &noise,
+            head_mask: head_mask.as_deref(),
+            masks: &masks,
+            perturbation: training.adversarial,
+        });
+        self.gradients.step(network, &batch, pool)
+    }
+
+    /// The head learns at once; the layers below it are unfrozen one after another, from the top down. The vectors of words
+    /// come last, but learn as fast as the layer above them: a step changes only those that occur in it.
+    fn learning_rate_fraction(&self, parameter: &str, spent: f64) -> f64 {
+        if !self.unfreezes {
+            return 1.0;
+        }
+        let layers = self.config.recurrent().num_layers;
+        let (depth, slower) = match self.config.layer_of(parameter) {
+            Some(layer) => (layers - layer, layers - layer),
+            None if parameter == EMBEDDING => (layers + 1, layers),
+            None => return 1.0,
+        };
+        match spent >= UNFREEZE * depth as f64 {
+            true => SLOWER_BELOW.powi(-(slower as i32)),
+            false => 0.0,
+        }
+    }
+
+    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
+        let threads = training.threads.max(1) as usize;
+        let encoder = evaluation::encoder(&state.averaged_network(), threads);
+        let texts: Vec<&[u32]> = self.valid.texts.iter().map(|text| &text[..]).collect();
+        let head = encoder.logits(&texts);
+        if head.iter().flatten().any(|logit| !logit.is_finite()) {
+            return None;
+        }
+        let labels = &self.valid.labels;
+        self.calibration = calibration::fit(&head, &self.linear_logits, labels);
+        let both = head.iter().zip(&self.linear_logits);
+        let logits = both.map(|(head, linear)| self.calibration.combine(head, linear));
+        let logits: Vec<Vec<f64>> = logits.collect();
+        let predicted: Vec<Vec<f64>> = logits.iter().map(|logits| softmax(logits)).collect();
+        let score = ClassificationScore::of_probabilities(&self.labels, labels, &predicted);
+        Some(Figures {
+            valid_loss: loss(logits.into_iter(), labels),
+            accuracy: Some(score.accuracy),
+            macro_f1: Some(score.macro_f1),
+            ..Figures::default()
+        })
+    }
+
+    fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {
+        let Calibration { scales, bias } = &self.calibration;
+        let floats = |numbers: &[f64]| numbers.iter().map(|&n| n as f32).collect::<Vec<f32>>();
+        let (scales, bias) = (floats(scales), floats(bias));
+        let (count, labels) = (self.linear.hashes.len(), self.labels.len());
+        let tensor = |name, shape: &[usize], values| FittedTensor {
+            name,
+            shape: shape.to_vec(),
+            values,
+        };
+        let floats = FittedValues::Floats;
+        let fitted = [
+            tensor(
+                NGRAM_WEIGHTS,
+                &[count, labels],
+                floats(&self.linear.weights),
+            ),
+            tensor(NGRAM_BIAS, &[labels], floats(&self.linear.bias)),
+            tensor(CALIBRATION_SCALES, &[2], floats(&scales)),
+            tensor(CALIBRATION_BIAS, &[labels], floats(&bias)),
+            tensor(
+                NGRAM_HASHES,
+                &[count],
+                FittedValues::Integers(&self.linear.hashes),
+            ),
+        ];
+        model_weights(state, &fitted)
+    }
+
+    fn summary(&self, record: &DocumentsRecord) -> DataSummary {
+        let labels = self
+            .labels
+            .iter()
+            .cloned()
+            .zip(record.label_counts.iter().copied());
+        let long = self
+            .train
+            .texts
+            .iter()
+            .filter(|text| text.len() > MAX_BACKWARD)
+            .count();
+        DataSummary::Documents {
+            level: self.tokenizer.level(),
+            train_documents: record.train_documents,
+            train_tokens: self.train.tokens() as u64,
+            valid_documents: record.valid_documents,
+            labels: labels.collect(),
+            ngrams: self.linear.hashes.len() as u64,
+            long_documents: (long as u64, MAX_BACKWARD as u64),
+            excerpts: self.batches.excerpts_of(&self.train) as u64,
+            naive_bayes: record.baselines.naive_bayes.accuracy,
+            majority: record.baselines.majority.accuracy,
+        }
+    }
+
+    fn tokens_per_character(&self) -> Option<f64> {
+        None
+    }
+
+    fn memory(&self, config: &ModelConfig, training: &TrainingConfig) -> u64 {
+        let longest = self.train.texts.iter().map(Vec::len).max().unwrap_or(0);
+        let whole = TrainingConfig {
+            bptt: longest.min(MAX_BACKWARD),
+            ..training.clone()
+        };
+        recipe::memory(config, &whole, 0)
+    }
+}

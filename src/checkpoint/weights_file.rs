@@ -1,0 +1,197 @@
+/*!
+A safetensors file of weights, read and copied.
+*/
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::architecture::{NGRAM_HASHES, TensorShapes};
+use super::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::files;
+
+/// A safetensors file mapped into memory, its tensors found by name.
+pub struct WeightsFile {
+    map: Mmap,
+    path: PathBuf,
+}
+
+/// How floating-point numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// float32, as they are computed with.
+    Float32,
+    /// float16: half the bytes, about three decimal digits.
+    Float16,
+}
+
+impl WeightsFile {
+    /// Opens and parses a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is not a whole safetensors file.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+        let weights = WeightsFile {
+            map: files::map_file(&file, path)?,
+            path: path.to_path_buf(),
+        };
+        SafeTensors::deserialize(&weights.map).map_err(|e| {
+            Error::new(format!(
+                "{} is not a whole safetensors file: {e}; it may be truncated",
+                path.display()
+            ))
+        })?;
+        Ok(weights)
+    }
+
+    /// The parsed file.
+    pub fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.map).expect("checked when it was opened")
+    }
+
+    /// The text stored under `key` in the file's header.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        let (_, header) = SafeTensors::read_metadata(&self.map).ok()?;
+        header.metadata().as_ref()?.get(key).cloned()
+    }
+
+    /// Shape of a tensor.
+    ///
+    /// # Errors
+    /// If the file has no such tensor.
+    pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        Ok(tensor.shape().to_vec())
+    }
+
+    /// Values of a float32 or float16 tensor, as float32.
+    ///
+    /// # Errors
+    /// If the file has no such tensor, or a value is not finite.
+    pub fn floats(&self, name: &str) -> Result<Cow<'_, [f32]>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        // Borrowed from the file where the machine's byte order is the file's and the data is aligned.
+        let floats = match (tensor.dtype(), bytemuck::try_cast_slice(tensor.data())) {
+            (Dtype::F32, Ok(floats)) if cfg!(target_endian = "little") => Cow::Borrowed(floats),
+            (Dtype::F32, _) => {
+                let (bytes, _) = tensor.data().as_chunks::<4>();
+                bytes
+                    .iter()
+                    .map(|&bytes| f32::from_le_bytes(bytes))
+                    .collect()
+            }
+            (Dtype::F16, _) => {
+                let (bytes, _) = tensor.data().as_chunks::<2>();
+                let float = |&bytes| half::f16::from_le_bytes(bytes).to_f32();
+                bytes.iter().map(float).collect()
+            }
+            (other, _) => {
+                return Err(Error::new(format!(
+                    "{}: {name} is {other:?}, but this program reads F32 and F16",
+                    self.path.display()
+                )));
+            }
+        };
+        // Without an early exit the loop is vectorized, and as fast as the memory.
+        let finite = floats
+            .iter()
+            .fold(true, |all, value| all & value.is_finite());
+        if !finite {
+            return Err(Error::new(format!(
+                "{}: {name} has a value that is not a finite number; the file is damaged, or the training that wrote it diverged",
+                self.path.display()
+            )));
+        }
+        Ok(floats)
+    }
+
+    /// Values of an int32 tensor, their bits as u32.
+    ///
+    /// # Errors
+    /// If the file has no such tensor of int32.
+    pub fn integers(&self, name: &str) -> Result<Vec<u32>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        if tensor.dtype() != Dtype::I32 {
+            return Err(Error::new(format!(
+                "{}: {name} is {:?}, but it should be I32",
+                self.path.display(),
+                tensor.dtype()
+            )));
+        }
+        let (bytes, _) = tensor.data().as_chunks::<4>();
+        Ok(bytes
+            .iter()
+            .map(|&bytes| u32::from_le_bytes(bytes))
+            .collect())
+    }
+
+    /// All tensors of a model, as the bytes of a new safetensors file. Calibration stays float32.
+    ///
+    /// # Errors
+    /// As [`WeightsFile::floats`] and [`WeightsFile::integers`].
+    pub fn copy(&self, config: &ModelConfig, format: NumberFormat) -> Result<Vec<u8>> {
+        let mut tensors = Vec::new();
+        for (name, shape) in config.tensors().into_iter().chain(config.fitted()) {
+            let (dtype, bytes) = self.converted(&name, format)?;
+            tensors.push((name, dtype, shape, bytes));
+        }
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
+            (name, view.expect("a tensor's bytes fill its shape"))
+        });
+        safetensors::serialize(views, None)
+            .map_err(|e| Error::new(format!("the weights cannot be written: {e}")))
+    }
+
+    /// Type and bytes of a tensor in a copy.
+    fn converted(&self, name: &str, format: NumberFormat) -> Result<(Dtype, Vec<u8>)> {
+        if name == NGRAM_HASHES {
+            let hashes = self.integers(name)?;
+            let bytes = hashes.iter().flat_map(|hash| hash.to_le_bytes());
+            return Ok((Dtype::I32, bytes.collect()));
+        }
+        let floats = self.floats(name)?;
+        if format == NumberFormat::Float16 && !name.starts_with("calibration.") {
+            let half = |&value: &f32| half::f16::from_f32(value).to_le_bytes();
+            return Ok((Dtype::F16, floats.iter().flat_map(half).collect()));
+        }
+        let bytes = floats.iter().flat_map(|value| value.to_le_bytes());
+        Ok((Dtype::F32, bytes.collect()))
+    }
+
+    /// Checks that the file has tensors of the expected names and shapes.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or has another shape.
+    pub fn check(&self, expected: &TensorShapes) -> Result<()> {
+        let tensors = self.tensors();
+        for (name, shape) in expected {
+            let found = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+            if found.shape() != &shape[..] {
+                return Err(Error::new(format!(
+                    "{}: {name} has the shape {:?}, but the model's configuration asks for {shape:?}; they belong to \
+                     different models",
+                    self.path.display(),
+                    found.shape()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn lacks(&self, name: &str) -> Error {
+        Error::new(format!(
+            "{} has no tensor {name}; it belongs to another kind of model",
+            self.path.display()
+        ))
+    }
+}

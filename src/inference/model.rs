@@ -1,0 +1,45 @@
+/*!
+A language model, opened from its checkpoint.
+*/
+
+use super::next_token::NextTokenNetwork;
+use crate::checkpoint::architecture::Head;
+use crate::checkpoint::{Directory, ModelConfig};
+use crate::error::{Error, Result};
+use crate::text::tokenizer::Tokenizer;
+use carousel_kernels::Precision;
+
+/// A language model: network and tokenizer.
+pub struct Model {
+    /// Configuration of the network.
+    pub config: ModelConfig,
+    /// Tokenizer with the vocabulary.
+    pub tokenizer: Tokenizer,
+    /// Network with packed weights.
+    pub network: NextTokenNetwork,
+}
+
+impl Model {
+    /// Opens a checkpoint, and checks that its parts belong together. Steps are shared by up to `threads` threads.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged, or of a classifier.
+    pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
+        let config = directory.load_config()?;
+        if let Head::Labels(_) = config.head {
+            return Err(Error::new(format!(
+                "{} is a classifier, not a language model; use it with `carousel classify`",
+                directory.path().display()
+            )));
+        }
+        let tokenizer = directory.load_tokenizer(&config)?;
+        let weights = directory.load_weights(&config)?;
+        let network =
+            NextTokenNetwork::load(&config, |name| weights.floats(name), precision, threads)?;
+        Ok(Model {
+            config,
+            tokenizer,
+            network,
+        })
+    }
+}

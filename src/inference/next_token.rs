@@ -1,0 +1,102 @@
+/*!
+Networks that predict the next token: recurrent layers, and a softmax over the vocabulary.
+*/
+
+use std::borrow::Cow;
+
+use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
+
+use super::recurrent::{RecurrentNetwork, RecurrentState, rows_of_panels};
+use crate::checkpoint::ModelConfig;
+use crate::error::Result;
+use crate::text::Direction;
+
+/// A language model's weights, packed for the CPU at hand.
+pub struct NextTokenNetwork {
+    body: RecurrentNetwork,
+    /// `[vocab_size, hidden_size]`.
+    output: Matrix,
+    /// `[panels · width]`.
+    bias: Vec<f32>,
+    vocab_size: usize,
+}
+
+/// The steps whose logits are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// The last alone.
+    Last,
+}
+
+impl NextTokenNetwork {
+    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes. The layers that
+    /// read backwards are left out: a prediction knows only the tokens before it.
+    pub fn load<'w>(
+        config: &ModelConfig,
+        floats: impl Fn(&str) -> Result<Cow<'w, [f32]>>,
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        let kernel = Kernel::fastest(precision);
+        let body = RecurrentNetwork::load(config, &[Direction::Forward], &floats, kernel, threads)?;
+        let (weight, bias) = config.head_tensors();
+        let hidden_size = config.recurrent().hidden_size;
+        let output = Matrix::pack(
+            &floats(weight)?,
+            hidden_size,
+            Layout::Plain,
+            kernel,
+            body.pool(),
+        );
+        let mut bias = floats(bias)?.into_owned();
+        bias.resize(output.panels() * output.width(), 0.0);
+        Ok(NextTokenNetwork {
+            body,
+            output,
+            bias,
+            vocab_size: config.tokens().vocab_size,
+        })
+    }
+
+    /// Logits of a step.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The threads that share its steps.
+    pub fn pool(&self) -> &ThreadPool {
+        self.body.pool()
+    }
+
+    /// The state before the first token of streams that are read side by side.
+    pub fn zero_state(&self, streams: usize) -> RecurrentState {
+        self.body.zero_state(streams)
+    }
+
+    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, vocab_size]`.
+    ///
+    /// # Panics
+    /// If a token is not in the vocabulary, or the tokens do not fill the streams.
+    pub fn forward(&self, tokens: &[u32], state: &mut RecurrentState, wanted: Wanted) -> Vec<f32> {
+        assert_eq!(tokens.len() % state.streams(), 0, "tokens fill the streams");
+        if wanted == Wanted::All && tokens.len() > state.streams() {
+            return self.logits(&self.body.outputs(tokens, state));
+        }
+        self.body.read(tokens, state);
+        self.logits(state.output())
+    }
+
+    /// Reads `tokens` as [`NextTokenNetwork::forward`] does, for the state alone.
+    pub fn read(&self, tokens: &[u32], state: &mut RecurrentState) {
+        self.body.read(tokens, state);
+    }
+
+    fn logits(&self, outputs: &Rows) -> Vec<f32> {
+        let panels = self
+            .output
+            .sums(&self.bias, outputs, 0..outputs.len(), self.pool());
+        rows_of_panels(&panels, outputs.len(), self.output.width(), self.vocab_size)
+    }
+}

@@ -1,0 +1,280 @@
+/*!
+Decoding of files: byte order marks, UTF-16, CRLF, and invalid UTF-8.
+*/
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// What the user should know of how files were decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DecodingNotes {
+    /// Number of invalid byte sequences that were replaced by U+FFFD.
+    pub replaced: u64,
+    /// Number of files that are UTF-16.
+    pub utf16_files: u64,
+    /// Whether any line ends in CRLF.
+    pub crlf: bool,
+}
+
+impl DecodingNotes {
+    /// The notes as messages.
+    pub fn messages(&self) -> Vec<String> {
+        let mut messages = Vec::new();
+        if self.utf16_files > 0 {
+            messages.push(format!("files decoded as UTF-16: {}", self.utf16_files));
+        }
+        if self.crlf {
+            messages.push("CRLF line ends were converted to LF".to_string());
+        }
+        if self.replaced > 0 {
+            messages.push(format!(
+                "invalid byte sequences replaced by U+FFFD (--lossy): {}",
+                self.replaced
+            ));
+        }
+        messages
+    }
+}
+
+/// Encoding of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Utf8,
+    Utf8Marked,
+    Utf16Little,
+    Utf16Big,
+}
+
+impl Encoding {
+    /// The encoding of a file that begins with `start`.
+    pub fn of(start: &[u8]) -> Self {
+        match start {
+            [0xEF, 0xBB, 0xBF, ..] => Encoding::Utf8Marked,
+            [0xFF, 0xFE, ..] => Encoding::Utf16Little,
+            [0xFE, 0xFF, ..] => Encoding::Utf16Big,
+            _ => Encoding::Utf8,
+        }
+    }
+
+    /// Number of bytes of the byte order mark.
+    pub fn mark_length(self) -> usize {
+        match self {
+            Encoding::Utf8 => 0,
+            Encoding::Utf8Marked => 3,
+            Encoding::Utf16Little | Encoding::Utf16Big => 2,
+        }
+    }
+
+    /// Whether this is UTF-16.
+    pub fn is_utf16(self) -> bool {
+        matches!(self, Encoding::Utf16Little | Encoding::Utf16Big)
+    }
+}
+
+/// Decoder of a file that comes in blocks.
+pub(super) struct ByteDecoder<'a> {
+    path: &'a Path,
+    /// Whether invalid sequences are replaced instead of refused.
+    lossy: bool,
+    encoding: Encoding,
+    /// Offset in the file of the next byte to decode.
+    offset: u64,
+    /// Number of the line that is being decoded, from 1.
+    line: u64,
+}
+
+impl<'a> ByteDecoder<'a> {
+    /// A decoder that begins after the byte order mark. `path` is for messages.
+    pub fn new(path: &'a Path, encoding: Encoding, lossy: bool) -> Self {
+        ByteDecoder {
+            path,
+            lossy,
+            encoding,
+            offset: encoding.mark_length() as u64,
+            line: 1,
+        }
+    }
+
+    /// Appends to `text` what can be decoded of `bytes` without knowing what follows, and returns its number of bytes.
+    /// At the end of the file that is all.
+    ///
+    /// # Errors
+    /// Invalid sequences, unless the decoder is lossy: the message names file, line and offset.
+    pub fn decode(
+        &mut self,
+        bytes: &[u8],
+        at_end: bool,
+        text: &mut String,
+        notes: &mut DecodingNotes,
+    ) -> Result<usize> {
+        if self.encoding.is_utf16() {
+            self.decode_utf16(bytes, at_end, text, notes)
+        } else {
+            self.decode_utf8(bytes, at_end, text, notes)
+        }
+    }
+
+    fn decode_utf8(
+        &mut self,
+        bytes: &[u8],
+        at_end: bool,
+        text: &mut String,
+        notes: &mut DecodingNotes,
+    ) -> Result<usize> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let rest = &bytes[taken..];
+            let (valid, invalid_length) = match std::str::from_utf8(rest) {
+                Ok(valid) => (valid, 0),
+                Err(error) => {
+                    let (valid, invalid) = rest.split_at(error.valid_up_to());
+                    let valid = std::str::from_utf8(valid).expect("checked just before");
+                    match error.error_len() {
+                        Some(length) => (valid, length),
+                        None if at_end => (valid, invalid.len()),
+                        None => {
+                            self.accept(valid, text, notes)?;
+                            return Ok(taken + valid.len());
+                        }
+                    }
+                }
+            };
+            self.accept(valid, text, notes)?;
+            taken += valid.len();
+            if invalid_length > 0 {
+                self.reject(bytes[taken], text, notes)?;
+                self.offset += invalid_length as u64;
+                taken += invalid_length;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Appends valid UTF-8. NUL is valid UTF-8, but treated as invalid: it occurs in binary files only.
+    fn accept(&mut self, valid: &str, text: &mut String, notes: &mut DecodingNotes) -> Result<()> {
+        let mut rest = valid;
+        while let Some(zero) = rest.as_bytes().iter().position(|&b| b == 0) {
+            let (before, after) = rest.split_at(zero);
+            self.advance(before);
+            text.push_str(before);
+            self.reject(0, text, notes)?;
+            self.offset += 1;
+            rest = &after[1..];
+        }
+        self.advance(rest);
+        text.push_str(rest);
+        Ok(())
+    }
+
+    /// Moves offset and line past decoded UTF-8.
+    fn advance(&mut self, text: &str) {
+        self.offset += text.len() as u64;
+        self.line += text.as_bytes().iter().filter(|&&b| b == b'\n').count() as u64;
+    }
+
+    fn decode_utf16(
+        &mut self,
+        bytes: &[u8],
+        at_end: bool,
+        text: &mut String,
+        notes: &mut DecodingNotes,
+    ) -> Result<usize> {
+        let from_bytes = match self.encoding {
+            Encoding::Utf16Big => u16::from_be_bytes,
+            _ => u16::from_le_bytes,
+        };
+        let mut units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| from_bytes([pair[0], pair[1]]))
+            .collect();
+        let whole = units.len() * 2;
+        let high_surrogate = |unit: &u16| (0xD800..0xDC00).contains(unit);
+        if !at_end && units.last().is_some_and(high_surrogate) {
+            units.pop();
+        }
+        for decoded in char::decode_utf16(units.iter().copied()) {
+            match decoded {
+                Ok('\0') => {
+                    self.reject(0, text, notes)?;
+                    self.offset += 2;
+                }
+                Ok(c) => {
+                    text.push(c);
+                    self.line += u64::from(c == '\n');
+                    self.offset += 2 * c.len_utf16() as u64;
+                }
+                Err(error) => {
+                    self.reject(error.unpaired_surrogate().to_be_bytes()[0], text, notes)?;
+                    self.offset += 2;
+                }
+            }
+        }
+        if at_end && whole < bytes.len() {
+            self.reject(bytes[whole], text, notes)?;
+            return Ok(bytes.len());
+        }
+        Ok(units.len() * 2)
+    }
+
+    /// Replaces an invalid sequence that begins with `byte`, or fails.
+    fn reject(&self, byte: u8, text: &mut String, notes: &mut DecodingNotes) -> Result<()> {
+        if self.lossy {
+            notes.replaced += 1;
+            text.push(char::REPLACEMENT_CHARACTER);
+            return Ok(());
+        }
+        let encoding = if self.encoding.is_utf16() {
+            "UTF-16"
+        } else {
+            "UTF-8"
+        };
+        Err(Error::new(format!(
+            "{} is not {encoding} text: line {}, byte offset {}, found byte 0x{byte:02X}; \
+             convert the file, read it as bytes (--level byte), or replace invalid bytes (--lossy)",
+            self.path.display(),
+            self.line,
+            self.offset,
+        )))
+    }
+}
+
+/// Converts CRLF to LF in text that comes in pieces. A single CR stays.
+#[derive(Default)]
+pub(super) struct LineEndings {
+    /// Whether the last piece ended in a CR, which is held back.
+    carriage_return: bool,
+    converted: Vec<u8>,
+}
+
+impl LineEndings {
+    /// The next piece with its line endings converted.
+    pub fn convert<'t>(
+        &'t mut self,
+        text: &'t str,
+        at_end: bool,
+        notes: &mut DecodingNotes,
+    ) -> &'t [u8] {
+        let bytes = text.as_bytes();
+        if !self.carriage_return && !bytes.contains(&b'\r') {
+            return bytes;
+        }
+        self.converted.clear();
+        for &byte in bytes {
+            if std::mem::replace(&mut self.carriage_return, byte == b'\r') {
+                if byte == b'\n' {
+                    notes.crlf = true;
+                } else {
+                    self.converted.push(b'\r');
+                }
+            }
+            if byte != b'\r' {
+                self.converted.push(byte);
+            }
+        }
+        if at_end && std::mem::take(&mut self.carriage_return) {
+            self.converted.push(b'\r');
+        }
+        &self.converted
+    }
+}
