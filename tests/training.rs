@@ -191,7 +191,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
         "{last}"
     );
     assert!(
-        last.ends_with("; everything is saved, and `carousel train --resume model` goes on"),
+        last.ends_with("; everything is saved, and `carousel train --resume model` continues"),
         "{last}"
     );
     assert!(sandbox.path("model/resume.safetensors").exists());
@@ -363,7 +363,7 @@ fn a_run_that_saved_nothing_starts_anew() {
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "4"));
     let said = sandbox.carousel("train --resume model -q").success();
-    assert_eq!(said.err, "nothing was saved yet: starting anew\n");
+    assert_eq!(said.err, "nothing was saved yet: starting again\n");
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn a_run_that_was_killed_while_reading_begins_again() {
     );
     assert_eq!(sandbox.carousel(&line).code, Some(2), "the folder is taken");
     let said = sandbox.carousel("train --resume model -q").success();
-    assert_eq!(said.err, "nothing was saved yet: starting anew\n");
+    assert_eq!(said.err, "nothing was saved yet: starting again\n");
     assert_eq!(sandbox.read("model/model.safetensors"), weights);
 }
 
@@ -485,7 +485,7 @@ fn corpora_too_small_shrink_what_was_chosen_and_refuse_what_was_given() {
     assert_eq!(said.code, Some(1));
     assert_eq!(
         said.err,
-        "carousel: the text to train on has 62 tokens, but a batch of 64 streams and windows of 64 need at least 4097; \
+        "carousel: the training part has 62 tokens, but a batch of 64 streams and windows of 64 need at least 4097; \
          give more text, or a smaller --batch-size or --bptt\n"
     );
     assert!(
@@ -584,7 +584,7 @@ fn contradicting_options_are_refused() {
         ),
         (
             "--valid 2",
-            "--valid 2 is no share: give a number above 0 and below 1, or the name of a file",
+            "--valid 2 is not a fraction: give a number above 0 and below 1, or the name of a file",
         ),
         (
             "--tie-weights --hidden-size 10 --embedding-size 20",
@@ -592,7 +592,7 @@ fn contradicting_options_are_refused() {
         ),
         (
             "--device cuda:7",
-            "libtorch sees no GPU number 7; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)",
+            "libtorch finds no GPU number 7; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)",
         ),
     ];
     for (options, message) in table {

@@ -192,10 +192,10 @@ impl ModelConfig {
     /// # Errors
     /// Another version; keys that are missing or not understood; sizes that are impossible.
     pub fn from_json(json: &Value) -> Result<Self> {
-        let misunderstood = |e: serde_json::Error| Error::new(format!("cannot be understood: {e}"));
+        let invalid = |e: serde_json::Error| Error::new(e.to_string());
         let config = match json.get("format_version").and_then(Value::as_u64) {
-            Some(1) => Version1::deserialize(json).map_err(misunderstood)?.into(),
-            Some(2) => ModelConfig::deserialize(json).map_err(misunderstood)?,
+            Some(1) => Version1::deserialize(json).map_err(invalid)?.into(),
+            Some(2) => ModelConfig::deserialize(json).map_err(invalid)?,
             Some(other) => {
                 return Err(Error::new(format!(
                     "the checkpoint has format version {other}, and this program reads versions 1 and {FORMAT_VERSION}; \
@@ -204,7 +204,7 @@ impl ModelConfig {
             }
             None => {
                 return Err(Error::new(
-                    "cannot be understood: missing field `format_version`",
+                    "missing field `format_version`",
                 ));
             }
         };

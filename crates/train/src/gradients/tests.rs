@@ -249,7 +249,8 @@ fn kernels_agree_with_autograd_on_long_texts() {
     let expected = Autograd { kind: Kind::Double }.step(&network.to_kind(Kind::Double), &batch);
     let mut kernels = Kernels::new(&config, 3, TrainingPrecision::F32);
     let found = kernels.step(&network, &batch, &ThreadPool::new(2));
-    assert_same_gradients(&found, &expected, 1e-4, "long texts");
+    // Float32 over 2,048 steps.
+    assert_same_gradients(&found, &expected, 1e-3, "long texts");
 }
 
 #[test]

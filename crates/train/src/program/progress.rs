@@ -254,7 +254,7 @@ fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
         recurrent.num_layers,
         recurrent.hidden_size,
         if recurrent.bidirectional {
-            " in each direction"
+            ", bidirectional"
         } else {
             ""
         },
