@@ -85,6 +85,23 @@ pub fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
+/// Paths that mean the same from any folder, and can be written down.
+///
+/// # Errors
+/// A name that is not UTF-8.
+pub fn absolute(files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    let absolute = |file: PathBuf| {
+        if file.to_str().is_none() {
+            return Err(Error::new(format!(
+                "the name of {} is not UTF-8; rename it",
+                file.display()
+            )));
+        }
+        std::path::absolute(&file).map_err(|e| Error::file("find", &file, e))
+    };
+    files.into_iter().map(absolute).collect()
+}
+
 /// Maps an open file into memory for reading; `path` is for the message of an error.
 pub fn map_file(file: &File, path: &Path) -> Result<Mmap> {
     // SAFETY: the files mapped here (token ids and weights) are written under another name and renamed into place, and

@@ -194,7 +194,10 @@ impl ModelConfig {
     pub fn from_json(json: &Value) -> Result<Self> {
         let invalid = |e: serde_json::Error| Error::new(e.to_string());
         let config = match json.get("format_version").and_then(Value::as_u64) {
-            Some(1) => Version1::deserialize(json).map_err(invalid)?.into(),
+            Some(1) => {
+                let (input, body, head) = Version1::deserialize(json).map_err(invalid)?.parts();
+                ModelConfig { input, body, head }
+            }
             Some(2) => ModelConfig::deserialize(json).map_err(invalid)?,
             Some(other) => {
                 return Err(Error::new(format!(
@@ -203,9 +206,7 @@ impl ModelConfig {
                 )));
             }
             None => {
-                return Err(Error::new(
-                    "missing field `format_version`",
-                ));
+                return Err(Error::new("missing field `format_version`"));
             }
         };
         config.check()?;

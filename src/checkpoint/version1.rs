@@ -8,7 +8,6 @@ use carousel_kernels::recurrent::Cell;
 
 use super::architecture::cell_name;
 use super::architecture::{Body, Head, Input, Labels, NextToken, Recurrent, Tokens};
-use super::config::ModelConfig;
 use crate::text::{Level, Split};
 
 /// The keys of format version 1.
@@ -42,32 +41,32 @@ enum Task {
     Classifier,
 }
 
-impl From<Version1> for ModelConfig {
-    fn from(old: Version1) -> Self {
-        ModelConfig {
-            input: Input::Tokens(Tokens {
-                level: old.level,
-                split: old.split,
-                vocab_size: old.vocab_size,
-                embedding_size: old.embedding_size,
+impl Version1 {
+    /// The parts of the configuration.
+    pub fn parts(self) -> (Input, Body, Head) {
+        let input = Input::Tokens(Tokens {
+            level: self.level,
+            split: self.split,
+            vocab_size: self.vocab_size,
+            embedding_size: self.embedding_size,
+        });
+        let body = Body::Recurrent(Recurrent {
+            cell: self.cell,
+            hidden_size: self.hidden_size,
+            num_layers: self.num_layers,
+            dropout: self.dropout,
+            bidirectional: self.bidirectional,
+        });
+        let head = match self.task {
+            Task::LanguageModel => Head::NextToken(NextToken {
+                tie_weights: self.tie_weights,
+                lsa_size: self.semantics,
             }),
-            body: Body::Recurrent(Recurrent {
-                cell: old.cell,
-                hidden_size: old.hidden_size,
-                num_layers: old.num_layers,
-                dropout: old.dropout,
-                bidirectional: old.bidirectional,
+            Task::Classifier => Head::Labels(Labels {
+                labels: self.labels,
+                ngrams: self.ngrams,
             }),
-            head: match old.task {
-                Task::LanguageModel => Head::NextToken(NextToken {
-                    tie_weights: old.tie_weights,
-                    lsa_size: old.semantics,
-                }),
-                Task::Classifier => Head::Labels(Labels {
-                    labels: old.labels,
-                    ngrams: old.ngrams,
-                }),
-            },
-        }
+        };
+        (input, body, head)
     }
 }

@@ -203,8 +203,8 @@ mod tests {
                     for (at, (input, target)) in
                         window_inputs.into_iter().zip(window_targets).enumerate()
                     {
-                        inputs[at % batch_size].push(input as u32);
-                        targets[at % batch_size].push(target as u32);
+                        inputs[at % batch_size].push(input);
+                        targets[at % batch_size].push(target);
                     }
                 }
                 let mut text: Vec<u32> = ids.read(0..count).collect();

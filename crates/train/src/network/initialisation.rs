@@ -5,7 +5,8 @@ Fresh parameters.
 use tch::{Device, Kind, Tensor};
 
 use super::cells;
-use super::{NamedTensors, Network};
+use super::parameters::NamedTensors;
+use super::recurrent::Network;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
 

@@ -1,15 +1,12 @@
 /*!
-The network in libtorch: named parameters, and the forward pass of embedding, recurrent layers and the next-token head.
-A bidirectional network has a second stack, which reads texts from their end, over the same embedding.
-
-The parameters are this program's own, under PyTorch's names, over libtorch's LSTM operation: `tch::nn::lstm` freezes its
-dropout when it is built, and would drop units in evaluation too.
+The network in libtorch: named parameters, the forward pass, what is dropped, and the state between windows.
 */
 
 mod cells;
 mod dropout;
 mod initialisation;
 mod parameters;
+mod recurrent;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -18,119 +15,5 @@ mod tests;
 
 pub use dropout::DropoutMasks;
 pub use parameters::NamedTensors;
+pub use recurrent::{Network, Reading};
 pub use state::State;
-
-use tch::{Device, Kind, Tensor};
-
-use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{EMBEDDING, LAYER_TENSORS, layer_tensor};
-use carousel::text::Direction;
-
-/// A network's configuration and parameters.
-pub struct Network {
-    /// What it is.
-    pub config: ModelConfig,
-    /// Its parameters, named and ordered as in [`ModelConfig::tensors`]; each asks for gradients.
-    pub parameters: NamedTensors,
-}
-
-/// How a window is read.
-pub struct Reading<'a> {
-    /// The direction, which chooses the stack.
-    pub direction: Direction,
-    /// What is dropped.
-    pub masks: &'a DropoutMasks,
-    /// Kind of the numbers in products. Parameters, logits and state keep theirs.
-    pub kind: Kind,
-    /// What is added to the vectors that are read, `[steps, batch_size, embedding_size]`.
-    pub perturbation: Option<&'a Tensor>,
-}
-
-impl Network {
-    /// Where it computes.
-    pub fn device(&self) -> Device {
-        self.parameters.get(EMBEDDING).device()
-    }
-
-    /// A layer's weights and biases, in the order of [`LAYER_TENSORS`].
-    pub fn layer(&self, direction: Direction, layer: usize) -> [&Tensor; 4] {
-        LAYER_TENSORS.map(|which| self.parameters.get(&layer_tensor(direction, which, layer)))
-    }
-
-    /// The head's weights, which may be the embedding, and its bias.
-    pub fn head(&self) -> (&Tensor, &Tensor) {
-        let (weight, bias) = self.config.head_tensors();
-        (self.parameters.get(weight), self.parameters.get(bias))
-    }
-
-    /// The same network with its parameters in another kind of number, each asking for gradients.
-    pub fn to_kind(&self, kind: Kind) -> Network {
-        let to_kind = |tensor: &Tensor| tensor.detach().to_kind(kind).set_requires_grad(true);
-        Network {
-            config: self.config.clone(),
-            parameters: self.parameters.map(to_kind),
-        }
-    }
-
-    /// Reads token ids, `[steps, batch_size]`, by the layers of one direction. Returns the last layer's outputs, `[steps,
-    /// batch_size, hidden_size]`, in the kind of the products, and the state afterwards.
-    pub fn outputs(&self, tokens: &Tensor, state: &State, reading: &Reading) -> (Tensor, State) {
-        let (recurrent, masks, kind) = (self.config.recurrent(), reading.masks, reading.kind);
-        let embedding = self.parameters.get(EMBEDDING);
-        let own = embedding.kind();
-        let embedding = masked(embedding, masks.embedding.as_ref());
-        let mut outputs = Tensor::embedding(&embedding, tokens, -1, false, false).to_kind(kind);
-        if let Some(perturbation) = reading.perturbation {
-            outputs = outputs + perturbation.to_kind(kind);
-        }
-        if let Some(mask) = &masks.inputs {
-            outputs = &outputs * mask.to_kind(kind);
-        }
-        let mut parts: Vec<Vec<Tensor>> = state.parts.iter().map(|part| part.split(1, 0)).collect();
-        for (layer, position) in recurrent.stack(reading.direction).enumerate() {
-            let before = parts
-                .iter()
-                .map(|part| part[position].contiguous().to_kind(kind));
-            let before: Vec<Tensor> = before.collect();
-            let [w_ih, w_hh, b_ih, b_hh] = self.layer(reading.direction, layer);
-            let w_hh = masked(w_hh, masks.recurrent[layer].as_ref());
-            let weights = [w_ih, &w_hh, b_ih, b_hh].map(|weights| weights.to_kind(kind));
-            let after = cells::forward(recurrent.cell, &outputs, &before, &weights);
-            outputs = after.0;
-            for (part, after) in parts.iter_mut().zip(after.1) {
-                part[position] = after.to_kind(own);
-            }
-            if let Some(mask) = &masks.outputs[layer] {
-                outputs = &outputs * mask.to_kind(kind);
-            }
-        }
-        let parts = parts.iter().map(|layers| Tensor::cat(layers, 0)).collect();
-        (outputs, State { parts })
-    }
-
-    /// Logits of the head for rows of outputs, `[rows, vocab_size]`, from [`Network::outputs`].
-    pub fn logits(&self, outputs: &Tensor) -> Tensor {
-        let (weight, bias) = self.head();
-        let (own, kind) = (weight.kind(), outputs.kind());
-        let rows = outputs.view([-1, self.config.recurrent().hidden_size as i64]);
-        rows.linear(&weight.to_kind(kind), Some(&bias.to_kind(kind)))
-            .to_kind(own)
-    }
-
-    /// Reads token ids as [`Network::outputs`] does, dropping nothing, for the logits, `[steps · batch_size, vocab_size]`.
-    pub fn predict(&self, tokens: &Tensor, state: &State) -> (Tensor, State) {
-        let reading = Reading {
-            direction: Direction::Forward,
-            masks: &DropoutMasks::none(&self.config),
-            kind: self.parameters.get(EMBEDDING).kind(),
-            perturbation: None,
-        };
-        let (outputs, next) = self.outputs(tokens, state, &reading);
-        (self.logits(&outputs), next)
-    }
-}
-
-/// A parameter with its mask, if it has one.
-fn masked(parameter: &Tensor, mask: Option<&Tensor>) -> Tensor {
-    mask.map_or_else(|| parameter.shallow_clone(), |mask| parameter * mask)
-}

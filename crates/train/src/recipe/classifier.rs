@@ -2,9 +2,11 @@
 The options of a classifier, resolved.
 */
 
-use super::{
-    Circumstances, Resolved, budget, defaults, keep_sizes, ranges, validation, vocabulary,
-};
+use super::budget::budget;
+use super::data::{validation, vocabulary};
+use super::kept::keep_sizes;
+use super::resolved::{Circumstances, Resolved};
+use super::{defaults, ranges};
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, Input, Labels, Recurrent, Tokens};
 use carousel::checkpoint::arguments::TrainArguments;

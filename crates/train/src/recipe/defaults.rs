@@ -2,7 +2,7 @@
 The defaults that suit a corpus or labelled documents. What was measured for them is in docs/recipes.md.
 */
 
-use super::Circumstances;
+use super::resolved::Circumstances;
 use carousel::checkpoint::arguments::Schedule;
 use carousel::checkpoint::record::Budget;
 use carousel::text::Level;

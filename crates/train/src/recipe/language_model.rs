@@ -2,9 +2,11 @@
 The options of a language model, resolved.
 */
 
+use super::budget::{EVALUATIONS, budget, total_steps};
+use super::data::{validation, vocabulary};
 use super::defaults::{self, Defaults};
-use super::{Circumstances, EVALUATIONS, MOST_VALID_TOKENS, Resolved, budget, ranges, total_steps};
-use super::{validation, vocabulary};
+use super::ranges;
+use super::resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent, Tokens};
 use carousel::checkpoint::arguments::{Schedule, TrainArguments};

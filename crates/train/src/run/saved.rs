@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::base::Base;
 use super::event::{Event, Notify};
 use super::task::{Prepared, Task};
-use super::{RESTARTED, Run};
+use super::training::{RESTARTED, Run};
 use carousel::checkpoint::record::{Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};

@@ -17,7 +17,7 @@ use crate::recipe::{self, Circumstances, MOST_VALID_TOKENS};
 use crate::run::{
     self, Base, DataSummary, Event, FittedTensor, FittedValues, Notify, Prepared, Run,
 };
-use crate::run::{SavedRun, Task, TrainingState, absolute, model_weights};
+use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
 use carousel::baselines::language_baselines;
 use carousel::checkpoint::architecture::{Head, LSA_WEIGHT};
@@ -25,7 +25,7 @@ use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
-use carousel::files;
+use carousel::files::{self, absolute};
 use carousel::metrics::LanguageScore;
 use carousel::text::Level;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};

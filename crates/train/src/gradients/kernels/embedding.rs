@@ -7,7 +7,7 @@ use carousel::checkpoint::architecture::EMBEDDING;
 use carousel_kernels::{Kernel, Rows, ThreadPool};
 
 use super::buffers::GradientBuffers;
-use super::stack::WindowInput;
+use super::window_input::WindowInput;
 
 /// Encodes the vectors of `tokens`, with dropout, and with a perturbation in panels if there is one.
 pub fn embed(

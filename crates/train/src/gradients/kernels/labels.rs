@@ -15,10 +15,11 @@ use carousel::inference::recurrent_classifier::head_logits;
 use carousel::text::Direction;
 use carousel_kernels::ThreadPool;
 
-use super::Kernels;
 use super::adversarial;
 use super::buffers::GradientBuffers;
-use super::stack::{Activations, WindowInput};
+use super::stack::Activations;
+use super::window_input::WindowInput;
+use super::workspace::Workspace;
 
 /// Texts as they were read in one direction.
 struct ReadTexts {
@@ -31,14 +32,9 @@ struct ReadTexts {
     activations: Activations,
 }
 
-impl Kernels {
+impl Workspace {
     /// Loss and gradients of texts with labels.
-    pub(super) fn texts(
-        &mut self,
-        network: &Network,
-        batch: &TextBatch,
-        pool: &ThreadPool,
-    ) -> Window {
+    pub fn texts(&mut self, network: &Network, batch: &TextBatch, pool: &ThreadPool) -> Window {
         let config = &network.config;
         self.stack.set_batch_size(batch.texts.len());
         let (mut loss, mut inputs_gradients) = self.label_step(network, batch, &[], pool);

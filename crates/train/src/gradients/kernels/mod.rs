@@ -13,6 +13,8 @@ mod labels;
 mod next_token;
 mod scratch;
 mod stack;
+mod window_input;
+mod workspace;
 
 use crate::gradients::batch::{Batch, StreamBatch, Window};
 use crate::network::Network;
@@ -24,14 +26,14 @@ use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel_kernels::{Kernel, ThreadPool};
 use next_token::NextTokenHead;
 use scratch::Scratch;
-use stack::{LayerStack, WindowInput};
+use stack::LayerStack;
+use window_input::WindowInput;
+use workspace::Workspace;
 
 /// Kernels, and what they keep from one step to the next.
 pub struct Kernels {
-    stack: LayerStack,
+    workspace: Workspace,
     next_token: NextTokenHead,
-    gradients: GradientBuffers,
-    scratch: Scratch,
 }
 
 impl Kernels {
@@ -39,10 +41,12 @@ impl Kernels {
     pub fn new(config: &ModelConfig, batch_size: usize, precision: TrainingPrecision) -> Self {
         let kernel = Kernel::fastest(precision::of_kernels(precision));
         Kernels {
-            stack: LayerStack::new(config, batch_size, kernel),
+            workspace: Workspace {
+                stack: LayerStack::new(config, batch_size, kernel),
+                gradients: GradientBuffers::zeros(config),
+                scratch: Scratch::new(kernel),
+            },
             next_token: NextTokenHead::default(),
-            gradients: GradientBuffers::zeros(config),
-            scratch: Scratch::new(kernel),
         }
     }
 
@@ -50,25 +54,29 @@ impl Kernels {
     pub fn step(&mut self, network: &Network, batch: &Batch, pool: &ThreadPool) -> Window {
         match batch {
             Batch::Streams(batch) => self.streams(network, batch, pool),
-            Batch::Texts(batch) => self.texts(network, batch, pool),
+            Batch::Texts(batch) => self.workspace.texts(network, batch, pool),
         }
     }
 
     fn streams(&mut self, network: &Network, batch: &StreamBatch, pool: &ThreadPool) -> Window {
-        self.clear_for(network, batch, pool);
+        clear_for(&mut self.workspace.gradients, network, batch, pool);
+        let Workspace {
+            stack,
+            gradients,
+            scratch,
+        } = &mut self.workspace;
         let window = WindowInput {
             network,
             direction: batch.direction,
             inputs: batch.inputs,
             masks: batch.masks,
         };
-        let activations = self.stack.forward(&window, batch.state, None, true, pool);
-        let top = activations.outputs(&self.stack);
-        let (gradients, scratch) = (&mut self.gradients, &mut self.scratch);
+        let activations = stack.forward(&window, batch.state, None, true, pool);
+        let top = activations.outputs(stack);
         let (nats, outputs_gradient) = self
             .next_token
             .step(network, batch, top, gradients, scratch, pool);
-        let inputs_gradient = self.stack.backward(
+        let inputs_gradient = stack.backward(
             &window,
             &activations,
             outputs_gradient,
@@ -85,26 +93,30 @@ impl Kernels {
             state: Some(activations.state(batch.state)),
         }
     }
+}
 
-    /// Clears the gradients that are added to, or written in some rows alone.
-    fn clear_for(&mut self, network: &Network, batch: &StreamBatch, pool: &ThreadPool) {
-        let (weight, _) = network.config.head_tensors();
-        let tied = weight == EMBEDDING;
-        let gradients = &mut self.gradients;
-        match batch.sampled {
-            // Tied weights have one gradient; as an embedding they add to it later.
-            Some(sampled) if tied => gradients.clear(
-                EMBEDDING,
-                Some(batch.inputs.iter().chain(&sampled.tokens)),
-                pool,
-            ),
-            Some(sampled) => {
-                gradients.clear(EMBEDDING, Some(batch.inputs), pool);
-                gradients.clear(weight, Some(&sampled.tokens), pool);
-            }
-            // The output writes all of it.
-            None if tied => {}
-            None => gradients.clear(EMBEDDING, None::<&[u32]>, pool),
+/// Clears the gradients that are added to, or written in some rows alone.
+fn clear_for(
+    gradients: &mut GradientBuffers,
+    network: &Network,
+    batch: &StreamBatch,
+    pool: &ThreadPool,
+) {
+    let (weight, _) = network.config.head_tensors();
+    let tied = weight == EMBEDDING;
+    match batch.sampled {
+        // Tied weights have one gradient; as an embedding they add to it later.
+        Some(sampled) if tied => gradients.clear(
+            EMBEDDING,
+            Some(batch.inputs.iter().chain(&sampled.tokens)),
+            pool,
+        ),
+        Some(sampled) => {
+            gradients.clear(EMBEDDING, Some(batch.inputs), pool);
+            gradients.clear(weight, Some(&sampled.tokens), pool);
         }
+        // The output writes all of it.
+        None if tied => {}
+        None => gradients.clear(EMBEDDING, None::<&[u32]>, pool),
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use tch::Tensor;
 
-use crate::network::{DropoutMasks, Network, State};
+use crate::network::State;
 use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{LAYER_TENSORS, layer_tensor};
@@ -20,6 +20,7 @@ use carousel_kernels::{Kernel, Layout, Matrix, PackedWeights, Rows, ThreadPool};
 use super::buffers::GradientBuffers;
 use super::embedding::{self, TokenSums, multiply};
 use super::scratch::Scratch;
+use super::window_input::WindowInput;
 
 /// Numbers that are worth another thread.
 const CHUNK: usize = 1 << 15;
@@ -37,18 +38,6 @@ struct TapedLayer {
     input: PackedWeights,
     recurrent: PackedWeights,
     tape: Tape,
-}
-
-/// What a window reads, and how.
-pub struct WindowInput<'a> {
-    /// The parameters.
-    pub network: &'a Network,
-    /// The direction, which chooses the layers.
-    pub direction: Direction,
-    /// Token ids, `[steps, batch_size]`.
-    pub inputs: &'a [u32],
-    /// What is dropped.
-    pub masks: &'a DropoutMasks,
 }
 
 /// What a window leaves behind besides the tapes.

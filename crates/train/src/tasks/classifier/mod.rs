@@ -20,12 +20,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::recipe;
-use crate::run::{self, Base, Event, Notify, Prepared, Run, SavedRun, absolute};
+use crate::run::{self, Base, Event, Notify, Prepared, Run, SavedRun};
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Request};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, Result};
+use carousel::files::absolute;
 use carousel::inference::linear::LinearClassifier;
 use carousel::text::Level;
 use dataset::Dataset;

@@ -1,0 +1,50 @@
+/*!
+How long to train.
+*/
+
+use std::time::Duration;
+
+use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::record::Budget;
+use carousel::error::{Error, Result};
+
+/// The default budget.
+const DEFAULT_TIME: Duration = Duration::from_secs(180);
+/// Most evaluations of a budget in steps or epochs by default.
+pub const EVALUATIONS: u64 = 20;
+
+/// When training ends.
+///
+/// # Errors
+/// An empty budget.
+pub fn budget(arguments: &TrainArguments) -> Result<Budget> {
+    let budget = match (arguments.time, arguments.epochs, arguments.steps) {
+        (_, Some(epochs), _) => Budget::Epochs(epochs),
+        (_, _, Some(steps)) => Budget::Steps(steps),
+        (time, None, None) => Budget::Seconds(time.unwrap_or(DEFAULT_TIME).as_secs_f64()),
+    };
+    match budget {
+        Budget::Epochs(n) if !(n > 0.0 && n <= 1e9) => Err(Error::usage(format!(
+            "--epochs {n} is no budget; give a number above 0"
+        ))),
+        Budget::Steps(0) => Err(Error::usage("--steps 0 is no budget; give 1 or more")),
+        Budget::Seconds(s) if s <= 0.0 => {
+            Err(Error::usage("--time 0 is no budget; give 30s, 2m, 1h …"))
+        }
+        budget => Ok(budget),
+    }
+}
+
+/// Steps between two evaluations of a classifier whose budget comes to so many steps.
+pub fn between_evaluations(steps: u64) -> u64 {
+    steps.div_ceil(EVALUATIONS).max(1)
+}
+
+/// Steps of a budget; `None` where the clock decides.
+pub fn total_steps(budget: &Budget, steps_in_pass: usize) -> Option<u64> {
+    match *budget {
+        Budget::Steps(steps) => Some(steps),
+        Budget::Epochs(epochs) => Some(((epochs * steps_in_pass as f64).round() as u64).max(1)),
+        Budget::Seconds(_) => None,
+    }
+}

@@ -1,0 +1,572 @@
+/*!
+A run: steps until the budget is spent, with evaluations, saves and rescues on the way, whatever the [`Task`] is.
+
+It prints nothing: everything it has to say goes through one callback of [`Event`]s.
+*/
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::base::Base;
+use super::clock::{self, MOST_RESCUES, Moment};
+use super::event::{Event, Notify, Plan, StepReport};
+use super::report;
+use super::resume::Snapshot;
+use super::state::TrainingState;
+use super::task::{Prepared, Task};
+use crate::device;
+use crate::gradients::Window;
+use crate::network::{Network, State};
+use crate::optimizer::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
+use crate::optimizer::{AdamW, Update};
+use carousel::checkpoint::Directory;
+use carousel::checkpoint::arguments::Schedule;
+use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request};
+use carousel::checkpoint::{MetricsFile, WeightsFile};
+use carousel::error::{Error, Result};
+use carousel::files;
+use carousel_kernels::ThreadPool;
+
+/// Steps between lines of metrics.jsonl.
+const STEPS_A_LINE: u64 = 10;
+/// Steps that the speed is measured on, after one that is not counted, and the longest that may take.
+const MEASURED_STEPS: usize = 16;
+const MEASURED_TIME: Duration = Duration::from_secs(3);
+
+/// The note where a run was interrupted before its state was saved.
+pub(super) const RESTARTED: &str = "nothing was saved yet: starting again";
+
+/// Training of one model in one directory.
+pub struct Run<T: Task> {
+    directory: Directory,
+    record: Record<T::Record>,
+    task: T,
+    state: TrainingState,
+    pool: ThreadPool,
+    /// What a rescue goes back to.
+    good: Snapshot,
+    metrics: MetricsFile,
+    clock: Clock,
+    resumed_at: u64,
+}
+
+/// What is measured of a run's time.
+struct Clock {
+    started: Instant,
+    /// Seconds before the run was resumed.
+    before: f64,
+    last_save: Instant,
+    save_seconds: f64,
+    evaluation_seconds: f64,
+    next_evaluation: f64,
+    tokens_per_second: f64,
+}
+
+impl Clock {
+    fn new(started: Instant, before: f64) -> Self {
+        Clock {
+            started,
+            before,
+            last_save: Instant::now(),
+            save_seconds: 0.0,
+            evaluation_seconds: 0.0,
+            next_evaluation: 1.0,
+            tokens_per_second: 0.0,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl<T: Task> Run<T> {
+    /// Begins a run in a directory: writes down what was asked for, prepares everything, and replaces what was there.
+    /// `started` is when the command began.
+    ///
+    /// # Errors
+    /// What `prepare` fails with; a directory that cannot be written.
+    pub fn begin(
+        directory: Directory,
+        request: Request,
+        base: Option<&Base>,
+        started: Instant,
+        prepare: impl FnOnce(Request) -> Result<Prepared<T>>,
+    ) -> Result<Self> {
+        let paths = request.paths.clone();
+        if base.is_some_and(|base| files::same_file(&base.path, directory.path())) {
+            return Err(Error::usage(
+                "give another folder than the model's own with -o: until something is saved, a resumed run needs the \
+                 model it goes on from",
+            ));
+        }
+        // What is there already, to be replaced or begun again, stays until there is something to put in its place.
+        let occupied = directory.holds_run();
+        directory.create()?;
+        if !occupied {
+            directory.save_request(&request)?;
+        }
+        let prepared = match prepare(request) {
+            Ok(prepared) => prepared,
+            // What cannot begin leaves nothing behind.
+            Err(error) if !occupied => return directory.clear(&paths).and(Err(error)),
+            Err(error) => return Err(error),
+        };
+        if occupied {
+            directory.clear(&paths)?;
+            directory.create()?;
+        }
+        // A folder holds a checkpoint once it has a config.json: that is written last.
+        directory.save_record(&prepared.record)?;
+        directory.save_description(&prepared.config, prepared.task.tokenizer())?;
+        let mut run = Self::start(directory, prepared, started, None)?;
+        run.go_on_from(base)?;
+        Ok(run)
+    }
+
+    /// Takes up a run where its state was saved; without one, begins again from the `base` that it had, if any.
+    pub(super) fn take_up(
+        directory: Directory,
+        prepared: Prepared<T>,
+        state: Option<WeightsFile>,
+        base: Option<&Base>,
+        started: Instant,
+        notify: Notify,
+    ) -> Result<Self> {
+        let restarted = state.is_none();
+        let mut run = Self::start(directory, prepared, started, state)?;
+        if restarted {
+            run.go_on_from(base)?;
+            notify(Event::Note(RESTARTED.to_string()));
+        } else {
+            notify(Event::Note(format!(
+                "resuming after step {}",
+                run.resumed_at
+            )));
+        }
+        Ok(run)
+    }
+
+    /// A run at its first step, or where `saved` left it.
+    fn start(
+        directory: Directory,
+        prepared: Prepared<T>,
+        started: Instant,
+        saved: Option<WeightsFile>,
+    ) -> Result<Self> {
+        let Prepared {
+            task,
+            mut record,
+            config,
+        } = prepared;
+        let training = &record.training;
+        let device = device::named(&training.device)?;
+        tch::manual_seed(step_seed(training.seed, u64::MAX, 0) as i64);
+        let network = Network::initialise(&config, device);
+        let streams = State::zeros(config.recurrent(), task.streams(), device);
+        let mut state = TrainingState::new(network, training.ema > 0.0, streams);
+        let mut good = Snapshot::of(&state);
+        if let Some(saved) = saved {
+            let current;
+            (current, good) = Snapshot::read(&saved, &good)?;
+            current.restore(&mut state);
+        }
+        let pool = ThreadPool::new(training.threads.max(1) as usize);
+        record.evaluations = state.counters.evaluations.clone();
+        Ok(Run {
+            metrics: directory.open_metrics(state.counters.metrics_length)?,
+            clock: Clock::new(started, state.counters.seconds),
+            resumed_at: state.counters.step,
+            directory,
+            record,
+            task,
+            state,
+            pool,
+            good,
+        })
+    }
+
+    fn go_on_from(&mut self, base: Option<&Base>) -> Result<()> {
+        if let Some(base) = base {
+            base.copy_into(&mut self.state.network)?;
+            if let Some(averages) = &mut self.state.averages {
+                averages.assign(&self.state.network.parameters);
+            }
+            self.good = Snapshot::of(&self.state);
+        }
+        Ok(())
+    }
+
+    /// Measures the speed, and reports the plan.
+    pub fn announce(&mut self, notify: Notify) {
+        self.measure_speed();
+        let affordable = self.moment().affordable_valid_tokens();
+        if let Some(tokens) = affordable.filter(|&tokens| tokens < self.task.valid_tokens()) {
+            self.task
+                .shorten_validation(tokens, &mut self.record.subject);
+        }
+        self.clock.next_evaluation = self.moment().next_evaluation_at();
+        notify(Event::Plan(Box::new(self.plan())));
+    }
+
+    /// Trains until the budget is spent, and leaves the best weights in the directory.
+    ///
+    /// # Errors
+    /// An interruption, after everything was saved; a disk that cannot be written; a loss that exploded too often.
+    pub fn train(&mut self, interrupt: &AtomicBool, notify: Notify) -> Result<()> {
+        self.announce(notify);
+        let finish = loop {
+            if interrupt.load(Ordering::Relaxed) {
+                self.save(false)?;
+                return Err(self.interrupted());
+            }
+            if let Some(finish) = self.moment().finish() {
+                break finish;
+            }
+            let Some(report) = self.step()? else {
+                if let Some(finish) = self.rescue(notify)? {
+                    break finish;
+                }
+                continue;
+            };
+            notify(Event::Step(report));
+            let moment = self.moment();
+            if moment.evaluates() {
+                if let Some(event) = self.evaluate()? {
+                    notify(event);
+                } else if let Some(finish) = self.rescue(notify)? {
+                    break finish;
+                }
+            } else if moment.saves() {
+                self.save(false)?;
+            }
+        };
+        self.finish(finish, notify)
+    }
+
+    fn interrupted(&self) -> Error {
+        Error::interrupted(format!(
+            "interrupted after step {}; everything is saved, and `carousel {} --resume {}` continues",
+            self.state.counters.step,
+            T::COMMAND,
+            self.directory.path().display()
+        ))
+    }
+
+    fn finish(&mut self, finish: Finish, notify: Notify) -> Result<()> {
+        report::write(&self.directory)?;
+        self.record.finished = Some(finish);
+        self.directory.save_record(&self.record)?;
+        self.directory.remove_resume()?;
+        notify(Event::Finished(finish));
+        match finish {
+            Finish::Diverged => Err(Error::new(format!(
+                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; try a --learning-rate well \
+                 below {}, or --clip-norm 1",
+                MOST_RESCUES + 1,
+                match self.directory.has_weights() {
+                    true => "the best weights so far are saved",
+                    false => "no weights were worth saving",
+                },
+                self.record.training.learning_rate
+            ))),
+            Finish::Budget | Finish::Patience => Ok(()),
+        }
+    }
+
+    /// The numbers that decisions depend on, now.
+    fn moment(&self) -> Moment {
+        let (training, counters) = (&self.record.training, &self.state.counters);
+        Moment {
+            budget: training.budget,
+            evaluate_every: training.evaluate_every,
+            patience: training.patience,
+            steps_in_pass: self.task.steps_in_pass(),
+            tokens_in_step: self.task.tokens_in_step(),
+            valid_tokens: self.task.valid_tokens(),
+            step: counters.step,
+            step_of_pass: counters.window,
+            evaluated_at: counters.evaluations.last().map(|last| last.step),
+            without_better: counters.without_better,
+            seconds: self.clock.seconds(),
+            since_save: self.clock.last_save.elapsed().as_secs_f64(),
+            save_seconds: self.clock.save_seconds,
+            evaluation_seconds: self.clock.evaluation_seconds,
+            tokens_per_second: self.clock.tokens_per_second,
+            next_evaluation: self.clock.next_evaluation,
+        }
+    }
+
+    /// One update of the weights; `None`, and no update, if the loss exploded or the gradients are not finite.
+    fn step(&mut self) -> Result<Option<StepReport>> {
+        let spent = self.moment().spent();
+        let began = Instant::now();
+        let (training, counters) = (&self.record.training, &self.state.counters);
+        let seed = step_seed(training.seed, counters.step, counters.rescues);
+        let window = self.task.step(&mut self.state, training, seed, &self.pool);
+        let counters = &mut self.state.counters;
+        counters.jumps = clock::jumps(
+            counters.jumps,
+            counters.step,
+            counters.smooth_loss,
+            window.loss,
+        );
+        if clock::explodes(window.loss, counters.jumps) {
+            return Ok(None);
+        }
+        let rate = learning_rate(training, spent, counters.learning_rate_scale);
+        let gradient_norm = self.update(&window, rate, spent);
+        if !gradient_norm.is_finite() {
+            return Ok(None);
+        }
+        let tokens = window.tokens as f64;
+        self.count(window);
+        let speed = tokens / began.elapsed().as_secs_f64();
+        self.clock.tokens_per_second += 0.1 * (speed - self.clock.tokens_per_second);
+        let report = self.report();
+        if report.step.is_multiple_of(STEPS_A_LINE) || self.moment().evaluates() {
+            self.write_line(&report, rate, gradient_norm)?;
+        }
+        Ok(Some(report))
+    }
+
+    /// Updates the weights, and returns the norm of the gradients.
+    fn update(&mut self, window: &Window, learning_rate: f64, spent: f64) -> f64 {
+        let training = &self.record.training;
+        let update = Update {
+            step: self.state.counters.step + 1,
+            learning_rate,
+            weight_decay: training.weight_decay,
+            clip_norm: training.clip_norm,
+            fraction: &|name| self.task.learning_rate_fraction(name, spent),
+            rows: &window.rows,
+        };
+        let TrainingState {
+            network, optimizer, ..
+        } = &mut self.state;
+        optimizer.update(
+            &mut network.parameters,
+            &window.gradients,
+            update,
+            &self.pool,
+        )
+    }
+
+    /// Counts a step whose update was made.
+    fn count(&mut self, window: Window) {
+        if let Some(streams) = window.state {
+            self.state.streams = streams;
+        }
+        self.state.counters.step += 1;
+        self.state.average(self.record.training.ema);
+        let counters = &mut self.state.counters;
+        counters.window += 1;
+        counters.tokens += window.tokens as u64;
+        if counters.window == self.task.steps_in_pass() {
+            counters.window = 0;
+            counters.epoch += 1;
+        }
+        let smoothing = 0.98f64.min(1.0 - 1.0 / counters.step as f64);
+        counters.smooth_loss = smoothing * counters.smooth_loss + (1.0 - smoothing) * window.loss;
+        counters.line.add(window.loss);
+        counters.since_evaluation.add(window.loss);
+    }
+
+    fn report(&self) -> StepReport {
+        let (counters, moment) = (&self.state.counters, self.moment());
+        StepReport {
+            step: counters.step,
+            epoch: self.epoch(),
+            smooth_loss: counters.smooth_loss,
+            spent: moment.spent(),
+            tokens_per_second: self.clock.tokens_per_second,
+            seconds_left: moment.seconds_left(),
+        }
+    }
+
+    fn write_line(&mut self, report: &StepReport, rate: f64, gradient_norm: f64) -> Result<()> {
+        let line = json!({
+            "step": report.step,
+            "epoch": report.epoch,
+            "tokens": self.state.counters.tokens,
+            "seconds": self.clock.seconds(),
+            "loss": self.state.counters.line.take(),
+            "learning_rate": rate,
+            "gradient_norm": gradient_norm,
+            "tokens_per_second": report.tokens_per_second,
+        });
+        self.metrics.append(&line)
+    }
+
+    /// Validates and saves; `None` if the loss is not finite.
+    fn evaluate(&mut self) -> Result<Option<Event>> {
+        let began = Instant::now();
+        let Some(figures) = self.task.evaluate(&self.state, &self.record.training) else {
+            return Ok(None);
+        };
+        let best_so_far = self.record.best().map(|best| best.figures);
+        let best = best_so_far.is_none_or(|best| figures.better_than(&best));
+        let evaluation = Evaluation {
+            step: self.state.counters.step,
+            epoch: self.epoch(),
+            train_loss: self.state.counters.since_evaluation.take(),
+            figures,
+            seconds: self.clock.seconds(),
+        };
+        self.count_evaluation(&evaluation, best);
+        let mut line = json!({
+            "step": evaluation.step,
+            "epoch": evaluation.epoch,
+            "tokens": self.state.counters.tokens,
+            "seconds": evaluation.seconds,
+            "loss": evaluation.train_loss,
+        });
+        if let (Value::Object(line), Value::Object(figures)) = (&mut line, json!(figures)) {
+            line.extend(figures);
+        }
+        self.metrics.append(&line)?;
+        if best {
+            self.directory
+                .save_weights(&self.task.weights(&self.state)?)?;
+        }
+        self.save(true)?;
+        self.directory.save_record(&self.record)?;
+        self.clock.evaluation_seconds = began.elapsed().as_secs_f64();
+        self.clock.next_evaluation = self.moment().next_evaluation_at();
+        Ok(Some(Event::Evaluated { evaluation, best }))
+    }
+
+    fn count_evaluation(&mut self, evaluation: &Evaluation, best: bool) {
+        let counters = &mut self.state.counters;
+        counters.evaluations.push(evaluation.clone());
+        counters.without_better = if best { 0 } else { counters.without_better + 1 };
+        counters.on_plateau = if best { 0 } else { counters.on_plateau + 1 };
+        let plateau = counters.on_plateau >= PLATEAU_EVALUATIONS;
+        if plateau && self.record.training.schedule == Schedule::Plateau {
+            counters.on_plateau = 0;
+            counters.learning_rate_scale *= PLATEAU_FACTOR;
+        }
+        self.record.evaluations = counters.evaluations.clone();
+    }
+
+    /// Saves all that decides how the run goes on. A `good` state is also what a rescue goes back to.
+    fn save(&mut self, good: bool) -> Result<()> {
+        let began = Instant::now();
+        self.state.counters.seconds = self.clock.seconds();
+        self.state.counters.metrics_length = self.metrics.flush()?;
+        let current = Snapshot::of(&self.state);
+        let bytes = if good {
+            self.good = current;
+            self.good.serialize(&self.good)?
+        } else {
+            current.serialize(&self.good)?
+        };
+        self.directory.save_resume(&bytes)?;
+        self.clock.last_save = Instant::now();
+        self.clock.save_seconds = began.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Goes back to the last good state with a smaller learning rate; the end if that was tried often enough.
+    fn rescue(&mut self, notify: Notify) -> Result<Option<Finish>> {
+        let counters = &self.state.counters;
+        let exploded_at = counters.step + 1;
+        let Some((rescues, scale)) = clock::rescue(counters.rescues, counters.learning_rate_scale)
+        else {
+            return Ok(Some(Finish::Diverged));
+        };
+        self.good.restore(&mut self.state);
+        // Also of the state to go back to, or a run resumed after this would not know.
+        for counters in [&mut self.state.counters, &mut self.good.counters] {
+            counters.rescues = rescues;
+            counters.learning_rate_scale = scale;
+        }
+        let step = self.state.counters.step;
+        self.metrics
+            .append(&json!({"step": step, "rescue": rescues, "learning_rate_scale": scale}))?;
+        notify(Event::Note(format!(
+            "the loss exploded at step {exploded_at}: back to step {step}, with the learning rate times {scale}"
+        )));
+        Ok(None)
+    }
+
+    fn epoch(&self) -> f64 {
+        let counters = &self.state.counters;
+        counters.epoch as f64 + counters.window as f64 / self.task.steps_in_pass() as f64
+    }
+
+    /// Takes a few steps, spread over a pass, for their speed alone: no weight changes, and no later random number.
+    fn measure_speed(&mut self) {
+        let zeros = State::zeros(
+            self.state.network.config.recurrent(),
+            self.task.streams(),
+            self.state.network.device(),
+        );
+        let streams = std::mem::replace(&mut self.state.streams, zeros);
+        let window = self.state.counters.window;
+        let mut moments = AdamW::new(&self.state.network.parameters);
+        self.measured_step(0, &mut moments);
+        let began = Instant::now();
+        let (mut steps, mut tokens) = (0, 0);
+        while steps < MEASURED_STEPS && (steps == 0 || began.elapsed() < MEASURED_TIME) {
+            tokens += self.measured_step(steps, &mut moments);
+            steps += 1;
+        }
+        self.clock.tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64();
+        self.state.counters.window = window;
+        self.state.streams = streams;
+    }
+
+    /// A step at some place of a pass, with an update at a learning rate of zero; returns its tokens.
+    fn measured_step(&mut self, place: usize, moments: &mut AdamW) -> usize {
+        let training = &self.record.training;
+        self.state.counters.window = place * self.task.steps_in_pass() / MEASURED_STEPS;
+        let window = self.task.step(&mut self.state, training, 0, &self.pool);
+        let update = Update {
+            step: 1,
+            learning_rate: 0.0,
+            weight_decay: 0.0,
+            clip_norm: training.clip_norm,
+            fraction: &|_| 1.0,
+            rows: &window.rows,
+        };
+        let parameters = &mut self.state.network.parameters;
+        moments.update(parameters, &window.gradients, update, &self.pool);
+        window.tokens
+    }
+
+    fn plan(&self) -> Plan {
+        let (config, training) = (&self.state.network.config, &self.record.training);
+        let moment = self.moment();
+        Plan {
+            config: config.clone(),
+            training: training.clone(),
+            data: self.task.summary(&self.record.subject),
+            tokens_per_character: self.task.tokens_per_character(),
+            chosen: self.record.chosen.clone(),
+            steps_per_epoch: self.task.steps_in_pass(),
+            total_steps: moment.total_steps(),
+            memory: self.task.memory(config, training),
+            tokens_per_second: self.clock.tokens_per_second,
+            seconds: match training.budget {
+                Budget::Seconds(seconds) => seconds,
+                _ => moment.seconds_left(),
+            },
+            resumed_at: self.resumed_at,
+        }
+    }
+}
+
+/// The seed of one step of a run. Every step has its own, so that a resumed run draws the same numbers.
+fn step_seed(run: u64, step: u64, rescues: u64) -> u64 {
+    let bytes: Vec<u8> = [run, step, rescues]
+        .iter()
+        .flat_map(|n| n.to_le_bytes())
+        .collect();
+    let hash = blake3::hash(&bytes);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
