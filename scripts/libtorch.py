@@ -126,7 +126,7 @@ def link(home):
     os.replace(fresh, LINK)
     if changed:
         for profile in ([], ["--release"]):
-            subprocess.run(["cargo", "clean", "--quiet", *profile, "-p", "torch-sys", "-p", "carousel"], cwd=os.path.dirname(LINK))
+            subprocess.run(["cargo", "clean", "--quiet", *profile, "-p", "torch-sys", "-p", "carousel-train"], cwd=os.path.dirname(LINK))
     print(f"libtorch: .libtorch -> {home}")
 
 

@@ -7,7 +7,6 @@ use tch::{Kind, Reduction, Tensor};
 use super::batch::{Batch, StreamBatch, TextBatch, Window};
 use super::sampled_softmax::SampledTokens;
 use crate::network::{NamedTensors, Network, Reading, State};
-use crate::optimizer::SparseRows;
 use crate::precision;
 use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel::text::Direction;
@@ -50,7 +49,7 @@ impl Autograd {
         Window {
             gradients: gradients(network, &loss, &[batch.direction]),
             loss: loss.double_value(&[]),
-            rows: SparseRows::new(),
+            rows: batch.sparse_rows(&network.config),
             state: Some(next.detach()),
             tokens: batch.inputs.len(),
         }
@@ -66,7 +65,7 @@ impl Autograd {
         Window {
             gradients: gradients(network, &loss, directions),
             loss: loss.double_value(&[]),
-            rows: SparseRows::new(),
+            rows: batch.sparse_rows(&network.config),
             state: None,
             tokens: batch.tokens(),
         }

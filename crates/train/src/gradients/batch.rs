@@ -5,6 +5,8 @@ What a step's gradients are computed from, and what they come as.
 use crate::gradients::sampled_softmax::SampledTokens;
 use crate::network::{DropoutMasks, NamedTensors, State};
 use crate::optimizer::SparseRows;
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::EMBEDDING;
 use carousel::text::Direction;
 
 /// What one step learns from.
@@ -54,6 +56,34 @@ pub struct TextBatch<'a> {
     pub perturbation: f64,
 }
 
+impl StreamBatch<'_> {
+    /// The rows of gradients that may be other than zero, where not all tokens take part.
+    pub fn sparse_rows(&self, config: &ModelConfig) -> SparseRows {
+        let Some(sampled) = self.sampled else {
+            return SparseRows::new();
+        };
+        match config.head_tensors() {
+            (EMBEDDING, _) => {
+                let both = self.inputs.iter().chain(&sampled.tokens);
+                [(EMBEDDING.to_string(), distinct(both))].into()
+            }
+            (weight, _) => [
+                (EMBEDDING.to_string(), distinct(self.inputs)),
+                (weight.to_string(), sampled.tokens.clone()),
+            ]
+            .into(),
+        }
+    }
+}
+
+/// Token ids in ascending order, each once.
+fn distinct<'a>(tokens: impl IntoIterator<Item = &'a u32>) -> Vec<u32> {
+    let mut tokens: Vec<u32> = tokens.into_iter().copied().collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
+}
+
 /// Most steps of a text through which gradients flow back.
 pub const MAX_BACKWARD: usize = 2048;
 /// Fills texts that have ended beside longer ones. Nothing depends on its outputs.
@@ -76,6 +106,16 @@ impl TextBatch<'_> {
         steps
             .flat_map(|step| self.texts.iter().map(move |text| token(step, text)))
             .collect()
+    }
+
+    /// The rows of gradients that may be other than zero: of the embedding, those of the last window.
+    pub fn sparse_rows(&self, config: &ModelConfig) -> SparseRows {
+        let last = self.windows().last().unwrap_or_default();
+        let directions = config.recurrent().directions().iter();
+        let read: Vec<u32> = directions
+            .flat_map(|&direction| self.inputs(direction, last.clone()))
+            .collect();
+        [(EMBEDDING.to_string(), distinct(&read))].into()
     }
 
     /// The windows in which the texts are read: the first is the short one, so that the last is a whole one.

@@ -40,6 +40,7 @@ fn assert_same_gradients(found: &Window, expected: &Window, tolerance: f64, what
         found.gradients.iter().count(),
         expected.gradients.iter().count()
     );
+    assert_eq!(found.rows, expected.rows, "{what}");
     for (name, gradient) in found.gradients.iter() {
         let off = difference(gradient, expected.gradients.get(name));
         assert!(off < tolerance, "{what} {name}: {off}");

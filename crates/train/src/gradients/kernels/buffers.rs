@@ -64,13 +64,8 @@ impl GradientBuffers {
         }
     }
 
-    /// Sets a gradient to zero, before some of its rows, or all, are written.
-    pub fn clear<'a>(
-        &mut self,
-        name: &str,
-        rows: Option<impl IntoIterator<Item = &'a u32>>,
-        pool: &ThreadPool,
-    ) {
+    /// Sets a gradient to zero, before it is written; of one with `rows`, these alone will be.
+    pub fn clear(&mut self, name: &str, rows: Option<&Vec<u32>>, pool: &ThreadPool) {
         let gradient = self.tensors.get_mut(name);
         let width = row_width(gradient);
         let gradient = floats_mut(gradient);
@@ -86,10 +81,7 @@ impl GradientBuffers {
             }
         }
         if let Some(rows) = rows {
-            let mut rows: Vec<u32> = rows.into_iter().copied().collect();
-            rows.sort_unstable();
-            rows.dedup();
-            self.rows.insert(name.to_string(), rows);
+            self.rows.insert(name.to_string(), rows.clone());
         }
     }
 

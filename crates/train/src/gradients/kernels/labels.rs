@@ -92,8 +92,8 @@ impl Workspace {
         let seen: Vec<f32> = (0..batch.texts.len()).flat_map(of_text).copied().collect();
         let (loss, seen_gradient) = label_loss(batch, seen, network, &mut self.gradients);
         if perturbations.is_empty() {
-            let inputs = read.iter().flat_map(|read| &read.inputs);
-            self.gradients.clear(EMBEDDING, Some(inputs), pool);
+            let rows = batch.sparse_rows(&network.config);
+            self.gradients.clear(EMBEDDING, rows.get(EMBEDDING), pool);
         }
         let back = read.into_iter().enumerate().map(|(index, read)| {
             let parts = seen_gradient.chunks_exact(size).skip(index);

@@ -95,28 +95,20 @@ impl Kernels {
     }
 }
 
-/// Clears the gradients that are added to, or written in some rows alone.
+/// Clears the gradients that are added to, or written in some rows alone. Without a sample, tied weights need no clearing:
+/// the output writes all of them, before the embedding adds to them.
 fn clear_for(
     gradients: &mut GradientBuffers,
     network: &Network,
     batch: &StreamBatch,
     pool: &ThreadPool,
 ) {
+    let sparse = batch.sparse_rows(&network.config);
     let (weight, _) = network.config.head_tensors();
-    let tied = weight == EMBEDDING;
-    match batch.sampled {
-        // Tied weights have one gradient; as an embedding they add to it later.
-        Some(sampled) if tied => gradients.clear(
-            EMBEDDING,
-            Some(batch.inputs.iter().chain(&sampled.tokens)),
-            pool,
-        ),
-        Some(sampled) => {
-            gradients.clear(EMBEDDING, Some(batch.inputs), pool);
-            gradients.clear(weight, Some(&sampled.tokens), pool);
-        }
-        // The output writes all of it.
-        None if tied => {}
-        None => gradients.clear(EMBEDDING, None::<&[u32]>, pool),
+    if batch.sampled.is_some() || weight != EMBEDDING {
+        gradients.clear(EMBEDDING, sparse.get(EMBEDDING), pool);
+    }
+    if let Some(rows) = sparse.get(weight).filter(|_| weight != EMBEDDING) {
+        gradients.clear(weight, Some(rows), pool);
     }
 }
