@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Generation beside PyTorch: the same network, step by step, in turn, in one run.
+"""Generation speed of carousel and PyTorch: the same network, in turn, in one run.
 
     make bench
 
-The network is an embedding, two LSTM layers and an output over 65 symbols. PyTorch steps it as fast as it can: nn.LSTM
-with oneDNN off or two nn.LSTMCell, on one thread or on all, whichever is fastest. Both sides draw every symbol from the
-softmax at temperature 0.8. Many texts at once are held against the bare matrix products of their steps, ours (benches/
-kernels.rs) and libtorch's. Run it on a quiet machine.
+The network is an embedding, two LSTM layers and an output over a vocabulary of 65. PyTorch runs it in the fastest of
+these ways: nn.LSTM with oneDNN off, or two nn.LSTMCell, on one thread or on all. Both sides sample every token from the
+softmax at temperature 0.8. Many texts side by side are compared with the bare matrix products of their steps, those of
+carousel (benches/kernels.rs) and of libtorch. Run it on a quiet machine.
 """
 
 import json
@@ -71,7 +71,7 @@ def row(name, pairs, note=""):
 
 
 def model(folder, hidden):
-    """A checkpoint of the size wanted; what it has learnt does not matter here."""
+    """A checkpoint of the given size, trained for one step: its quality does not matter here."""
     corpus = os.path.join(folder, "corpus.txt")
     random.seed(1)
     with open(corpus, "w") as file:
@@ -84,7 +84,7 @@ def model(folder, hidden):
 
 
 def generate(model, precision, length, samples):
-    """Tokens a second, as carousel counts them itself: the time of steps and sampling, without the start."""
+    """Tokens per second as carousel reports them: steps and sampling, without the start of the program."""
     command = [CAROUSEL, "generate", "-m", model, "--json", "--seed", "1", "--precision", precision]
     command += ["--length", str(length), "--samples", str(samples)]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -107,12 +107,12 @@ def our_products(hidden, precision):
 
 def run(python, what, *arguments):
     command = [python, os.path.abspath(__file__), what, *map(str, arguments)]
-    # PyTorch warns of settings for GPUs that are not there.
+    # PyTorch warns about settings for GPUs that are not there.
     return float(subprocess.check_output(command, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}))
 
 
 def rate(step, seconds):
-    """How often a second `step` can be called."""
+    """Calls of `step` per second."""
     for _ in range(5):
         step()
     count, began = 0, time.perf_counter()

@@ -1,10 +1,11 @@
-"""What few labels are worth: `carousel train-classifier --from reviews` beside a linear SVM, on the same sentences.
+"""Accuracy with few labels: `carousel train-classifier --from reviews` and a linear SVM, on the same sentences.
 
     python3 benches/learning_curve.py LABELLED TEST [TIME]
+    python3 benches/learning_curve.py svm LABELLED TEST      the SVM alone, trained on all of LABELLED
 
-LABELLED and TEST are CSV files with the columns label and text. Of LABELLED 50, 200 and 800 rows are drawn, as many of each of
-two labels, five times over; both sides learn from these alone and are measured on all of TEST. The SVM is scikit-learn's
-LinearSVC on words and pairs of words, weighed by TF-IDF, with its own defaults.
+LABELLED and TEST are CSV files with the columns label and text. 50, 200 and 800 rows of LABELLED are drawn, as many of
+each label, five times; both sides are trained on these alone and evaluated on all of TEST. The SVM is scikit-learn's
+LinearSVC with its defaults, on words and pairs of words with TF-IDF weights. The second form needs scikit-learn.
 """
 
 import csv
@@ -23,13 +24,13 @@ DRAWS = 5
 
 
 def rows(path):
-    """Labels and texts."""
+    """Labels and texts of a CSV file."""
     with open(path, newline="") as file:
         return [(row["label"], row["text"]) for row in csv.DictReader(file)]
 
 
 def draw(documents, count, seed):
-    """So many documents, as many of each label."""
+    """A random sample of `count` documents, with equally many of each label."""
     rng = random.Random(seed)
     labels = sorted({label for label, _ in documents})
     drawn = []
@@ -47,7 +48,7 @@ def write(path, documents):
 
 
 def carousel(train, test, folder, time):
-    """The share that a classifier tells right which begins with the language model that ships."""
+    """Accuracy of a classifier that starts from the language model that ships."""
     model = folder / "model"
     command = [CAROUSEL, "train-classifier", train, "-o", model, "--from", "reviews"]
     subprocess.run([*command, "--time", time, "--overwrite", "-q"], check=True)
@@ -56,7 +57,7 @@ def carousel(train, test, folder, time):
 
 
 def svm(train, test):
-    """The share that the SVM tells right."""
+    """Accuracy of the SVM."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC

@@ -1,4 +1,4 @@
-"""What the comparisons with PyTorch share: its virtual environment, made on demand, and the machine's name."""
+"""Shared by the comparisons with PyTorch: its virtual environment, made on demand, and the machine's name."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ PYTORCH = "torch==2.11.0"
 
 
 def venv():
-    """The Python that has PyTorch."""
+    """Path of the Python that has PyTorch."""
     python = os.path.join(VENV, "bin", "python")
     has_torch = [python, "-c", "import torch"]
     if not os.path.exists(python) or subprocess.run(has_torch, capture_output=True).returncode:
@@ -23,7 +23,7 @@ def venv():
 
 
 def machine():
-    """The processor and its cores."""
+    """Name of the processor, and number of cores."""
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as file:

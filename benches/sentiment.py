@@ -1,11 +1,11 @@
-"""Reviews a second of `carousel classify` beside a DistilBERT of random weights in PyTorch, both in one run.
+"""Reviews per second of `carousel classify` and of a DistilBERT with random weights in PyTorch, in one run.
 
     python3 benches/sentiment.py
 
-The reviews are made up, of random words, in the lengths of IMDB's (about 230 words); what they say does not matter for the
-speed. Tokenisation is counted on both sides: carousel's in the program, for DistilBERT a look-up of words in a table, which is
-faster than its own tokenizer and so counts in its favour. DistilBERT reads 512 tokens at most, in batches of texts of about
-one length.
+The reviews are random words, in the lengths of IMDB's reviews (about 230 words); their content does not matter for the
+speed. Tokenisation is included on both sides: carousel's own; for DistilBERT a lookup of words in a table, which is
+faster than its tokenizer and so in its favour. DistilBERT reads 512 tokens at most, in batches of texts of similar
+length.
 """
 
 import json
@@ -26,7 +26,7 @@ RUNS = 3
 
 
 def words(count, seed):
-    """Made-up words, some of them frequent, as in any text."""
+    """Random words; `reviews` gives the first ones more weight."""
     rng = random.Random(seed)
     letters = "etaoinshrdlucmfwypvbgkjqxz"
     made = {"".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(count)}
@@ -34,7 +34,7 @@ def words(count, seed):
 
 
 def reviews(count, seed):
-    """Made-up reviews with the lengths of IMDB's: lognormal, 174 words in the middle."""
+    """Random reviews with the lengths of IMDB's: lognormal, with a median of 174 words."""
     rng = random.Random(seed)
     vocabulary = words(20000, 1)
     weights = [1 / (rank + 3) for rank in range(len(vocabulary))]
@@ -44,7 +44,7 @@ def reviews(count, seed):
 
 
 def carousel(model, file, precision):
-    """Reviews a second, the start of the program included."""
+    """Reviews per second of carousel, including the start of the program."""
     began = time.perf_counter()
     command = [CAROUSEL, "classify", "-m", model, "--input", file, "--precision", precision]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -52,7 +52,7 @@ def carousel(model, file, precision):
 
 
 def distilbert(texts):
-    """Reviews a second of six layers of 768 with twelve heads, as DistilBERT has them."""
+    """Reviews per second of six layers of width 768 with twelve heads, as in DistilBERT."""
     import torch
 
     torch.manual_seed(0)
@@ -82,7 +82,7 @@ def distilbert(texts):
 
 
 def share_of_products(speed, precision):
-    """The share of its time that carousel must spend in matrix products, by the rate that the bare products reach."""
+    """Fraction of carousel's time that its matrix products take at the rate of the bare products."""
     tokens = sum(len(text.split()) + 2 for text in reviews(REVIEWS, 2))
     own, bare = 4 * 512 * (256 + 512), 3 * 4 * 512 * 512 + 65 * 512
     seconds = tokens * own / bare / our_products(512, precision)
@@ -90,7 +90,7 @@ def share_of_products(speed, precision):
 
 
 def main():
-    """Both sides in turn; medians and their ratio."""
+    """Runs both sides in turn, and prints medians and ratios."""
     python = venv()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -109,7 +109,7 @@ def main():
         for _ in range(RUNS):
             for precision in ["f32", "bf16", "int8"]:
                 found[precision].append(carousel(model, folder / "reviews.jsonl", precision))
-            # PyTorch warns of a prototype that it takes by itself.
+            # PyTorch warns about a prototype feature that it chooses by itself.
             quietly = [python, "-W", "ignore", __file__, "distilbert"]
             theirs = subprocess.check_output(quietly, text=True)
             found["DistilBERT"].append(float(theirs))

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Training speed beside PyTorch: the same network on the same text, in turn, in one run.
+"""Training speed of carousel and PyTorch: the same network on the same text, in turn, in one run.
 
     make bench
 
-PyTorch lives in a virtual environment of its own (.venv), made on demand. The network is an embedding, stacked LSTM
-layers and an output, trained by back-propagation through windows of carried state, with clipping and AdamW; PyTorch in
-float32, eagerly, carousel in float32 and with bfloat16 products. Run it on a quiet machine.
+PyTorch has a virtual environment of its own (.venv), made on demand. The network is an embedding, stacked LSTM layers
+and an output, trained by truncated back-propagation through time, with the state carried from window to window,
+clipping and AdamW: PyTorch in float32, eagerly, carousel in float32 and with bfloat16 products. Run it on a quiet
+machine.
 """
 
 import json
@@ -19,10 +20,10 @@ import time
 from pytorch import CAROUSEL, ROOT, machine, venv
 
 TALES = os.path.join(ROOT, "corpora", "tales")
-# So often that no pass over the text ends, and nothing is measured, among the timed steps.
+# Enough repetitions that no pass ends, and no evaluation falls, within the timed steps.
 REPEATED = 10
 ROUNDS = 3
-# Steps that are timed come after these, which warm up.
+# Steps before the timed ones.
 WARM_UP = 10
 SHAPES = [
     ({"num_layers": 2, "hidden_size": 512, "batch_size": 64, "bptt": 64}, 20),
@@ -58,7 +59,7 @@ def text():
 
 
 def carousel(corpus, shape, steps, precision):
-    """Tokens a second between the lines of metrics.jsonl that bound the timed steps."""
+    """Tokens per second between the first and the last timed step, by metrics.jsonl."""
     with tempfile.TemporaryDirectory() as folder:
         # Half of the steps are followed by an evaluation: the timed ones end just before it.
         options = ["--steps", str(2 * (WARM_UP + steps)), "--dropout", "0", "--precision", precision]

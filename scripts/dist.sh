@@ -1,7 +1,7 @@
 #!/bin/sh
-# Packs an archive that runs where neither Rust nor libtorch has ever been: the `carousel` binary, linked statically, and
-# the models in checkpoints/. With TRAIN=1 also `carousel-train` and the libtorch libraries, for machines with the same
-# C and C++ libraries as this one or newer.
+# Packs an archive that needs neither Rust nor libtorch: the `carousel` program, linked statically, and the models in
+# checkpoints/. With TRAIN=1 also `carousel-train` and the libtorch libraries, for machines with the same C and C++
+# libraries as this one or newer.
 #
 #     make dist            target/dist/carousel-VERSION-MACHINE.tar.gz
 #     make dist TRAIN=1    target/dist/carousel-train-VERSION-MACHINE.tar.gz
@@ -35,7 +35,7 @@ done
 if [ -n "${TRAIN:-}" ]; then
     mkdir -p "$root/lib/carousel"
     cp target/release/carousel-train "$root/bin/"
-    # What the program loads from the folder that it was linked with; the rest is the system's.
+    # Libraries from the folder of libtorch; all others belong to the system.
     libc10=$(ldd target/release/carousel-train | sed -n 's/.*libc10\.so => \(\/[^ ]*\).*/\1/p')
     if [ -z "$libc10" ]; then
         echo "dist: carousel-train does not find its libtorch; run make build" >&2

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares what two builds of carousel do, on this machine: outputs, losses, weights, JSON and exit codes.
+"""Compares two builds of carousel on this machine: outputs, losses, weights, JSON and exit codes.
 
     scripts/guard.py OLD [NEW]
 
 Each side is a commit, which is built in target/guard/, or a folder that holds the two programs. NEW is the working
-tree's target/release unless it is given. Everything is expected to be equal bit for bit, but for times and speeds; each
-side also resumes and uses what the other has written. The exit code is 1 if anything differs.
+tree's target/release unless it is given. Everything has to be equal bit for bit except times and speeds; the new side
+also resumes and uses what the old one has written. The exit code is 1 if anything differs.
 """
 
 import argparse
@@ -24,7 +24,7 @@ WORK = ROOT / "target" / "guard"
 TALES = ROOT / "corpora" / "tales"
 REVIEWS = ROOT / "corpora" / "reviews.csv"
 TRIES = ROOT / "corpora" / "tries.csv"
-# What depends on the clock, in any JSON.
+# JSON keys whose values depend on the clock.
 TIMES = {"seconds", "tokens_per_second", "examples_per_second"}
 
 SMALL = "--embedding-size 24 --hidden-size 40 --batch-size 8 --bptt 32 --steps 20 --quiet"
@@ -48,7 +48,7 @@ TRAINED = {
     "labels, from a classifier": f"train-classifier REVIEWS --from sentiment {LABELS}",
     "labels, of subwords": f"train-classifier REVIEWS --level bpe --hidden-size 40 {LABELS}",
 }
-# A character model and a classifier serve for what is asked of trained models.
+# Trained models that are used afterwards, and the command that uses each.
 USED = {"characters": "generate", "both directions": "generate", "words": "generate", "labels": "classify"}
 
 PRECISIONS = ["f32", "bf16", "int8"]
@@ -98,7 +98,7 @@ def main():
 
 
 def programs(side):
-    """The folder of a side's programs; those of a commit are built."""
+    """Folder of a side's programs; those of a commit are built."""
     if (Path(side) / "carousel").is_file():
         return Path(side).resolve()
     commit = subprocess.check_output(["git", "rev-parse", "--verify", side + "^{commit}"], cwd=ROOT, text=True).strip()
@@ -132,7 +132,7 @@ class Side:
 
 
 def words(line):
-    """The words of a command line; single quotes hold words together, and capitals stand for files."""
+    """Arguments of a command line; single quotes keep words together, and names in capitals stand for files."""
     names = {"TALES": TALES, "REVIEWS": REVIEWS, "TRIES": TRIES, "TALE": sorted(TALES.glob("*.txt"))[0]}
     found = []
     for index, part in enumerate(line.split("'")):
@@ -141,7 +141,7 @@ def words(line):
 
 
 def timeless(value):
-    """JSON without what depends on the clock."""
+    """JSON without the keys that depend on the clock."""
     if isinstance(value, dict):
         return {key: timeless(item) for key, item in value.items() if key not in TIMES}
     return [timeless(item) for item in value] if isinstance(value, list) else value
@@ -209,7 +209,7 @@ def state_of(model):
 
 
 def used(name, command):
-    """What each side makes of the model that the old one has trained."""
+    """Output of each side with the model that the old side has trained."""
     def check(side, other):
         old = next(s for s in (side, other) if s.folder.name == "old")
         model = old.folder / folder_of(name, "f32")
@@ -220,7 +220,7 @@ def used(name, command):
 
 
 def resumed(name, line):
-    """A run that the old side begins and is stopped at, and this one resumes: it ends as one that was never stopped."""
+    """Final weights of a run that the old side begins and is interrupted in, and that this side resumes."""
     def check(side, other):
         old = next(s for s in (side, other) if s.folder.name == "old")
         model = side.folder / name

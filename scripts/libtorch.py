@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cut libtorch 2.11.0 out of the PyTorch wheel, into the user's cache, and link .libtorch to it.
+"""Extracts libtorch 2.11.0 from the PyTorch wheel into the user's cache, and links .libtorch to it.
 
     python3 scripts/libtorch.py          for the CPU (about 500 MB)
     python3 scripts/libtorch.py --cuda   with the CUDA libraries (about 4 GB)
@@ -42,7 +42,7 @@ def main():
         )
     asked_for_cuda = "--cuda" in sys.argv[1:]
     if not asked_for_cuda and os.path.realpath(LINK).endswith("-cuda") and os.path.isdir(LINK):
-        return  # The CUDA libraries serve the CPU too; `rm .libtorch` goes back to the small ones.
+        return  # The CUDA libraries work on the CPU too; `rm .libtorch` goes back to the small ones.
     kind = "cuda" if asked_for_cuda else "cpu"
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "carousel")
     home = os.path.join(cache, f"libtorch-{VERSION}-{kind}")
@@ -53,7 +53,7 @@ def main():
 
 def install(kind, cache, home):
     os.makedirs(cache, exist_ok=True)
-    for left in glob.glob(os.path.join(cache, "unpacking-*")):  # What a killed run could not clear away itself.
+    for left in glob.glob(os.path.join(cache, "unpacking-*")):  # Left by a run that was killed.
         if time.time() - os.path.getmtime(left) > 3600:
             shutil.rmtree(left, ignore_errors=True)
     needed = 12 if kind == "cuda" else 2
@@ -78,7 +78,7 @@ def install(kind, cache, home):
         try:
             os.rename(built, home)
         except OSError:
-            if not os.path.isdir(home):  # Another run may have been faster; then its result serves.
+            if not os.path.isdir(home):  # Another run was faster: its result is used.
                 raise
 
 
@@ -97,7 +97,7 @@ def download(kind, wheels):
 
 
 def unpack(wheel, built, kind):
-    """Headers to include/, shared libraries, all of one wheel's kind, to lib/."""
+    """Unpacks headers to include/, and the shared libraries that are wanted to lib/."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             name = os.path.basename(member)
@@ -117,7 +117,7 @@ def wanted(name, kind):
 
 
 def link(home):
-    """Point .libtorch at `home`; torch-sys is rebuilt when that changes, because it looks for CUDA only then."""
+    """Points .libtorch at `home`. If that changes, torch-sys is rebuilt, because it looks for CUDA only when it is built."""
     if os.path.islink(LINK) and os.readlink(LINK) == home:
         return
     changed = os.path.islink(LINK)
