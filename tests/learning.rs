@@ -1,4 +1,5 @@
 //! Training as users meet it: the tests of carousel-train, run by `carousel` as a user runs it.
+#![allow(clippy::too_many_lines, reason = "tables of cases")]
 
 /// Training classifiers, and using and evaluating them.
 mod classifier;

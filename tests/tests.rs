@@ -1,4 +1,5 @@
 //! Tests of the program `carousel`, without training, and properties that hold for any text.
+#![allow(clippy::too_many_lines, reason = "tables of cases")]
 
 /// Complete messages of wrong uses.
 mod errors;

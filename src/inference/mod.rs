@@ -10,6 +10,7 @@ pub mod generator;
 pub mod linear;
 pub mod model;
 pub mod next_token;
+pub mod pooling;
 pub mod recurrent;
 pub mod recurrent_classifier;
 pub mod sampling;

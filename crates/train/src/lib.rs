@@ -7,6 +7,7 @@ loss and gradients come from [`gradients`], over a [`network`] of named paramete
 
 Nothing here prints, parses a command line or exits: the program `carousel-train` does.
 */
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases"))]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod device;

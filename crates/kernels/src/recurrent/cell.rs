@@ -87,28 +87,34 @@ impl Cell {
         }
     }
 
-    /// Gradients of one step. `gates` and `carried`, before and after the step, are as [`Cell::forward`] left them. The gates
-    /// are replaced by the gradients of their sums, which are also added to `bias_gradient`, `[4, lanes]`. `carried_gradient` is replaced: from
-    /// the gradient of what was carried after the step to that of what was carried before it.
-    pub(crate) fn backward(
-        self,
-        gates: &mut [f32],
-        carried: (&[f32], &[f32]),
-        hidden_gradient: &[f32],
-        carried_gradient: &mut [f32],
-        bias_gradient: &mut [f32],
-        lanes: usize,
-    ) {
+    /// Gradients of one step.
+    pub(crate) fn backward(self, step: BackwardStep) {
         let backward = match self {
             Cell::Lstm => lstm::backward,
         };
         backward(
-            gates,
-            carried,
-            hidden_gradient,
-            carried_gradient,
-            bias_gradient,
-            lanes,
+            step.gates,
+            step.carried,
+            step.hidden_gradient,
+            step.carried_gradient,
+            step.bias_gradient,
+            step.lanes,
         );
     }
+}
+
+/// One step of a panel backward.
+pub(crate) struct BackwardStep<'a> {
+    /// The gates as [`Cell::forward`] left them; replaced by the gradients of their sums.
+    pub gates: &'a mut [f32],
+    /// What was carried before and after the step.
+    pub carried: (&'a [f32], &'a [f32]),
+    /// Gradient of the hidden state.
+    pub hidden_gradient: &'a [f32],
+    /// Gradient of what was carried after the step; replaced by that of what was carried before it.
+    pub carried_gradient: &'a mut [f32],
+    /// Gradients of the sums are added to it, `[4, lanes]`.
+    pub bias_gradient: &'a mut [f32],
+    /// Lanes of a vector: 8 or 16.
+    pub lanes: usize,
 }

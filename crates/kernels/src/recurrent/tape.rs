@@ -8,7 +8,7 @@ before, and the gradients of the weights after (Appleyard et al. 2016, who descr
 
 use std::ops::Range;
 
-use super::cell::Cell;
+use super::cell::{BackwardStep, Cell};
 use super::start::Start;
 use crate::kernel::Kernel;
 use crate::layout::{VECTORS, split_panels};
@@ -288,14 +288,14 @@ impl Tape {
             |panel, ((gates, carried), ((hidden_gradient, carried_gradient), bias_gradient))| {
                 hidden.fill(panel, rows.start, hidden_gradient);
                 let carried = &carried[carried_rows.clone()];
-                cell.backward(
-                    &mut gates[rows.start * width..rows.end * width],
-                    carried.split_at(carried.len() / 2),
+                cell.backward(BackwardStep {
+                    gates: &mut gates[rows.start * width..rows.end * width],
+                    carried: carried.split_at(carried.len() / 2),
                     hidden_gradient,
                     carried_gradient,
                     bias_gradient,
                     lanes,
-                );
+                });
             },
         );
         self.encode_gradients(rows, pool);

@@ -15,6 +15,7 @@ use carousel::error::{Error, Result};
 use carousel::text::Level;
 use carousel::text::corpus::Validation;
 use carousel::text::streams::TrainingStreams;
+use carousel::text::vocabulary::VocabularyConfig;
 use carousel_kernels::recurrent::Cell;
 
 /// What the learning rate of a trained model is multiplied by: what is learnt already is not to be lost.
@@ -79,26 +80,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     if let Some(Schedule::Constant | Schedule::Plateau) = arguments.schedule {
         defaults.patience = PATIENCE;
     }
-    let sizes = sizes(arguments, &defaults, vocabulary.level);
-    let config = ModelConfig {
-        input: Input::Tokens(Tokens {
-            level: vocabulary.level,
-            split: vocabulary.split,
-            vocab_size: circumstances.vocab_size,
-            embedding_size: sizes.embedding_size,
-        }),
-        body: Body::Recurrent(Recurrent {
-            cell: Cell::Lstm,
-            hidden_size: sizes.hidden_size,
-            num_layers: arguments.num_layers.unwrap_or(defaults.num_layers),
-            dropout: arguments.dropout.unwrap_or(defaults.dropout),
-            bidirectional: directions == 2,
-        }),
-        head: Head::NextToken(NextToken {
-            tie_weights: sizes.tie_weights,
-            lsa_size: 0,
-        }),
-    };
+    let config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults);
     config.check().map_err(|e| Error::usage(e.to_string()))?;
     let mut chosen = Vec::new();
     let streams = fit(
@@ -133,6 +115,35 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
         training,
         chosen,
     })
+}
+
+/// The network that was asked for, with defaults.
+fn configuration(
+    arguments: &TrainArguments,
+    vocab_size: usize,
+    vocabulary: &VocabularyConfig,
+    defaults: &Defaults,
+) -> ModelConfig {
+    let sizes = sizes(arguments, defaults, vocabulary.level);
+    ModelConfig {
+        input: Input::Tokens(Tokens {
+            level: vocabulary.level,
+            split: vocabulary.split,
+            vocab_size,
+            embedding_size: sizes.embedding_size,
+        }),
+        body: Body::Recurrent(Recurrent {
+            cell: Cell::Lstm,
+            hidden_size: sizes.hidden_size,
+            num_layers: arguments.num_layers.unwrap_or(defaults.num_layers),
+            dropout: arguments.dropout.unwrap_or(defaults.dropout),
+            bidirectional: arguments.bidirectional.unwrap_or(false),
+        }),
+        head: Head::NextToken(NextToken {
+            tie_weights: sizes.tie_weights,
+            lsa_size: 0,
+        }),
+    }
 }
 
 struct Sizes {

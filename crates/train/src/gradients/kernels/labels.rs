@@ -7,10 +7,11 @@ use std::ops::Range;
 use tch::Device;
 
 use crate::gradients::batch::{TextBatch, Window};
-use crate::gradients::pooling::Pooling;
+use crate::gradients::pooling;
 use crate::network::{Network, State};
 use crate::slices::floats;
 use carousel::checkpoint::architecture::{EMBEDDING, POOLED};
+use carousel::inference::pooling::Pooling;
 use carousel::inference::recurrent_classifier::head_logits;
 use carousel::text::Direction;
 use carousel_kernels::ThreadPool;
@@ -24,7 +25,7 @@ use super::workspace::Workspace;
 /// Texts as they were read in one direction.
 struct ReadTexts {
     direction: Direction,
-    pooling: Pooling,
+    poolings: Vec<Pooling>,
     /// The steps of the last window.
     steps: Range<usize>,
     /// The token ids of the last window, `[steps, texts]`.
@@ -40,7 +41,7 @@ impl Workspace {
         let (mut loss, mut inputs_gradients) = self.label_step(network, batch, &[], pool);
         if batch.perturbation > 0.0 {
             // The embedding's gradient is added to by both readings.
-            let plain = self.gradients.copies_without(EMBEDDING);
+            let plain = self.memory.gradients.copies_without(EMBEDDING);
             let length = batch.perturbation * adversarial::typical_component(network, batch);
             let width = self.stack.kernel().width();
             let texts = batch.texts.len();
@@ -48,16 +49,19 @@ impl Workspace {
             let perturbations: Vec<_> = inputs_gradients.into_iter().map(perturbation).collect();
             let perturbed = self.label_step(network, batch, &perturbations, pool);
             (loss, inputs_gradients) = ((loss + perturbed.0) / 2.0, perturbed.1);
-            self.gradients.average_with(&plain);
-            self.gradients.scale_rows(EMBEDDING, 0.5);
+            self.memory.gradients.average_with(&plain);
+            self.memory.gradients.scale_rows(EMBEDDING, 0.5);
         }
         inputs_gradients
             .into_iter()
-            .for_each(|room| self.scratch.put_back(room));
+            .for_each(|room| self.memory.scratch.put_back(room));
         Window {
             loss,
-            gradients: self.gradients.of(config, config.recurrent().directions()),
-            rows: self.gradients.rows().clone(),
+            gradients: self
+                .memory
+                .gradients
+                .of(config, config.recurrent().directions()),
+            rows: self.memory.gradients.rows().clone(),
             tokens: batch.tokens(),
             state: None,
         }
@@ -83,36 +87,37 @@ impl Workspace {
             .collect();
         // The head sees each text's directions side by side.
         let size = POOLED * recurrent.hidden_size;
-        let pooled: Vec<Vec<f32>> = read.iter().map(|read| read.pooling.pooled()).collect();
-        let of_text = |text: usize| {
-            pooled
-                .iter()
-                .flat_map(move |pooled| &pooled[text * size..][..size])
-        };
-        let seen: Vec<f32> = (0..batch.texts.len()).flat_map(of_text).copied().collect();
-        let (loss, seen_gradient) = label_loss(batch, seen, network, &mut self.gradients);
+        let mut seen = Vec::new();
+        for text in 0..batch.texts.len() {
+            for read in &read {
+                read.poolings[text].append_to(&mut seen, |sum, steps| sum / steps);
+            }
+        }
+        let directions = read.len();
+        let (loss, seen_gradient) = label_loss(batch, seen, network, &mut self.memory.gradients);
         if perturbations.is_empty() {
             let rows = batch.sparse_rows(&network.config);
-            self.gradients.clear(EMBEDDING, rows.get(EMBEDDING), pool);
+            self.memory
+                .gradients
+                .clear(EMBEDDING, rows.get(EMBEDDING), pool);
         }
         let back = read.into_iter().enumerate().map(|(index, read)| {
             let parts = seen_gradient.chunks_exact(size).skip(index);
-            let gradient = parts.step_by(pooled.len()).collect::<Vec<_>>().concat();
+            let gradient = parts.step_by(directions).collect::<Vec<_>>().concat();
             let width = self.stack.kernel().width();
-            let outputs_gradient = read.pooling.backward(read.steps.clone(), &gradient, width);
+            let outputs_gradient =
+                pooling::backward(&read.poolings, read.steps.clone(), &gradient, width);
             let window = WindowInput {
                 network,
                 direction: read.direction,
                 inputs: &read.inputs,
                 masks: &batch.masks[index],
             };
-            let (gradients, scratch) = (&mut self.gradients, &mut self.scratch);
             self.stack.backward(
                 &window,
                 &read.activations,
                 outputs_gradient,
-                gradients,
-                scratch,
+                &mut self.memory,
                 pool,
             )
         });
@@ -130,8 +135,8 @@ impl Workspace {
         pool: &ThreadPool,
     ) -> ReadTexts {
         let recurrent = network.config.recurrent();
-        let lengths = batch.texts.iter().map(|text| text.len()).collect();
-        let mut pooling = Pooling::new(lengths, recurrent.hidden_size);
+        let lengths: Vec<usize> = batch.texts.iter().map(|text| text.len()).collect();
+        let mut poolings = vec![Pooling::new(recurrent.hidden_size); lengths.len()];
         let mut state = State::zeros(recurrent, batch.texts.len(), Device::Cpu);
         let steps = batch.steps();
         for window in batch.windows() {
@@ -146,11 +151,15 @@ impl Workspace {
             let activations = self
                 .stack
                 .forward(&input, &state, perturbation, false, pool);
-            pooling.add(window.clone(), activations.plain_outputs(&self.stack), pool);
+            let outputs = (
+                activations.plain_outputs(&self.stack),
+                recurrent.hidden_size,
+            );
+            pooling::add_rows(&mut poolings, &lengths, window.clone(), outputs, pool);
             if window.end == steps {
                 return ReadTexts {
                     direction,
-                    pooling,
+                    poolings,
                     steps: window,
                     inputs,
                     activations,

@@ -10,6 +10,7 @@ mod adversarial;
 mod buffers;
 mod embedding;
 mod labels;
+mod memory;
 mod next_token;
 mod scratch;
 mod stack;
@@ -24,6 +25,7 @@ use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::EMBEDDING;
 use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel_kernels::{Kernel, ThreadPool};
+use memory::StepMemory;
 use next_token::NextTokenHead;
 use scratch::Scratch;
 use stack::LayerStack;
@@ -43,8 +45,10 @@ impl Kernels {
         Kernels {
             workspace: Workspace {
                 stack: LayerStack::new(config, batch_size, kernel),
-                gradients: GradientBuffers::zeros(config),
-                scratch: Scratch::new(kernel),
+                memory: StepMemory {
+                    gradients: GradientBuffers::zeros(config),
+                    scratch: Scratch::new(kernel),
+                },
             },
             next_token: NextTokenHead::default(),
         }
@@ -59,36 +63,23 @@ impl Kernels {
     }
 
     fn streams(&mut self, network: &Network, batch: &StreamBatch, pool: &ThreadPool) -> Window {
-        clear_for(&mut self.workspace.gradients, network, batch, pool);
-        let Workspace {
-            stack,
-            gradients,
-            scratch,
-        } = &mut self.workspace;
+        clear_for(&mut self.workspace.memory.gradients, network, batch, pool);
         let window = WindowInput {
             network,
             direction: batch.direction,
             inputs: batch.inputs,
             masks: batch.masks,
         };
+        let Workspace { stack, memory } = &mut self.workspace;
         let activations = stack.forward(&window, batch.state, None, true, pool);
         let top = activations.outputs(stack);
-        let (nats, outputs_gradient) = self
-            .next_token
-            .step(network, batch, top, gradients, scratch, pool);
-        let inputs_gradient = stack.backward(
-            &window,
-            &activations,
-            outputs_gradient,
-            gradients,
-            scratch,
-            pool,
-        );
-        scratch.put_back(inputs_gradient);
+        let (nats, outputs_gradient) = self.next_token.step(network, batch, top, memory, pool);
+        let inputs_gradient = stack.backward(&window, &activations, outputs_gradient, memory, pool);
+        memory.scratch.put_back(inputs_gradient);
         Window {
             loss: nats / batch.inputs.len() as f64,
-            gradients: gradients.of(&network.config, &[batch.direction]),
-            rows: gradients.rows().clone(),
+            gradients: memory.gradients.of(&network.config, &[batch.direction]),
+            rows: memory.gradients.rows().clone(),
             tokens: batch.inputs.len(),
             state: Some(activations.state(batch.state)),
         }

@@ -11,8 +11,7 @@ use crate::network::Network;
 use crate::slices::floats;
 use carousel_kernels::{Layout, PackedWeights, Rows, ThreadPool, cross_entropy};
 
-use super::buffers::GradientBuffers;
-use super::scratch::Scratch;
+use super::memory::StepMemory;
 
 /// The output's packed weights, kept from one step to the next.
 #[derive(Default)]
@@ -30,10 +29,10 @@ impl NextTokenHead {
         network: &Network,
         batch: &StreamBatch,
         (outputs, rows): (&Rows, Range<usize>),
-        gradients: &mut GradientBuffers,
-        scratch: &mut Scratch,
+        memory: &mut StepMemory,
         pool: &ThreadPool,
     ) -> (f64, Vec<f32>) {
+        let StepMemory { gradients, scratch } = memory;
         let (weight, bias) = network.head();
         let (weight, bias) = (floats(weight), floats(bias));
         let inner = network.config.recurrent().hidden_size;

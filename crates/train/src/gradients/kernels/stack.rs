@@ -17,9 +17,8 @@ use carousel::text::Direction;
 use carousel_kernels::recurrent::{OutputGradients, Start, TABLE_TOKENS, Tape, start};
 use carousel_kernels::{Kernel, Layout, Matrix, PackedWeights, Rows, ThreadPool};
 
-use super::buffers::GradientBuffers;
 use super::embedding::{self, TokenSums, multiply};
-use super::scratch::Scratch;
+use super::memory::StepMemory;
 use super::window_input::WindowInput;
 
 /// Numbers that are worth another thread.
@@ -192,8 +191,7 @@ impl LayerStack {
         window: &WindowInput,
         activations: &Activations,
         outputs_gradient: Vec<f32>,
-        gradients: &mut GradientBuffers,
-        scratch: &mut Scratch,
+        memory: &mut StepMemory,
         pool: &ThreadPool,
     ) -> Vec<f32> {
         let mut above = outputs_gradient;
@@ -205,12 +203,20 @@ impl LayerStack {
                 mask: window.masks.outputs[index].as_ref().map(floats),
             };
             layer.tape.backward(&layer.recurrent, outputs, pool);
-            self.recurrent_gradients(index, window, activations, gradients, scratch, pool);
-            let below = self.input_gradients(index, window, activations, gradients, scratch, pool);
-            scratch.put_back(std::mem::replace(&mut above, below));
+            self.recurrent_gradients(index, window, activations, memory, pool);
+            let below = self.input_gradients(index, window, activations, memory, pool);
+            memory
+                .scratch
+                .put_back(std::mem::replace(&mut above, below));
         }
         let width = self.kernel.width();
-        embedding::add_gradient(window, &activations.tokens, &mut above, width, gradients);
+        embedding::add_gradient(
+            window,
+            &activations.tokens,
+            &mut above,
+            width,
+            &mut memory.gradients,
+        );
         above
     }
 
@@ -220,10 +226,10 @@ impl LayerStack {
         index: usize,
         window: &WindowInput,
         activations: &Activations,
-        gradients: &mut GradientBuffers,
-        scratch: &mut Scratch,
+        memory: &mut StepMemory,
         pool: &ThreadPool,
     ) {
+        let StepMemory { gradients, scratch } = memory;
         let layer = &self.layers[activations.layers.start + index];
         let [_, w_hh, biases @ ..] = &layer.names;
         let row = |position: usize| layer.recurrent.forward.row(position);
@@ -261,10 +267,10 @@ impl LayerStack {
         index: usize,
         window: &WindowInput,
         activations: &Activations,
-        gradients: &mut GradientBuffers,
-        scratch: &mut Scratch,
+        memory: &mut StepMemory,
         pool: &ThreadPool,
     ) -> Vec<f32> {
+        let StepMemory { gradients, scratch } = memory;
         let layer = &self.layers[activations.layers.start + index];
         let layout = &layer.recurrent.forward;
         let by_token;
