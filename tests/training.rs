@@ -1,13 +1,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::program;
 use crate::sandbox::{Outcome, Sandbox, words};
 
-/// About 20 kB of sentences with some order in them.
+/// About 20 kB of sentences, which can be predicted to some degree.
 fn tale() -> String {
     const WHO: [&str; 7] = [
         "the miller",
@@ -46,7 +46,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Options of a small network that learns in a moment.
+/// Options of a small network that is trained in a moment.
 const SMALL: &str =
     "--hidden-size 24 --embedding-size 16 --num-layers 2 --dropout 0.2 --batch-size 4 --bptt 16";
 
@@ -57,8 +57,8 @@ fn metrics(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// metrics.jsonl without what the clock decides.
-fn timeless(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
+/// metrics.jsonl without times and speeds.
+fn metrics_without_times(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
     let mut lines = metrics(sandbox, model);
     for line in &mut lines {
         let line = line.as_object_mut().unwrap();
@@ -69,7 +69,7 @@ fn timeless(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn a_text_of_a_kilobyte_is_learnt_by_heart() {
+fn a_network_overfits_a_short_text_perfectly() {
     let sandbox = Sandbox::new();
     let tale = include_str!("../corpora/tales/the_glass_harbour.txt");
     let text: String = tale.chars().take(1024).collect();
@@ -81,79 +81,91 @@ fn a_text_of_a_kilobyte_is_learnt_by_heart() {
     let prompt: String = text.chars().take(40).collect();
     sandbox.write("prompt.txt", &prompt);
     let length = text.chars().count() - 40;
-    let said = sandbox.carousel(&format!(
+    let outcome = sandbox.carousel(&format!(
         "generate -m model --prompt-file prompt.txt --greedy --length {length}"
     ));
     assert_eq!(
-        said.success().out.trim_end_matches('\n'),
+        outcome.success().out.trim_end_matches('\n'),
         text.trim_end_matches('\n')
     );
 }
 
+/// Runs `line` to its end, or kills it when `model` has at least a number of lines in metrics.jsonl, after a `delay`.
+/// Returns the exit status of a run that ended, and the output.
+fn run_or_kill(
+    sandbox: &Sandbox,
+    line: &str,
+    model: &str,
+    kill: Option<(usize, Duration)>,
+) -> (Option<ExitStatus>, Outcome) {
+    let mut command = sandbox.command(&program());
+    command.args(words(line)).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let path = sandbox.path(&format!("{model}/metrics.jsonl"));
+    let written = || {
+        let metrics = fs::read(&path).unwrap_or_default();
+        metrics.iter().filter(|&&byte| byte == b'\n').count()
+    };
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if let Some((_, delay)) = kill.filter(|(lines, _)| written() >= *lines) {
+            std::thread::sleep(delay);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    (status, Outcome::new(child.wait_with_output().unwrap()))
+}
+
 #[test]
-fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
+fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     let sandbox = sandbox();
     let options = format!("{SMALL} --epochs 40 --seed 3");
     sandbox
         .carousel(&format!("train tale.txt -o whole -q {options}"))
         .success();
 
-    // The program is killed six times, each time a little further on, at random moments; how fast the machine is does
-    // not matter.
+    // The run is killed six times, each time a little later, at random moments that do not depend on the machine's speed.
     let lines = metrics(&sandbox, "whole").len();
     let mut targets = (1..=6).map(|kill| kill * lines / 7);
     let mut random = 12_345u64;
     let mut kills = 0;
-    let mut took_up = false;
+    let mut resumed = false;
     loop {
         let line = if sandbox.path("killed/training.json").exists() {
             "train --resume killed -q".to_string()
         } else {
             format!("train tale.txt -o killed -q {options}")
         };
-        let target = targets.next();
-        let mut child = sandbox
-            .command(&program())
-            .args(words(&line))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let written = || {
-            let metrics = fs::read(sandbox.path("killed/metrics.jsonl")).unwrap_or_default();
-            metrics.iter().filter(|&&byte| byte == b'\n').count()
-        };
-        let ended = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break Some(status);
-            }
-            if target.is_some_and(|target| written() >= target) {
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                std::thread::sleep(Duration::from_micros((random >> 33) % 5000));
-                child.kill().unwrap();
-                child.wait().unwrap();
-                break None;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        };
-        let said = Outcome::new(child.wait_with_output().unwrap());
-        took_up |= said.err.contains("resuming after step ");
-        match ended {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let delay = Duration::from_micros((random >> 33) % 5000);
+        let kill = targets.next().map(|lines| (lines, delay));
+        let (status, outcome) = run_or_kill(&sandbox, &line, "killed", kill);
+        resumed |= outcome.err.contains("resuming after step ");
+        match status {
             Some(status) => {
-                assert!(status.success(), "{said:?}");
+                assert!(status.success(), "{outcome:?}");
                 break;
             }
             None => kills += 1,
         }
     }
     assert!(kills >= 3, "only {kills} kills");
-    assert!(took_up, "no run took up what another had saved");
+    assert!(resumed, "no run resumed another");
     assert_eq!(
         sandbox.read("whole/model.safetensors"),
         sandbox.read("killed/model.safetensors")
     );
-    assert_eq!(timeless(&sandbox, "whole"), timeless(&sandbox, "killed"));
+    assert_eq!(
+        metrics_without_times(&sandbox, "whole"),
+        metrics_without_times(&sandbox, "killed")
+    );
     assert!(!sandbox.path("killed/resume.safetensors").exists());
 
     let again = sandbox.carousel("train --resume killed").success();
@@ -165,7 +177,7 @@ fn an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one() {
 
 #[test]
 #[cfg(unix)]
-fn ctrl_c_saves_and_says_how_to_go_on() {
+fn termination_saves_the_run_and_names_the_command_that_resumes_it() {
     let sandbox = sandbox();
     let options = format!("{SMALL} --steps 3000");
     let mut command = sandbox.command(&program());
@@ -176,8 +188,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let mut lines = BufReader::new(child.stderr.take().unwrap())
         .lines()
         .map(Result::unwrap);
-    // Once a step has been shown it is learning. A polite kill is heard as Ctrl-C is, also by what a shell has begun in the
-    // background, where Ctrl-C is ignored.
+    // Training has begun when a step is printed. SIGTERM is handled as Ctrl-C is, which background jobs of a shell ignore.
     assert!(lines.by_ref().any(|line| line.contains("  step ")));
     let interrupt = std::process::Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
@@ -205,7 +216,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
+fn weights_depend_on_the_seed() {
     let sandbox = sandbox();
     let weights = |folder: &str, seed: u32| {
         sandbox
@@ -221,7 +232,7 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
 }
 
 #[test]
-fn metrics_are_written_at_least_every_ten_steps_and_at_the_last() {
+fn metrics_are_written_every_ten_steps_and_at_the_last() {
     let sandbox = sandbox();
     sandbox
         .carousel(&format!("train tale.txt -o model -q {SMALL} --steps 57"))
@@ -251,13 +262,13 @@ fn metrics_are_written_at_least_every_ten_steps_and_at_the_last() {
     ] {
         assert!(lines[0][key].is_number(), "{key} in {}", lines[0]);
     }
-    let measured: Vec<f64> = lines
+    let losses: Vec<f64> = lines
         .iter()
         .filter_map(|line| line["valid_loss"].as_f64())
         .collect();
     assert!(
-        measured.len() >= 2 && measured.last() < measured.first(),
-        "{measured:?}"
+        losses.len() >= 2 && losses.last() < losses.first(),
+        "{losses:?}"
     );
     let rates: Vec<f64> = lines
         .iter()
@@ -270,20 +281,20 @@ fn metrics_are_written_at_least_every_ten_steps_and_at_the_last() {
 }
 
 #[test]
-fn an_exploding_loss_is_rescued_and_then_given_up() {
+fn a_run_with_an_exploding_loss_is_rescued_a_few_times() {
     let sandbox = sandbox();
-    let said = sandbox.carousel(&format!(
+    let outcome = sandbox.carousel(&format!(
         "train tale.txt -o model {SMALL} --steps 400 --learning-rate 1e4 --clip-norm 0"
     ));
     assert!(
-        said.err.contains("the loss exploded at step ")
-            && said.err.contains("with the learning rate times 0.5")
+        outcome.err.contains("the loss exploded at step ")
+            && outcome.err.contains("with the learning rate times 0.5")
     );
-    assert_eq!(said.code, Some(1));
+    assert_eq!(outcome.code, Some(1));
     assert!(
-        said.err.contains("the loss exploded 6 times"),
+        outcome.err.contains("the loss exploded 6 times"),
         "{}",
-        said.err
+        outcome.err
     );
     assert!(
         String::from_utf8(sandbox.read("model/training.json"))
@@ -293,12 +304,12 @@ fn an_exploding_loss_is_rescued_and_then_given_up() {
 }
 
 #[test]
-fn patience_ends_a_run_that_no_longer_improves() {
+fn patience_stops_a_run_that_no_longer_improves() {
     let sandbox = sandbox();
-    let said = sandbox.carousel(&format!(
+    let outcome = sandbox.carousel(&format!(
         "train tale.txt -o model {SMALL} --steps 2000 --learning-rate 1e-30 --schedule constant --patience 2"
     ));
-    assert!(said.success().err.contains("stopped early"));
+    assert!(outcome.success().err.contains("stopped early"));
 }
 
 #[test]
@@ -320,7 +331,7 @@ fn a_plateau_halves_the_learning_rate() {
 }
 
 #[test]
-fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
+fn models_are_overwritten_only_with_overwrite() {
     let sandbox = sandbox();
     let train = format!("train tale.txt -o model -q {SMALL} --steps 2");
     sandbox.carousel(&train).success();
@@ -330,25 +341,26 @@ fn a_folder_that_holds_a_model_is_not_overwritten_unasked() {
         "--device cuda:7",
         "--batch-size 9999 --bptt 9999",
     ] {
-        let said = sandbox.carousel(&format!("train tale.txt -o model --overwrite {impossible}"));
-        assert_ne!(said.code, Some(0), "{impossible}");
+        let outcome =
+            sandbox.carousel(&format!("train tale.txt -o model --overwrite {impossible}"));
+        assert_ne!(outcome.code, Some(0), "{impossible}");
         assert_eq!(
             sandbox.read("model/model.safetensors"),
             weights,
             "a refused run replaces nothing"
         );
     }
-    let said = sandbox.carousel(&train);
-    assert_eq!(said.code, Some(2));
+    let outcome = sandbox.carousel(&train);
+    assert_eq!(outcome.code, Some(2));
     assert_eq!(
-        said.err,
+        outcome.err,
         "carousel: model holds a model already; continue it with --resume model, choose another folder, or replace it \
          with --overwrite\n"
     );
     sandbox.carousel(&format!("{train} --overwrite")).success();
 }
 
-/// Begins a long run in `model`, and kills it as soon as the folder says what the network is.
+/// Begins a long run in `model`, and kills it as soon as the configuration is saved.
 fn kill_at_the_start(sandbox: &Sandbox, options: &str) {
     let line = format!("train tale.txt -o model -q {options} --steps 100000");
     let killed = sandbox.kill_at(&line, "model/config.json");
@@ -356,42 +368,42 @@ fn kill_at_the_start(sandbox: &Sandbox, options: &str) {
 }
 
 #[test]
-fn a_run_that_saved_nothing_starts_anew() {
+fn a_run_killed_before_its_first_save_starts_again() {
     let sandbox = sandbox();
     kill_at_the_start(&sandbox, SMALL);
     let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "4"));
-    let said = sandbox.carousel("train --resume model -q").success();
-    assert_eq!(said.err, "nothing was saved yet: starting again\n");
+    let outcome = sandbox.carousel("train --resume model -q").success();
+    assert_eq!(outcome.err, "nothing was saved yet: starting again\n");
 }
 
 #[test]
-fn a_run_that_saved_nothing_still_goes_on_from_its_model() {
+fn a_run_killed_before_its_first_save_starts_again_from_its_base_model() {
     let sandbox = sandbox();
     let line = format!("train tale.txt -o base -q {SMALL} --steps 30");
     sandbox.carousel(&line).success();
-    // So slowly that nothing is learnt besides.
+    // With so small a learning rate the weights hardly change.
     kill_at_the_start(&sandbox, "--from base --learning-rate 1e-9");
     let _ = std::fs::remove_file(sandbox.path("model/resume.safetensors"));
     let json = String::from_utf8(sandbox.read("model/training.json")).unwrap();
     sandbox.write("model/training.json", json.replace("100000", "2"));
     sandbox.carousel("train --resume model -q").success();
     let loss = |model: &str| {
-        let said = sandbox.carousel(&format!("evaluate -m {model} tale.txt --json"));
-        let figures: serde_json::Value = serde_json::from_str(&said.success().out).unwrap();
+        let outcome = sandbox.carousel(&format!("evaluate -m {model} tale.txt --json"));
+        let figures: serde_json::Value = serde_json::from_str(&outcome.success().out).unwrap();
         figures["loss"].as_f64().unwrap()
     };
     assert!((loss("model") - loss("base")).abs() < 1e-4);
 }
 
 #[test]
-fn a_run_that_was_killed_while_reading_begins_again() {
+fn a_run_killed_while_reading_the_corpus_starts_again() {
     let sandbox = sandbox();
     let line = format!("train tale.txt -o model -q {SMALL} --steps 3 --level word --seed 9");
     sandbox.carousel(&line).success();
     let weights = sandbox.read("model/model.safetensors");
-    // What the folder holds from the first second on is what was asked for, and nothing else.
+    // At the start, the folder has only the request.
     let record: serde_json::Value =
         serde_json::from_slice(&sandbox.read("model/training.json")).unwrap();
     std::fs::remove_dir_all(sandbox.path("model")).unwrap();
@@ -400,18 +412,18 @@ fn a_run_that_was_killed_while_reading_begins_again() {
         serde_json::json!({ "request": record["request"] }).to_string(),
     );
     assert_eq!(sandbox.carousel(&line).code, Some(2), "the folder is taken");
-    let said = sandbox.carousel("train --resume model -q").success();
-    assert_eq!(said.err, "nothing was saved yet: starting again\n");
+    let outcome = sandbox.carousel("train --resume model -q").success();
+    assert_eq!(outcome.err, "nothing was saved yet: starting again\n");
     assert_eq!(sandbox.read("model/model.safetensors"), weights);
 }
 
 #[test]
-fn a_corpus_inside_the_models_folder_is_not_taken_for_a_part_of_the_model() {
+fn a_corpus_in_the_model_folder_is_kept() {
     let sandbox = sandbox();
     sandbox.write("model/standard-input.txt", tale());
-    let said =
+    let outcome =
         sandbox.carousel("train model/standard-input.txt -o model --batch-size 9999 --bptt 9999");
-    assert_eq!(said.code, Some(1));
+    assert_eq!(outcome.code, Some(1));
     sandbox
         .carousel(&format!(
             "train model/standard-input.txt -o model -q {SMALL} --steps 2"
@@ -429,62 +441,64 @@ fn a_corpus_inside_the_models_folder_is_not_taken_for_a_part_of_the_model() {
 }
 
 #[test]
-fn a_network_that_no_memory_holds_is_refused() {
+fn networks_larger_than_the_memory_are_refused() {
     let sandbox = sandbox();
-    let said = sandbox.carousel("train tale.txt -o model --hidden-size 1000000 --steps 1");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("train tale.txt -o model --hidden-size 1000000 --steps 1");
+    assert_eq!(outcome.code, Some(1));
     assert!(
-        said.err.contains("this network needs about "),
+        outcome.err.contains("this network needs about "),
         "{}",
-        said.err
+        outcome.err
     );
     assert!(!sandbox.path("model").exists());
 }
 
 #[test]
-fn resume_wants_to_be_alone_and_the_corpus_unchanged() {
+fn resume_takes_no_options_and_needs_the_same_corpus() {
     let sandbox = sandbox();
-    let said = sandbox.carousel("train --resume model --steps 7");
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("give it alone"), "{}", said.err);
-    let said = sandbox.carousel("train --resume nowhere");
+    let outcome = sandbox.carousel("train --resume model --steps 7");
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.err.contains("give it alone"), "{}", outcome.err);
+    let outcome = sandbox.carousel("train --resume nowhere");
     assert_eq!(
-        said.err,
+        outcome.err,
         "carousel: nowhere holds no run to resume; `carousel train CORPUS -o nowhere` begins one\n"
     );
 
     kill_at_the_start(&sandbox, SMALL);
     sandbox.write("tale.txt", tale().replace("fox", "cat"));
-    let said = sandbox.carousel("train --resume model");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("train --resume model");
+    assert_eq!(outcome.code, Some(1));
     assert!(
-        said.err
+        outcome
+            .err
             .contains("the corpus has changed since the run began"),
         "{}",
-        said.err
+        outcome.err
     );
 }
 
 #[test]
-fn corpora_too_small_shrink_what_was_chosen_and_refuse_what_was_given() {
+fn a_small_corpus_shrinks_defaults_but_refuses_given_options() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "short.txt",
         "the rat.\nthe cat and the hat and the mat and the bat saw the rat at the hat.\n",
     );
-    let said = sandbox
+    let outcome = sandbox
         .carousel("train short.txt -o model --steps 3")
         .success();
     assert!(
-        said.err
+        outcome
+            .err
             .contains("the corpus is too small for a batch of 8 and windows of 32"),
         "{}",
-        said.err
+        outcome.err
     );
-    let said = sandbox.carousel("train short.txt -o other --steps 3 --batch-size 64 --bptt 64");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("train short.txt -o other --steps 3 --batch-size 64 --bptt 64");
+    assert_eq!(outcome.code, Some(1));
     assert_eq!(
-        said.err,
+        outcome.err,
         "carousel: the training part has 62 tokens, but a batch of 64 streams and windows of 64 need at least 4097; \
          give more text, or a smaller --batch-size or --bptt\n"
     );
@@ -493,12 +507,12 @@ fn corpora_too_small_shrink_what_was_chosen_and_refuse_what_was_given() {
         "a refused run leaves nothing behind"
     );
     sandbox.write("letter.txt", "a");
-    let said = sandbox.carousel("train letter.txt -o other --steps 3");
-    assert_eq!(said.code, Some(1));
+    let outcome = sandbox.carousel("train letter.txt -o other --steps 3");
+    assert_eq!(outcome.code, Some(1));
 }
 
 #[test]
-fn every_level_learns_and_writes() {
+fn every_level_can_be_trained_generated_and_evaluated() {
     let sandbox = sandbox();
     for level in ["char", "byte", "word", "bpe", "word --split whitespace"] {
         let line = format!(
@@ -523,17 +537,17 @@ fn every_level_learns_and_writes() {
 }
 
 #[test]
-fn text_comes_from_folders_and_standard_input_too() {
+fn folders_and_standard_input_are_read() {
     let sandbox = sandbox();
     sandbox.write("folder/one.txt", tale());
     sandbox.write("folder/deeper/two.txt", "\u{FEFF}and that was all.\r\n");
-    let said = sandbox
+    let outcome = sandbox
         .carousel(&format!("train folder -o model {SMALL} --steps 2"))
         .success();
     assert!(
-        said.err.contains("CRLF line ends were converted to LF"),
+        outcome.err.contains("CRLF line ends were converted to LF"),
         "{}",
-        said.err
+        outcome.err
     );
 
     let mut command = sandbox.command(&program());
@@ -554,7 +568,7 @@ fn text_comes_from_folders_and_standard_input_too() {
 }
 
 #[test]
-fn a_time_budget_ends_and_draws_its_schedule_to_the_end() {
+fn a_time_budget_completes_the_schedule() {
     let sandbox = sandbox();
     sandbox
         .carousel(&format!("train tale.txt -o model -q {SMALL} --time 3s"))
@@ -596,9 +610,9 @@ fn contradicting_options_are_refused() {
         ),
     ];
     for (options, message) in table {
-        let said = sandbox.carousel(&format!("train tale.txt -o model {options}"));
+        let outcome = sandbox.carousel(&format!("train tale.txt -o model {options}"));
         assert_eq!(
-            (said.code, said.err.as_str()),
+            (outcome.code, outcome.err.as_str()),
             (Some(2), format!("carousel: {message}\n").as_str()),
             "{options}"
         );
@@ -606,7 +620,7 @@ fn contradicting_options_are_refused() {
 }
 
 #[test]
-fn a_trained_model_goes_on_with_another_text() {
+fn a_model_is_fine_tuned_on_another_text() {
     let sandbox = sandbox();
     let other = tale().replace("fox", "fuchs é").replace("Anna", "Ñora");
     sandbox.write("other.txt", &other);
@@ -616,11 +630,12 @@ fn a_trained_model_goes_on_with_another_text() {
             .success()
     };
     train(&format!("tale.txt -o base -q --steps 150 {SMALL}"));
-    let said = train("other.txt -o grown --from base --steps 10 --batch-size 4 --bptt 16");
+    let outcome = train("other.txt -o grown --from base --steps 10 --batch-size 4 --bptt 16");
     assert!(
-        said.err.contains("going on from base: ") && said.err.contains("of which 2 are new to it"),
+        outcome.err.contains("going on from base: ")
+            && outcome.err.contains("of which 2 are new to it"),
         "{}",
-        said.err
+        outcome.err
     );
     train(&format!("other.txt -o fresh -q --steps 10 {SMALL}"));
     let first_loss = |model: &str| {
@@ -632,7 +647,7 @@ fn a_trained_model_goes_on_with_another_text() {
     };
     let (grown, fresh) = (first_loss("grown"), first_loss("fresh"));
     assert!(grown < fresh - 0.5, "{grown} is not far below {fresh}");
-    // The old symbols keep their numbers, the new ones follow.
+    // Old tokens keep their ids, and new tokens follow.
     let vocabulary = |model: &str| -> serde_json::Value {
         let json: serde_json::Value =
             serde_json::from_slice(&sandbox.read(&format!("{model}/tokenizer.json"))).unwrap();
@@ -645,12 +660,12 @@ fn a_trained_model_goes_on_with_another_text() {
     sandbox
         .carousel("generate -m grown -p Ñora --length 20")
         .success();
-    // The same text without --from has a vocabulary of its own, whatever is in the cache.
+    // Without --from, the same text has a vocabulary of its own despite the cache.
     assert_ne!(vocabulary("fresh"), new);
 }
 
 #[test]
-fn what_contradicts_the_model_to_go_on_from_is_told() {
+fn options_that_contradict_the_base_model_are_refused() {
     let sandbox = sandbox();
     let line = format!("train tale.txt -o base -q --steps 2 {SMALL}");
     sandbox.carousel(&line).success();
@@ -660,30 +675,31 @@ fn what_contradicts_the_model_to_go_on_from_is_told() {
         ("--level word", "--level char"),
     ];
     for (option, own) in table {
-        let said = sandbox.carousel(&format!(
+        let outcome = sandbox.carousel(&format!(
             "train tale.txt -o new --from base --steps 2 {option}"
         ));
-        assert_eq!(said.code, Some(2));
+        assert_eq!(outcome.code, Some(2));
         assert!(
-            said.err
+            outcome
+                .err
                 .contains(&format!("has {own}, and --from keeps that")),
             "{}",
-            said.err
+            outcome.err
         );
         assert!(!sandbox.path("new").exists());
     }
 }
 
 #[test]
-fn a_plan_leaves_nothing_behind() {
+fn plan_writes_no_model() {
     let sandbox = sandbox();
-    let said = sandbox
+    let outcome = sandbox
         .carousel("train tale.txt --plan --time 1m")
         .success();
     assert!(
-        said.err.contains("network ") && said.err.contains("tokens/s in "),
+        outcome.err.contains("network ") && outcome.err.contains("tokens/s in "),
         "{}",
-        said.err
+        outcome.err
     );
     assert_eq!(
         std::fs::read_dir(sandbox.path("")).unwrap().count(),
@@ -693,7 +709,7 @@ fn a_plan_leaves_nothing_behind() {
 }
 
 #[test]
-fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
+fn dropout_and_averaged_weights_are_resumed_bit_for_bit() {
     let sandbox = sandbox();
     let options =
         format!("{SMALL} --embedding-dropout 0.2 --weight-drop 0.3 --ema 0.9 --steps 60 -q");
@@ -702,7 +718,7 @@ fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
             format!("train tale.txt -o whole-{precision} {options} --precision {precision}");
         sandbox.carousel(&whole).success();
         let cut = whole.replace("-o whole", "-o cut");
-        cut_short(&sandbox, &cut, &format!("cut-{precision}"));
+        sandbox.kill_at(&cut, &format!("cut-{precision}/resume.safetensors"));
         sandbox
             .carousel(&format!("train --resume cut-{precision} -q"))
             .success();
@@ -716,36 +732,20 @@ fn everything_that_is_dropped_and_averaged_resumes_bit_for_bit() {
     }
 }
 
-/// Trains until there is something to resume, and no longer.
-fn cut_short(sandbox: &Sandbox, line: &str, model: &str) {
-    let mut command = sandbox.command(&program());
-    let mut child = command.args(words(line)).spawn().unwrap();
-    // The last of the files that a save replaces.
-    let saved = sandbox.path(&format!("{model}/resume.safetensors"));
-    while !saved.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
 #[test]
 #[cfg(unix)]
-fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
+fn a_full_disk_leaves_the_last_checkpoint_intact() {
     let sandbox = sandbox();
     let options = format!("{SMALL} --epochs 6 -q");
     sandbox
         .carousel(&format!("train tale.txt -o whole {options}"))
         .success();
-    cut_short(
-        &sandbox,
-        &format!("train tale.txt -o full {options}"),
-        "full",
-    );
+    let line = format!("train tale.txt -o full {options}");
+    sandbox.kill_at(&line, "full/resume.safetensors");
     let files = ["model.safetensors", "resume.safetensors", "training.json"];
-    let kept = files.map(|file| sandbox.read(&format!("full/{file}")));
+    let saved = files.map(|file| sandbox.read(&format!("full/{file}")));
 
-    // No file may become longer than some kilobytes, as if the disk had no more.
+    // A limit on the size of files acts as a full disk.
     let limited = format!(
         "trap '' XFSZ; ulimit -f 16; exec '{}' train --resume full -q",
         program().display()
@@ -755,12 +755,15 @@ fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
         .args(["-c", &limited])
         .output()
         .unwrap();
-    let said = Outcome::new(output);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    let last = said.err.lines().last().unwrap();
-    assert!(last.starts_with("carousel: cannot write full/"), "{said:?}");
-    for (file, kept) in files.iter().zip(&kept) {
-        assert!(&sandbox.read(&format!("full/{file}")) == kept, "{file}");
+    let outcome = Outcome::new(output);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let last = outcome.err.lines().last().unwrap();
+    assert!(
+        last.starts_with("carousel: cannot write full/"),
+        "{outcome:?}"
+    );
+    for (file, saved) in files.iter().zip(&saved) {
+        assert!(&sandbox.read(&format!("full/{file}")) == saved, "{file}");
     }
 
     sandbox.carousel("generate -m full --length 20").success();
@@ -770,15 +773,15 @@ fn a_disk_that_fills_during_a_save_leaves_the_last_good_checkpoint() {
 }
 
 #[test]
-fn a_corpus_of_one_repeated_character_is_learnt() {
+fn a_corpus_of_one_repeated_character_can_be_trained_on() {
     let sandbox = Sandbox::new();
     sandbox.write("one.txt", "a".repeat(3000));
     sandbox
         .carousel("train one.txt -o model --steps 40 -q")
         .success();
-    let said = sandbox.carousel("generate -m model --length 30").success();
-    assert_eq!(said.out.trim_end(), "a".repeat(30));
-    // Bytes, and pieces of which there are no more than bytes.
+    let outcome = sandbox.carousel("generate -m model --length 30").success();
+    assert_eq!(outcome.out.trim_end(), "a".repeat(30));
+    // So can bytes and subwords of it.
     for level in ["byte", "bpe"] {
         sandbox
             .carousel(&format!(
@@ -786,25 +789,29 @@ fn a_corpus_of_one_repeated_character_is_learnt() {
             ))
             .success();
     }
-    // One word alone has no successor.
-    let said = sandbox.carousel("train one.txt -o word --level word -q");
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("give more text"), "{}", said.err);
+    // A single word has no next word to predict.
+    let outcome = sandbox.carousel("train one.txt -o word --level word -q");
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.err.contains("give more text"), "{}", outcome.err);
 }
 
 #[test]
-fn a_budget_too_short_for_an_evaluation_ends_with_one() {
+fn the_shortest_time_budget_ends_with_an_evaluation() {
     let sandbox = sandbox();
-    let said = sandbox
+    let outcome = sandbox
         .carousel(&format!("train tale.txt -o model {SMALL} --time 1ms"))
         .success();
-    assert!(said.err.contains("  validation loss "), "{}", said.err);
+    assert!(
+        outcome.err.contains("  validation loss "),
+        "{}",
+        outcome.err
+    );
     sandbox.carousel("generate -m model --length 5").success();
 }
 
 #[test]
 #[cfg(unix)]
-fn a_machine_that_stands_still_for_a_while_ends_within_the_budget_all_the_same() {
+fn a_suspended_run_ends_within_its_time_budget() {
     let sandbox = sandbox();
     let mut command = sandbox.command(&program());
     let line = format!("train tale.txt -o model {SMALL} --time 6s -q");
@@ -820,7 +827,7 @@ fn a_machine_that_stands_still_for_a_while_ends_within_the_budget_all_the_same()
     std::thread::sleep(Duration::from_secs(3));
     signal("-CONT");
     assert!(child.wait().unwrap().success());
-    // The standstill counts: the schedule came to its end with the three seconds in the books.
+    // The time of the suspension counts, so the schedule is complete.
     let lines = metrics(&sandbox, "model");
     let rates = lines
         .iter()

@@ -1,23 +1,27 @@
 /*!
-A tensor's numbers as a slice, so that kernels can work on them in place.
+Views of a CPU tensor's values as a slice, so that kernels can work on them in place.
 */
 
 use tch::{Device, Kind, Tensor};
 
-/// The numbers of a contiguous float32 tensor on the CPU.
+/// Values of a contiguous float32 tensor on the CPU.
 ///
 /// # Panics
-/// If it is any other tensor.
+/// If the tensor is empty, not contiguous, of another type or on another device.
 pub fn floats(tensor: &Tensor) -> &[f32] {
     check(tensor);
     // SAFETY: the tensor is contiguous float32 in this process's memory, checked above, and outlives the slice.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
-/// The same, to be changed. No other tensor may share the storage while the slice lives: the callers own theirs.
+/// Mutable values of a contiguous float32 tensor on the CPU. The caller owns the tensor: no other tensor may share its storage
+/// while the slice lives.
+///
+/// # Panics
+/// As [`floats`].
 pub fn floats_mut(tensor: &mut Tensor) -> &mut [f32] {
     check(tensor);
-    // SAFETY: as above; and the tensor is borrowed alone.
+    // SAFETY: as above, and the tensor is borrowed mutably.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
@@ -27,7 +31,7 @@ fn check(tensor: &Tensor) {
             && tensor.kind() == Kind::Float
             && tensor.is_contiguous()
             && tensor.numel() > 0,
-        "only a contiguous float32 tensor on the CPU can be seen as a slice"
+        "only a contiguous float32 tensor on the CPU can be viewed as a slice"
     );
 }
 
@@ -36,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slice_sees_and_changes_what_the_tensor_holds() {
+    fn slices_read_and_write_the_tensor() {
         let mut tensor = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0]).view([2, 2]);
         assert_eq!(
             floats(&tensor),

@@ -5,37 +5,37 @@ The learning rate over a budget.
 use carousel::checkpoint::arguments::Schedule;
 use carousel::checkpoint::record::TrainingConfig;
 
-/// The share of the highest learning rate that the cosine and the line end at.
-const LAST: f64 = 0.01;
-/// What a plateau multiplies the learning rate by.
+/// Fraction of the highest learning rate that the cosine and the linear schedule end at.
+const FINAL_FRACTION: f64 = 0.01;
+/// Smallest fraction of the highest learning rate during the warm-up: a rate of zero would waste the first step.
+const MIN_WARMUP_FRACTION: f64 = 0.02;
+/// Factor of the learning rate at a plateau.
 pub const PLATEAU_FACTOR: f64 = 0.5;
-/// Evaluations without a better one that make a plateau.
+/// Number of evaluations in a row without improvement that make a plateau.
 pub const PLATEAU_EVALUATIONS: u64 = 2;
 
-/// The learning rate when `progress` of the budget, from 0 to 1, is spent: a linear rise over the warm-up, then the
-/// schedule (cosine: Loshchilov and Hutter 2017; linear: Defazio et al. 2023). `scale` is what plateaus and rescues have made
-/// of it.
+/// Learning rate when the fraction `progress` of the budget is spent: a linear warm-up, then the schedule (cosine: Loshchilov
+/// and Hutter 2017; linear: Defazio et al. 2023). `scale` is the product of the factors of plateaus and rescues so far.
 pub fn learning_rate(training: &TrainingConfig, progress: f64, scale: f64) -> f64 {
     let highest = training.learning_rate * scale;
     let progress = progress.clamp(0.0, 1.0);
     if progress < training.warmup {
-        // Never zero: the first step of a run should learn something.
-        return highest * (progress / training.warmup).max(0.02);
+        return highest * (progress / training.warmup).max(MIN_WARMUP_FRACTION);
     }
-    let along = (progress - training.warmup) / (1.0 - training.warmup).max(f64::MIN_POSITIVE);
-    let left = match training.schedule {
+    let decayed = (progress - training.warmup) / (1.0 - training.warmup).max(f64::MIN_POSITIVE);
+    let remaining = match training.schedule {
         Schedule::Constant | Schedule::Plateau => return highest,
-        Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * along).cos()),
-        Schedule::Linear => 1.0 - along,
+        Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * decayed).cos()),
+        Schedule::Linear => 1.0 - decayed,
     };
-    highest * (LAST + (1.0 - LAST) * left)
+    highest * (FINAL_FRACTION + (1.0 - FINAL_FRACTION) * remaining)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(schedule: Schedule, progress: f64) -> f64 {
+    fn rate_at(schedule: Schedule, progress: f64) -> f64 {
         let training = TrainingConfig {
             learning_rate: 2.0,
             schedule,
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_rises_and_falls_as_its_schedule_says() {
+    fn learning_rates_follow_warm_up_and_schedule() {
         let table = [
             (
                 Schedule::Cosine,
@@ -62,10 +62,10 @@ mod tests {
         for (schedule, expected) in table {
             let progress = [0.0, 0.05, 0.1, 0.325, 0.55, 1.0, 1.5];
             for (progress, expected) in progress.into_iter().zip(expected) {
-                let rate = at(schedule, progress);
+                let rate = rate_at(schedule, progress);
                 assert!(
                     (rate - expected).abs() < 1e-9,
-                    "{schedule:?} {progress}: {rate} is not {expected}"
+                    "{schedule:?} {progress}: {rate} instead of {expected}"
                 );
             }
         }

@@ -19,30 +19,32 @@ use carousel_train::run::{DataSummary, Event, Plan, StepReport};
 
 use carousel::pictures::curves::sparkline;
 
-/// The bar's resolution.
+/// Number of positions of the bar.
 const BAR_LENGTH: u64 = 1000;
-/// Share of the budget between two plain lines.
-const LINE_SHARE: f64 = 0.02;
-/// Characters of a sample.
-const SAMPLE: u64 = 160;
+/// Fraction of the budget between two plain lines.
+const LINE_FRACTION: f64 = 0.02;
+/// Number of characters of a sample.
+const SAMPLE_CHARACTERS: u64 = 160;
 
-/// Draws the events of a run on standard error.
+/// Prints the events of a run on standard error.
 pub struct Progress {
     directory: Directory,
     quiet: bool,
-    /// Hidden where there is no terminal.
+    /// Hidden with --quiet, or if standard error is not a terminal.
     bar: ProgressBar,
     terminal: bool,
+    /// Fraction of the budget at which the next plain line is due.
     next_line: f64,
+    /// The best evaluation so far.
     best: Option<Evaluation>,
     /// Validation losses so far.
     losses: Vec<f64>,
-    /// Tokens for each character, if losses are to be shown in bits per character.
+    /// Number of tokens per character, if losses are shown in bits per character.
     tokens_per_character: Option<f64>,
 }
 
 impl Progress {
-    /// A view of the run in `directory`.
+    /// Shows the run in `directory`.
     pub fn new(directory: Directory, quiet: bool) -> Self {
         let terminal = stderr().is_terminal();
         let target = if terminal && !quiet {
@@ -68,7 +70,7 @@ impl Progress {
     /// Shows one event.
     pub fn show(&mut self, event: Event) {
         match event {
-            Event::Note(note) => self.tell(note),
+            Event::Note(note) => self.print(note),
             _ if self.quiet => {}
             Event::Plan(plan) => self.plan(&plan),
             Event::Step(step) => self.step(&step),
@@ -77,7 +79,7 @@ impl Progress {
         }
     }
 
-    fn tell(&self, text: impl std::fmt::Display) {
+    fn print(&self, text: impl std::fmt::Display) {
         self.bar.suspend(|| message(text));
     }
 
@@ -85,15 +87,17 @@ impl Progress {
         self.tokens_per_character = plan.tokens_per_character;
         let lines = data_lines(&plan.data).into_iter().chain(plan_lines(plan));
         for (heading, line) in lines {
-            self.tell(format!("{heading:<12}{line}"));
+            self.print(format!("{heading:<12}{line}"));
         }
     }
 
     fn step(&mut self, step: &StepReport) {
-        let bits = self.tokens_per_character.map_or_else(String::new, |share| {
-            let bits = step.smooth_loss / std::f64::consts::LN_2 * share;
-            format!("{bits:.3} bits/char  ")
-        });
+        let bits = self
+            .tokens_per_character
+            .map_or_else(String::new, |tokens_per_character| {
+                let bits = step.smooth_loss / std::f64::consts::LN_2 * tokens_per_character;
+                format!("{bits:.3} bits/char  ")
+            });
         let status = format!(
             "epoch {:.2}  loss {:.3}  {bits}{} tokens/s  {} left",
             step.epoch,
@@ -104,7 +108,7 @@ impl Progress {
         self.bar
             .set_position((step.spent.min(1.0) * BAR_LENGTH as f64) as u64);
         if !self.terminal && step.spent >= self.next_line {
-            self.next_line = step.spent + LINE_SHARE;
+            self.next_line = step.spent + LINE_FRACTION;
             message(format!(
                 "{:3.0}%  step {}  {status}",
                 step.spent.min(1.0) * 100.0,
@@ -127,7 +131,7 @@ impl Progress {
         } else {
             "not better"
         };
-        self.tell(format!(
+        self.print(format!(
             "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
             loss_and_figures(&figures)
         ));
@@ -136,7 +140,7 @@ impl Progress {
             if self.tokens_per_character.is_some()
                 && let Some(sample) = sample(&self.directory)
             {
-                self.tell(format!("  | {}", sample.trim_end().replace('\n', "\n  | ")));
+                self.print(format!("  | {}", sample.trim_end().replace('\n', "\n  | ")));
             }
         }
     }
@@ -166,8 +170,11 @@ impl Progress {
     }
 }
 
-/// The data, line by line with a heading.
-fn data_lines(data: &DataSummary) -> Vec<(&'static str, String)> {
+/// A heading, and the text beside it.
+type HeadedLine = (&'static str, String);
+
+/// Lines about the data.
+fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
     match data {
         DataSummary::Text {
             level,
@@ -199,42 +206,25 @@ fn data_lines(data: &DataSummary) -> Vec<(&'static str, String)> {
             valid_documents,
             labels,
             ngrams,
-            long_documents: (long, limit),
+            long_documents,
             excerpts,
             naive_bayes,
             majority,
         } => {
-            let labels = labels
-                .iter()
-                .map(|(label, n)| format!("{label} ({})", count(*n)));
             let documents = format!(
                 "{} for training ({} tokens, {level}), {} for validation",
                 count(*train_documents),
                 count(*train_tokens),
                 count(*valid_documents)
             );
+            let ngrams = count(*ngrams);
+            let words = format!("{ngrams} words, pairs and triples of words have weights");
             let mut lines = vec![
                 ("documents", documents),
-                ("labels", labels.collect::<Vec<_>>().join(", ")),
-                (
-                    "words",
-                    format!(
-                        "{} words, pairs and triples of words have weights",
-                        count(*ngrams)
-                    ),
-                ),
+                ("labels", label_counts(labels)),
+                ("words", words),
             ];
-            if *long > 0 {
-                let (long, limit) = (count(*long), count(*limit));
-                lines.push((
-                    "",
-                    format!("{long} documents are longer than {limit} tokens: read whole, gradients through the last {limit}"),
-                ));
-            }
-            if *excerpts > 0 {
-                let excerpts = count(*excerpts);
-                lines.push(("", format!("{excerpts} excerpts of long documents in each pass besides, for short texts")));
-            }
+            lines.extend(long_document_lines(*long_documents, *excerpts));
             lines.push((
                 "baselines",
                 format!("accuracy on the validation documents: naive Bayes {naive_bayes:.4}, majority {majority:.4}"),
@@ -244,8 +234,36 @@ fn data_lines(data: &DataSummary) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The network and its training, line by line with a heading.
-fn plan_lines(plan: &Plan) -> Vec<(&'static str, String)> {
+/// Labels with their numbers of documents.
+fn label_counts(labels: &[(String, u64)]) -> String {
+    let counts = labels
+        .iter()
+        .map(|(label, n)| format!("{label} ({})", count(*n)));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+/// Lines about documents that are longer than the limit of the backward pass, and about excerpts.
+fn long_document_lines((long, limit): (u64, u64), excerpts: u64) -> Vec<HeadedLine> {
+    let mut lines = Vec::new();
+    if long > 0 {
+        let (long, limit) = (count(long), count(limit));
+        lines.push((
+            "",
+            format!("{long} documents are longer than {limit} tokens: read whole, gradients through the last {limit}"),
+        ));
+    }
+    if excerpts > 0 {
+        let excerpts = count(excerpts);
+        lines.push((
+            "",
+            format!("{excerpts} excerpts of long documents in each pass besides, for short texts"),
+        ));
+    }
+    lines
+}
+
+/// Lines about the network and its training.
+fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     let (config, training) = (&plan.config, &plan.training);
     let (tokens, recurrent) = (config.tokens(), config.recurrent());
     let network = format!(
@@ -300,7 +318,7 @@ fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
-/// A validation loss, with the other figures that people compare.
+/// The validation loss, with bits per character or accuracy and macro F1.
 fn loss_and_figures(figures: &Figures) -> String {
     let loss = format!("{:.4}", figures.valid_loss);
     match *figures {
@@ -317,7 +335,7 @@ fn loss_and_figures(figures: &Figures) -> String {
     }
 }
 
-/// A little text by the model just saved. Nothing, if it cannot be opened: training must not end over a sample.
+/// A short text generated by the model that was just saved; `None` if it cannot be opened, which must not end the training.
 fn sample(directory: &Directory) -> Option<String> {
     let model = Model::open(directory, Precision::Float32, 1).ok()?;
     let sampling = Sampling {
@@ -330,13 +348,13 @@ fn sample(directory: &Directory) -> Option<String> {
         },
     };
     let tokens = match model.config.tokens().level {
-        Level::Character | Level::Byte => SAMPLE,
-        Level::Word | Level::Subword => SAMPLE / 4,
+        Level::Character | Level::Byte => SAMPLE_CHARACTERS,
+        Level::Word | Level::Subword => SAMPLE_CHARACTERS / 4,
     };
     Some(generator::sample(&model, sampling, tokens, 0))
 }
 
-/// Whole seconds, as people say them.
+/// Formats whole seconds in units for people.
 fn duration(seconds: f64) -> String {
     humantime::format_duration(Duration::from_secs(seconds.clamp(0.0, 1e9) as u64)).to_string()
 }

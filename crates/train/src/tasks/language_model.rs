@@ -246,7 +246,7 @@ fn word_vectors(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> R
         _ => {
             let train = &corpus.train;
             let ranges = lsa::sampled_ranges(train.len());
-            lsa::learn(
+            lsa::fit(
                 ranges.flat_map(|range| train.read(range)),
                 &corpus.tokenizer,
             )

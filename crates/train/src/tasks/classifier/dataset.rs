@@ -1,5 +1,5 @@
 /*!
-The documents that labels are learnt from, read and divided.
+Reading of labelled documents, and their division into training and validation documents.
 */
 
 use std::collections::BTreeSet;
@@ -13,44 +13,56 @@ use carousel::error::{Error, Result};
 use carousel::inference::encoded_document::strip_markup;
 use carousel::text::corpus::Validation;
 
-/// Share of the documents that is measured on, if none are given for it.
-const VALIDATION: f64 = 0.1;
+/// Fraction of the documents that are held out for validation, if none are given for it.
+const VALIDATION_FRACTION: f64 = 0.1;
 
-/// LabelledDocuments and their labels, as numbers.
-pub struct LabelledDocuments {
+/// Documents with their labels.
+#[derive(Default)]
+pub struct LabelledTexts {
     /// The texts.
     pub texts: Vec<String>,
-    /// A label's place among all.
+    /// Labels, as indices into the dataset's labels.
     pub labels: Vec<usize>,
 }
 
-/// The documents, read and divided.
+/// Training and validation documents.
 pub struct Dataset {
-    /// Their names, sorted.
+    /// Names of the labels, sorted.
     pub labels: Vec<String>,
-    /// To learn from.
-    pub train: LabelledDocuments,
-    /// To measure on.
-    pub valid: LabelledDocuments,
-    /// Of all labels and texts.
+    /// Training documents.
+    pub train: LabelledTexts,
+    /// Validation documents.
+    pub valid: LabelledTexts,
+    /// Hash of all labels and texts.
     pub hash: String,
 }
 
-/// The words of the documents to train on, and of those to measure on.
-pub struct Words {
-    /// To train on.
+/// The words of each document of a dataset.
+pub struct DatasetWords {
+    /// Of the training documents.
     pub train: Vec<Vec<String>>,
-    /// To validate on.
+    /// Of the validation documents.
     pub valid: Vec<Vec<String>>,
 }
 
-impl LabelledDocuments {
-    /// Bytes of the texts.
+/// A document as it was read: its label's name, and its text.
+type NamedText = (String, String);
+
+impl LabelledTexts {
+    fn new(documents: Vec<NamedText>, names: &[String]) -> Self {
+        let index = |name: &String| names.binary_search(name).expect("one of the labels");
+        LabelledTexts {
+            labels: documents.iter().map(|(name, _)| index(name)).collect(),
+            texts: documents.into_iter().map(|(_, text)| text).collect(),
+        }
+    }
+
+    /// Number of bytes of the texts.
     pub fn bytes(&self) -> usize {
         self.texts.iter().map(String::len).sum()
     }
 
-    /// The texts alone, one after another.
+    /// Writes the texts, without the labels, to a file.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text: String = self.texts.iter().flat_map(|text| [text, "\n"]).collect();
         carousel::files::write_atomically(path, text.as_bytes())
@@ -60,92 +72,50 @@ impl LabelledDocuments {
         let words = |text: &String| carousel::text::features::words(text);
         self.texts.iter().map(words).collect()
     }
+
+    fn count(&self, label: usize) -> usize {
+        self.labels.iter().filter(|&&other| other == label).count()
+    }
 }
 
 impl Dataset {
-    /// Reads the documents of a request, and those at `validation` to measure on; without these, holds some out.
+    /// Reads the documents of a request, and the validation documents at `validation`; without that file, holds out some
+    /// documents.
     ///
     /// # Errors
-    /// LabelledDocuments that cannot be read, one label only, too few to measure on.
+    /// Documents that cannot be read, have a single label, or are too few to hold some out.
     pub fn read(request: &Request, validation: Option<&Path>, notify: Notify) -> Result<Self> {
-        let how = request.documents.clone().unwrap_or_default();
-        let all = read_documents(&request.paths, &how, notify)?;
+        let options = request.documents.clone().unwrap_or_default();
+        let all = read_documents(&request.paths, &options, notify)?;
         let given = match validation {
-            Some(path) => Some(read_documents(&[path.to_path_buf()], &how, notify)?),
+            Some(path) => Some(read_documents(&[path.to_path_buf()], &options, notify)?),
             None => None,
         };
-        let names: BTreeSet<&String> = all.iter().map(|(label, _)| label).collect();
-        let labels: Vec<String> = names.into_iter().cloned().collect();
-        if labels.len() < 2 {
-            return Err(Error::new(format!(
-                "all documents have the label {}; a classifier needs two or more to tell apart",
-                labels.first().map_or("", String::as_str)
-            )));
-        }
-        let number = |label: &String| labels.binary_search(label);
-        let mut hasher = blake3::Hasher::new();
-        for (label, text) in all.iter().chain(given.iter().flatten()) {
-            for part in [label, text] {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part.as_bytes());
-            }
-        }
-        let hash = hasher.finalize().to_hex().to_string();
-        let of = |documents: Vec<(String, String)>| LabelledDocuments {
-            labels: documents
-                .iter()
-                .map(|(label, _)| number(label).expect("one of the labels"))
-                .collect(),
-            texts: documents.into_iter().map(|(_, text)| text).collect(),
-        };
+        let labels = label_names(&all)?;
+        let hash = hash(all.iter().chain(given.iter().flatten()));
         let (train, valid) = match given {
             Some(given) => {
-                let strange: Vec<&String> = given
-                    .iter()
-                    .map(|(label, _)| label)
-                    .filter(|label| number(label).is_err())
-                    .collect();
-                if let Some(first) = strange.first() {
-                    return Err(Error::new(format!(
-                        "the documents to measure on have the label {first}, which none to train on has"
-                    )));
-                }
-                (of(all), of(given))
+                check_labels(&given, &labels)?;
+                let train = LabelledTexts::new(all, &labels);
+                (train, LabelledTexts::new(given, &labels))
             }
             None => {
                 let fraction = match recipe::validation(&request.arguments)? {
                     Validation::Fraction(fraction) => fraction,
-                    _ => VALIDATION,
+                    _ => VALIDATION_FRACTION,
                 };
-                let all = of(all);
-                for (label, name) in labels.iter().enumerate() {
-                    if all.labels.iter().filter(|&&labels| labels == label).count() == 1 {
-                        notify(Event::Note(format!(
-                            "the label {name} is met once; it is trained on and never measured"
-                        )));
-                    }
-                }
+                let all = LabelledTexts::new(all, &labels);
+                note_single_documents(&all, &labels, notify);
                 divide(all, labels.len(), fraction)
             }
         };
         if valid.texts.is_empty() {
             return Err(Error::new(
-                "there are too few documents to measure on a part of them; give more, or others with --valid FILE",
+                "there are too few documents to hold some out for validation; give more, or validation documents with \
+                 --valid FILE",
             ));
         }
-        let known: BTreeSet<&String> = train.texts.iter().collect();
-        let twice = valid
-            .texts
-            .iter()
-            .filter(|text| known.contains(text))
-            .count();
-        if twice > 0 {
-            notify(Event::Note(format!(
-                "{twice} of the {} documents to measure on are among those to train on; what is measured is better than \
-                 it should be",
-                valid.texts.len()
-            )));
-        }
+        note_common_documents(&train, &valid, notify);
         Ok(Dataset {
             labels,
             train,
@@ -155,30 +125,30 @@ impl Dataset {
     }
 
     /// The words of all documents.
-    pub fn words(&self) -> Words {
-        Words {
+    pub fn words(&self) -> DatasetWords {
+        DatasetWords {
             train: self.train.words(),
             valid: self.valid.words(),
         }
     }
 }
 
-/// Every document, and the rows that are none, as they were found.
+/// Reads the documents of all files. Rows that are broken or empty are reported and skipped.
 fn read_documents(
     paths: &[PathBuf],
-    how: &DocumentOptions,
+    options: &DocumentOptions,
     notify: Notify,
-) -> Result<Vec<(String, String)>> {
+) -> Result<Vec<NamedText>> {
     let mut documents = Vec::new();
     for path in paths {
-        let rows = LabelledRows::open(path, how)?;
+        let rows = LabelledRows::open(path, options)?;
         rows.notes
             .iter()
             .for_each(|note| notify(Event::Note(note.clone())));
         let (mut count, mut empty) = (RowCount::default(), 0);
-        let mut tell = |told| notify(Event::Note(format!("{}: {told}", path.display())));
+        let mut report = |message| notify(Event::Note(format!("{}: {message}", path.display())));
         for row in rows {
-            let Some(document) = count.take(row?, &mut tell) else {
+            let Some(document) = count.take(row?, &mut report) else {
                 continue;
             };
             let text = strip_markup(&document.text).into_owned();
@@ -191,47 +161,103 @@ fn read_documents(
         for (count, what) in [(count.broken, "broken"), (empty, "empty")] {
             if count > 0 {
                 notify(Event::Note(format!(
-                    "{count} {what} rows of {} were left out",
+                    "{count} {what} rows of {} were skipped",
                     path.display()
                 )));
             }
         }
     }
     if documents.is_empty() {
-        return Err(Error::new("there are no documents to learn from"));
+        return Err(Error::new("there are no documents to train on"));
     }
     Ok(documents)
 }
 
-/// Divides documents so that each label is met in both parts as often as in all. Those whose texts have the least hashes are
-/// held out: a document is in the same part whatever stands beside it, but for a few at the margin, so that a classifier that
-/// goes on from another is not measured by what that one has learnt.
-fn divide(
-    all: LabelledDocuments,
-    labels: usize,
-    fraction: f64,
-) -> (LabelledDocuments, LabelledDocuments) {
-    let place = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
-    let mut held = vec![false; all.texts.len()];
-    for label in 0..labels {
+/// Names of the documents' labels, sorted.
+fn label_names(documents: &[NamedText]) -> Result<Vec<String>> {
+    let names: BTreeSet<&String> = documents.iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    match names.len() {
+        2.. => Ok(names),
+        _ => Err(Error::new(format!(
+            "all documents have the label {}; a classifier needs at least two labels",
+            names.first().map_or("", String::as_str)
+        ))),
+    }
+}
+
+/// Checks that the validation documents have no labels but the training documents'.
+fn check_labels(valid: &[NamedText], names: &[String]) -> Result<()> {
+    let unknown = |(name, _): &&NamedText| names.binary_search(name).is_err();
+    match valid.iter().find(unknown) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::new(format!(
+            "the validation documents have the label {name}, which no training document has"
+        ))),
+    }
+}
+
+/// Hash of all labels and texts, with their lengths.
+fn hash<'d>(documents: impl Iterator<Item = &'d NamedText>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (name, text) in documents {
+        for part in [name, text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Notes the labels of which there is one document only.
+fn note_single_documents(all: &LabelledTexts, names: &[String], notify: Notify) {
+    for (label, name) in names.iter().enumerate() {
+        if all.count(label) == 1 {
+            notify(Event::Note(format!(
+                "only one document has the label {name}; it is used for training, not for validation"
+            )));
+        }
+    }
+}
+
+/// Notes how many of the validation documents are also training documents.
+fn note_common_documents(train: &LabelledTexts, valid: &LabelledTexts, notify: Notify) {
+    let known: BTreeSet<&String> = train.texts.iter().collect();
+    let is_known = |text: &&String| known.contains(text);
+    let common = valid.texts.iter().filter(is_known).count();
+    if common > 0 {
+        notify(Event::Note(format!(
+            "{common} of the {} validation documents are also training documents; the validation loss and accuracy \
+             are too optimistic",
+            valid.texts.len()
+        )));
+    }
+}
+
+/// Divides documents into training and validation documents, stratified by label.
+///
+/// The documents whose texts have the smallest hashes are held out. So whether a document is held out hardly depends on the
+/// others, and a classifier that goes on from another one is not validated on documents that that one was trained on.
+fn divide(all: LabelledTexts, label_count: usize, fraction: f64) -> (LabelledTexts, LabelledTexts) {
+    let hash = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
+    let mut held_out = vec![false; all.texts.len()];
+    for label in 0..label_count {
         let mut own: Vec<usize> = (0..all.labels.len())
             .filter(|&index| all.labels[index] == label)
             .collect();
-        own.sort_by_cached_key(|&index| place(&all.texts[index]));
+        own.sort_by_cached_key(|&index| hash(&all.texts[index]));
         let count = (own.len() as f64 * fraction).round() as usize;
-        // A label that is met twice is trained on and measured.
+        // Two documents of a label are enough to have it in both parts.
         let count = count.max(usize::from(own.len() > 1)).min(own.len() - 1);
-        own[..count].iter().for_each(|&index| held[index] = true);
+        own[..count]
+            .iter()
+            .for_each(|&index| held_out[index] = true);
     }
-    let nothing = || LabelledDocuments {
-        texts: Vec::new(),
-        labels: Vec::new(),
-    };
-    let (mut train, mut valid) = (nothing(), nothing());
-    for ((text, labels), held) in all.texts.into_iter().zip(all.labels).zip(held) {
-        let part = if held { &mut valid } else { &mut train };
+    let (mut train, mut valid) = (LabelledTexts::default(), LabelledTexts::default());
+    for ((text, label), held_out) in all.texts.into_iter().zip(all.labels).zip(held_out) {
+        let part = if held_out { &mut valid } else { &mut train };
         part.texts.push(text);
-        part.labels.push(labels);
+        part.labels.push(label);
     }
     (train, valid)
 }
@@ -240,29 +266,31 @@ fn divide(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_document_is_held_out_whatever_stands_beside_it() {
-        let documents = |range: std::ops::Range<usize>| LabelledDocuments {
+    fn documents(range: std::ops::Range<usize>) -> LabelledTexts {
+        LabelledTexts {
             texts: range.clone().map(|i| format!("document {i}")).collect(),
             labels: range.map(|i| i % 3 % 2).collect(),
-        };
+        }
+    }
+
+    #[test]
+    fn documents_are_divided_stratified_by_label() {
         let (train, valid) = divide(documents(0..3000), 2, 0.1);
         assert_eq!((train.texts.len(), valid.texts.len()), (2700, 300));
-        assert_eq!(
-            valid.labels.iter().filter(|&&label| label == 0).count(),
-            200
-        );
-        let (_, part) = divide(documents(0..1000), 2, 0.1);
-        let known: BTreeSet<&String> = train.texts.iter().collect();
-        let strange = part
-            .texts
-            .iter()
-            .filter(|text| known.contains(text))
-            .count();
-        // One in ten would be held out of both by chance.
-        assert!(strange < 25, "{strange} of 100 were learnt from before");
-        // Of two documents of a label one is learnt from.
+        assert_eq!((valid.count(0), valid.count(1)), (200, 100));
+        // One of a label's three documents is held out, and none of another label's single one.
         let (train, valid) = divide(documents(0..4), 2, 0.1);
         assert_eq!((train.texts.len(), valid.texts.len()), (3, 1));
+    }
+
+    #[test]
+    fn other_documents_hardly_affect_whether_a_document_is_held_out() {
+        let (train, _) = divide(documents(0..3000), 2, 0.1);
+        let (_, valid) = divide(documents(0..1000), 2, 0.1);
+        let known: BTreeSet<&String> = train.texts.iter().collect();
+        let in_both = valid.texts.iter().filter(|text| known.contains(text));
+        let in_both = in_both.count();
+        // A random division would have 90.
+        assert!(in_both < 25, "{in_both} of 100 were training documents");
     }
 }

@@ -1,6 +1,6 @@
 /*!
-Excerpts: a few sentences of a long document, learnt with the label of the whole. Most of them say the same as the document,
-and so what is learnt from long documents tells short ones too.
+Excerpts of long documents: a few sentences, trained with the label of the whole document. Most excerpts have the same label
+as the whole, so that a classifier of long documents also learns to classify short texts.
 */
 
 use std::ops::Range;
@@ -10,64 +10,70 @@ use rand::Rng;
 use carousel::text::Level;
 use carousel::text::tokenizer::Tokenizer;
 
-/// Tokens from which on a document is long.
-const LONG: usize = 128;
-/// Excerpts of a long document in each pass, besides the whole.
+/// Number of tokens from which on a document is long.
+const LONG_DOCUMENT: usize = 128;
+/// Number of excerpts of a long document in each pass, besides the whole.
 const EXCERPTS: usize = 2;
-/// Tokens of an excerpt, at least and at most; sentences at its ends are left whole where they are no longer than it.
-const LENGTHS: Range<f64> = 8.0..(LONG / 2) as f64;
-/// Tokens of an excerpt in the mean.
+/// Bounds of an excerpt's number of tokens, before it is extended to the ends of sentences.
+const LENGTHS: Range<f64> = 8.0..(LONG_DOCUMENT / 2) as f64;
+/// Typical number of tokens of an excerpt.
 pub const TYPICAL_TOKENS: usize = 40;
-/// How likely it is that the label of the whole says nothing about an excerpt.
+/// Probability that the document's label does not apply to an excerpt.
 pub const LABEL_NOISE: f32 = 0.4;
-/// What sentences end with.
-const ENDS: [&[u8]; 3] = [b".", b"!", b"?"];
+/// Punctuation that ends a sentence.
+const SENTENCE_ENDS: [&[u8]; 3] = [b".", b"!", b"?"];
 
-/// What excerpts are drawn by.
+/// Draws excerpts of documents of one tokenizer.
 pub struct Excerpts {
-    /// Whether a sentence may end with a token.
-    ends: Vec<bool>,
-    /// Whether tokens are words, or about as long. A few dozen characters say nothing.
-    words: bool,
+    /// Whether a token ends a sentence, for each token id.
+    ends_sentence: Vec<bool>,
+    /// Whether tokens are words or subwords. Excerpts of a few dozen characters or bytes would be too short.
+    has_words: bool,
 }
 
 impl Excerpts {
-    /// For documents that were cut into tokens so.
+    /// Excerpts of documents that were encoded by `tokenizer`.
     pub fn new(tokenizer: &Tokenizer) -> Self {
-        let ends = |id| {
+        let ends_sentence = |id| {
             let piece = tokenizer.piece(id).trim_ascii();
-            ENDS.iter().any(|end| piece.ends_with(end))
+            SENTENCE_ENDS.iter().any(|end| piece.ends_with(end))
         };
+        let ids = 0..tokenizer.vocab_size() as u32;
         Excerpts {
-            ends: (0..tokenizer.vocab_size() as u32).map(ends).collect(),
-            words: matches!(tokenizer.level(), Level::Word | Level::Subword),
+            ends_sentence: ids.map(ends_sentence).collect(),
+            has_words: matches!(tokenizer.level(), Level::Word | Level::Subword),
         }
     }
 
-    /// How many are drawn of a document in a pass.
+    /// Number of excerpts of a document in each pass.
     pub fn count(&self, document: &[u32]) -> usize {
         match document.len() {
-            LONG.. if self.words => EXCERPTS,
+            LONG_DOCUMENT.. if self.has_words => EXCERPTS,
             _ => 0,
         }
     }
 
-    /// Where an excerpt of a long document lies; never at its first token, which stands before the text.
+    /// Draws the range of an excerpt of a long document. The end-of-line token before the text is never part of it.
     pub fn draw(&self, document: &[u32], random: &mut impl Rng) -> Range<usize> {
-        // Short ones are as likely as long ones.
+        // Log-uniform, so that short excerpts are as frequent as long ones.
         let length = random.random_range(LENGTHS.start.ln()..LENGTHS.end.ln());
         let length = length.exp() as usize;
-        // The first and the last sentence are as likely as any other.
+        // A start that lies before the document is moved to its beginning, so that the first and the last sentence are drawn
+        // as often as any other.
         let latest = document.len() - LENGTHS.start as usize;
         let first = random.random_range(2..=document.len());
         let first = first.saturating_sub(length).max(1);
-        let begins = |&place: &usize| place == 1 || self.ends[document[place - 1] as usize];
-        let mut near = first..=latest.min(first + length);
-        let start = near.find(begins).unwrap_or(first);
-        let least = document.len().min(start + length);
-        let most = document.len().min(least + length);
-        let ends = |&place: &usize| place == document.len() || begins(&place);
-        let end = (least..=most).find(ends).unwrap_or(least);
+        let begins_sentence = |&position: &usize| {
+            position == 1 || self.ends_sentence[document[position - 1] as usize]
+        };
+        let mut starts = first..=latest.min(first + length);
+        let start = starts.find(begins_sentence).unwrap_or(first);
+        let earliest_end = document.len().min(start + length);
+        let latest_end = document.len().min(earliest_end + length);
+        let is_end = |&position: &usize| position == document.len() || begins_sentence(&position);
+        let end = (earliest_end..=latest_end)
+            .find(is_end)
+            .unwrap_or(earliest_end);
         start..end
     }
 }
@@ -79,12 +85,12 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     #[test]
-    fn excerpts_lie_within_the_document_and_begin_with_sentences() {
+    fn excerpts_lie_within_the_document_and_consist_of_sentences() {
         let tokenizer = Tokenizer::characters(&['\n', '.', 'a', 'b', '!']);
         let excerpts = Excerpts::new(&tokenizer);
         let text = "\n".to_string() + &"aab.abbb!".repeat(20);
         let tokens = tokenizer.encode_reference(&text);
-        let plain = vec![tokenizer.encode_reference("a")[0]; LONG];
+        let without_sentences = vec![tokenizer.encode_reference("a")[0]; LONG_DOCUMENT];
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut ranges = Vec::new();
         for _ in 0..1000 {
@@ -97,9 +103,9 @@ mod tests {
             );
             assert!(drawn.ends_with(['.', '!']), "{drawn}");
             ranges.push(range);
-            // Without sentences, anything; as short as documents that are long can be.
-            let range = excerpts.draw(&plain, &mut random);
-            assert!(range.start >= 1 && range.end <= plain.len());
+            // Without ends of sentences an excerpt may begin and end anywhere.
+            let range = excerpts.draw(&without_sentences, &mut random);
+            assert!(range.start >= 1 && range.end <= without_sentences.len());
             assert!(range.len() >= LENGTHS.start as usize);
         }
         let mean = ranges.iter().map(Range::len).sum::<usize>() / ranges.len();
@@ -109,7 +115,7 @@ mod tests {
         );
         assert!(ranges.iter().any(|range| range.start == 1));
         assert!(ranges.iter().any(|range| range.end == tokens.len()));
-        // Characters are too small for any of this.
+        // No excerpts are drawn of characters.
         assert_eq!(excerpts.count(&tokens), 0);
     }
 }

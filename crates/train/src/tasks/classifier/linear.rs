@@ -1,6 +1,6 @@
 /*!
-Learning weights of words, pairs and triples of words: a linear support vector machine over features that are scaled by how
-much more often they are met under a label than elsewhere (Wang and Manning 2012).
+Training of the linear classifier: a linear support vector machine on word n-grams that are scaled by their naive Bayes
+log-count ratios (NBSVM, Wang and Manning 2012).
 */
 
 use rand::SeedableRng;
@@ -11,163 +11,168 @@ use rustc_hash::FxHashMap;
 use carousel::inference::linear::{LinearClassifier, scale};
 use carousel::text::features::{MAX_NGRAM, ngram_hashes};
 
-/// From so many documents on, a run of words counts only if it is met in two.
-const MANY: usize = 10_000;
-/// Passes of the descent.
+/// Number of documents from which on an n-gram has to occur in two of them to have a weight.
+const MANY_DOCUMENTS: usize = 10_000;
+/// Passes of coordinate descent over the documents.
 const PASSES: usize = 12;
-/// Added to each count, so that nothing is impossible.
+/// Added to each count of an n-gram.
 const SMOOTHING: f32 = 1.0;
 
-/// What the documents hold, as the machine reads it: for each document, the places of its runs among `numbers`.
-pub struct Features {
-    numbers: Vec<u32>,
-    documents: Vec<Document>,
-    labels: usize,
+/// Documents as sparse vectors of their n-grams, with their labels.
+pub struct LinearProblem {
+    /// Hashes of the n-grams that get weights, sorted.
+    hashes: Vec<u32>,
+    examples: Vec<LinearExample>,
+    label_count: usize,
     prior: Option<LinearClassifier>,
 }
 
-struct Document {
-    places: Vec<u32>,
-    /// What each run counts.
+/// A document of a [`LinearProblem`].
+struct LinearExample {
+    /// Its n-grams, as indices into the problem's hashes.
+    ngrams: Vec<u32>,
+    /// Value of each of its n-grams.
     scale: f32,
     label: usize,
-    /// What weights learnt earlier say of it; nothing, where there are none.
-    prior: Vec<f64>,
+    /// Logits by the prior classifier; empty if there is none.
+    prior_logits: Vec<f64>,
 }
 
-/// How weights are to be learnt.
+/// Hyperparameters of the linear classifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trial {
-    /// The larger the cost of a document told wrong, the closer the weights follow the documents.
+pub struct Hyperparameters {
+    /// Cost of the squared hinge loss against the L2 penalty: the larger, the weaker the regularisation.
     pub cost: f32,
-    /// How much weights learnt earlier count, which the new ones are added to.
+    /// Factor of the prior classifier's weights, which the new weights are added to.
     pub prior: f32,
 }
 
-impl Features {
-    /// The runs of documents, which are given by their words, with their labels as numbers below `labels`; and weights for
-    /// the same labels that were learnt from other documents.
-    pub fn of(
+impl LinearProblem {
+    /// Documents, given by their `words`, with `labels` below `label_count`; and a `prior` classifier of the same labels.
+    pub fn new(
         words: &[impl AsRef<[String]>],
-        truth: &[usize],
-        labels: usize,
+        labels: &[usize],
+        label_count: usize,
         prior: Option<LinearClassifier>,
     ) -> Self {
-        let found: Vec<Vec<u32>> = words
+        let ngrams: Vec<Vec<u32>> = words
             .iter()
             .map(|words| ngram_hashes(words.as_ref(), MAX_NGRAM))
             .collect();
-        let mut all: Vec<u32> = found.iter().flatten().copied().collect();
-        all.sort_unstable();
-        let least = if words.len() < MANY { 1 } else { 2 };
-        let runs = all.chunk_by(|a, b| a == b);
-        let numbers: Vec<u32> = runs
-            .filter(|run| run.len() >= least)
-            .map(|run| run[0])
-            .collect();
-        let places: FxHashMap<u32, u32> = numbers.iter().copied().zip(0..).collect();
-        let said = |words: &[String]| prior.as_ref().map(|prior| prior.logits(words));
-        let documents = words.iter().zip(&found).zip(truth);
-        let documents = documents.map(|((words, found), &label)| Document {
-            places: found
+        let hashes = frequent_hashes(&ngrams);
+        let indices: FxHashMap<u32, u32> = hashes.iter().copied().zip(0..).collect();
+        let prior_logits = |words: &[String]| prior.as_ref().map(|prior| prior.logits(words));
+        let examples = words.iter().zip(&ngrams).zip(labels);
+        let examples = examples.map(|((words, ngrams), &label)| LinearExample {
+            scale: scale(ngrams.len()) as f32,
+            ngrams: ngrams
                 .iter()
-                .filter_map(|n| places.get(n).copied())
+                .filter_map(|hash| indices.get(hash).copied())
                 .collect(),
-            scale: scale(found.len()) as f32,
             label,
-            prior: said(words.as_ref()).unwrap_or_default(),
+            prior_logits: prior_logits(words.as_ref()).unwrap_or_default(),
         });
-        Features {
-            documents: documents.collect(),
-            numbers,
-            labels,
+        LinearProblem {
+            examples: examples.collect(),
+            hashes,
+            label_count,
             prior,
         }
     }
 
-    /// Learns weights, of which the `most` largest are kept.
-    pub fn learn(&self, trial: Trial, most: usize, seed: u64) -> LinearClassifier {
-        let mut weights = vec![0.0f32; self.numbers.len() * self.labels];
-        let mut bias = vec![0.0f32; self.labels];
-        // Of two labels one machine tells both.
-        let machines = if self.labels == 2 { 1 } else { self.labels };
-        for label in 0..machines {
-            let ratios = self.ratios(label);
-            let (own, own_bias) = self.machine(label, &ratios, trial, seed);
-            for (place, (weight, ratio)) in own.iter().zip(&ratios).enumerate() {
-                weights[place * self.labels + label] = weight * ratio;
+    /// Fits a classifier and keeps its `max_ngrams` n-grams with the largest weights. `seed` shuffles the documents.
+    pub fn fit(
+        &self,
+        hyperparameters: Hyperparameters,
+        max_ngrams: usize,
+        seed: u64,
+    ) -> LinearClassifier {
+        let mut weights = vec![0.0f32; self.hashes.len() * self.label_count];
+        let mut bias = vec![0.0f32; self.label_count];
+        // One binary classifier separates two labels; of more, each is separated from the rest.
+        let classifiers = match self.label_count {
+            2 => 1,
+            labels => labels,
+        };
+        for label in 0..classifiers {
+            let ratios = self.log_count_ratios(label);
+            let (own, own_bias) = self.fit_binary(label, &ratios, hyperparameters, seed);
+            for (index, (weight, ratio)) in own.iter().zip(&ratios).enumerate() {
+                weights[index * self.label_count + label] = weight * ratio;
             }
             bias[label] = own_bias;
         }
-        if machines == 1 {
-            let halves = weights.chunks_exact_mut(2).chain([&mut bias[..]]);
-            for pair in halves {
+        if classifiers == 1 {
+            let rows = weights.chunks_exact_mut(2).chain([&mut bias[..]]);
+            for pair in rows {
                 pair[0] *= 0.5;
                 pair[1] = -pair[0];
             }
         }
-        let learnt = LinearClassifier {
-            hashes: self.numbers.clone(),
+        let fitted = LinearClassifier {
+            hashes: self.hashes.clone(),
             weights,
             bias,
         };
-        match &self.prior {
-            Some(prior) if trial.prior > 0.0 => largest(sum(prior, trial.prior, &learnt), most),
-            _ => largest(learnt, most),
-        }
+        let sum = match &self.prior {
+            Some(prior) if hyperparameters.prior > 0.0 => {
+                weighted_sum(prior, hyperparameters.prior, &fitted)
+            }
+            _ => fitted,
+        };
+        keep_largest(sum, max_ngrams)
     }
 
-    /// For each run, how much likelier it is under a label than elsewhere, as a logarithm.
-    fn ratios(&self, label: usize) -> Vec<f32> {
-        let mut counts = vec![[SMOOTHING; 2]; self.numbers.len()];
-        for document in &self.documents {
-            let side = usize::from(document.label != label);
-            for &place in &document.places {
-                counts[place as usize][side] += 1.0;
+    /// Logarithm of how much more probable each n-gram is under a label than under the others.
+    fn log_count_ratios(&self, label: usize) -> Vec<f32> {
+        let mut counts = vec![[SMOOTHING; 2]; self.hashes.len()];
+        for example in &self.examples {
+            let side = usize::from(example.label != label);
+            for &ngram in &example.ngrams {
+                counts[ngram as usize][side] += 1.0;
             }
         }
         let total = |side: usize| counts.iter().map(|pair| f64::from(pair[side])).sum::<f64>();
         let ratio = (total(1) / total(0)) as f32;
-        let logarithm = |[here, elsewhere]: &[f32; 2]| (here / elsewhere * ratio).ln();
+        let logarithm = |[own, others]: &[f32; 2]| (own / others * ratio).ln();
         counts.iter().map(logarithm).collect()
     }
 
-    /// The weights, on the scaled features, that tell a label from the rest: dual coordinate descent for the squared hinge
-    /// loss (Hsieh et al. 2008).
-    fn machine(&self, label: usize, ratios: &[f32], trial: Trial, seed: u64) -> (Vec<f32>, f32) {
+    /// Weights of the scaled n-grams and bias that separate a label from the others: dual coordinate descent for the squared
+    /// hinge loss (Hsieh et al. 2008).
+    fn fit_binary(
+        &self,
+        label: usize,
+        ratios: &[f32],
+        hyperparameters: Hyperparameters,
+        seed: u64,
+    ) -> (Vec<f32>, f32) {
         let mut weights = vec![0.0f32; ratios.len()];
         let mut bias = 0.0f32;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let slack = 0.5 / trial.cost;
-        let squares: Vec<f32> = self
-            .documents
+        // What the squared hinge loss adds to the diagonal of the dual's matrix.
+        let diagonal = 0.5 / hyperparameters.cost;
+        let curvatures: Vec<f32> = self
+            .examples
             .iter()
-            .map(|document| {
-                let squares = document.places.iter().map(|&p| ratios[p as usize].powi(2));
-                squares.sum::<f32>() * document.scale.powi(2) + 1.0 + slack
-            })
+            .map(|example| example.squared_norm(ratios) + 1.0 + diagonal)
             .collect();
-        let mut alphas = vec![0.0f32; self.documents.len()];
-        let mut order: Vec<usize> = (0..self.documents.len()).collect();
+        let mut alphas = vec![0.0f32; self.examples.len()];
+        let mut order: Vec<usize> = (0..self.examples.len()).collect();
         for _ in 0..PASSES {
             order.shuffle(&mut random);
             for &index in &order {
-                let document = &self.documents[index];
-                let side = if document.label == label { 1.0 } else { -1.0 };
-                let sum: f32 = document
-                    .places
-                    .iter()
-                    .map(|&place| weights[place as usize] * ratios[place as usize])
-                    .sum();
-                let prior = trial.prior * self.said(document, label);
-                let margin = side * (sum * document.scale + bias + prior);
-                let gradient = margin - 1.0 + slack * alphas[index];
-                let alpha = (alphas[index] - gradient / squares[index]).max(0.0);
-                let change = (alpha - alphas[index]) * side;
+                let example = &self.examples[index];
+                let sign = if example.label == label { 1.0 } else { -1.0 };
+                let prior = hyperparameters.prior * example.prior_margin(label);
+                let margin = sign * (example.product(&weights, ratios) + bias + prior);
+                let gradient = margin - 1.0 + diagonal * alphas[index];
+                let alpha = (alphas[index] - gradient / curvatures[index]).max(0.0);
+                let change = (alpha - alphas[index]) * sign;
                 alphas[index] = alpha;
                 if change != 0.0 {
-                    for &place in &document.places {
-                        weights[place as usize] += change * document.scale * ratios[place as usize];
+                    for &ngram in &example.ngrams {
+                        weights[ngram as usize] += change * example.scale * ratios[ngram as usize];
                     }
                     bias += change;
                 }
@@ -175,72 +180,116 @@ impl Features {
         }
         (weights, bias)
     }
+}
 
-    /// How far the prior puts a label before the rest.
-    fn said(&self, document: &Document, label: usize) -> f32 {
-        let difference = match document.prior[..] {
+impl LinearExample {
+    /// Squared norm of the vector of scaled n-grams.
+    fn squared_norm(&self, ratios: &[f32]) -> f32 {
+        let squares = self.ngrams.iter().map(|&n| ratios[n as usize].powi(2));
+        squares.sum::<f32>() * self.scale.powi(2)
+    }
+
+    /// Product of `weights` with the vector of scaled n-grams.
+    fn product(&self, weights: &[f32], ratios: &[f32]) -> f32 {
+        let products = self
+            .ngrams
+            .iter()
+            .map(|&ngram| weights[ngram as usize] * ratios[ngram as usize]);
+        products.sum::<f32>() * self.scale
+    }
+
+    /// Margin of a label against the others, by the prior classifier.
+    fn prior_margin(&self, label: usize) -> f32 {
+        let margin = match self.prior_logits[..] {
             [] => 0.0,
-            [one, other] if label == 0 => one - other,
-            [one, other] => other - one,
+            [first, second] if label == 0 => first - second,
+            [first, second] => second - first,
             ref all => all[label],
         };
-        difference as f32
+        margin as f32
     }
 }
 
-/// Weights multiplied, and others added to them.
-fn sum(prior: &LinearClassifier, times: f32, other: &LinearClassifier) -> LinearClassifier {
-    let labels = other.bias.len();
-    let bias = prior.bias.iter().zip(&other.bias);
-    let mut all = LinearClassifier {
-        bias: bias.map(|(prior, other)| times * prior + other).collect(),
+/// Hashes of the n-grams that occur in enough documents to have a weight, sorted.
+fn frequent_hashes(ngrams: &[Vec<u32>]) -> Vec<u32> {
+    let mut all: Vec<u32> = ngrams.iter().flatten().copied().collect();
+    all.sort_unstable();
+    let min_documents = if ngrams.len() < MANY_DOCUMENTS { 1 } else { 2 };
+    all.chunk_by(|a, b| a == b)
+        .filter(|equal| equal.len() >= min_documents)
+        .map(|equal| equal[0])
+        .collect()
+}
+
+/// The sum of `fitted` and `factor` times `prior`.
+fn weighted_sum(
+    prior: &LinearClassifier,
+    factor: f32,
+    fitted: &LinearClassifier,
+) -> LinearClassifier {
+    let labels = fitted.bias.len();
+    let bias = prior.bias.iter().zip(&fitted.bias);
+    let mut sum = LinearClassifier {
+        bias: bias
+            .map(|(prior, fitted)| factor * prior + fitted)
+            .collect(),
         ..LinearClassifier::default()
     };
-    fn row(ngrams: &LinearClassifier, place: usize) -> &[f32] {
-        let labels = ngrams.bias.len();
-        &ngrams.weights[place * labels..(place + 1) * labels]
-    }
-    let (mut left, mut right) = (0, 0);
+    let (mut prior_index, mut fitted_index) = (0, 0);
     loop {
-        let (one, two) = (prior.hashes.get(left), other.hashes.get(right));
-        let Some(&number) = one.into_iter().chain(two).min() else {
-            return all;
+        let prior_hash = prior.hashes.get(prior_index);
+        let fitted_hash = fitted.hashes.get(fitted_index);
+        let Some(&hash) = prior_hash.into_iter().chain(fitted_hash).min() else {
+            return sum;
         };
-        let mut sums = vec![0.0; labels];
-        if one == Some(&number) {
-            let weights = row(prior, left);
-            sums.iter_mut()
-                .zip(weights)
-                .for_each(|(s, w)| *s = times * w);
-            left += 1;
+        let mut weights = vec![0.0; labels];
+        if prior_hash == Some(&hash) {
+            let row = weights_of(prior, prior_index);
+            weights
+                .iter_mut()
+                .zip(row)
+                .for_each(|(sum, weight)| *sum = factor * weight);
+            prior_index += 1;
         }
-        if two == Some(&number) {
-            let weights = row(other, right);
-            sums.iter_mut().zip(weights).for_each(|(s, w)| *s += w);
-            right += 1;
+        if fitted_hash == Some(&hash) {
+            let row = weights_of(fitted, fitted_index);
+            weights
+                .iter_mut()
+                .zip(row)
+                .for_each(|(sum, weight)| *sum += weight);
+            fitted_index += 1;
         }
-        all.hashes.push(number);
-        all.weights.extend(sums);
+        sum.hashes.push(hash);
+        sum.weights.extend(weights);
     }
 }
 
-/// The `most` runs that say the most.
-fn largest(ngrams: LinearClassifier, most: usize) -> LinearClassifier {
-    let labels = ngrams.bias.len();
-    let size = |row: &[f32]| {
-        row.iter()
-            .fold(0.0f32, |size, weight| size.max(weight.abs()))
+/// The weights of an n-gram, `[labels]`.
+fn weights_of(linear: &LinearClassifier, ngram: usize) -> &[f32] {
+    let labels = linear.bias.len();
+    &linear.weights[ngram * labels..(ngram + 1) * labels]
+}
+
+/// Keeps the `max_ngrams` n-grams whose largest weight is largest in magnitude, without those of zero.
+fn keep_largest(linear: LinearClassifier, max_ngrams: usize) -> LinearClassifier {
+    let magnitude = |ngram: usize| {
+        weights_of(&linear, ngram)
+            .iter()
+            .fold(0.0f32, |largest, weight| largest.max(weight.abs()))
     };
-    let mut places: Vec<usize> = (0..ngrams.hashes.len()).collect();
-    let row = |place: usize| &ngrams.weights[place * labels..(place + 1) * labels];
-    places.retain(|&place| size(row(place)) > 0.0);
-    places.sort_by(|&a, &b| size(row(b)).total_cmp(&size(row(a))).then(a.cmp(&b)));
-    places.truncate(most);
-    places.sort_unstable();
+    let mut kept: Vec<usize> = (0..linear.hashes.len()).collect();
+    kept.retain(|&ngram| magnitude(ngram) > 0.0);
+    kept.sort_by(|&a, &b| magnitude(b).total_cmp(&magnitude(a)).then(a.cmp(&b)));
+    kept.truncate(max_ngrams);
+    kept.sort_unstable();
     LinearClassifier {
-        hashes: places.iter().map(|&place| ngrams.hashes[place]).collect(),
-        weights: places.iter().flat_map(|&p| row(p)).copied().collect(),
-        bias: ngrams.bias,
+        hashes: kept.iter().map(|&ngram| linear.hashes[ngram]).collect(),
+        weights: kept
+            .iter()
+            .flat_map(|&ngram| weights_of(&linear, ngram))
+            .copied()
+            .collect(),
+        bias: linear.bias,
     }
 }
 
@@ -249,31 +298,30 @@ mod tests {
     use super::*;
     use carousel::text::features::words;
 
-    const CLOSELY: Trial = Trial {
+    const WEAK_REGULARISATION: Hyperparameters = Hyperparameters {
         cost: 10.0,
         prior: 0.0,
     };
 
-    fn told(ngrams: &LinearClassifier, text: &str) -> usize {
-        carousel::metrics::argmax(&ngrams.logits(&words(text)))
+    fn predict(linear: &LinearClassifier, text: &str) -> usize {
+        carousel::metrics::argmax(&linear.logits(&words(text)))
     }
 
     #[test]
-    fn pairs_of_words_are_told_where_words_alone_mean_nothing() {
+    fn pairs_of_words_separate_what_single_words_cannot() {
         let texts = ["good", "so good", "not bad", "bad", "so bad", "not good"];
-        let truth = [0, 0, 0, 1, 1, 1];
-        let features = Features::of(&texts.map(words), &truth, 2, None);
-        let ngrams = features.learn(CLOSELY, 1000, 1);
-        assert_eq!(texts.map(|text| told(&ngrams, text)), truth);
-        assert_eq!(ngrams.weights.len(), 2 * ngrams.hashes.len());
-        assert!(ngrams.hashes.is_sorted());
-        // As many as asked for, and not the ones that say least.
-        let few = features.learn(CLOSELY, 2, 1);
-        assert_eq!(few.hashes.len(), 2);
+        let labels = [0, 0, 0, 1, 1, 1];
+        let problem = LinearProblem::new(&texts.map(words), &labels, 2, None);
+        let linear = problem.fit(WEAK_REGULARISATION, 1000, 1);
+        assert_eq!(texts.map(|text| predict(&linear, text)), labels);
+        assert_eq!(linear.weights.len(), 2 * linear.hashes.len());
+        assert!(linear.hashes.is_sorted());
+        let smaller = problem.fit(WEAK_REGULARISATION, 2, 1);
+        assert_eq!(smaller.hashes.len(), 2);
     }
 
     #[test]
-    fn each_of_many_labels_has_its_machine() {
+    fn each_of_three_labels_is_separated_from_the_rest() {
         let texts = [
             "red rose",
             "blue sky",
@@ -282,31 +330,32 @@ mod tests {
             "blue sea",
             "green grass",
         ];
-        let truth = [0, 1, 2, 0, 1, 2];
-        let ngrams = Features::of(&texts.map(words), &truth, 3, None).learn(CLOSELY, 1000, 1);
-        assert_eq!(texts.map(|text| told(&ngrams, text)), truth);
-        assert_eq!(told(&ngrams, "a green car"), 2);
+        let labels = [0, 1, 2, 0, 1, 2];
+        let problem = LinearProblem::new(&texts.map(words), &labels, 3, None);
+        let linear = problem.fit(WEAK_REGULARISATION, 1000, 1);
+        assert_eq!(texts.map(|text| predict(&linear, text)), labels);
+        assert_eq!(predict(&linear, "a green car"), 2);
     }
 
     #[test]
-    fn what_was_learnt_earlier_is_kept_and_corrected() {
-        for labels in [2, 3] {
-            let earlier = ["fine", "grand", "poor", "sick"].map(words);
-            let earlier = Features::of(&earlier, &[0, 0, 1, 1], labels, None);
-            let prior = earlier.learn(CLOSELY, 1000, 1);
-            // Here sick is praise.
+    fn prior_weights_are_kept_and_corrected() {
+        for label_count in [2, 3] {
+            let texts = ["fine", "grand", "poor", "sick"].map(words);
+            let problem = LinearProblem::new(&texts, &[0, 0, 1, 1], label_count, None);
+            let prior = problem.fit(WEAK_REGULARISATION, 1000, 1);
+            // In these texts "sick" has the other label.
             let texts = ["so sick", "very sick", "so poor"].map(words);
-            let features = Features::of(&texts, &[0, 0, 1], labels, Some(prior));
-            let trial = Trial {
+            let problem = LinearProblem::new(&texts, &[0, 0, 1], label_count, Some(prior));
+            let with_prior = Hyperparameters {
                 prior: 1.0,
-                ..CLOSELY
+                ..WEAK_REGULARISATION
             };
-            let both = features.learn(trial, 1000, 1);
-            assert!(both.hashes.is_sorted());
-            let told = |text| told(&both, text);
-            assert_eq!(["sick", "grand", "poor"].map(told), [0, 0, 1]);
-            let anew = features.learn(CLOSELY, 1000, 1);
-            assert_eq!(anew.unknown(&words("grand")), 1.0);
+            let linear = problem.fit(with_prior, 1000, 1);
+            assert!(linear.hashes.is_sorted());
+            let predicted = ["sick", "grand", "poor"].map(|text| predict(&linear, text));
+            assert_eq!(predicted, [0, 0, 1]);
+            let without_prior = problem.fit(WEAK_REGULARISATION, 1000, 1);
+            assert_eq!(without_prior.unknown(&words("grand")), 1.0);
         }
     }
 }

@@ -30,7 +30,7 @@ use carousel::files::absolute;
 use carousel::inference::linear::LinearClassifier;
 use carousel::text::Level;
 use dataset::Dataset;
-use model_selection::{LinearHalf, Prior};
+use model_selection::{FittedLinear, Prior};
 use prepare::LANGUAGE_MODEL_FRACTION;
 
 /// Bytes of text from which on a language model is learnt first: about a million English words.
@@ -225,16 +225,16 @@ fn restore(
     }
     let words = dataset.words();
     let linear = match has_weights {
-        true => LinearHalf::of(
+        true => FittedLinear::new(
             LinearClassifier::load(&directory.load_weights(&config)?)?,
             &words.valid,
         ),
         false => {
-            let prior = Prior::of(&dataset, base.as_ref())?;
-            LinearHalf::learn(&dataset, &words, &prior, record.training.seed)
+            let prior = Prior::load(&dataset, base.as_ref())?;
+            FittedLinear::fit(&dataset, &words, &prior, record.training.seed)
         }
     };
-    if Some(linear.ngrams.hashes.len()) != config.ngrams() {
+    if Some(linear.classifier.hashes.len()) != config.ngrams() {
         return Err(Error::new(format!(
             "the model that {} goes on from has changed, and no weights were saved yet: begin again with --overwrite",
             directory.path().display()

@@ -1,173 +1,207 @@
 /*!
-The wide half of a classifier, beside its deep one (Cheng et al. 2016): how the weights of words, pairs and triples of words
-are learnt is chosen by documents that were held out.
+Model selection for the linear classifier: its hyperparameters are those with the smallest calibrated loss in
+cross-validation, or on the validation part.
 */
 
 use crate::run::Base;
 use crate::tasks::classifier::calibration::{self, loss};
-use crate::tasks::classifier::dataset::{Dataset, Words};
-use crate::tasks::classifier::linear::{Features, Trial};
+use crate::tasks::classifier::dataset::{Dataset, DatasetWords};
+use crate::tasks::classifier::linear::{Hyperparameters, LinearProblem};
 use crate::tasks::lsa::WordVectors;
 use carousel::error::Result;
 use carousel::inference::classifier::Calibration;
 use carousel::inference::linear::LinearClassifier;
 
-/// Runs of words that have weights, at most.
-const NGRAMS: usize = 600_000;
-/// Costs of a document told wrong, and what weights that were there before may count, all of which are tried out.
+/// Largest number of n-grams with weights.
+const MAX_NGRAMS: usize = 600_000;
+/// Costs that are compared.
 const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
-const PRIORS: [f32; 3] = [0.0, 0.5, 2.0];
-/// Documents from which on they say themselves what their words are a sign of; with these, or with so many words, a part of
-/// them is enough to choose by.
-const MANY: usize = 10_000;
+/// Factors of the prior classifier's weights that are compared.
+const PRIOR_FACTORS: [f32; 3] = [0.0, 0.5, 2.0];
+/// Number of documents from which on word vectors are no use as a prior, and the validation part is large enough for the
+/// selection.
+const MANY_DOCUMENTS: usize = 10_000;
+/// Number of words from which on the validation part is large enough for the selection.
 const MANY_WORDS: usize = 500_000;
-/// Parts of fewer, each of which is held out once.
+/// Number of folds of cross-validation.
 const FOLDS: usize = 5;
 
-/// What the model to go on from knows of words.
+/// Prior knowledge about words, from the model that a run goes on from.
 pub enum Prior {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// What they are a sign of.
+    /// The linear classifier of a model with the same labels.
     Weights(LinearClassifier),
-    /// What they have to do with each other.
+    /// The word vectors of a language model.
     WordVectors(WordVectors),
 }
 
 impl Prior {
-    /// What a model that is gone on from knows, if there is one.
-    pub fn of(dataset: &Dataset, base: Option<&Base>) -> Result<Self> {
+    /// Prior of the base model, if there is one.
+    ///
+    /// # Errors
+    /// Damaged weights.
+    pub fn load(dataset: &Dataset, base: Option<&Base>) -> Result<Self> {
         let Some(base) = base else {
             return Ok(Prior::Nothing);
         };
         if base.config.labels() == dataset.labels {
             return Ok(Prior::Weights(LinearClassifier::load(&base.weights)?));
         }
-        let semantics = match dataset.train.texts.len() {
-            ..MANY => WordVectors::load(base)?,
+        let vectors = match dataset.train.texts.len() {
+            ..MANY_DOCUMENTS => WordVectors::load(base)?,
             _ => None,
         };
-        Ok(semantics.map_or(Prior::Nothing, Prior::WordVectors))
+        Ok(vectors.map_or(Prior::Nothing, Prior::WordVectors))
     }
 
-    fn something(&self) -> bool {
-        !matches!(self, Prior::Nothing)
-    }
-
-    /// Weights of words before any is learnt from documents by themselves.
-    fn prior(&self, documents: &LabelledWords, labels: usize) -> Option<LinearClassifier> {
+    /// The prior as a linear classifier: with word vectors, a logistic regression on `documents`.
+    fn classifier(
+        &self,
+        documents: &LabelledWords,
+        label_count: usize,
+    ) -> Option<LinearClassifier> {
         match self {
             Prior::Nothing => None,
-            Prior::Weights(weights) => Some(weights.clone()),
-            Prior::WordVectors(semantics) => {
-                Some(semantics.tell(&documents.words, &documents.labels, labels))
+            Prior::Weights(classifier) => Some(classifier.clone()),
+            Prior::WordVectors(vectors) => {
+                Some(vectors.fit_classifier(&documents.words, &documents.labels, label_count))
             }
         }
     }
 }
 
-/// The linear half, and what it says of the validation part.
-pub struct LinearHalf {
-    /// The weights.
-    pub ngrams: LinearClassifier,
-    /// For each document of the validation part.
-    pub logits: Vec<Vec<f64>>,
+/// A linear classifier and its logits for the validation part.
+pub struct FittedLinear {
+    /// The classifier.
+    pub classifier: LinearClassifier,
+    /// Logits of the validation documents, `[documents, labels]`.
+    pub valid_logits: Vec<Vec<f64>>,
 }
 
-impl LinearHalf {
-    /// What weights say of these documents.
-    pub fn of(ngrams: LinearClassifier, valid: &[Vec<String>]) -> Self {
-        LinearHalf {
-            logits: valid.iter().map(|words| ngrams.logits(words)).collect(),
-            ngrams,
+impl FittedLinear {
+    /// Applies a fitted classifier to the validation documents.
+    pub fn new(classifier: LinearClassifier, valid: &[Vec<String>]) -> Self {
+        FittedLinear {
+            valid_logits: valid.iter().map(|words| classifier.logits(words)).collect(),
+            classifier,
         }
     }
 
-    /// Learns it in the way whose calibrated loss is least on documents that were held out.
-    pub fn learn(dataset: &Dataset, words: &Words, known: &Prior, seed: u64) -> Self {
-        let labels = dataset.labels.len();
-        let features = |documents: &LabelledWords| {
-            let prior = known.prior(documents, labels);
-            Features::of(&documents.words, &documents.labels, labels, prior)
+    /// Selects the hyperparameters, fits the classifier to all training documents and calibrates it.
+    pub fn fit(dataset: &Dataset, words: &DatasetWords, prior: &Prior, seed: u64) -> Self {
+        let label_count = dataset.labels.len();
+        let problem = |documents: &LabelledWords| {
+            let prior = prior.classifier(documents, label_count);
+            LinearProblem::new(&documents.words, &documents.labels, label_count, prior)
         };
-        let all = LabelledWords::of(&words.train, &dataset.train.labels);
-        let whole = features(&all);
-        // Weights of a model that has learnt from these documents are judged by those that it has not.
-        let folds = match known {
+        let train = LabelledWords::new(&words.train, &dataset.train.labels);
+        let whole = problem(&train);
+        // A prior classifier may have been trained on these documents: only the validation part is new to it.
+        let splits = match prior {
             Prior::Weights(_) => Vec::new(),
-            _ => folds(&all, labels),
+            _ => cross_validation(&train, label_count),
         };
-        let folds = side_by_side(folds, |(learnt, held)| (features(&learnt), held));
-        let valid = LabelledWords::of(&words.valid, &dataset.valid.labels);
-        let held: Vec<(&Features, &LabelledWords)> = match &folds[..] {
-            [] => vec![(&whole, &valid)],
-            folds => folds.iter().map(|(learnt, held)| (learnt, held)).collect(),
+        let problems = in_parallel(splits, |(train, valid)| (problem(&train), valid));
+        let valid = LabelledWords::new(&words.valid, &dataset.valid.labels);
+        let folds: Vec<Fold> = match &problems[..] {
+            [] => vec![Fold {
+                train: &whole,
+                valid: &valid,
+            }],
+            problems => problems
+                .iter()
+                .map(|(train, valid)| Fold { train, valid })
+                .collect(),
         };
-        let (trial, calibration) = choose(&held, known.something(), seed);
-        let mut ngrams = whole.learn(trial, NGRAMS, seed);
-        // So that few documents need not say again how sure it may be.
-        let scale = calibration.scales[1] as f32;
-        ngrams
-            .weights
-            .iter_mut()
-            .for_each(|weight| *weight *= scale);
-        for (bias, more) in ngrams.bias.iter_mut().zip(&calibration.bias) {
-            *bias = *bias * scale + *more as f32;
-        }
-        LinearHalf::of(ngrams, &words.valid)
+        let has_prior = !matches!(prior, Prior::Nothing);
+        let (hyperparameters, calibration) = select(&folds, has_prior, seed);
+        let mut classifier = whole.fit(hyperparameters, MAX_NGRAMS, seed);
+        calibrate(&mut classifier, &calibration);
+        FittedLinear::new(classifier, &words.valid)
     }
 }
 
-/// The best way to learn, by what features of some documents tell of others, and how sure it may be.
-fn choose(held: &[(&Features, &LabelledWords)], known: bool, seed: u64) -> (Trial, Calibration) {
-    let best = |trials: Vec<Trial>| {
-        let tried = side_by_side(trials, |trial| (try_out(held, trial, seed), trial));
-        let least = tried.into_iter().min_by(|a, b| a.0.0.total_cmp(&b.0.0));
-        least.expect("something was tried")
+/// Applies a calibration to the weights themselves, so that the final calibration, which may have few documents, need not
+/// find it again.
+fn calibrate(classifier: &mut LinearClassifier, calibration: &Calibration) {
+    let scale = calibration.scales[1] as f32;
+    classifier
+        .weights
+        .iter_mut()
+        .for_each(|weight| *weight *= scale);
+    for (bias, shift) in classifier.bias.iter_mut().zip(&calibration.bias) {
+        *bias = *bias * scale + *shift as f32;
+    }
+}
+
+/// A division of documents for validation.
+struct Fold<'a> {
+    train: &'a LinearProblem,
+    valid: &'a LabelledWords<'a>,
+}
+
+/// The hyperparameters with the smallest loss, and the calibration with them. The cost is selected first, then the factor of
+/// the prior.
+fn select(folds: &[Fold], has_prior: bool, seed: u64) -> (Hyperparameters, Calibration) {
+    let best_of = |candidates: Vec<Hyperparameters>| {
+        let validated = in_parallel(candidates, |candidate| {
+            (validate(folds, candidate, seed), candidate)
+        });
+        let best = validated.into_iter().min_by(|a, b| a.0.0.total_cmp(&b.0.0));
+        best.expect("there are candidates")
     };
-    let prior = if known { 1.0 } else { 0.0 };
-    let mut found = best(COSTS.map(|cost| Trial { cost, prior }).to_vec());
-    if known {
-        let cost = found.1.cost;
-        let others = best(PRIORS.map(|prior| Trial { cost, prior }).to_vec());
-        if others.0.0 < found.0.0 {
-            found = others;
+    let prior = if has_prior { 1.0 } else { 0.0 };
+    let mut best = best_of(COSTS.map(|cost| Hyperparameters { cost, prior }).to_vec());
+    if has_prior {
+        let cost = best.1.cost;
+        let candidates = PRIOR_FACTORS.map(|prior| Hyperparameters { cost, prior });
+        let other = best_of(candidates.to_vec());
+        if other.0.0 < best.0.0 {
+            best = other;
         }
     }
-    let ((_, calibration), trial) = found;
-    (trial, calibration)
+    let ((_, calibration), hyperparameters) = best;
+    (hyperparameters, calibration)
 }
 
-/// The calibrated loss of a way to learn: few documents tell ways apart by how many are right less than by how surely.
-fn try_out(held: &[(&Features, &LabelledWords)], trial: Trial, seed: u64) -> (f64, Calibration) {
-    let logits = |(learnt, held): &(&Features, &LabelledWords)| {
-        let ngrams = learnt.learn(trial, NGRAMS, seed);
-        let logits = held.words.iter().map(|words| ngrams.logits(words));
+/// Calibrated loss over all folds, and the calibration. With few documents, the loss distinguishes hyperparameters better
+/// than the accuracy does.
+fn validate(folds: &[Fold], hyperparameters: Hyperparameters, seed: u64) -> (f64, Calibration) {
+    let fold_logits = |fold: &Fold| {
+        let classifier = fold.train.fit(hyperparameters, MAX_NGRAMS, seed);
+        let logits = fold
+            .valid
+            .words
+            .iter()
+            .map(|words| classifier.logits(words));
         logits.collect::<Vec<_>>()
     };
-    let logits: Vec<Vec<f64>> = held.iter().flat_map(logits).collect();
-    let labels = held.iter().flat_map(|(_, held)| held.labels.clone());
+    let logits: Vec<Vec<f64>> = folds.iter().flat_map(fold_logits).collect();
+    let labels = folds.iter().flat_map(|fold| fold.valid.labels.clone());
     let labels: Vec<usize> = labels.collect();
-    let none: Vec<Vec<f64>> = logits.iter().map(|all| vec![0.0; all.len()]).collect();
-    let calibration = calibration::fit(&none, &logits, &labels);
-    let told = none.iter().zip(&logits);
-    let told = told.map(|(none, logits)| calibration.combine(none, logits));
-    (loss(told, &labels), calibration)
+    // There is no recurrent classifier yet.
+    let zeros: Vec<Vec<f64>> = logits.iter().map(|all| vec![0.0; all.len()]).collect();
+    let calibration = calibration::fit(&zeros, &logits, &labels);
+    let both = zeros.iter().zip(&logits);
+    let calibrated = both.map(|(zeros, logits)| calibration.combine(zeros, logits));
+    (loss(calibrated, &labels), calibration)
 }
 
-/// What `work` makes of each item, on a thread for each.
-fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// Maps `work` over items, with a thread for each.
+fn in_parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     std::thread::scope(|scope| {
         let work = &work;
-        let begin = |item| scope.spawn(move || work(item));
-        let working: Vec<_> = items.into_iter().map(begin).collect();
-        let done = working.into_iter().map(|thread| thread.join());
-        done.map(|made| made.expect("work does not panic"))
+        let spawn = |item| scope.spawn(move || work(item));
+        let threads: Vec<_> = items.into_iter().map(spawn).collect();
+        let results = threads.into_iter().map(|thread| thread.join());
+        results
+            .map(|result| result.expect("work does not panic"))
             .collect()
     })
 }
 
-/// Documents by their words, and their labels as numbers.
+/// The words of documents, and their labels.
 #[derive(Default)]
 struct LabelledWords<'d> {
     words: Vec<&'d [String]>,
@@ -175,7 +209,7 @@ struct LabelledWords<'d> {
 }
 
 impl<'d> LabelledWords<'d> {
-    fn of(words: &'d [Vec<String>], labels: &[usize]) -> Self {
+    fn new(words: &'d [Vec<String>], labels: &[usize]) -> Self {
         LabelledWords {
             words: words.iter().map(|words| &words[..]).collect(),
             labels: labels.to_vec(),
@@ -183,37 +217,37 @@ impl<'d> LabelledWords<'d> {
     }
 }
 
-/// Documents but for a part, and that part, for each of [`FOLDS`] parts with as many of each label. None, where there are so
-/// many documents that a part of them is enough to choose by, and where there are too few.
-fn folds<'d>(
+/// Stratified splits into training and validation documents for cross-validation with [`FOLDS`] folds. There are none if the
+/// validation part is large enough for the selection, or if there are too few documents.
+fn cross_validation<'d>(
     all: &LabelledWords<'d>,
-    labels: usize,
+    label_count: usize,
 ) -> Vec<(LabelledWords<'d>, LabelledWords<'d>)> {
     let words: usize = all.words.iter().map(|words| words.len()).sum();
-    if all.words.len() >= MANY || words >= MANY_WORDS {
+    if all.words.len() >= MANY_DOCUMENTS || words >= MANY_WORDS {
         return Vec::new();
     }
-    let mut seen = vec![0; labels];
+    let mut counts = vec![0; label_count];
     let fold_of: Vec<usize> = all
         .labels
         .iter()
         .map(|&label| {
-            seen[label] += 1;
-            (seen[label] - 1) % FOLDS
+            counts[label] += 1;
+            (counts[label] - 1) % FOLDS
         })
         .collect();
-    let part = |fold: usize, own: bool| {
+    let documents_of = |fold: usize, inside: bool| {
         let mut part = LabelledWords::default();
         let documents = all.words.iter().zip(&all.labels).zip(&fold_of);
-        for ((words, &labels), _) in documents.filter(|(_, of)| (**of == fold) == own) {
+        for ((words, &label), _) in documents.filter(|(_, of)| (**of == fold) == inside) {
             part.words.push(words);
-            part.labels.push(labels);
+            part.labels.push(label);
         }
         part
     };
-    let folds = (0..FOLDS).map(|fold| (part(fold, false), part(fold, true)));
-    folds
-        .filter(|(learnt, held)| !learnt.words.is_empty() && !held.words.is_empty())
+    (0..FOLDS)
+        .map(|fold| (documents_of(fold, false), documents_of(fold, true)))
+        .filter(|(train, valid)| !train.words.is_empty() && !valid.words.is_empty())
         .collect()
 }
 
@@ -222,9 +256,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_document_is_held_out_once_and_none_where_one_alone_has_its_label() {
+    fn cross_validation_holds_out_each_document_once() {
         let words: Vec<Vec<String>> = (0..23).map(|i| vec![i.to_string()]).collect();
-        // Of 23 documents, 12 and 8 of two labels, and three of another.
+        // 12, 8 and 3 documents of three labels.
         let labels: Vec<usize> = (0..23)
             .map(|i| match i {
                 0..12 => 0,
@@ -232,26 +266,30 @@ mod tests {
                 _ => 2,
             })
             .collect();
-        let all = LabelledWords::of(&words, &labels);
-        let found = folds(&all, 3);
-        assert_eq!(found.len(), FOLDS);
-        let mut held: Vec<&[String]> = Vec::new();
-        for (learnt, out) in &found {
-            assert_eq!(learnt.words.len() + out.words.len(), 23);
-            assert!(out.words.iter().all(|words| !learnt.words.contains(words)));
+        let splits = cross_validation(&LabelledWords::new(&words, &labels), 3);
+        assert_eq!(splits.len(), FOLDS);
+        let mut held_out: Vec<&[String]> = Vec::new();
+        for (train, valid) in &splits {
+            assert_eq!(train.words.len() + valid.words.len(), 23);
+            assert!(valid.words.iter().all(|words| !train.words.contains(words)));
             for (label, at_least) in [(0, 2), (1, 1)] {
-                let count = out.labels.iter().filter(|&&labels| labels == label).count();
+                let count = valid.labels.iter().filter(|&&other| other == label).count();
                 assert!(count >= at_least, "{count} of {label}");
             }
-            held.extend(&out.words);
+            held_out.extend(&valid.words);
         }
-        held.sort();
-        held.dedup();
-        assert_eq!(held.len(), 23);
+        held_out.sort();
+        held_out.dedup();
+        assert_eq!(held_out.len(), 23);
+    }
 
-        let few = LabelledWords::of(&words[11..13], &labels[11..13]);
-        assert!(folds(&few, 3).is_empty());
-        let many: Vec<Vec<String>> = vec![vec!["so".to_string()]; MANY];
-        assert!(folds(&LabelledWords::of(&many, &vec![0; MANY]), 1).is_empty());
+    #[test]
+    fn there_is_no_cross_validation_of_very_few_or_many_documents() {
+        let word = vec!["so".to_string()];
+        let few = vec![word.clone(); 2];
+        assert!(cross_validation(&LabelledWords::new(&few, &[0, 1]), 3).is_empty());
+        let many = vec![word; MANY_DOCUMENTS];
+        let labels = vec![0; MANY_DOCUMENTS];
+        assert!(cross_validation(&LabelledWords::new(&many, &labels), 1).is_empty());
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tch::Device;
 
 use super::batches::{Batches, EncodedDocuments};
-use super::dataset::{Dataset, LabelledDocuments, Words};
-use super::model_selection::{LinearHalf, Prior};
+use super::dataset::{Dataset, DatasetWords, LabelledTexts};
+use super::model_selection::{FittedLinear, Prior};
 use super::task::ClassifierTask;
 use crate::gradients::Gradients;
 use crate::recipe::{self, Circumstances, Resolved};
@@ -55,7 +55,7 @@ pub fn prepare(
     let training = TrainingConfig { budget, ..training };
     let words = dataset.words();
     let linear = learn_linear(&request, &dataset, &words, base, &training, notify)?;
-    let config = config_of(config, &tokenizer, linear.ngrams.hashes.len());
+    let config = config_of(config, &tokenizer, linear.classifier.hashes.len());
     config.check()?;
     let training = complete(training, &config, notify)?;
     let baselines = naive_baselines(
@@ -149,12 +149,12 @@ fn rest_of_budget(budget: Budget, language_model_first: bool, spent: Duration) -
 fn learn_linear(
     request: &Request,
     dataset: &Dataset,
-    words: &Words,
+    words: &DatasetWords,
     base: Option<&Base>,
     training: &TrainingConfig,
     notify: Notify,
-) -> Result<LinearHalf> {
-    let prior = Prior::of(dataset, base)?;
+) -> Result<FittedLinear> {
+    let prior = Prior::load(dataset, base)?;
     if let (Some(base), Prior::Weights(_)) = (base, &prior)
         && !same_validation(base, &request.arguments)
     {
@@ -165,7 +165,7 @@ fn learn_linear(
         )));
     }
     let began = Instant::now();
-    let linear = LinearHalf::learn(dataset, words, &prior, training.seed);
+    let linear = FittedLinear::fit(dataset, words, &prior, training.seed);
     let took = began.elapsed().as_secs_f64();
     if let Budget::Seconds(seconds) = training.budget
         && took > seconds * LINEAR_FRACTION
@@ -221,7 +221,7 @@ fn complete(
 pub fn task(
     dataset: Dataset,
     tokenizer: Tokenizer,
-    linear: LinearHalf,
+    linear: FittedLinear,
     record: Record<DocumentsRecord>,
     config: ModelConfig,
 ) -> Prepared<ClassifierTask> {
@@ -241,8 +241,8 @@ pub fn task(
             labels: dataset.labels,
             train,
             valid,
-            linear: linear.ngrams,
-            linear_logits: linear.logits,
+            linear: linear.classifier,
+            linear_logits: linear.valid_logits,
             calibration: Calibration {
                 scales: [1.0, 1.0],
                 bias: vec![0.0; labels],
@@ -258,7 +258,7 @@ pub fn task(
     }
 }
 
-fn encode(tokenizer: &Tokenizer, documents: &LabelledDocuments) -> EncodedDocuments {
+fn encode(tokenizer: &Tokenizer, documents: &LabelledTexts) -> EncodedDocuments {
     let mut encoder = Encoder::forgiving(tokenizer);
     let line_end = tokenizer.line_end();
     let tokens = |text: &String| EncodedDocument::new(text, &mut encoder, line_end).tokens;
