@@ -10,7 +10,7 @@ DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 .PHONY: help demo test build install libtorch lint light bench dist
 
 help:
-	@echo "make demo      train on the tales in corpora/ for a minute and write one; learn what praise is, and tell"
+	@echo "make demo      train on the tales in corpora/ for a minute and write one; train a classifier, and classify"
 	@echo "make test      every check and every test"
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make install   the same, and the models, to be used from any folder"

@@ -74,7 +74,7 @@ def main(labelled, test, time="60s"):
     if has_sklearn.returncode:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "scikit-learn"], check=True)
     documents = rows(labelled)
-    print(f"share of {len(rows(test)):,} told right, mean of {DRAWS} draws; {time} each")
+    print(f"accuracy on {len(rows(test)):,} sentences, mean of {DRAWS} draws; {time} each")
     print(f"{'labelled':>10}{'carousel':>10}{'SVM':>10}{'points':>10}")
     for count in COUNTS:
         found = []

@@ -59,7 +59,7 @@ values!(Schedule {
 
 values!(Format {
     Lines = "lines", "A document a line";
-    Csv = "csv", "Columns separated by commas or semicolons";
+    Csv = "csv", "Columns separated by commas, semicolons or bars";
     Tsv = "tsv", "Columns separated by tabs";
     Jsonl = "jsonl", "A JSON object a line";
 });

@@ -1,72 +1,130 @@
 /*!
-Pooling of the last layer's outputs over a whole text (Howard and Ruder 2018).
+Pooling of the last layer's outputs over whole texts (Howard and Ruder 2018).
 */
+
+use carousel_kernels::add_to_pools;
 
 use crate::checkpoint::architecture::POOLED;
 
-/// The last output of a text, and the sum and the maximum of all, a number for each unit.
-#[derive(Clone, Debug)]
+/// The last output, and the sum and the maximum of all outputs, of texts that are read side by side. Values are
+/// `[panels, texts, lanes]`: the lanes of all panels are the units, and some more in the last.
 pub struct Pooling {
-    steps: usize,
+    texts: usize,
+    size: usize,
+    lanes: usize,
+    /// Outputs of each text that were added.
+    lengths: Vec<usize>,
     last: Vec<f32>,
-    sum: Vec<f32>,
+    sums: Vec<f32>,
     highest: Vec<f32>,
     /// The step of each maximum.
-    at: Vec<u32>,
+    steps: Vec<u32>,
 }
 
 impl Pooling {
-    /// Of no output yet, for this number of units.
-    pub fn new(size: usize) -> Self {
+    /// Of no output yet.
+    pub fn new(texts: usize, size: usize, lanes: usize) -> Self {
+        let count = size.next_multiple_of(lanes) * texts;
         Pooling {
-            steps: 0,
-            last: vec![0.0; size],
-            sum: vec![0.0; size],
-            highest: vec![f32::NEG_INFINITY; size],
-            at: vec![0; size],
+            texts,
+            size,
+            lanes,
+            lengths: vec![0; texts],
+            last: vec![0.0; count],
+            sums: vec![0.0; count],
+            highest: vec![f32::NEG_INFINITY; count],
+            steps: vec![0; count],
         }
     }
 
-    /// Adds the outputs of the next step, in parts of one or more units each.
-    pub fn add<'a>(&mut self, parts: impl IntoIterator<Item = &'a [f32]>) {
-        let (step, mut first) = (self.steps as u32, 0);
-        for part in parts {
-            let end = self.last.len().min(first + part.len());
-            let units = first..end;
-            let part = &part[..units.len()];
-            self.last[units.clone()].copy_from_slice(part);
-            let sums = self.sum[units.clone()].iter_mut();
-            let highest = self.highest[units.clone()]
-                .iter_mut()
-                .zip(&mut self.at[units]);
-            for ((sum, (highest, at)), &output) in sums.zip(highest).zip(part) {
-                *sum += output;
-                let higher = output > *highest;
-                *highest = if higher { output } else { *highest };
-                *at = if higher { step } else { *at };
-            }
-            first = end;
+    /// Adds the next outputs of the first `reading` texts, which all have read equally much: `[panels, reading, lanes]`.
+    pub fn add(&mut self, reading: usize, outputs: &[f32]) {
+        let step = self.lengths.first().map_or(0, |&length| length as u32);
+        let (all, own) = (self.texts * self.lanes, reading * self.lanes);
+        for (panel, outputs) in outputs.chunks_exact(own).enumerate() {
+            let range = panel * all..panel * all + own;
+            self.last[range.clone()].copy_from_slice(outputs);
+            let (sums, highest) = (
+                &mut self.sums[range.clone()],
+                &mut self.highest[range.clone()],
+            );
+            add_to_pools(outputs, step, sums, highest, &mut self.steps[range]);
         }
-        self.steps += 1;
+        self.lengths[..reading]
+            .iter_mut()
+            .for_each(|length| *length += 1);
     }
 
-    /// Steps that were added.
-    pub fn steps(&self) -> usize {
-        self.steps
+    /// The texts one by one, for outputs that come as rows of all units.
+    ///
+    /// # Panics
+    /// If the lanes are not as many as the units.
+    pub fn each_text(&mut self) -> impl Iterator<Item = PooledText<'_>> {
+        assert_eq!(self.lanes, self.size, "a panel of all units");
+        let values = self
+            .sums
+            .chunks_exact_mut(self.size)
+            .zip(self.highest.chunks_exact_mut(self.size));
+        let values = values
+            .zip(self.steps.chunks_exact_mut(self.size))
+            .zip(self.last.chunks_exact_mut(self.size));
+        let texts = values.zip(&mut self.lengths);
+        texts.map(|((((sums, highest), steps), last), length)| PooledText {
+            length,
+            last,
+            sums,
+            highest,
+            steps,
+        })
     }
 
-    /// The step of each unit's maximum.
-    pub fn steps_of_highest(&self) -> &[u32] {
-        &self.at
+    /// Outputs of a text that were added.
+    pub fn length(&self, text: usize) -> usize {
+        self.lengths[text]
     }
 
-    /// Appends the last output, the mean and the maximum, [`POOLED`] · size numbers. `mean` is given a sum and the number
-    /// of steps: training divides, inference multiplies by the reciprocal, and models were trained and calibrated so.
-    pub fn append_to(&self, pooled: &mut Vec<f32>, mean: impl Fn(f32, f32) -> f32) {
-        pooled.reserve(POOLED * self.last.len());
-        pooled.extend_from_slice(&self.last);
-        pooled.extend(self.sum.iter().map(|&sum| mean(sum, self.steps as f32)));
-        pooled.extend_from_slice(&self.highest);
+    /// The step of the maximum of a text's unit.
+    pub fn step_of_highest(&self, text: usize, unit: usize) -> usize {
+        self.steps[self.position(text, unit)] as usize
+    }
+
+    /// Appends the last output, the mean and the maximum of a text, [`POOLED`] · size numbers. `mean` is given a sum and
+    /// the number of outputs: training divides and inference multiplies by the reciprocal, as models were calibrated.
+    pub fn append_to(&self, pooled: &mut Vec<f32>, text: usize, mean: impl Fn(f32, f32) -> f32) {
+        let length = self.lengths[text] as f32;
+        pooled.reserve(POOLED * self.size);
+        let units = || (0..self.size).map(|unit| self.position(text, unit));
+        pooled.extend(units().map(|position| self.last[position]));
+        pooled.extend(units().map(|position| mean(self.sums[position], length)));
+        pooled.extend(units().map(|position| self.highest[position]));
+    }
+
+    fn position(&self, text: usize, unit: usize) -> usize {
+        (unit / self.lanes * self.texts + text) * self.lanes + unit % self.lanes
+    }
+}
+
+/// One text's part of a [`Pooling`].
+pub struct PooledText<'a> {
+    length: &'a mut usize,
+    last: &'a mut [f32],
+    sums: &'a mut [f32],
+    highest: &'a mut [f32],
+    steps: &'a mut [u32],
+}
+
+impl PooledText<'_> {
+    /// Adds the next output, a number for each unit.
+    pub fn add(&mut self, output: &[f32]) {
+        self.last.copy_from_slice(output);
+        add_to_pools(
+            output,
+            *self.length as u32,
+            self.sums,
+            self.highest,
+            self.steps,
+        );
+        *self.length += 1;
     }
 }
 
@@ -76,20 +134,42 @@ mod tests {
 
     #[test]
     fn pooled_outputs_are_last_mean_and_highest() {
-        // Five units in vectors of four lanes, the last of which are padding.
-        let mut pooling = Pooling::new(5);
-        for [first, second] in [
-            [[1.0, 2.0, 3.0, 4.0], [5.0, 9.0, 9.0, 9.0]],
-            [[3.0, 0.0, 3.0, 0.0], [-5.0, 9.0, 9.0, 9.0]],
-        ] {
-            pooling.add([&first[..], &second]);
+        // Two texts, five units; the second text ends first.
+        let outputs = [[1.0, 2.0, 3.0, 4.0, 5.0], [3.0, 0.0, 3.0, 0.0, -5.0]];
+        let other = [-1.0; 5];
+        // In vectors of four lanes, the last of which are padding.
+        let panels = |texts: &[[f32; 5]]| -> Vec<f32> {
+            let lanes = (0..8)
+                .step_by(4)
+                .flat_map(|first| texts.iter().map(move |text| (first, text)));
+            lanes
+                .flat_map(|(first, text)| {
+                    (0..4).map(move |lane| text.get(first + lane).copied().unwrap_or(9.0))
+                })
+                .collect()
+        };
+        let mut in_panels = Pooling::new(2, 5, 4);
+        in_panels.add(2, &panels(&[outputs[0], other]));
+        in_panels.add(1, &panels(&[outputs[1]]));
+        let mut in_rows = Pooling::new(2, 5, 5);
+        let mut texts: Vec<PooledText> = in_rows.each_text().collect();
+        outputs.iter().for_each(|output| texts[0].add(output));
+        texts[1].add(&other);
+        for pooling in [in_panels, in_rows] {
+            let pooled = |text: usize| {
+                let mut pooled = Vec::new();
+                pooling.append_to(&mut pooled, text, |sum, length| sum / length);
+                pooled
+            };
+            let first = pooled(0);
+            assert_eq!(first[..5], outputs[1]);
+            assert_eq!(first[5..10], [2.0, 1.0, 3.0, 2.0, 0.0]);
+            assert_eq!(first[10..], [3.0, 2.0, 3.0, 4.0, 5.0]);
+            assert_eq!(pooled(1), [-1.0; 15]);
+            let steps: Vec<usize> = (0..5)
+                .map(|unit| pooling.step_of_highest(0, unit))
+                .collect();
+            assert_eq!((steps, pooling.length(0)), (vec![1, 0, 0, 0, 0], 2));
         }
-        let mut pooled = Vec::new();
-        pooling.append_to(&mut pooled, |sum, steps| sum / steps);
-        assert_eq!(pooled[..5], [3.0, 0.0, 3.0, 0.0, -5.0]);
-        assert_eq!(pooled[5..10], [2.0, 1.0, 3.0, 2.0, 0.0]);
-        assert_eq!(pooled[10..], [3.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(pooling.steps_of_highest(), [1, 0, 0, 0, 0]);
-        assert_eq!(pooling.steps(), 2);
     }
 }

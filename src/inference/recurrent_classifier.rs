@@ -55,22 +55,18 @@ impl RecurrentClassifier {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&index| Reverse(texts[index].len()));
         let mut logits = vec![Vec::new(); texts.len()];
-        let lanes = self.network.lanes();
         for batch in order.chunks(BATCH_SIZE) {
             let texts: Vec<&[u32]> = batch.iter().map(|&index| texts[index]).collect();
-            let mut poolings = vec![Pooling::new(self.hidden_size); self.directions * texts.len()];
+            let pooling = |_| Pooling::new(texts.len(), self.hidden_size, self.network.lanes());
+            let mut poolings: Vec<Pooling> = (0..self.directions).map(pooling).collect();
             self.network
                 .read_texts(&texts, |direction, reading, hidden| {
-                    let poolings = &mut poolings[direction * texts.len()..][..reading];
-                    for (text, pooling) in poolings.iter_mut().enumerate() {
-                        let panels = hidden.chunks_exact(reading * lanes);
-                        pooling.add(panels.map(|panel| &panel[text * lanes..(text + 1) * lanes]));
-                    }
+                    poolings[direction].add(reading, hidden)
                 });
-            for (row, &index) in batch.iter().enumerate() {
+            for (text, &index) in batch.iter().enumerate() {
                 let mut pooled = Vec::new();
-                for pooling in poolings.iter().skip(row).step_by(texts.len()) {
-                    pooling.append_to(&mut pooled, |sum, steps| sum * (1.0 / steps));
+                for pooling in &poolings {
+                    pooling.append_to(&mut pooled, text, |sum, length| sum * (1.0 / length));
                 }
                 let found = head_logits(&self.weight, &self.bias, &pooled);
                 logits[index] = found.into_iter().map(f64::from).collect();

@@ -25,6 +25,24 @@ for_each_cpu! {
     }
 }
 
+for_each_cpu! {
+    /// Adds outputs of one step to running sums and maxima, and notes the step of each new maximum.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn add_to_pools(outputs: &[f32], step: u32, sums: &mut [f32], highest: &mut [f32], steps: &mut [u32]) {
+        let count = outputs.len();
+        assert!(sums.len() == count && highest.len() == count && steps.len() == count);
+        for unit in 0..count {
+            let output = outputs[unit];
+            sums[unit] += output;
+            let higher = output > highest[unit];
+            highest[unit] = if higher { output } else { highest[unit] };
+            steps[unit] = if higher { step } else { steps[unit] };
+        }
+    }
+}
+
 /// Coefficients of one AdamW update (Loshchilov and Hutter 2019), the same for all weights of a tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamWStep {

@@ -8,22 +8,22 @@ use carousel::checkpoint::architecture::POOLED;
 use carousel::inference::pooling::Pooling;
 use carousel_kernels::{Rows, ThreadPool};
 
-/// Adds the outputs of some steps to the texts' poolings. `outputs` has a row for each text before the first step, and one
+/// Adds the outputs of some steps to the texts' pooling. `outputs` has a row for each text before the first step, and one
 /// for each step and text: `[(steps + 1) · texts, size]`. A text may end before the last step.
 pub fn add_rows(
-    poolings: &mut [Pooling],
+    pooling: &mut Pooling,
     lengths: &[usize],
     steps: Range<usize>,
     (outputs, size): (&Rows, usize),
     pool: &ThreadPool,
 ) {
-    let texts = poolings.len();
-    let mut parts: Vec<_> = poolings.iter_mut().zip(lengths).collect();
-    pool.for_each(pool.threads(), &mut parts, |text, (pooling, length)| {
+    let texts = lengths.len();
+    let mut parts: Vec<_> = pooling.each_text().zip(lengths).collect();
+    pool.for_each(pool.threads(), &mut parts, |text, (pooled, length)| {
         let mut output = vec![0.0; size];
         for step in steps.start..steps.end.min(**length) {
             outputs.get((step - steps.start + 1) * texts + text, &mut output);
-            pooling.add([&output[..]]);
+            pooled.add(&output);
         }
     });
 }
@@ -31,23 +31,19 @@ pub fn add_rows(
 /// From gradients with respect to the pooled outputs of whole texts, `[texts, POOLED · size]`, to those with respect to the
 /// outputs of some steps: `[panels, steps · texts, width]`.
 pub fn backward(
-    poolings: &[Pooling],
+    pooling: &Pooling,
+    texts: usize,
     steps: Range<usize>,
     gradients: &[f32],
     width: usize,
 ) -> Vec<f32> {
-    let texts = poolings.len();
     let size = gradients.len() / (texts * POOLED);
     let rows = steps.len() * texts;
     let mut outputs_gradient = vec![0.0f32; size.div_ceil(width) * rows * width];
-    for (text, (pooling, gradients)) in poolings
-        .iter()
-        .zip(gradients.chunks_exact(POOLED * size))
-        .enumerate()
-    {
+    for (text, gradients) in gradients.chunks_exact(POOLED * size).enumerate() {
         let (last, rest) = gradients.split_at(size);
         let (mean, highest) = rest.split_at(size);
-        let length = pooling.steps();
+        let length = pooling.length(text);
         let fraction = 1.0 / length as f32;
         let position = |step: usize, unit: usize| {
             let row = (step - steps.start) * texts + text;
@@ -62,9 +58,10 @@ pub fn backward(
                     .for_each(|(to, mean)| *to = mean * fraction);
             }
         }
-        for (unit, &at) in pooling.steps_of_highest().iter().enumerate() {
-            if steps.contains(&(at as usize)) {
-                outputs_gradient[position(at as usize, unit)] += highest[unit];
+        for unit in 0..size {
+            let at = pooling.step_of_highest(text, unit);
+            if steps.contains(&at) {
+                outputs_gradient[position(at, unit)] += highest[unit];
             }
             if steps.contains(&(length - 1)) {
                 outputs_gradient[position(length - 1, unit)] += last[unit];

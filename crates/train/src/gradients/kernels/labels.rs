@@ -25,7 +25,7 @@ use super::workspace::Workspace;
 /// Texts as they were read in one direction.
 struct ReadTexts {
     direction: Direction,
-    poolings: Vec<Pooling>,
+    pooling: Pooling,
     /// The steps of the last window.
     steps: Range<usize>,
     /// The token ids of the last window, `[steps, texts]`.
@@ -90,7 +90,8 @@ impl Workspace {
         let mut seen = Vec::new();
         for text in 0..batch.texts.len() {
             for read in &read {
-                read.poolings[text].append_to(&mut seen, |sum, steps| sum / steps);
+                read.pooling
+                    .append_to(&mut seen, text, |sum, length| sum / length);
             }
         }
         let directions = read.len();
@@ -105,8 +106,13 @@ impl Workspace {
             let parts = seen_gradient.chunks_exact(size).skip(index);
             let gradient = parts.step_by(directions).collect::<Vec<_>>().concat();
             let width = self.stack.kernel().width();
-            let outputs_gradient =
-                pooling::backward(&read.poolings, read.steps.clone(), &gradient, width);
+            let outputs_gradient = pooling::backward(
+                &read.pooling,
+                batch.texts.len(),
+                read.steps.clone(),
+                &gradient,
+                width,
+            );
             let window = WindowInput {
                 network,
                 direction: read.direction,
@@ -136,7 +142,8 @@ impl Workspace {
     ) -> ReadTexts {
         let recurrent = network.config.recurrent();
         let lengths: Vec<usize> = batch.texts.iter().map(|text| text.len()).collect();
-        let mut poolings = vec![Pooling::new(recurrent.hidden_size); lengths.len()];
+        let size = recurrent.hidden_size;
+        let mut pooling = Pooling::new(lengths.len(), size, size);
         let mut state = State::zeros(recurrent, batch.texts.len(), Device::Cpu);
         let steps = batch.steps();
         for window in batch.windows() {
@@ -151,15 +158,12 @@ impl Workspace {
             let activations = self
                 .stack
                 .forward(&input, &state, perturbation, false, pool);
-            let outputs = (
-                activations.plain_outputs(&self.stack),
-                recurrent.hidden_size,
-            );
-            pooling::add_rows(&mut poolings, &lengths, window.clone(), outputs, pool);
+            let outputs = (activations.plain_outputs(&self.stack), size);
+            pooling::add_rows(&mut pooling, &lengths, window.clone(), outputs, pool);
             if window.end == steps {
                 return ReadTexts {
                     direction,
-                    poolings,
+                    pooling,
                     steps: window,
                     inputs,
                     activations,
