@@ -13,7 +13,7 @@ use crate::text::{Level, Split};
 /// The keys of format version 1.
 #[derive(Deserialize)]
 pub struct Version1 {
-    task: Task,
+    task: TaskName,
     level: Level,
     split: Split,
     #[serde(with = "cell_name")]
@@ -36,7 +36,7 @@ pub struct Version1 {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Task {
+enum TaskName {
     LanguageModel,
     Classifier,
 }
@@ -58,11 +58,11 @@ impl Version1 {
             bidirectional: self.bidirectional,
         });
         let head = match self.task {
-            Task::LanguageModel => Head::NextToken(NextToken {
+            TaskName::LanguageModel => Head::NextToken(NextToken {
                 tie_weights: self.tie_weights,
                 lsa_size: self.semantics,
             }),
-            Task::Classifier => Head::Labels(Labels {
+            TaskName::Classifier => Head::Labels(Labels {
                 labels: self.labels,
                 ngrams: self.ngrams,
             }),

@@ -63,7 +63,7 @@ fn delimiter_score(head: &[u8], delimiter: u8) -> (usize, usize, usize) {
         .take(SAMPLE_ROWS)
         .map(|record| names(record).unwrap_or_default())
         .collect();
-    // A first record that does not end within `head` is judged by its first line.
+    // A first record that does not end within `head` is represented by its first line.
     if rows.first().is_some_and(Vec::is_empty) {
         rows[0] = split_names(first_line(head), delimiter);
     }

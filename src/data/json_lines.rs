@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::columns::ColumnPositions;
 use super::document::{Document, DocumentOptions, ParsedDocument, clean_label};
-use super::lines::{Input, Line, LineReader};
+use super::lines::{DocumentInput, Line, LineReader};
 use crate::error::{Error, Result};
 
 /// A reader of documents from JSON objects.
@@ -32,7 +32,7 @@ impl JsonLinesReader {
     ///
     /// # Errors
     /// A file that cannot be read, does not begin with an object, or lacks a key.
-    pub fn new(input: Input, file: &str, options: &DocumentOptions) -> Result<Self> {
+    pub fn new(input: DocumentInput, file: &str, options: &DocumentOptions) -> Result<Self> {
         let mut lines = LineReader::new(input);
         let first = lines
             .line()

@@ -13,7 +13,7 @@ use super::document::ParsedDocument;
 pub use super::document::{Document, DocumentOptions, Format};
 use super::format::{format_of_name, guess_delimiter, guess_format};
 use super::json_lines::JsonLinesReader;
-use super::lines::{Input, LineReader};
+use super::lines::{DocumentInput, LineReader};
 use super::table::TableReader;
 use crate::error::{Error, Result};
 
@@ -144,7 +144,7 @@ impl LabelledRows {
                     Format::Tsv => b'\t',
                     _ => guess_delimiter(head),
                 };
-                let input: Input = Box::new(input);
+                let input: DocumentInput = Box::new(input);
                 let table = TableReader::new(input, delimiter, file, options, &mut notes)?;
                 RowReader::Table(Box::new(table))
             }

@@ -7,11 +7,11 @@ use std::io::{self, BufRead};
 use super::document::{Document, ParsedDocument};
 
 /// A file that is being read.
-pub(super) type Input = Box<dyn BufRead + Send>;
+pub(super) type DocumentInput = Box<dyn BufRead + Send>;
 
 /// A reader of lines that are not blank.
 pub(super) struct LineReader {
-    input: Input,
+    input: DocumentInput,
     /// Number of lines read so far.
     count: u64,
 }
@@ -26,7 +26,7 @@ pub(super) struct Line {
 
 impl LineReader {
     /// A reader of what `input` has left.
-    pub fn new(input: Input) -> Self {
+    pub fn new(input: DocumentInput) -> Self {
         LineReader { input, count: 0 }
     }
 

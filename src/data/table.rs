@@ -10,7 +10,7 @@ use csv::ByteRecord;
 use super::columns::{ColumnPositions, column_name};
 use super::csv_records::{CsvRecord, CsvRecords};
 use super::document::{Document, DocumentOptions, ParsedDocument, clean_label};
-use super::lines::Input;
+use super::lines::DocumentInput;
 use crate::error::{Error, Result};
 
 /// Number of rows that are read ahead to find the columns.
@@ -18,7 +18,7 @@ const SAMPLE_ROWS: usize = 200;
 
 /// A reader of documents from a table.
 pub(super) struct TableReader {
-    records: CsvRecords<Input>,
+    records: CsvRecords<DocumentInput>,
     /// Rows that were read to find the columns.
     read_ahead: VecDeque<CsvRecord>,
     columns: TableColumns,
@@ -48,7 +48,7 @@ impl TableReader {
     /// # Errors
     /// A file that cannot be read, is empty, or lacks a column.
     pub fn new(
-        input: Input,
+        input: DocumentInput,
         delimiter: u8,
         file: &str,
         options: &DocumentOptions,
@@ -184,7 +184,7 @@ impl TableGuess {
     }
 }
 
-fn read_sample(records: &mut CsvRecords<Input>) -> io::Result<VecDeque<CsvRecord>> {
+fn read_sample(records: &mut CsvRecords<DocumentInput>) -> io::Result<VecDeque<CsvRecord>> {
     let mut rows = VecDeque::new();
     while rows.len() < SAMPLE_ROWS {
         match records.read()? {

@@ -1,11 +1,11 @@
 /*!
-A pool of threads for short tasks, which do not sleep between tasks.
+A pool of threads for short jobs, which do not sleep between jobs.
 
-A step of a small network takes tens of microseconds and has a task for each layer: waking a sleeping thread takes as long.
-So a helper spins while tasks keep coming, and sleeps once they stop. If tasks had to wait for the helpers, something else
+A step of a small network takes tens of microseconds and has a job for each layer: waking a sleeping thread takes as long.
+So a helper spins while jobs keep coming, and sleeps once they stop. If jobs had to wait for the helpers, something else
 is running on their cores, and one thread is faster than two: then they are not used for a while.
 
-Each thread has a queue of parts, the same ones of every task of one shape, so that the weights that it reads stay in its
+Each thread has a queue of parts, the same ones of every job of one shape, so that the weights that it reads stay in its
 core's cache. A thread that has finished its own steals from the others' queues.
 */
 
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const PARTS_PER_THREAD: usize = 4;
 /// Largest number of threads: the number of all parts has to fit in 16 bits.
 const MAX_THREADS: usize = 256;
-/// Time that a helper spins for a new task before it sleeps.
+/// Time that a helper spins for a new job before it sleeps.
 const SPIN_TIME: Duration = Duration::from_millis(1);
 /// Number of turns of a spinning loop between two readings of the clock.
 const TURNS_PER_READING: u32 = 256;
@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The calling thread and its helpers.
 pub struct ThreadPool {
     shared: Arc<Shared>,
-    /// Locked while a task runs.
+    /// Locked while a job runs.
     leader: Mutex<Leader>,
     helpers: Vec<JoinHandle<()>>,
 }
@@ -46,17 +46,17 @@ pub struct ThreadPool {
 struct Shared {
     queues: Vec<Queue>,
     /// Written only while every queue is empty and no part is being worked on; read only by a thread that has taken a part.
-    task: UnsafeCell<Option<Task>>,
+    job: UnsafeCell<Option<Job>>,
     /// Number of parts that are not finished.
     unfinished: AtomicUsize,
     panicked: AtomicBool,
     quit: AtomicBool,
 }
 
-// SAFETY: `task` is the only field that is not Sync by itself, and its rule makes every read follow the write: queues are
-// filled by a release after it, taken from by an acquire, and a new task waits until `unfinished` is zero.
+// SAFETY: `job` is the only field that is not Sync by itself, and its rule makes every read follow the write: queues are
+// filled by a release after it, taken from by an acquire, and a new job waits until `unfinished` is zero.
 unsafe impl Sync for Shared {}
-// SAFETY: the task's closure is Sync, and outlives every use of it (see `ThreadPool::run`).
+// SAFETY: the job's closure is Sync, and outlives every use of it (see `ThreadPool::run`).
 unsafe impl Send for Shared {}
 
 /// A range of parts that no thread has taken yet, on a cache line of its own.
@@ -69,7 +69,7 @@ struct Queue {
 }
 
 #[derive(Clone, Copy)]
-struct Task(*const (dyn Fn(usize) + Sync));
+struct Job(*const (dyn Fn(usize) + Sync));
 
 /// Recent stalls and pauses of the helpers.
 struct Leader {
@@ -121,10 +121,10 @@ impl Shared {
         for other in 0..count {
             let queue = &self.queues[(own + other) % count];
             while let Some(part) = queue.take(other == 0) {
-                // SAFETY: a part was taken, so the task was written before, and will not change or end before
+                // SAFETY: a part was taken, so the job was written before, and will not change or end before
                 // `unfinished` has counted the part.
-                let task = unsafe { &*(*self.task.get()).expect("a part belongs to a task").0 };
-                if catch_unwind(AssertUnwindSafe(|| task(part))).is_err() {
+                let job = unsafe { &*(*self.job.get()).expect("a part belongs to a job").0 };
+                if catch_unwind(AssertUnwindSafe(|| job(part))).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
                 self.unfinished.fetch_sub(1, Ordering::Release);
@@ -161,12 +161,12 @@ impl Shared {
 }
 
 impl ThreadPool {
-    /// A pool of `threads` threads, 256 at most, including the caller. The helpers sleep until there is a task.
+    /// A pool of `threads` threads, 256 at most, including the caller. The helpers sleep until there is a job.
     pub fn new(threads: usize) -> Self {
         let threads = threads.min(MAX_THREADS);
         let shared = Arc::new(Shared {
             queues: (0..threads.max(1)).map(|_| Queue::default()).collect(),
-            task: UnsafeCell::new(None),
+            job: UnsafeCell::new(None),
             unfinished: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
             quit: AtomicBool::new(false),
@@ -211,7 +211,7 @@ impl ThreadPool {
         let threads = threads.min(self.threads()).min(count);
         let leader = match self.leader.try_lock() {
             Ok(leader) if threads > 1 => Some(leader),
-            // A panic leaves nothing unfinished that the next task needs.
+            // A panic leaves nothing unfinished that the next job needs.
             Err(std::sync::TryLockError::Poisoned(poisoned)) if threads > 1 => {
                 Some(PoisonError::into_inner(poisoned))
             }
@@ -237,23 +237,23 @@ impl ThreadPool {
         self.run(&mut leader, began, threads, parts, &part);
     }
 
-    /// Runs a task of `parts` parts, and returns when all are finished.
+    /// Runs a job of `parts` parts, and returns when all are finished.
     fn run(
         &self,
         leader: &mut Leader,
         began: Instant,
         threads: usize,
         parts: usize,
-        task: &(dyn Fn(usize) + Sync),
+        job: &(dyn Fn(usize) + Sync),
     ) {
         let shared = &*self.shared;
-        // SAFETY: only the lifetime changes. No thread uses the task after the last part is finished, and this
+        // SAFETY: only the lifetime changes. No thread uses the job after the last part is finished, and this
         // function does not return before.
-        let task = unsafe {
-            std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(task)
+        let job = unsafe {
+            std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(job)
         };
-        // SAFETY: all queues are empty and no part is being worked on: the last task waited for that.
-        unsafe { *shared.task.get() = Some(Task(task)) };
+        // SAFETY: all queues are empty and no part is being worked on: the last job waited for that.
+        unsafe { *shared.job.get() = Some(Job(job)) };
         shared.unfinished.store(parts, Ordering::Relaxed);
         for own in (0..threads).rev() {
             shared.queues[own].fill(own * parts / threads..(own + 1) * parts / threads);
@@ -264,7 +264,7 @@ impl ThreadPool {
         shared.work(0);
         leader.wait(&shared.unfinished, began);
         if shared.panicked.swap(false, Ordering::Relaxed) {
-            panic!("a part of a shared task failed");
+            panic!("a part of a shared job failed");
         }
     }
 }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_corrected_sum_is_that_of_all_symbols() {
+    fn the_corrected_sum_estimates_that_of_all_tokens() {
         // Σ exp(logit - correction) over those that take part, against Σ exp(logit) over all.
         let counts: Vec<u64> = (1..=2000u64).map(|rank| 100_000 / rank).collect();
         let total: u64 = counts.iter().sum();

@@ -46,7 +46,7 @@ pub struct Update<'a> {
     pub rows: &'a SparseRows,
 }
 
-/// What an update comes to for one parameter.
+/// The coefficients of an update for one parameter.
 struct Step {
     gradient_scale: f64,
     /// What the weights are multiplied by first.

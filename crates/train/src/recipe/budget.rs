@@ -35,7 +35,7 @@ pub fn budget(arguments: &TrainArguments) -> Result<Budget> {
     }
 }
 
-/// Steps between two evaluations of a classifier whose budget comes to so many steps.
+/// Steps between two evaluations of a classifier with a budget of so many steps.
 pub fn between_evaluations(steps: u64) -> u64 {
     steps.div_ceil(EVALUATIONS).max(1)
 }

@@ -71,7 +71,7 @@ pub fn language_model(
     directions: usize,
 ) -> Defaults {
     let words = matches!(level, Level::Word | Level::Subword);
-    let reading = Reading::of(words, circumstances, budget, directions);
+    let reading = CorpusReading::of(words, circumstances, budget, directions);
     let sampled = sampled(circumstances.vocab_size);
     let base = Defaults {
         embedding_size: 128,
@@ -133,12 +133,12 @@ pub fn language_model(
 }
 
 /// How much of a corpus a budget reads.
-struct Reading {
+struct CorpusReading {
     tokens: f64,
     passes: f64,
 }
 
-impl Reading {
+impl CorpusReading {
     fn of(words: bool, circumstances: &Circumstances, budget: &Budget, directions: usize) -> Self {
         let train_tokens = circumstances.train_tokens;
         let speed = circumstances.speed.unwrap_or(NOMINAL_SPEED);
@@ -156,11 +156,11 @@ impl Reading {
             Budget::Epochs(epochs) => epochs,
             _ => tokens / (train_tokens * directions) as f64,
         };
-        Reading { tokens, passes }
+        CorpusReading { tokens, passes }
     }
 }
 
-fn many_characters(reading: &Reading, timed: bool, base: Defaults) -> Defaults {
+fn many_characters(reading: &CorpusReading, timed: bool, base: Defaults) -> Defaults {
     let wide = reading.tokens >= WORTH_512;
     let passes = match wide && timed {
         true => reading.passes * SPEED_OF_512,
@@ -182,7 +182,7 @@ fn many_characters(reading: &Reading, timed: bool, base: Defaults) -> Defaults {
     }
 }
 
-fn many_words(reading: &Reading, base: Defaults) -> Defaults {
+fn many_words(reading: &CorpusReading, base: Defaults) -> Defaults {
     let few = "a corpus that the budget goes over a few times";
     let many = "a corpus that the budget goes over many times";
     let very_many = "a corpus that the budget goes over very many times";

@@ -1,5 +1,5 @@
 /*!
-What the recipe goes by, and what it comes to.
+What the recipe depends on, and its result.
 */
 
 use carousel::checkpoint::ModelConfig;

@@ -74,7 +74,7 @@ impl Mean {
         self.count += 1;
     }
 
-    /// The mean, NaN of no values; begins anew.
+    /// The mean, NaN of no values; starts again from none.
     pub fn take(&mut self) -> f64 {
         let Mean { sum, count } = std::mem::take(self);
         sum / count as f64
