@@ -733,6 +733,44 @@ fn dropout_and_averaged_weights_are_resumed_bit_for_bit() {
 }
 
 #[test]
+fn autograd_trains_as_the_kernels_do() {
+    let sandbox = sandbox();
+    let rows: Vec<String> = tale()
+        .lines()
+        .enumerate()
+        .map(|(i, line)| format!("{},{line}", i % 2))
+        .collect();
+    sandbox.write("labels.csv", format!("label,text\n{}\n", rows.join("\n")));
+    let runs = [
+        format!("train tale.txt {SMALL} --weight-drop 0.2 --embedding-dropout 0.1"),
+        "train tale.txt --level word --candidates 20 --hidden-size 16 --batch-size 4 --bptt 16"
+            .to_string(),
+        "train-classifier labels.csv --hidden-size 12 --bidirectional --adversarial 0.5"
+            .to_string(),
+    ];
+    for (number, run) in runs.iter().enumerate() {
+        let losses = ["kernels", "autograd"].map(|gradients| {
+            let model = format!("{gradients}-{number}");
+            let options =
+                format!("--gradients {gradients} --precision f32 --steps 20 -q -o {model}");
+            sandbox.carousel(&format!("{run} {options}")).success();
+            let lines = metrics(&sandbox, &model);
+            lines
+                .iter()
+                .map(|line| line["loss"].as_f64().unwrap())
+                .collect::<Vec<f64>>()
+        });
+        let [kernels, autograd] = &losses;
+        assert_eq!(kernels.len(), autograd.len());
+        let close = kernels
+            .iter()
+            .zip(autograd)
+            .all(|(a, b)| (a - b).abs() < 1e-3);
+        assert!(close, "{run}: {losses:?}");
+    }
+}
+
+#[test]
 #[cfg(unix)]
 fn a_full_disk_leaves_the_last_checkpoint_intact() {
     let sandbox = sandbox();
