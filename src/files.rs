@@ -1,5 +1,5 @@
 /*!
-Files: the user's folders, atomic writes, and memory maps.
+Files and folders of the user, atomic writes, memory maps, and the memory that is available.
 */
 
 use std::env;
@@ -74,10 +74,23 @@ pub fn available_memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Whether two paths lead to the same file or folder, which exists.
+/// Whether two paths lead to the same existing file or folder.
 pub fn same_file(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().ok();
     canonical(one).is_some_and(|one| canonical(other) == Some(one))
+}
+
+/// Names of the first three files and the number of the others, for messages.
+pub fn names(files: &[PathBuf]) -> String {
+    let mut names: Vec<String> = files
+        .iter()
+        .take(3)
+        .map(|file| file.display().to_string())
+        .collect();
+    if files.len() > names.len() {
+        names.push(format!("and {} more files", files.len() - names.len()));
+    }
+    names.join(", ")
 }
 
 /// Reads a whole text file.
@@ -85,10 +98,10 @@ pub fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
-/// Paths that mean the same from any folder, and can be written down.
+/// Makes paths absolute, so that they can be recorded.
 ///
 /// # Errors
-/// A name that is not UTF-8.
+/// A name that is not UTF-8, which JSON cannot hold.
 pub fn absolute(files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let absolute = |file: PathBuf| {
         if file.to_str().is_none() {
@@ -122,6 +135,13 @@ mod tests {
         write_atomically(&path, &bytes).unwrap();
         let mapped = map_file(&File::open(&path).unwrap(), &path).unwrap();
         assert_eq!(mapped[..], fs::read(&path).unwrap()[..]);
+    }
+
+    #[test]
+    fn only_the_first_names_are_listed() {
+        let files = ["a", "b", "c", "d", "e"].map(PathBuf::from);
+        assert_eq!(names(&files[..2]), "a, b");
+        assert_eq!(names(&files), "a, b, c, and 2 more files");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub struct LabelScore {
     pub f1: f64,
 }
 
-/// Bins of confidence of the calibration error.
+/// Number of bins of confidence of the calibration error.
 const CALIBRATION_BINS: usize = 15;
 
 impl ClassificationScore {
@@ -152,7 +152,7 @@ pub fn argmax(values: &[f64]) -> usize {
     (0..values.len()).fold(0, better)
 }
 
-/// Probabilities of logits.
+/// Softmax of logits: their probabilities.
 pub fn softmax(logits: &[f64]) -> Vec<f64> {
     let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();

@@ -1,9 +1,9 @@
 /*!
-Baselines, which a network has to beat.
+Baselines: simple models that a network has to beat.
 */
 
-pub mod naive_bayes;
-pub mod unigram;
+mod naive_bayes;
+mod unigram;
 
 pub use naive_bayes::naive_baselines;
 pub use unigram::language_baselines;

@@ -11,11 +11,11 @@ use crate::checkpoint::record::NaiveBaselines;
 use crate::metrics::{ClassificationScore, argmax};
 use crate::text::features::ngram_hashes;
 
-/// Words of the longest n-grams.
+/// Largest number of words of an n-gram.
 const LONGEST: usize = 2;
 
 /// A naive Bayes classifier with add-one smoothing. An n-gram counts once in a document.
-pub struct NaiveBayes {
+struct NaiveBayes {
     /// Number of documents of each label that have an n-gram, by its hash.
     counts: FxHashMap<u32, Vec<f32>>,
     /// Number of documents of each label.
@@ -26,7 +26,7 @@ pub struct NaiveBayes {
 
 impl NaiveBayes {
     /// Fits the classifier to documents, given by their words and their labels, which are indices below `labels`.
-    pub fn fit(words: &[Vec<String>], truth: &[usize], labels: usize) -> Self {
+    fn fit(words: &[Vec<String>], truth: &[usize], labels: usize) -> Self {
         let mut bayes = NaiveBayes {
             counts: FxHashMap::default(),
             documents: vec![0.0; labels],
@@ -44,7 +44,7 @@ impl NaiveBayes {
     }
 
     /// Index of the most probable label of a document.
-    pub fn predict(&self, words: &[String]) -> usize {
+    fn predict(&self, words: &[String]) -> usize {
         let mut logits: Vec<f64> = self.documents.iter().map(|&n| (n + 1.0).ln()).collect();
         let distinct = self.counts.len() as f64;
         for hash in ngram_hashes(words, LONGEST) {

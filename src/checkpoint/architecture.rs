@@ -32,14 +32,14 @@ pub const NGRAM_WEIGHTS: &str = "ngrams.weight";
 pub const NGRAM_BIAS: &str = "ngrams.bias";
 /// Scales of the head's and the linear classifier's logits.
 pub const CALIBRATION_SCALES: &str = "calibration.scales";
-/// What calibration adds to each label's logit.
+/// Calibration's bias of each label.
 pub const CALIBRATION_BIAS: &str = "calibration.bias";
 
 /// The tensors of a recurrent layer, without the stack and the layer's number.
 pub const LAYER_TENSORS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
 
-/// Vectors that a classifier's head sees of a text, for each direction: the last output, and the mean and the maximum of
-/// all (Howard and Ruder 2018).
+/// Number of vectors that the outputs of a direction are pooled to: the last output, and the mean and the maximum of all
+/// (Howard and Ruder 2018).
 pub const POOLED: usize = 3;
 
 /// What a network reads.
@@ -72,8 +72,8 @@ pub enum Body {
 }
 
 /// Stacked recurrent layers. A bidirectional body has a second stack that reads texts from their end, as the language
-/// models of Peters et al. (2018) do: both share embedding and output, and a classifier's head sees both. Text is written
-/// and predicted by the forward stack alone.
+/// models of Peters et al. (2018) do: both share embedding and output, and a classifier's head takes both. The forward stack
+/// alone generates and scores text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recurrent {
     /// The cell of each layer.
@@ -115,7 +115,7 @@ pub struct NextToken {
 pub struct Labels {
     /// The labels, in the order of the logits.
     pub labels: Vec<String>,
-    /// Words, pairs and triples of words that have weights.
+    /// Number of words, pairs and triples of words that have weights.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ngrams: usize,
 }
@@ -164,7 +164,7 @@ pub fn layer_tensor(direction: Direction, which: &str, layer: usize) -> String {
 }
 
 impl Tokens {
-    /// The embedding.
+    /// The embedding's tensor.
     pub fn tensors(&self) -> TensorShapes {
         vec![(
             EMBEDDING.to_string(),
@@ -190,7 +190,7 @@ impl Recurrent {
         }
     }
 
-    /// Numbers that a classifier's head sees of a text.
+    /// Number of inputs of a classifier's head.
     pub fn pooled_size(&self) -> usize {
         self.directions().len() * POOLED * self.hidden_size
     }
@@ -231,7 +231,7 @@ impl NextToken {
             .collect()
     }
 
-    /// The other tensors.
+    /// The tensors that are not learnt by gradients: vectors by latent semantic analysis.
     pub fn fitted(&self, vocab_size: usize) -> TensorShapes {
         let shape = (LSA_WEIGHT.to_string(), vec![vocab_size, self.lsa_size]);
         (self.lsa_size > 0).then_some(shape).into_iter().collect()
@@ -248,7 +248,7 @@ impl Labels {
         ]
     }
 
-    /// The other tensors: the linear classifier and the calibration.
+    /// The tensors that are not learnt by gradients: the linear classifier and the calibration.
     pub fn fitted(&self) -> TensorShapes {
         let labels = self.labels.len();
         let named = |name: &str, shape: Vec<usize>| (name.to_string(), shape);

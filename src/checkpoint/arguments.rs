@@ -1,6 +1,6 @@
 /*!
-What was asked for: the options of a training command as they were typed, before anything is resolved. training.json
-keeps them, so that a run can be begun again.
+Options of a training command as they were given, before defaults are resolved. training.json records them, so that a
+run can be started again.
 */
 
 use std::str::FromStr;
@@ -70,11 +70,11 @@ pub struct TrainArguments {
     pub warmup: Option<f64>,
     /// Weight decay, on matrices.
     pub weight_decay: Option<f64>,
-    /// The largest norm of the gradients; 0 for any.
+    /// Largest norm of the gradients; 0 for no limit.
     pub clip_norm: Option<f64>,
-    /// How much of the averaged weights is kept at each step; 0 for no averages.
+    /// Decay of the moving average of the weights; 0 for no average.
     pub ema: Option<f64>,
-    /// Evaluations without a better one before training stops; 0 for never.
+    /// Number of evaluations without improvement before training stops; 0 for never.
     pub patience: Option<u64>,
     /// Seed of everything random.
     pub seed: Option<u64>,
@@ -112,7 +112,7 @@ pub enum GradientMethod {
     Kernels,
 }
 
-/// The device that was asked for.
+/// The requested device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
@@ -148,7 +148,7 @@ pub enum Schedule {
     Cosine,
     /// Falls along a straight line.
     Linear,
-    /// Stays.
+    /// Stays the same.
     Constant,
     /// Is halved when the validation loss has stopped falling.
     Plateau,

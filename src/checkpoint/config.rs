@@ -5,16 +5,18 @@ config.json: everything that decides the names and shapes of a network's tensors
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::architecture::{Body, EMBEDDING, Head, Input, OUTPUT_BIAS, OUTPUT_WEIGHT};
-use super::architecture::{HEAD_BIAS, HEAD_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name};
+use super::architecture::{
+    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent,
+    TensorShapes, Tokens, stack_name,
+};
 use super::version1::Version1;
 use crate::error::{Error, Result};
 use crate::text::Direction;
 
 /// The format version that this program writes. It reads version 1 too.
-pub const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 2;
 
-/// The largest size of anything.
+/// Largest size that is accepted.
 const MOST: usize = 1 << 24;
 
 /// What a network is: input, body and head.
@@ -35,7 +37,7 @@ impl ModelConfig {
         tokens
     }
 
-    /// The same, to be changed.
+    /// The tokens, to be changed.
     pub fn tokens_mut(&mut self) -> &mut Tokens {
         let Input::Tokens(tokens) = &mut self.input;
         tokens
@@ -47,13 +49,13 @@ impl ModelConfig {
         recurrent
     }
 
-    /// The same, to be changed.
+    /// The recurrent layers, to be changed.
     pub fn recurrent_mut(&mut self) -> &mut Recurrent {
         let Body::Recurrent(recurrent) = &mut self.body;
         recurrent
     }
 
-    /// A classifier's labels; none of a language model.
+    /// A classifier's labels; empty for a language model.
     pub fn labels(&self) -> &[String] {
         match &self.head {
             Head::Labels(head) => &head.labels,
@@ -61,7 +63,7 @@ impl ModelConfig {
         }
     }
 
-    /// The n-grams that a classifier has weights for; none of a language model.
+    /// Number of n-grams that a classifier has weights for; `None` for a language model.
     pub fn ngrams(&self) -> Option<usize> {
         match &self.head {
             Head::Labels(head) => Some(head.ngrams),
@@ -114,22 +116,20 @@ impl ModelConfig {
         }
     }
 
-    /// The direction whose stack a tensor belongs to; none for what all directions share.
+    /// The direction whose stack a tensor belongs to; `None` for tensors that all directions share.
     pub fn direction_of(&self, tensor: &str) -> Option<Direction> {
         let stack = tensor.split_once('.')?.0;
-        let directions = self.recurrent().directions().iter().copied();
-        directions
-            .into_iter()
-            .find(|&direction| stack_name(direction) == stack)
+        let mut directions = self.recurrent().directions().iter().copied();
+        directions.find(|&direction| stack_name(direction) == stack)
     }
 
-    /// The layer of the stacks that a tensor belongs to; none for what is no layer's.
+    /// Number of the recurrent layer that a tensor belongs to; `None` for other tensors.
     pub fn layer_of(&self, tensor: &str) -> Option<usize> {
         self.direction_of(tensor)?;
         tensor.rsplit_once("_l")?.1.parse().ok()
     }
 
-    /// Numbers that are learnt by gradients.
+    /// Number of parameters: of values that are learnt by gradients.
     pub fn parameters(&self) -> usize {
         let count = |(_, shape): &(String, Vec<usize>)| shape.iter().product::<usize>();
         self.tensors().iter().map(count).sum()
@@ -187,10 +187,10 @@ impl ModelConfig {
         json
     }
 
-    /// Reads the JSON of any version that this program knows, and checks it.
+    /// Reads a configuration of either format version, and checks it.
     ///
     /// # Errors
-    /// Another version; keys that are missing or not understood; sizes that are impossible.
+    /// An unknown version; keys that are missing or invalid; sizes that are impossible.
     pub fn from_json(json: &Value) -> Result<Self> {
         let invalid = |e: serde_json::Error| Error::new(e.to_string());
         let config = match json.get("format_version").and_then(Value::as_u64) {

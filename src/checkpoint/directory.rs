@@ -118,7 +118,7 @@ impl Directory {
             }
             remove(&files::partial_path(&path))?;
         }
-        // Fails, as it should, if the folder holds other files.
+        // This fails, as intended, if the folder holds other files.
         let _ = fs::remove_dir(&self.path);
         Ok(())
     }

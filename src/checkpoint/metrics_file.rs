@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// A file of metrics, open for appending: a JSON object a line.
+/// A file of metrics, open for appending: one JSON object a line.
 pub struct MetricsFile {
     file: File,
     path: PathBuf,
@@ -26,7 +26,7 @@ impl MetricsFile {
             .append(true)
             .open(path)
             .map_err(failed)?;
-        // The file may be shorter, if somebody emptied it meanwhile; setting its length must not extend it.
+        // The user may have emptied the file meanwhile; setting its length must not extend it.
         let length = length.min(file.metadata().map_err(failed)?.len());
         file.set_len(length).map_err(failed)?;
         Ok(MetricsFile {

@@ -9,7 +9,7 @@ pub mod architecture;
 pub mod arguments;
 pub mod config;
 pub mod directory;
-pub mod metrics_file;
+mod metrics_file;
 pub mod record;
 mod version1;
 pub mod weights_file;

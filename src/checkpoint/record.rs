@@ -40,7 +40,7 @@ pub struct TrainingConfig {
     pub warmup: f64,
     /// Decoupled weight decay of AdamW, on matrices.
     pub weight_decay: f64,
-    /// The largest norm of the gradients, which are scaled down to it; 0 for any.
+    /// Largest norm of the gradients, to which larger ones are scaled down; 0 for no limit.
     pub clip_norm: f64,
     /// Fraction of the vocabulary whose vectors are dropped, for a whole window (Gal and Ghahramani 2016).
     #[serde(default)]
@@ -58,10 +58,10 @@ pub struct TrainingConfig {
     /// About how many tokens take part in the softmax of a training step; 0 for all.
     #[serde(default)]
     pub candidates: usize,
-    /// How much of the averaged weights is kept at each step (Polyak and Juditsky 1992); 0 for no averages.
+    /// Decay of the moving average of the weights (Polyak and Juditsky 1992); 0 for no average.
     #[serde(default)]
     pub ema: f64,
-    /// Evaluations without a better one before training stops early; 0 for never.
+    /// Number of evaluations without improvement before training stops early; 0 for never.
     pub patience: u64,
     /// Steps between evaluations; 0 where a time budget lets the measured speed decide.
     pub evaluate_every: u64,
@@ -75,11 +75,11 @@ pub struct TrainingConfig {
     pub gradients: GradientMethod,
     /// `cpu` or `cuda:N`.
     pub device: String,
-    /// Threads of libtorch; another number rounds otherwise.
+    /// Number of libtorch's threads, which affects rounding.
     pub threads: i32,
 }
 
-/// The precision of runs that were recorded before it was an option.
+/// Precision of runs from before it was an option.
 fn float32() -> TrainingPrecision {
     TrainingPrecision::F32
 }

@@ -1,13 +1,12 @@
 /*!
-config.json as format version 1 had it, flat, and its conversion.
+config.json in format version 1, which was flat, and its conversion.
 */
 
 use serde::Deserialize;
 
 use carousel_kernels::recurrent::Cell;
 
-use super::architecture::cell_name;
-use super::architecture::{Body, Head, Input, Labels, NextToken, Recurrent, Tokens};
+use super::architecture::{Body, Head, Input, Labels, NextToken, Recurrent, Tokens, cell_name};
 use crate::text::{Level, Split};
 
 /// The keys of format version 1.

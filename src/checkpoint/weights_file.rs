@@ -66,9 +66,7 @@ impl WeightsFile {
     /// # Errors
     /// If the file has no such tensor.
     pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
-        let tensors = self.tensors();
-        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
-        Ok(tensor.shape().to_vec())
+        Ok(self.tensor(name)?.shape().to_vec())
     }
 
     /// Values of a float32 or float16 tensor, as float32.
@@ -76,8 +74,7 @@ impl WeightsFile {
     /// # Errors
     /// If the file has no such tensor, or a value is not finite.
     pub fn floats(&self, name: &str) -> Result<Cow<'_, [f32]>> {
-        let tensors = self.tensors();
-        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        let tensor = self.tensor(name)?;
         // Borrowed from the file where the machine's byte order is the file's and the data is aligned.
         let floats = match (tensor.dtype(), bytemuck::try_cast_slice(tensor.data())) {
             (Dtype::F32, Ok(floats)) if cfg!(target_endian = "little") => Cow::Borrowed(floats),
@@ -118,8 +115,7 @@ impl WeightsFile {
     /// # Errors
     /// If the file has no such tensor of int32.
     pub fn integers(&self, name: &str) -> Result<Vec<u32>> {
-        let tensors = self.tensors();
-        let tensor = tensors.tensor(name).map_err(|_| self.lacks(name))?;
+        let tensor = self.tensor(name)?;
         if tensor.dtype() != Dtype::I32 {
             return Err(Error::new(format!(
                 "{}: {name} is {:?}, but it should be I32",
@@ -186,6 +182,10 @@ impl WeightsFile {
             }
         }
         Ok(())
+    }
+
+    fn tensor(&self, name: &str) -> Result<TensorView<'_>> {
+        self.tensors().tensor(name).map_err(|_| self.lacks(name))
     }
 
     fn lacks(&self, name: &str) -> Error {

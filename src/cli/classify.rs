@@ -3,7 +3,7 @@
 */
 
 use std::io::{IsTerminal, stdin};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use super::explanation;
 use super::flags::DocumentFlags;
 use super::model::{ModelArguments, PrecisionChoice};
 use super::standard;
-use crate::data::labelled::{Document, LabelledRows, RowCount};
+use crate::data::labelled::{Document, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Prediction};
 use crate::inference::explanation::{Explanation, explain};
@@ -22,8 +22,9 @@ use crate::metrics::argmax;
 const DEFAULT_MODEL: &str = "sentiment";
 /// Answer where no label is probable enough.
 const UNSURE: &str = "unsure";
-/// The most rows that are classified together, and the most bytes of them.
+/// Largest number of rows that are classified together.
 const BATCH_ROWS: usize = 512;
+/// Number of bytes of text that fill a batch before it has that many rows.
 const BATCH_BYTES: usize = 1 << 23;
 
 /// Classify texts, for example by sentiment.
@@ -115,12 +116,8 @@ fn check(arguments: &Arguments) -> Result<()> {
 
 /// Classifies the rows of a file or of standard input, in batches as they are read.
 fn classify_rows(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
-    let options = arguments.layout.options();
-    let rows = match arguments.input.as_deref() {
-        Some(path) if !standard::is_input(path) => LabelledRows::open(path, &options)?,
-        _ => LabelledRows::read(stdin(), "standard input", &options)?,
-    };
-    standard::notes(&rows.notes);
+    let input = arguments.input.as_deref().unwrap_or(Path::new("-"));
+    let rows = standard::open_rows(input, &arguments.layout.options())?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut count = RowCount::default();
     for row in rows {

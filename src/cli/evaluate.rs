@@ -1,5 +1,5 @@
 /*!
-`carousel evaluate`: its flags.
+`carousel evaluate`: its flags, and the choice between text and labelled documents by the kind of model.
 */
 
 use std::path::PathBuf;

@@ -12,13 +12,13 @@ use super::model::{ModelArguments, PrecisionChoice};
 use super::standard;
 use crate::baselines::naive_baselines;
 use crate::checkpoint::record::{DocumentsRecord, NaiveBaselines, Record};
-use crate::data::labelled::{DocumentOptions, LabelledRow, LabelledRows, RowCount};
+use crate::data::labelled::{DocumentOptions, LabelledRow, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, NOT_FINITE};
 use crate::metrics::ClassificationScore;
 use crate::text::features::words;
 
-/// Documents that are classified together.
+/// Number of documents that are classified together.
 const BATCH_SIZE: usize = 512;
 
 /// Labelled documents, and the number of rows that they were read from.
@@ -91,12 +91,7 @@ fn read(
         rows: RowCount::default(),
     };
     for path in paths {
-        let rows = match standard::is_input(path) {
-            true => LabelledRows::read(std::io::stdin(), "standard input", options)?,
-            false => LabelledRows::open(path, options)?,
-        };
-        standard::notes(&rows.notes);
-        for row in rows {
+        for row in standard::open_rows(path, options)? {
             documents.add(row?, path, labels)?;
         }
     }
@@ -153,7 +148,7 @@ fn evaluate(
     Ok((score, examples_per_second))
 }
 
-/// Scores on `documents` of the baselines that are trained on others.
+/// Scores on `documents` of baselines that are fitted to `training`.
 fn baselines_from(
     training: &LabelledDocuments,
     documents: &LabelledDocuments,

@@ -13,6 +13,7 @@ use super::standard;
 use crate::baselines::language_baselines;
 use crate::checkpoint::record::{Baselines, Record, TextRecord};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::inference::Model;
 use crate::inference::evaluation;
 use crate::metrics::{LanguageScore, TextSize};
@@ -51,23 +52,18 @@ fn encode(
     spelling: &Spelling,
     lossy: bool,
 ) -> Result<EncodedText> {
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
+    let folder = standard::temporary_folder()?;
     let mut paths = files.to_vec();
     for path in paths.iter_mut().filter(|path| standard::is_input(path)) {
         *path = standard::save_input(&folder.path().join("standard input"))?;
     }
-    let files = list_files(&paths)?;
-    let text = encode_files(&files, &model.tokenizer, spelling, lossy)?;
+    let paths = list_files(&paths)?;
+    let text = encode_files(&paths, &model.tokenizer, spelling, lossy)?;
     standard::notes(&text.notes);
     if text.ids.is_empty() {
-        let names: Vec<String> = files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
         return Err(Error::new(format!(
             "there is no text in {}",
-            names.join(", ")
+            files::names(&paths)
         )));
     }
     Ok(text)

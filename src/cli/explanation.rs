@@ -8,7 +8,7 @@ use super::standard;
 use crate::error::Result;
 use crate::inference::explanation::{Explanation, Piece};
 
-/// Pieces that are listed where colours cannot show all.
+/// Number of pieces that are listed where there are no colours.
 const LISTED: usize = 10;
 
 /// The explanation as JSON.

@@ -10,7 +10,7 @@ use crate::checkpoint::arguments::{GradientMethod, Schedule, TrainArguments, Tra
 use crate::data::labelled::{DocumentOptions, Format};
 use crate::text::Split;
 
-/// What `train` and `train-classifier` have in common.
+/// Flags of both `train` and `train-classifier`.
 #[derive(Args)]
 pub struct TrainingFlags {
     /// Where words end, at word level [default: natural]
@@ -35,11 +35,11 @@ pub struct TrainingFlags {
     /// Weight decay, on matrices [default: 0.01]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     weight_decay: Option<f64>,
-    /// The largest norm of the gradients, 0 for any [default: 1]
+    /// Largest norm of the gradients, to which larger ones are scaled down; 0 for no limit [default: 1]
     #[arg(long, value_name = "NORM", help_heading = "Training")]
     clip_norm: Option<f64>,
-    /// How much of the averaged weights is kept at each step, such as 0.999, 0 for no averages; where there are some, they
-    /// are validated and saved [default: 0]
+    /// Decay of the moving average of the weights, such as 0.999; the averaged weights are then validated and saved; 0 for
+    /// no average [default: 0]
     #[arg(long, value_name = "FRACTION", help_heading = "Training")]
     ema: Option<f64>,
     /// Seed of everything random [default: 1]
@@ -54,7 +54,7 @@ pub struct TrainingFlags {
 }
 
 impl TrainingFlags {
-    /// What was asked for by these flags alone.
+    /// The options that were given by these flags.
     pub fn arguments(&self) -> TrainArguments {
         TrainArguments {
             split: self.split,
@@ -89,7 +89,7 @@ pub struct DocumentFlags {
 }
 
 impl DocumentFlags {
-    /// The same as the library takes it.
+    /// The library's options for these flags. Labels are not required.
     pub fn options(&self) -> DocumentOptions {
         DocumentOptions {
             format: self.format,

@@ -12,6 +12,7 @@ use crate::checkpoint::architecture::{Head, Labels};
 use crate::checkpoint::record::{Budget, DocumentsRecord, Figures, Finish, Record, TextRecord};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::Result;
+use crate::files;
 use crate::metrics::TextSize;
 use crate::text::corpus::Validation;
 
@@ -50,8 +51,12 @@ fn print_network(config: &ModelConfig) -> Result<()> {
     row(
         "network",
         format!(
-            "LSTM, {} x {}{directions}, embedding {}, dropout {}{tied}",
-            recurrent.num_layers, recurrent.hidden_size, tokens.embedding_size, recurrent.dropout
+            "{}, {} x {}{directions}, embedding {}, dropout {}{tied}",
+            recurrent.cell.name().to_uppercase(),
+            recurrent.num_layers,
+            recurrent.hidden_size,
+            tokens.embedding_size,
+            recurrent.dropout
         ),
     )?;
     row("parameters", count(config.parameters() as u64))?;
@@ -69,11 +74,11 @@ fn print_language_model(record: &Record<TextRecord>) -> Result<()> {
         baselines,
         ..
     } = &record.subject;
-    row("corpus", names(&corpus.files))?;
+    row("corpus", files::names(&corpus.files))?;
     row("  train", size(&statistics.train))?;
     row("  validate", size(&statistics.valid))?;
     if let Validation::Files(files) = &corpus.validation {
-        row("", format!("from {}", names(files)))?;
+        row("", format!("from {}", files::names(files)))?;
     }
     row("  hash", statistics.hash.clone())?;
     print_training(record)?;
@@ -104,7 +109,7 @@ fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<(
         .map(|(label, &documents)| format!("{label} ({})", count(documents)))
         .collect();
     row("labels", labels.join(", "))?;
-    row("documents", names(&record.request.paths))?;
+    row("documents", files::names(&record.request.paths))?;
     let [train, valid] = [subject.train_documents, subject.valid_documents].map(count);
     row("", format!("{train} for training, {valid} for validation"))?;
     row("  hash", subject.hash.clone())?;
@@ -213,17 +218,4 @@ fn size(size: &TextSize) -> String {
 
 fn count(number: u64) -> String {
     HumanCount(number).to_string()
-}
-
-/// Names of the first files, and the number of the others.
-fn names(files: &[PathBuf]) -> String {
-    let mut shown: Vec<String> = files
-        .iter()
-        .take(3)
-        .map(|file| file.display().to_string())
-        .collect();
-    if files.len() > shown.len() {
-        shown.push(format!("and {} more files", files.len() - shown.len()));
-    }
-    shown.join(", ")
 }

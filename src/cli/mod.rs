@@ -77,7 +77,7 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     if error.kind() != ErrorKind::BrokenPipe {
-        // If standard error is closed too, nobody can be informed.
+        // If standard error is closed, the message has nowhere to go.
         let _ = writeln!(std::io::stderr(), "carousel: {error}");
     }
     ExitCode::from(error.exit_code())

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use tempfile::TempDir;
 
+use crate::data::labelled::{DocumentOptions, LabelledRows};
 use crate::error::{Error, Result};
 use crate::text::source::{ReadMode, read};
 
-/// How long text may be buffered: a reader does not notice, and a system call for each character would take longer than
-/// generating it.
+/// Longest time that text is buffered. A reader does not notice it, and a system call for each character would take
+/// longer than generating it.
 const DELAY: Duration = Duration::from_millis(10);
 
 /// Writes a text to standard output while it is generated.
@@ -53,7 +55,7 @@ pub fn line(text: impl Display) -> Result<()> {
 
 /// Prints a message to standard error.
 pub fn message(text: impl Display) {
-    // If standard error is closed, nobody can be informed.
+    // If standard error is closed, the message has nowhere to go.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -64,8 +66,7 @@ pub fn is_input(path: &Path) -> bool {
 
 /// Reads all of standard input, as a text file is read.
 pub fn read_input() -> Result<String> {
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
+    let folder = temporary_folder()?;
     read_text_file(&save_input(&folder.path().join("standard input"))?)
 }
 
@@ -80,6 +81,11 @@ pub fn read_text_file(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
 }
 
+/// Creates a folder that is removed when it is dropped.
+pub fn temporary_folder() -> Result<TempDir> {
+    tempfile::tempdir().map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))
+}
+
 /// Copies standard input, which can be read only once, to a file.
 pub fn save_input(path: &Path) -> Result<PathBuf> {
     let failed = |e| Error::file("write", path, e);
@@ -87,6 +93,17 @@ pub fn save_input(path: &Path) -> Result<PathBuf> {
     io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
     file.flush().map_err(failed)?;
     Ok(path.to_path_buf())
+}
+
+/// Opens a file of documents, or standard input, and prints the notes on how it was understood.
+pub fn open_rows(path: &Path, options: &DocumentOptions) -> Result<LabelledRows> {
+    let rows = if is_input(path) {
+        LabelledRows::read(io::stdin(), "standard input", options)?
+    } else {
+        LabelledRows::open(path, options)?
+    };
+    notes(&rows.notes);
+    Ok(rows)
 }
 
 /// Prints notes, such as those on the reading of a file.

@@ -1,5 +1,5 @@
 /*!
-`carousel train`: its flags. What they do is in `carousel-train`.
+Flags of `carousel train`, which `carousel-train` runs.
 */
 
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ pub struct Arguments {
     /// Fraction of the budget over which the learning rate rises [default: 0.05]
     #[arg(long, value_name = "FRACTION", help_heading = "Training")]
     warmup: Option<f64>,
-    /// Stop after so many evaluations without a better one, 0 for never
+    /// Stop after this many evaluations without improvement, 0 for never
     /// [default: 0; 10 with --schedule constant or plateau]
     #[arg(long, value_name = "N", help_heading = "Training")]
     patience: Option<u64>,
@@ -115,7 +115,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What was asked for, as training.json keeps it.
+    /// The options that were given, as training.json records them.
     pub fn training(&self) -> TrainArguments {
         TrainArguments {
             level: self.level,

@@ -1,5 +1,5 @@
 /*!
-`carousel train-classifier`: its flags. What they do is in `carousel-train`.
+Flags of `carousel train-classifier`, which `carousel-train` runs.
 */
 
 use std::path::PathBuf;
@@ -91,7 +91,7 @@ pub struct Arguments {
     /// Fraction of the budget over which the learning rate rises [default: 0.1]
     #[arg(long, value_name = "FRACTION", help_heading = "Training")]
     warmup: Option<f64>,
-    /// Stop after so many evaluations without a better macro F1, 0 for never [default: 8]
+    /// Stop after this many evaluations without a better macro F1, 0 for never [default: 8]
     #[arg(long, value_name = "N", help_heading = "Training")]
     patience: Option<u64>,
 
@@ -100,7 +100,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What was asked for, as training.json keeps it.
+    /// The options that were given, as training.json records them.
     pub fn training(&self) -> TrainArguments {
         TrainArguments {
             level: self.level,

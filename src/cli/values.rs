@@ -1,5 +1,5 @@
 /*!
-The values that options take by name, and what the help says of each.
+The named values of options, with their help.
 */
 
 use clap::ValueEnum;
@@ -9,7 +9,7 @@ use crate::checkpoint::arguments::{GradientMethod, Schedule, TrainingPrecision};
 use crate::data::labelled::Format;
 use crate::text::{Level, Split};
 
-/// Implements clap's trait for an enum of a lower room, which knows no command line.
+/// Implements clap's trait for an enum of a module that does not depend on clap.
 macro_rules! values {
     ($type:ty { $($variant:ident = $name:literal, $help:literal;)* }) => {
         impl ValueEnum for $type {
@@ -28,20 +28,20 @@ macro_rules! values {
 
 values!(Level {
     Character = "char", "Unicode characters";
-    Byte = "byte", "Bytes, whatever they mean";
+    Byte = "byte", "Bytes, not decoded";
     Word = "word", "Words, punctuation and line ends";
     Subword = "bpe", "Subwords learnt from the corpus (byte-pair encoding)";
 });
 
 values!(Split {
     Natural = "natural", "At spaces and punctuation; the text's own spacing is kept";
-    Whitespace = "whitespace", "At white space alone, with a token for each line's end, as for the Penn Treebank";
+    Whitespace = "whitespace", "At white space alone, with a token for each line end, as for the Penn Treebank";
 });
 
 values!(TrainingPrecision {
-    Auto = "auto", "The faster one on this machine, measured once for each shape";
+    Auto = "auto", "Whichever is faster on this machine, measured once for each size of network";
     F32 = "f32", "float32";
-    Bf16 = "bf16", "bfloat16: faster where the CPU multiplies it, slow elsewhere";
+    Bf16 = "bf16", "bfloat16: faster on CPUs that multiply it, slow on others";
 });
 
 values!(GradientMethod {
@@ -58,8 +58,8 @@ values!(Schedule {
 });
 
 values!(Format {
-    Lines = "lines", "A document a line";
+    Lines = "lines", "One document a line";
     Csv = "csv", "Columns separated by commas, semicolons or bars";
     Tsv = "tsv", "Columns separated by tabs";
-    Jsonl = "jsonl", "A JSON object a line";
+    Jsonl = "jsonl", "One JSON object a line";
 });

@@ -59,8 +59,8 @@ impl ColumnPositions {
         Ok(ColumnPositions { label, text })
     }
 
-    /// Fills in the unknown one of two columns: it is the other one, except that a label is only looked for if it is
-    /// `label_required`, and not in a column whose name says that it holds something else.
+    /// Fills in the unknown one of two columns: it is the other one. A label is only guessed if it is
+    /// `label_required`, and not in a column whose name shows that it holds something else.
     pub fn complete_pair(self, names: &[String], label_required: bool) -> Self {
         let text = self.text.or(self.label.map(|label| 1 - label));
         let other = text.map(|text| 1 - text);
@@ -72,7 +72,7 @@ impl ColumnPositions {
         }
     }
 
-    /// The positions of the label and of the text. `kind` is what positions are of: column or key.
+    /// The positions of the label and of the text. `kind` is `column` or `key`, for the message.
     ///
     /// # Errors
     /// If the text is unknown, or the label is unknown and required.

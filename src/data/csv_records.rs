@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 1 << 26;
 const MAX_LINES: usize = 1 << 20;
 
 /// Reader of the records of a table, in their order.
-pub struct CsvRecords<R> {
+pub(super) struct CsvRecords<R> {
     reader: R,
     /// The byte between two fields.
     delimiter: u8,
@@ -35,7 +35,7 @@ pub struct CsvRecords<R> {
 
 /// A record, or the reason why it could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CsvRecord {
+pub(super) struct CsvRecord {
     /// Number of the line that it begins on, from 1.
     pub line: u64,
     /// Its fields, or the reason.

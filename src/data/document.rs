@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// One document a line, without labels
+    /// One document a line, without labels.
     Lines,
-    /// Columns separated by commas, semicolons or bars
+    /// Columns separated by commas, semicolons or bars.
     Csv,
-    /// Columns separated by tabs
+    /// Columns separated by tabs.
     Tsv,
-    /// One JSON object a line
+    /// One JSON object a line.
     Jsonl,
 }
 

@@ -1,5 +1,5 @@
 /*!
-Documents that are a JSON object each, one a line.
+Documents from JSON Lines: one JSON object a line.
 */
 
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ impl JsonLinesReader {
         let text = first.as_ref().and_then(|line| line.text.as_deref().ok());
         let Ok(Value::Object(object)) = serde_json::from_str(text.unwrap_or_default()) else {
             return Err(Error::new(format!(
-                "the first line of {file} is not a JSON object"
+                "the first line of {file} is not a JSON object; give one object a line, or another --format"
             )));
         };
         let by_name: BTreeMap<String, &String> =
@@ -85,7 +85,7 @@ impl ObjectKeys {
             Some(_) => Err(format!("“{key}” is not a string")),
         };
         let label = match &self.label {
-            // A missing label is as good as an empty one.
+            // A missing label is treated as an empty one.
             Some(key) => Some(string(key)?.unwrap_or_default()),
             None => None,
         };

@@ -125,7 +125,7 @@ impl LabelledRows {
         if start.starts_with(BYTE_ORDER_MARK) {
             input.consume(BYTE_ORDER_MARK.len());
         }
-        // A pipe may have given less than it will: its first bytes are then all that guesses are based on.
+        // Of a pipe this may be only the first few bytes; guesses are then based on these.
         let head = input.buffer();
         let format = match options.format {
             Some(format) => format,
@@ -135,7 +135,7 @@ impl LabelledRows {
         let reader = match format {
             Format::Lines if options.labels => {
                 return Err(Error::new(format!(
-                    "{file} is not a CSV, TSV or JSONL file with a label column"
+                    "--format lines has no labels, and {file} must have some; give csv, tsv or jsonl"
                 )));
             }
             Format::Lines => RowReader::Lines(LineReader::new(Box::new(input))),
@@ -161,7 +161,7 @@ impl LabelledRows {
         })
     }
 
-    /// The next document, with the number of its line for the reader.
+    /// The next document, with the number of its line as the reader counts.
     fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
         match &mut self.reader {
             RowReader::Lines(lines) => lines.document(),
@@ -192,7 +192,7 @@ impl Iterator for LabelledRows {
     }
 }
 
-/// Consumes blocks of `input` that hold nothing but white space; returns their number of lines.
+/// Consumes blocks of `input` that hold only white space; returns their number of lines.
 fn skip_blank_lines(input: &mut impl BufRead) -> io::Result<u64> {
     let mut lines = 0;
     loop {

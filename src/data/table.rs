@@ -30,7 +30,7 @@ struct TableColumns {
     text: usize,
     count: usize,
     label_required: bool,
-    /// Whether a field's outer quotation marks are removed here, as the parser left them.
+    /// Whether a field's outer quotation marks are removed here, because the parser keeps them.
     removes_quotes: bool,
 }
 
@@ -43,7 +43,7 @@ struct TableGuess {
 }
 
 impl TableReader {
-    /// Reads the first rows and finds the columns. What the user should know of guesses is added to `notes`.
+    /// Reads the first rows and finds the columns. Notes on uncertain guesses are added to `notes`.
     ///
     /// # Errors
     /// A file that cannot be read, is empty, or lacks a column.

@@ -17,7 +17,8 @@ use crate::text::encoder::Encoder;
 use crate::text::tokenizer::Tokenizer;
 use carousel_kernels::Precision;
 
-/// A text of which a larger fraction is unknown to both parts is in a script or language that the model cannot read.
+/// Largest unknown fraction of a text that is trusted. A text of which more is unknown to both parts is probably in
+/// another language or script.
 const MOST_UNKNOWN: f64 = 0.5;
 
 /// Note on a prediction whose logits are not finite.
@@ -72,12 +73,12 @@ pub struct Prediction {
     pub probabilities: Vec<f64>,
     /// Logits of all labels.
     pub logits: Vec<f64>,
-    /// Why the prediction is not to be trusted, if it is not.
+    /// Reason not to trust the prediction, if there is one.
     pub note: Option<&'static str>,
 }
 
 impl Classifier {
-    /// Opens a checkpoint, and checks that its parts belong together. Steps are shared by up to `threads` threads.
+    /// Opens a checkpoint, and checks that its parts belong together. It computes with up to `threads` threads.
     ///
     /// # Errors
     /// A checkpoint that is damaged, or of a language model.
@@ -140,7 +141,7 @@ impl Classifier {
         }
     }
 
-    /// Why the prediction for a document is not to be trusted, if it is not.
+    /// Reason not to trust the prediction for a document, if there is one.
     fn doubt(&self, document: &EncodedDocument) -> Option<&'static str> {
         if document.tokens.len() == 1 {
             return Some("there is nothing to read");

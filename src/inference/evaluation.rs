@@ -12,7 +12,7 @@ use crate::text::tokenizer::{Decoder, UNKNOWN};
 use crate::text::{Level, Split};
 use carousel_kernels::log_sum_exp;
 
-/// Steps of a window.
+/// Number of steps of a window.
 const WINDOW: usize = 64;
 
 /// Negative log likelihood of `ids` in nats. Each token is predicted once, the first after `line_end`. After each window

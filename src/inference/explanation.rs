@@ -6,9 +6,9 @@ it out.
 use super::classifier::Classifier;
 use super::encoded_document::strip_markup;
 
-/// The most pieces of a text; shorter texts have a word in each.
+/// Largest number of pieces of a text; in a text of fewer words each piece is a word.
 const PIECES: usize = 256;
-/// The most bytes that are classified to explain one text: longer texts have fewer pieces.
+/// Largest number of bytes that are classified to explain one text: longer texts have fewer pieces.
 const BYTES: usize = 1 << 23;
 
 /// A piece of a text, and its effect on the log odds of the label.

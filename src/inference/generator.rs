@@ -12,9 +12,9 @@ use super::stop_strings::StopStrings;
 use crate::text::Split;
 use crate::text::tokenizer::Decoder;
 
-/// Steps of a prompt that are computed together.
+/// Number of steps of a prompt that are computed together.
 const WINDOW: usize = 256;
-/// Logits for which another thread is worth its cost.
+/// Number of logits for which another thread is worth its cost.
 const LOGITS_PER_THREAD: usize = 1 << 11;
 
 /// Generates continuations of one prompt side by side, a token of each at a step.
@@ -105,7 +105,7 @@ impl<'m> Prompt<'m> {
     }
 }
 
-/// Reads the unread token and all of `tokens` but the last, and returns that one, which is unread then.
+/// Reads the unread token and all of `tokens` but the last, and returns the last, which is then the unread one.
 fn read_tokens(
     model: &Model,
     state: &mut RecurrentState,

@@ -7,7 +7,7 @@ use crate::checkpoint::architecture::{NGRAM_BIAS, NGRAM_HASHES, NGRAM_WEIGHTS};
 use crate::error::Result;
 use crate::text::features::{MAX_NGRAM, ngram_hash, ngram_hashes};
 
-/// A linear classifier of n-grams of words, which are known by their hashes.
+/// A linear classifier of n-grams of words, which are identified by their hashes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinearClassifier {
     /// Hashes of the n-grams that have weights, sorted.
@@ -47,7 +47,7 @@ impl LinearClassifier {
         logits
     }
 
-    /// Fraction of a text's words that have no weight; 1 of no words.
+    /// Fraction of a text's words that have no weight; 1 if there are no words.
     pub fn unknown(&self, words: &[String]) -> f64 {
         let known = |word: &&String| self.find(ngram_hash(std::slice::from_ref(*word))).is_some();
         let count = words.iter().filter(known).count();
@@ -72,7 +72,7 @@ impl LinearClassifier {
     }
 }
 
-/// Value of each n-gram of a text: smaller in a text of many, so that the logits of long texts are not larger.
+/// Value of each feature of a text with this number of n-grams: 1/√ngrams, so that long texts do not get larger logits.
 pub fn scale(ngrams: usize) -> f64 {
     1.0 / (ngrams as f64).sqrt().max(1.0)
 }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn logits_sum_the_weights_of_known_ngrams() {
-        let good = crate::text::features::ngram_hash(&words("good"));
+        let good = ngram_hash(&words("good"));
         let linear = LinearClassifier {
             hashes: vec![good],
             weights: vec![-2.0, 4.0],

@@ -8,7 +8,7 @@ pub mod evaluation;
 pub mod explanation;
 pub mod generator;
 pub mod linear;
-pub mod model;
+mod model;
 pub mod next_token;
 pub mod pooling;
 pub mod recurrent;

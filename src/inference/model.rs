@@ -20,7 +20,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a checkpoint, and checks that its parts belong together. Steps are shared by up to `threads` threads.
+    /// Opens a checkpoint, and checks that its parts belong together. It computes with up to `threads` threads.
     ///
     /// # Errors
     /// A checkpoint that is damaged, or of a classifier.

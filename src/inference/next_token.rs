@@ -60,12 +60,12 @@ impl NextTokenNetwork {
         })
     }
 
-    /// Logits of a step.
+    /// Number of tokens in the vocabulary, and so of logits of a step.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 
-    /// The threads that share its steps.
+    /// The thread pool that its steps run on.
     pub fn pool(&self) -> &ThreadPool {
         self.body.pool()
     }
@@ -88,7 +88,7 @@ impl NextTokenNetwork {
         self.logits(state.output())
     }
 
-    /// Reads `tokens` as [`NextTokenNetwork::forward`] does, for the state alone.
+    /// Reads `tokens` as [`NextTokenNetwork::forward`] does, but computes no logits.
     pub fn read(&self, tokens: &[u32], state: &mut RecurrentState) {
         self.body.read(tokens, state);
     }

@@ -7,12 +7,12 @@ use carousel_kernels::add_to_pools;
 use crate::checkpoint::architecture::POOLED;
 
 /// The last output, and the sum and the maximum of all outputs, of texts that are read side by side. Values are
-/// `[panels, texts, lanes]`: the lanes of all panels are the units, and some more in the last.
+/// `[panels, texts, lanes]`; the lanes of all panels are the units, with padding in the last panel.
 pub struct Pooling {
     texts: usize,
     size: usize,
     lanes: usize,
-    /// Outputs of each text that were added.
+    /// Number of outputs of each text that were added.
     lengths: Vec<usize>,
     last: Vec<f32>,
     sums: Vec<f32>,
@@ -22,7 +22,7 @@ pub struct Pooling {
 }
 
 impl Pooling {
-    /// Of no output yet.
+    /// A pooling without outputs.
     pub fn new(texts: usize, size: usize, lanes: usize) -> Self {
         let count = size.next_multiple_of(lanes) * texts;
         Pooling {
@@ -37,7 +37,7 @@ impl Pooling {
         }
     }
 
-    /// Adds the next outputs of the first `reading` texts, which all have read equally much: `[panels, reading, lanes]`.
+    /// Adds the next outputs, `[panels, reading, lanes]`, of the first `reading` texts, which all have as many outputs so far.
     pub fn add(&mut self, reading: usize, outputs: &[f32]) {
         let step = self.lengths.first().map_or(0, |&length| length as u32);
         let (all, own) = (self.texts * self.lanes, reading * self.lanes);
@@ -58,7 +58,7 @@ impl Pooling {
     /// The texts one by one, for outputs that come as rows of all units.
     ///
     /// # Panics
-    /// If the lanes are not as many as the units.
+    /// If a panel does not have as many lanes as there are units.
     pub fn each_text(&mut self) -> impl Iterator<Item = PooledText<'_>> {
         assert_eq!(self.lanes, self.size, "a panel of all units");
         let values = self
@@ -78,7 +78,7 @@ impl Pooling {
         })
     }
 
-    /// Outputs of a text that were added.
+    /// Number of outputs of a text that were added.
     pub fn length(&self, text: usize) -> usize {
         self.lengths[text]
     }

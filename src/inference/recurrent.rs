@@ -14,7 +14,7 @@ use crate::text::Direction;
 
 /// An embedding and recurrent layers, packed for the CPU at hand.
 pub struct RecurrentNetwork {
-    /// `[vocab_size, embedding_size]`, and its width; none where the first layers have tables.
+    /// `[vocab_size, embedding_size]`, and its width; `None` where the first layers have tables.
     embedding: Option<(Vec<f32>, usize)>,
     /// A stack for each direction in which texts are read.
     stacks: Vec<Stack>,
@@ -45,7 +45,7 @@ pub struct RecurrentState {
 }
 
 impl RecurrentState {
-    /// Texts that are read side by side.
+    /// Number of texts that are read side by side.
     pub fn streams(&self) -> usize {
         self.streams
     }
@@ -86,7 +86,7 @@ impl RecurrentNetwork {
         let pool = ThreadPool::new(threads);
         let (tokens, recurrent) = (config.tokens(), config.recurrent());
         let embedding = floats(EMBEDDING)?;
-        let few = tokens.vocab_size <= TABLE_TOKENS;
+        let has_tables = tokens.vocab_size <= TABLE_TOKENS;
         let stack = |&direction: &Direction| -> Result<Stack> {
             let own = |which: &str, layer: usize| floats(&layer_tensor(direction, which, layer));
             let (mut table, mut layers) = (None, Vec::with_capacity(recurrent.num_layers));
@@ -106,7 +106,7 @@ impl RecurrentNetwork {
                     kernel,
                     &pool,
                 );
-                if few && index == 0 {
+                if has_tables && index == 0 {
                     let sums =
                         input_products(&embedding, tokens.embedding_size, &input, &bias, &pool);
                     table = Some(layer.start(&sums));
@@ -131,19 +131,19 @@ impl RecurrentNetwork {
         };
         let stacks = directions.iter().map(stack).collect::<Result<_>>()?;
         Ok(RecurrentNetwork {
-            embedding: (!few).then(|| (embedding.into_owned(), tokens.embedding_size)),
+            embedding: (!has_tables).then(|| (embedding.into_owned(), tokens.embedding_size)),
             stacks,
             kernel,
             pool,
         })
     }
 
-    /// The threads that share its steps.
+    /// The thread pool that its steps run on.
     pub fn pool(&self) -> &ThreadPool {
         &self.pool
     }
 
-    /// Units in a panel of the last layer's outputs.
+    /// Number of units in a panel of the last layer's outputs.
     pub fn lanes(&self) -> usize {
         self.kernel.lanes()
     }
@@ -162,7 +162,7 @@ impl RecurrentNetwork {
         &self.stacks[0]
     }
 
-    /// Reads `tokens`, time-major `[steps, streams]`, forwards, for the state alone.
+    /// Reads `tokens`, time-major `[steps, streams]`, forwards, to advance the state.
     pub fn read(&self, tokens: &[u32], state: &mut RecurrentState) {
         if tokens.len() == state.streams {
             self.step(self.forward_stack(), tokens, state);
@@ -255,7 +255,7 @@ impl RecurrentNetwork {
         inputs.expect("a layer")
     }
 
-    /// The tokens' vectors; none where the first layers have tables.
+    /// The tokens' vectors; `None` where the first layers have tables.
     fn embed(&self, tokens: &[u32]) -> Option<Rows> {
         let (embedding, size) = self.embedding.as_ref()?;
         Some(Rows::gather(

@@ -12,7 +12,7 @@ use crate::checkpoint::architecture::{HEAD_BIAS, HEAD_WEIGHT};
 use crate::error::Result;
 use carousel_kernels::{Kernel, Precision};
 
-/// Texts that are read side by side.
+/// Number of texts that are read side by side.
 const BATCH_SIZE: usize = 64;
 
 /// Recurrent layers and a head that gives logits of labels.

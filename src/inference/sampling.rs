@@ -159,7 +159,7 @@ impl RecentTokens {
 }
 
 /// Applies the repetition penalty to the logits of `tokens`.
-pub fn penalize(logits: &mut [f32], tokens: impl Iterator<Item = u32>, penalty: f32) {
+fn penalize(logits: &mut [f32], tokens: impl Iterator<Item = u32>, penalty: f32) {
     for token in tokens {
         let logit = &mut logits[token as usize];
         let penalized = if *logit > 0.0 {
@@ -186,7 +186,7 @@ pub fn argmax_token(logits: &[f32]) -> u32 {
 }
 
 /// Draws an index with a probability proportional to its weight; `uniform` is in [0, 1).
-pub fn draw(weights: &[f32], uniform: f64) -> usize {
+fn draw(weights: &[f32], uniform: f64) -> usize {
     // The sums of blocks give the block; a walk from there gives the index.
     let blocks = || weights.chunks(BLOCK).map(sum);
     let mut left = uniform * blocks().sum::<f64>();
@@ -224,14 +224,14 @@ fn sum(weights: &[f32]) -> f64 {
 
 /// Tokens to choose from, with their logits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Candidates {
+struct Candidates {
     /// Sorted by falling logit after top-p.
     tokens: Vec<(u32, f32)>,
 }
 
 impl Candidates {
     /// All tokens whose logit is above minus infinity.
-    pub fn new(logits: &[f32]) -> Self {
+    fn new(logits: &[f32]) -> Self {
         let tokens = (0u32..)
             .zip(logits.iter().copied())
             .filter(|(_, logit)| *logit > f32::NEG_INFINITY);
@@ -241,7 +241,7 @@ impl Candidates {
     }
 
     /// Keeps the `k` most probable tokens (Fan et al. 2018).
-    pub fn keep_top_k(&mut self, k: usize) {
+    fn keep_top_k(&mut self, k: usize) {
         if k < self.tokens.len() {
             self.tokens.select_nth_unstable_by(k, by_falling_logit);
             self.tokens.truncate(k);
@@ -249,7 +249,7 @@ impl Candidates {
     }
 
     /// Keeps the fewest most probable tokens whose probabilities, renormalized, sum to `p` or more (Holtzman et al. 2020).
-    pub fn keep_top_p(&mut self, p: f32) {
+    fn keep_top_p(&mut self, p: f32) {
         self.tokens.sort_unstable_by(by_falling_logit);
         let weights = self.weights(1.0);
         let threshold = f64::from(p) * weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
@@ -264,13 +264,13 @@ impl Candidates {
     }
 
     /// Keeps the tokens that are at least `p` times as probable as the most probable one (Nguyen et al. 2024).
-    pub fn keep_min_p(&mut self, p: f32) {
+    fn keep_min_p(&mut self, p: f32) {
         let least = self.highest() + p.ln();
         self.tokens.retain(|&(_, logit)| logit >= least);
     }
 
     /// Draws a token by softmax(logits / temperature); `uniform` is in [0, 1).
-    pub fn draw(&self, temperature: f32, uniform: f64) -> u32 {
+    fn draw(&self, temperature: f32, uniform: f64) -> u32 {
         let drawn = draw(&self.weights(temperature), uniform);
         self.tokens.get(drawn).map_or(0, |&(id, _)| id)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// What the user should know of how files were decoded.
+/// Notes for the user on how files were decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecodingNotes {
     /// Number of invalid byte sequences that were replaced by U+FFFD.

@@ -30,7 +30,7 @@ pub struct Encoder<'t> {
     level: LevelEncoder<'t>,
 }
 
-/// What each level encodes by.
+/// Encoding at each level.
 enum LevelEncoder<'t> {
     Bytes,
     Characters {

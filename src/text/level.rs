@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
-    /// Unicode characters
+    /// Unicode characters.
     #[serde(rename = "char")]
     Character,
-    /// Bytes, not decoded
+    /// Bytes, not decoded.
     #[serde(rename = "byte")]
     Byte,
-    /// Words, punctuation marks and line ends
+    /// Words, punctuation marks and line ends.
     #[serde(rename = "word")]
     Word,
-    /// Subwords trained on the corpus (byte-pair encoding)
+    /// Subwords trained on the corpus (byte-pair encoding).
     #[serde(rename = "bpe")]
     Subword,
 }
@@ -27,10 +27,10 @@ pub enum Level {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// At spaces and punctuation; the text's own spacing is kept
+    /// At spaces and punctuation; the text's own spacing is kept.
     #[default]
     Natural,
-    /// At white space only, with one token for each line end, as for the Penn Treebank
+    /// At white space only, with one token for each line end, as for the Penn Treebank.
     Whitespace,
 }
 

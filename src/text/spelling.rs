@@ -2,7 +2,7 @@
 Cost of spelling a word that is not in the vocabulary, so that models of different levels can be compared.
 
 Each character has its relative frequency in the training text as probability, and each word ends with an end mark, which
-is as frequent as tokens. All characters that the training text lacks share a count of one.
+is as frequent as tokens. All characters that do not occur in the training text share a count of one.
 */
 
 use std::collections::BTreeMap;

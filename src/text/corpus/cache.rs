@@ -100,7 +100,7 @@ impl CacheEntry {
     }
 }
 
-/// Removes what runs that were killed while encoding left behind, once it is a day old: no run still uses it then.
+/// Removes the partial folders of killed runs, once they are a day old and no run can still be writing them.
 pub(super) fn remove_abandoned(cache: &Path) {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {

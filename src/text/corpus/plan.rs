@@ -1,11 +1,12 @@
 /*!
-What a corpus is made of: its files, the validation part, and the settings of its vocabulary.
+The plan of a corpus: its files, its validation part, and the settings of its vocabulary.
 */
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::text::source::ReadMode;
 use crate::text::vocabulary::VocabularyConfig;
 
@@ -24,7 +25,7 @@ pub enum Validation {
     Files(Vec<PathBuf>),
 }
 
-/// What a corpus is made of.
+/// Files of a corpus, and how it is divided and encoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CorpusPlan {
     /// The files, with folders resolved.
@@ -54,18 +55,9 @@ impl CorpusPlan {
         }
     }
 
-    /// The files, for a message: the first three, and the number of others.
+    /// The names of the files, for a message.
     pub(super) fn file_names(&self) -> String {
-        let files: Vec<&PathBuf> = self.files.iter().chain(self.valid_files()).collect();
-        let shown: Vec<String> = files
-            .iter()
-            .take(3)
-            .map(|file| file.display().to_string())
-            .collect();
-        match files.len() - shown.len() {
-            0 => shown.join(", "),
-            more => format!("{} and {more} more", shown.join(", ")),
-        }
+        files::names(&[&self.files[..], self.valid_files()].concat())
     }
 
     /// Cache key: a hash of everything that determines the ids of a content with the hash `content`.
