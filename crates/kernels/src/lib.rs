@@ -1,5 +1,5 @@
 /*!
-Arithmetic on slices for recurrent networks, on the CPU at hand: which instructions it has is asked at run time.
+Arithmetic on slices for recurrent networks, on the CPU at hand, whose instructions are detected at run time.
 
 From the bottom up:
 - `cpu`, `lanes`, `rounding`: instructions, vectors, and encodings of bfloat16 and int8

@@ -132,7 +132,7 @@ impl Matrix {
     ///
     /// # Panics
     /// In int8, or where the layout is not plain.
-    pub fn fill_transposed(
+    pub(crate) fn fill_transposed(
         &mut self,
         read: impl Fn(usize, usize, &mut [f32]) + Sync,
         pool: &ThreadPool,
@@ -189,7 +189,7 @@ impl Matrix {
     }
 
     /// Number of outputs.
-    pub fn outer(&self) -> usize {
+    pub(crate) fn outer(&self) -> usize {
         self.outer
     }
 

@@ -39,7 +39,7 @@ impl Rows {
     }
 
     /// Zeros for the same products.
-    pub fn like(&self, rows: usize) -> Self {
+    pub(crate) fn like(&self, rows: usize) -> Self {
         Rows::zeros(self.kernel, rows, self.inner)
     }
 

@@ -1,5 +1,5 @@
 /*!
-Where training computes.
+The device that training runs on.
 */
 
 use tch::Device;
@@ -50,7 +50,7 @@ pub fn name(device: Device) -> String {
     }
 }
 
-/// Checks that there is memory for a run of so many bytes.
+/// Checks that `needed` bytes of memory are available on the CPU.
 ///
 /// # Errors
 /// If there is too little.

@@ -1,6 +1,5 @@
 /*!
-Validation, by the rule that `evaluate` follows in the light program: on the CPU by its very code, on a GPU with the same
-streams and the same sums.
+Validation, as `carousel evaluate` does it: on the CPU by the same code, on a GPU over the same streams.
 */
 
 use std::borrow::Cow;
@@ -17,14 +16,15 @@ use carousel::text::corpus::Ids;
 use carousel::text::streams::EvaluationStreams;
 use carousel_kernels::Precision;
 
-/// Most steps read at once.
+/// Largest number of steps that are read at once.
 const WINDOW: usize = 64;
-/// Most logits held at once.
+/// Largest number of logits that are held at once.
 const LOGITS: usize = 1 << 24;
 /// The target that libtorch's cross entropy ignores.
 const IGNORED: i64 = -100;
 
-/// The network's loss on `ids`, in nats in all, each predicted once, the first after `line_end`. Drops nothing.
+/// Sum of the network's losses on `ids`, in nats. Each token is predicted once, the first after `line_end`; nothing is
+/// dropped.
 pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 {
     if network.device() != Device::Cpu {
         return by_libtorch(network, ids, line_end);
@@ -39,7 +39,7 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 
     inference::evaluation::nats(&packed, ids, line_end, |_| ())
 }
 
-/// The recurrent half of a classifier, as inference has it.
+/// The recurrent part of a classifier, packed for inference.
 pub fn encoder(network: &Network, threads: usize) -> RecurrentClassifier {
     RecurrentClassifier::load(
         &network.config,
@@ -117,12 +117,12 @@ mod tests {
         folder: &std::path::Path,
         tie_weights: bool,
         characters: &[char],
-        lively: bool,
+        large_weights: bool,
     ) -> (Network, inference::Model) {
         let mut config = config(tie_weights, 0.3);
         config.tokens_mut().vocab_size = characters.len() + 1;
         let network = network_of_cosines(&config);
-        if lively {
+        if large_weights {
             // Large weights without a pattern, so that a greedy text does not repeat one token.
             tch::no_grad(|| {
                 for parameter in network.parameters.tensors() {

@@ -23,13 +23,13 @@ use carousel::files;
 use carousel::text::Direction;
 use carousel_kernels::{Kernel, Precision, ThreadPool};
 
-/// The measurements, within the cache.
+/// File of the measured speeds, in the cache folder.
 const FILE: &str = "speeds.json";
-/// Windows that are timed after one that is not, unless they take longer than this.
+/// Number of windows that are timed after the first, and time after which no further one is begun.
 const WINDOWS: usize = 2;
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Completes the options of a run by what depends on the machine. Speeds are measured with `config`.
+/// Completes the options of a run by those that depend on the machine. Speeds are measured with `config`.
 ///
 /// # Errors
 /// bfloat16 on a GPU that does not multiply it; kernels on a GPU.
@@ -65,7 +65,7 @@ fn choose_precision(
 ) -> Result<TrainingPrecision> {
     let asked = training.precision;
     if device != Device::Cpu {
-        return match (asked, knows_bfloat16(device)) {
+        return match (asked, supports_bfloat16(device)) {
             (TrainingPrecision::F32, _) | (TrainingPrecision::Auto, false) => {
                 Ok(TrainingPrecision::F32)
             }
@@ -85,8 +85,8 @@ fn choose_precision(
     })
 }
 
-/// Whether libtorch has an LSTM of bfloat16 for a device.
-fn knows_bfloat16(device: Device) -> bool {
+/// Whether libtorch can run an LSTM in bfloat16 on a device.
+fn supports_bfloat16(device: Device) -> bool {
     let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::BFloat16, device));
     let (x, state) = (zeros(&[1, 1, 8]), zeros(&[1, 1, 2]));
     let weights = [&[8, 8][..], &[8, 2], &[8], &[8]].map(zeros);
@@ -101,7 +101,7 @@ pub fn nominal_speed(threads: i32, device: Device) -> f64 {
     if device == Device::Cpu {
         return measured(&config, &training).fastest();
     }
-    let precision = match knows_bfloat16(device) {
+    let precision = match supports_bfloat16(device) {
         true => TrainingPrecision::Bf16,
         false => TrainingPrecision::F32,
     };
@@ -160,7 +160,7 @@ fn measured(config: &ModelConfig, training: &TrainingConfig) -> Speeds {
     speeds
 }
 
-/// What a measured speed is of.
+/// Key of a measured speed: CPU, threads, and shape of the network and its batches.
 fn shape(config: &ModelConfig, training: &TrainingConfig) -> String {
     let (tokens, recurrent) = (config.tokens(), config.recurrent());
     format!(
@@ -177,7 +177,7 @@ fn shape(config: &ModelConfig, training: &TrainingConfig) -> String {
     )
 }
 
-/// Tokens a second of windows, at best.
+/// Speed of the fastest of a few windows, in tokens a second.
 fn speed(
     config: &ModelConfig,
     training: &TrainingConfig,
@@ -203,7 +203,7 @@ fn speed(
         let began = Instant::now();
         let window = gradients.step(&network, &batch, &pool);
         if device != Device::Cpu {
-            // A number is there only when all before it is done.
+            // Reading a number waits until everything before it is computed.
             let last = window.gradients.tensors().last().expect("a gradient");
             last.sum(Kind::Float).double_value(&[]);
         }

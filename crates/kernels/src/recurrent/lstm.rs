@@ -98,8 +98,8 @@ fn forward_of<const FMA: bool, const LANES: usize>(
 
 for_each_cpu! {
     /// Gradients of [`forward`], from the cells before and after the step. The gates are replaced by the gradients of their
-    /// sums, which are also added to `bias_gradient`, `[4, lanes]`. `cell_gradient`, `[rows, lanes]`, is that of the cells after the step, and is replaced
-    /// by that of the cells before it.
+    /// sums, which are also added to `bias_gradient`, `[4, lanes]`. `cell_gradient`, `[rows, lanes]`, is that of the cells
+    /// after the step, and is replaced by that of the cells before it.
     ///
     /// # Panics
     /// If there are other than 8 or 16 lanes.

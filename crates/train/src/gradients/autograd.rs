@@ -4,7 +4,7 @@ Gradients by libtorch's automatic differentiation: the reference.
 
 use tch::{Kind, Reduction, Tensor};
 
-use super::batch::{Batch, StreamBatch, TextBatch, Window};
+use super::batch::{Batch, StreamBatch, TextBatch, Window, takes_part};
 use super::sampled_softmax::SampledTokens;
 use crate::network::{NamedTensors, Network, Reading, State};
 use crate::precision;
@@ -219,11 +219,9 @@ fn next_token_loss(
 
 /// Gradients of the parameters that take part in reading these directions.
 fn gradients(network: &Network, loss: &Tensor, directions: &[Direction]) -> NamedTensors {
-    let takes_part = |name: &str| {
-        let direction = network.config.direction_of(name);
-        direction.is_none_or(|direction| directions.contains(&direction))
-    };
-    let chosen = network.parameters.only(takes_part);
+    let chosen = network
+        .parameters
+        .only(|name| takes_part(&network.config, name, directions));
     let parameters: Vec<&Tensor> = chosen.tensors().collect();
     let found = Tensor::run_backward(&[loss], &parameters, false, false);
     chosen

@@ -1,5 +1,5 @@
 /*!
-What a step's gradients are computed from, and what they come as.
+The data of one step, and its result: loss and gradients.
 */
 
 use crate::gradients::sampled_softmax::SampledTokens;
@@ -9,7 +9,12 @@ use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::EMBEDDING;
 use carousel::text::Direction;
 
-/// What one step learns from.
+/// Largest number of steps of a text through which gradients flow back.
+pub const MAX_BACKWARD: usize = 2048;
+/// Token id that fills up texts beside longer ones. Nothing depends on its outputs.
+const PADDING: u32 = 0;
+
+/// The data of one step.
 pub enum Batch<'a> {
     /// A window of parallel streams, each token of which predicts the next.
     Streams(StreamBatch<'a>),
@@ -29,7 +34,7 @@ pub struct StreamBatch<'a> {
     pub sampled: Option<&'a SampledTokens>,
     /// The state before the window.
     pub state: &'a State,
-    /// What is dropped.
+    /// Dropout masks.
     pub masks: &'a DropoutMasks,
 }
 
@@ -47,9 +52,9 @@ pub struct TextBatch<'a> {
     pub weights: &'a [f32],
     /// For each text, the probability that its label is random.
     pub noise: &'a [f32],
-    /// What is dropped of the head's inputs, `[texts, pooled_size]`.
+    /// Dropout mask of the head's inputs, `[texts, pooled_size]`.
     pub head_mask: Option<&'a [f32]>,
-    /// What is dropped in each direction.
+    /// Dropout masks of each direction.
     pub masks: &'a [DropoutMasks],
     /// Length of the adversarial perturbation of each text's vectors, in units of the root mean square of their components;
     /// with one, the loss is the mean of the plain and the perturbed one (Miyato et al. 2017). 0 for none.
@@ -83,11 +88,6 @@ fn distinct<'a>(tokens: impl IntoIterator<Item = &'a u32>) -> Vec<u32> {
     tokens.dedup();
     tokens
 }
-
-/// Most steps of a text through which gradients flow back.
-pub const MAX_BACKWARD: usize = 2048;
-/// Fills texts that have ended beside longer ones. Nothing depends on its outputs.
-pub const PADDING: u32 = 0;
 
 impl TextBatch<'_> {
     /// Tokens of all texts.
@@ -126,6 +126,12 @@ impl TextBatch<'_> {
             end.saturating_sub(MAX_BACKWARD)..end
         })
     }
+}
+
+/// Whether a parameter takes part in reading these directions.
+pub fn takes_part(config: &ModelConfig, name: &str, directions: &[Direction]) -> bool {
+    let direction = config.direction_of(name);
+    direction.is_none_or(|direction| directions.contains(&direction))
 }
 
 /// Loss and gradients of one step.

@@ -1,6 +1,6 @@
 /*!
-Gradients of a step, behind one seam: by libtorch's automatic differentiation, which is the reference and works on any
-device, or by this program's kernels, which are held to it and are faster on the CPU.
+Loss and gradients of a step, behind one interface: by libtorch's automatic differentiation, which is the reference and
+works on any device, or by this program's kernels, which are tested against it and are faster on the CPU.
 */
 
 mod autograd;
@@ -22,7 +22,7 @@ use carousel::checkpoint::record::TrainingConfig;
 use carousel::error::{Error, Result};
 use carousel_kernels::ThreadPool;
 
-/// What computes gradients.
+/// A method to compute gradients.
 pub enum Gradients {
     /// libtorch's automatic differentiation.
     Autograd(Autograd),
@@ -31,7 +31,7 @@ pub enum Gradients {
 }
 
 impl Gradients {
-    /// What the training options ask for.
+    /// The method of the training options.
     pub fn new(config: &ModelConfig, training: &TrainingConfig) -> Self {
         match training.gradients {
             GradientMethod::Autograd => Gradients::Autograd(Autograd::new(training.precision)),

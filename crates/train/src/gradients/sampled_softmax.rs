@@ -38,16 +38,16 @@ impl SampledTokens {
     }
 }
 
-/// The probability of each token to take part in a step.
+/// The probability of each token of the vocabulary to take part in a step, `[vocab_size]`.
 pub struct SampledSoftmax {
-    /// Of being drawn, whether or not it is a target.
+    /// Probability of being drawn, whether or not it is a target.
     drawn: Vec<f64>,
     /// Logarithms of the probability of being drawn or a target.
     corrections: Vec<f32>,
 }
 
 impl SampledSoftmax {
-    /// Probabilities for tokens of these counts, such that about `count` of them take part in a step of so many targets.
+    /// Probabilities for tokens of these counts, such that about `count` of them take part in a step of `targets` targets.
     pub fn new(counts: &[u64], targets: usize, count: usize) -> Self {
         let total = counts.iter().sum::<u64>().max(1) as f64;
         let frequencies: Vec<f64> = counts.iter().map(|&n| (n as f64 + 1.0) / total).collect();

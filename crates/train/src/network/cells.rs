@@ -1,5 +1,5 @@
 /*!
-The cells in libtorch's operations: the reference that kernels are held to, and what a GPU computes with.
+The cells in libtorch's operations: the reference for the kernels, and the code that runs on a GPU.
 */
 
 use tch::Tensor;
@@ -26,7 +26,7 @@ pub fn forward(
     }
 }
 
-/// Sets what a cell wants of its input bias, `[gates · hidden_size]`, which is zero: an LSTM's forget gate begins at one
+/// Initialises a cell's input bias, `[gates · hidden_size]`, which is zero: an LSTM's forget gate begins at one
 /// (Jozefowicz et al. 2015), so that its cell state is kept from the first step on.
 pub fn initialise_bias(cell: Cell, bias: &Tensor, hidden_size: i64) {
     match cell {

@@ -1,5 +1,5 @@
 /*!
-What is dropped in training, the same for a whole window.
+Dropout masks for training, the same for all steps of a window.
 */
 
 use rand::{RngCore, SeedableRng};

@@ -1,5 +1,5 @@
 /*!
-Fresh parameters.
+Initial parameters.
 */
 
 use tch::{Device, Kind, Tensor};
@@ -13,7 +13,7 @@ use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
 const FLOAT_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 impl Network {
-    /// A network with fresh parameters, decided by the seed of libtorch's generator.
+    /// A network with initial parameters, drawn from libtorch's random number generator.
     ///
     /// Input and output weights are uniform within 1/√hidden_size, as PyTorch has them; recurrent ones orthogonal, gate by
     /// gate (Saxe et al. 2014); biases zero, but for what the cell asks for.
@@ -35,7 +35,7 @@ fn initial(config: &ModelConfig, name: &str, shape: &[i64]) -> Tensor {
     let recurrent = config.recurrent();
     let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);
     match name {
-        // As output weights, an embedding of unit variance would begin with wild guesses.
+        // As output weights, an embedding of unit variance would give large random logits.
         EMBEDDING if config.tie_weights() => uniform(0.1),
         EMBEDDING => Tensor::randn(shape, FLOAT_CPU),
         name if name.contains(".weight_hh") => orthogonal_gates(recurrent),

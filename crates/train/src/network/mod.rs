@@ -1,5 +1,5 @@
 /*!
-The network in libtorch: named parameters, the forward pass, what is dropped, and the state between windows.
+The network in libtorch: named parameters, the forward pass, dropout masks, and the state between windows.
 */
 
 mod cells;

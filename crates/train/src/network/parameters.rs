@@ -20,7 +20,7 @@ impl NamedTensors {
             .unwrap_or_else(|| panic!("no tensor {name}"))
     }
 
-    /// The same, to be changed.
+    /// The tensor with this name, mutable.
     ///
     /// # Panics
     /// If there is none.
@@ -44,7 +44,7 @@ impl NamedTensors {
             .map(|(name, tensor)| (&name[..], tensor))
     }
 
-    /// The same, to be changed.
+    /// Names and mutable tensors, in order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor)> {
         self.entries
             .iter_mut()
@@ -56,7 +56,7 @@ impl NamedTensors {
         self.entries.iter().map(|(_, tensor)| tensor)
     }
 
-    /// Another tensor for each name.
+    /// The result of `make` for each tensor, by the same names.
     pub fn map(&self, mut make: impl FnMut(&Tensor) -> Tensor) -> NamedTensors {
         self.iter()
             .map(|(name, tensor)| (name.to_string(), make(tensor)))

@@ -18,7 +18,7 @@ use carousel::text::Direction;
 
 /// A network's configuration and parameters.
 pub struct Network {
-    /// What it is.
+    /// Its configuration.
     pub config: ModelConfig,
     /// Its parameters, named and ordered as in [`ModelConfig::tensors`]; each asks for gradients.
     pub parameters: NamedTensors,
@@ -28,7 +28,7 @@ pub struct Network {
 pub struct Reading<'a> {
     /// The direction, which chooses the stack.
     pub direction: Direction,
-    /// What is dropped.
+    /// Dropout masks.
     pub masks: &'a DropoutMasks,
     /// Kind of the numbers in products. Parameters, logits and state keep theirs.
     pub kind: Kind,
@@ -37,7 +37,7 @@ pub struct Reading<'a> {
 }
 
 impl Network {
-    /// Where it computes.
+    /// The device of its parameters.
     pub fn device(&self) -> Device {
         self.parameters.get(EMBEDDING).device()
     }

@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    /// Another tensor for each part.
+    /// The result of `make` for each part.
     pub fn map(&self, make: impl Fn(&Tensor) -> Tensor) -> Self {
         State {
             parts: self.parts.iter().map(make).collect(),

@@ -1,9 +1,10 @@
 /*!
-From gradients to weights: AdamW, the schedule of its learning rate, and a plain Adam for a few numbers.
+Optimizers: AdamW for networks, the schedule of its learning rate, and a plain Adam for functions of a few parameters.
 */
 
-pub mod adam;
+pub(crate) mod adam;
 mod adamw;
-pub mod schedule;
+pub(crate) mod schedule;
 
-pub use adamw::{AdamW, SparseRows, Update, row_width};
+pub(crate) use adamw::row_width;
+pub use adamw::{AdamW, SparseRows, Update};

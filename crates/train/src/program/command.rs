@@ -64,7 +64,7 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let directory = Directory::at(folder);
     let mut progress = Progress::new(directory.clone(), flags.quiet);
     let notify: Notify = &mut |event| progress.show(event);
-    // The language model has a progress of its own.
+    // The language model has its own progress.
     let mut language_model = |part: Directory, corpus: &Path, arguments: &TrainArguments| {
         let learnt = learn_language_model(part, corpus, arguments, started, flags.quiet);
         learnt.map_err(|error| interrupted_before_labels(error, folder))
@@ -97,7 +97,7 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     finish(run, notify)
 }
 
-/// Learns the language model that a classifier begins with, or resumes that.
+/// Trains the language model that a classifier starts from, or resumes its training.
 fn learn_language_model(
     part: Directory,
     corpus: &Path,
@@ -142,7 +142,7 @@ fn plan(flags: &train::Arguments, started: Instant) -> Result<()> {
     Ok(())
 }
 
-/// Checks that `--resume` is given alone: it obeys what was asked for when the run began.
+/// Checks that `--resume` is given alone: the run keeps the options that it began with.
 fn check_alone(others: bool, arguments: &TrainArguments) -> Result<()> {
     if others || *arguments != TrainArguments::default() {
         return Err(Error::usage(

@@ -1,5 +1,5 @@
 /*!
-`carousel-train`: the commands that learn, which `carousel` hands over, and their progress on the terminal.
+The program `carousel-train`: the training commands, which `carousel` passes on to it, and their progress on the terminal.
 */
 
 mod command;

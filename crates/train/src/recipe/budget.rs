@@ -10,7 +10,7 @@ use carousel::error::{Error, Result};
 
 /// The default budget.
 const DEFAULT_TIME: Duration = Duration::from_secs(180);
-/// Most evaluations of a budget in steps or epochs by default.
+/// Largest number of evaluations in a budget of steps or epochs.
 pub const EVALUATIONS: u64 = 20;
 
 /// When training ends.
@@ -35,12 +35,12 @@ pub fn budget(arguments: &TrainArguments) -> Result<Budget> {
     }
 }
 
-/// Steps between two evaluations of a classifier with a budget of so many steps.
+/// Number of steps between two evaluations of a classifier whose budget is `steps`.
 pub fn between_evaluations(steps: u64) -> u64 {
     steps.div_ceil(EVALUATIONS).max(1)
 }
 
-/// Steps of a budget; `None` where the clock decides.
+/// Number of steps of a budget; `None` for a time budget.
 pub fn total_steps(budget: &Budget, steps_in_pass: usize) -> Option<u64> {
     match *budget {
         Budget::Steps(steps) => Some(steps),

@@ -14,7 +14,7 @@ use carousel::error::{Error, Result};
 use carousel::text::Level;
 use carousel_kernels::recurrent::Cell;
 
-/// The level, word unless another was asked for.
+/// The arguments with a level: word, unless another was asked for.
 pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
     TrainArguments {
         level: arguments.level.or(Some(Level::Word)),
@@ -22,7 +22,7 @@ pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
     }
 }
 
-/// Refuses, before anything is read, what no documents could make possible.
+/// Checks the arguments before anything is read: refuses those that are wrong for any documents.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -51,8 +51,8 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
     resolve(arguments, &anything, usize::MAX, labels, None).map(|_| ())
 }
 
-/// Resolves what was asked for, for so many documents with these labels; they may go on from a model, which is given with
-/// its name.
+/// Resolves the arguments for a number of training documents with these labels. `base` is the model that the run starts
+/// from, with its name, if there is one.
 ///
 /// # Errors
 /// Values out of range; options that contradict each other, or the model.

@@ -14,18 +14,19 @@ const NOMINAL_STEP: f64 = 2048.0;
 /// 1.
 const LAYER_COST: f64 = 2.5;
 const OUTPUT_COST: f64 = 7.5e-4;
-/// Vocabularies from this size on take part in the softmax of a step in part: a fraction, up to a number.
+/// Vocabulary size from which on only a part of the tokens takes part in the softmax of a step: one in `SAMPLED_FRACTION`,
+/// but `MOST_SAMPLED` at most.
 const LARGE_VOCABULARY: usize = 8_000;
 const SAMPLED_FRACTION: usize = 5;
 const MOST_SAMPLED: usize = 4_000;
-/// Tokens read from which on 512 units pay.
+/// Number of tokens read from which on 512 units are worth their cost.
 const WORTH_512: f64 = 2e7;
 /// Fraction of the nominal network's tokens that 512 units read in the same time.
 const SPEED_OF_512: f64 = 0.6;
 /// Numbers of documents below this are small.
 const FEW_DOCUMENTS: usize = 5_000;
 
-/// What the options are where the user gives none.
+/// Values of the options that the user does not give.
 pub struct Defaults {
     /// Width of a token's vector.
     pub embedding_size: usize,
@@ -33,13 +34,13 @@ pub struct Defaults {
     pub hidden_size: usize,
     /// Stacked layers.
     pub num_layers: usize,
-    /// Fractions dropped: of outputs, of the vocabulary, of vectors' components, of recurrent weights.
+    /// Fraction of the layers' outputs that is dropped.
     pub dropout: f64,
-    /// See `dropout`.
+    /// Fraction of the vocabulary that is dropped.
     pub embedding_dropout: f64,
-    /// See `dropout`.
+    /// Fraction of the vectors' components that is dropped.
     pub input_dropout: f64,
-    /// See `dropout`.
+    /// Fraction of the recurrent weights that is dropped.
     pub weight_drop: f64,
     /// Streams or documents of a batch.
     pub batch_size: usize,
@@ -55,15 +56,14 @@ pub struct Defaults {
     pub patience: u64,
     /// Tokens in the softmax of a step; 0 for all.
     pub candidates: usize,
-    /// What they suit.
+    /// What they are set for, as it is reported to the user.
     pub reason: &'static str,
 }
 
 /// The defaults for a corpus.
 ///
-/// A small corpus is overfitted unless much is dropped, and small batches serve it. For a larger one it matters how often
-/// the budget goes over it: twice the tokens and a wider layer pay only together with more dropout, of recurrent weights
-/// too.
+/// A small corpus is overfitted without much dropout, and small batches suit it. For a larger one the number of passes
+/// matters: twice the tokens and a wider layer are useful only together with more dropout, also of recurrent weights.
 pub fn language_model(
     level: Level,
     circumstances: &Circumstances,
@@ -205,8 +205,8 @@ fn many_words(reading: &CorpusReading, base: Defaults) -> Defaults {
         embedding_dropout: embedding,
         weight_drop: weight,
         bptt: 35,
-        // Where only some tokens take part in a step, only these are updated, and bear larger updates; in many passes
-        // they are overfitted by these.
+        // With a sampled softmax only the tokens of a step are updated, and a higher rate suits them; over many passes it
+        // overfits.
         learning_rate: match base.candidates {
             1.. if reading.passes < 8.0 => 6e-3,
             _ => 3e-3,

@@ -1,12 +1,12 @@
 /*!
-What a model that is gone on from has, and keeps.
+Options that are kept from the model that a run starts from (`--from`).
 */
 
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::error::{Error, Result};
 
-/// Fills in what a model that is gone on from has, or refuses another value that was given.
+/// Sets an option to the model's `own` value.
 ///
 /// # Errors
 /// If another value was given.
@@ -24,7 +24,7 @@ pub fn keep<T: Copy + PartialEq + std::fmt::Display>(
     )))
 }
 
-/// Fills in the sizes of a model that is gone on from.
+/// Sets the sizes to those of the model.
 ///
 /// # Errors
 /// As [`keep`].

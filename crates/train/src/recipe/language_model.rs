@@ -18,14 +18,14 @@ use carousel::text::streams::TrainingStreams;
 use carousel::text::vocabulary::VocabularyConfig;
 use carousel_kernels::recurrent::Cell;
 
-/// What the learning rate of a trained model is multiplied by: what is learnt already is not to be lost.
+/// Factor of the learning rate where a run starts from a trained model: a high rate would undo what the model has learnt.
 const FROM_FACTOR: f64 = 0.25;
 /// Tokens that training may read for each that is validated; validating costs a third of training.
 const TRAINED_PER_VALIDATED: u64 = 7;
 /// Patience of schedules that do not end by themselves.
 const PATIENCE: u64 = 10;
 
-/// The network, and its training, that a machine's speed is measured by.
+/// The network and the training options that a machine's speed is measured with.
 pub fn nominal(threads: i32) -> (ModelConfig, TrainingConfig) {
     let arguments = TrainArguments {
         embedding_size: Some(128),
@@ -49,7 +49,7 @@ pub fn nominal(threads: i32) -> (ModelConfig, TrainingConfig) {
     (resolved.config, training)
 }
 
-/// Refuses, before anything is read, what no corpus could make possible.
+/// Checks the arguments before anything is read: refuses those that are wrong for any corpus.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -64,7 +64,7 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
     resolve(arguments, &anything).map(|_| ())
 }
 
-/// Resolves what was asked for.
+/// Resolves the arguments for a corpus.
 ///
 /// # Errors
 /// Values out of range, options that contradict each other, a corpus too small for what was asked.
@@ -182,7 +182,7 @@ fn nothing_to_validate(arguments: &TrainArguments) -> Result<Error> {
     }))
 }
 
-/// Whether the user left nothing of size, dropout, batch and learning rate to the program.
+/// Whether the user gave all of these: a size, dropout, a batch size or window, and a learning rate.
 fn all_given(arguments: &TrainArguments) -> bool {
     let size = arguments.embedding_size.is_some()
         || arguments.hidden_size.is_some()

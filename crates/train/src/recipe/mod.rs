@@ -1,5 +1,5 @@
 /*!
-From what was asked for to every option resolved: the one place where defaults are chosen.
+Resolves every option of a run from its arguments: the one place where defaults are chosen.
 
 [`language_model::resolve`] and [`classifier::resolve`] turn the arguments and the circumstances into a configuration of the
 network and one of the training. The machine's speed matters only where the budget is one of time.

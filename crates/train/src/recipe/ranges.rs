@@ -7,8 +7,8 @@ use carousel::checkpoint::arguments::{GradientMethod, TrainArguments, TrainingPr
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 
-/// The training that was asked for, with defaults. The batch is given apart, as a small corpus makes it smaller; steps
-/// between evaluations and what depends on the machine are filled in later.
+/// The training options, with defaults for those that were not given. The batch is given apart, as a small corpus makes it
+/// smaller; steps between evaluations and what depends on the machine are filled in later.
 ///
 /// # Errors
 /// Values out of range.
@@ -56,7 +56,7 @@ pub fn training(
     })
 }
 
-/// A size of a batch that was given, if it was.
+/// Checks that a size of a batch, if it was given, is not zero.
 ///
 /// # Errors
 /// A size of zero.

@@ -5,7 +5,7 @@ What the recipe depends on, and its result.
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::TrainingConfig;
 
-/// Most validation tokens that an evaluation during training reads.
+/// Largest number of validation tokens that an evaluation during training reads.
 pub const MOST_VALID_TOKENS: usize = 1 << 18;
 
 /// Arguments resolved, with a reason for each thing that was chosen or changed.

@@ -1,5 +1,5 @@
 /*!
-A trained model that a run goes on from.
+A trained model that a run starts from.
 */
 
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use carousel::text::tokenizer::Tokenizer;
 pub struct Base {
     /// Its folder.
     pub path: PathBuf,
-    /// What it is.
+    /// Its configuration.
     pub config: ModelConfig,
     /// Its vocabulary.
     pub tokenizer: Tokenizer,
@@ -28,7 +28,7 @@ impl Base {
     /// Loads a model.
     ///
     /// # Errors
-    /// A folder without a whole model.
+    /// An incomplete or damaged model.
     pub fn load(directory: &Directory) -> Result<Self> {
         let config = directory.load_config()?;
         Ok(Base {
@@ -39,11 +39,11 @@ impl Base {
         })
     }
 
-    /// Copies its weights into a network whose vocabulary begins with the model's. New tokens get the mean of the old ones'
-    /// vectors, and the bias of the least likely. A head is kept only for the same labels.
+    /// Copies its weights into a network whose vocabulary begins with the model's. New tokens get the mean of the known
+    /// tokens' vectors, and their smallest bias. The head of a classifier is copied only for the same labels.
     ///
     /// # Errors
-    /// WeightsFile that are not finite.
+    /// Weights that are not finite.
     pub fn copy_into(&self, network: &mut Network) -> Result<()> {
         let known = self.config.tensors();
         let same_labels = self.config.labels() == network.config.labels();
@@ -62,7 +62,7 @@ impl Base {
     }
 }
 
-/// Copies all values to the first rows of a parameter, and something typical to the others.
+/// Copies values to the first rows of a parameter. The other rows get the mean row of a matrix, or the minimum of a vector.
 fn copy_rows(values: &Tensor, parameter: &Tensor) {
     tch::no_grad(|| {
         let old = values.size()[0];

@@ -6,20 +6,21 @@ together can take the same decisions from the same numbers.
 use crate::recipe;
 use carousel::checkpoint::record::{Budget, Finish};
 
-/// The longest that a run goes without saving its state, in seconds.
+/// Longest time between two saves of the state, in seconds.
 const SAVE_AT_LEAST: f64 = 50.0;
-/// The ends of passes are saved, but not more often than this, in seconds, or than sixty times what a save takes.
+/// Shortest time between a save and another one at the end of a pass: in seconds, and in multiples of what a save takes.
 const SAVE_AT_MOST: f64 = 5.0;
 const SAVE_COST: f64 = 60.0;
-/// Rescues before a run is given up.
+/// Number of rescues before a run is given up.
 pub const MOST_RESCUES: u64 = 5;
-/// Steps in a row with a loss far above the recent one that make an explosion. One alone may be the text's doing.
+/// Number of steps in a row with a loss far above the recent one that count as an explosion. A single one may be due to
+/// the text.
 const JUMPS: u64 = 10;
-/// Steps before which no loss counts as a jump.
+/// Number of steps at the beginning of a run in which no loss counts as a jump.
 const SETTLED: u64 = 20;
-/// What a rescue multiplies the learning rate by.
+/// Factor of the learning rate at each rescue.
 const RESCUE_FACTOR: f64 = 0.5;
-/// Fraction of a time budget that evaluations on the way may take, and how many there are at least and at most.
+/// Fraction of a time budget that evaluations may take, and the smallest and largest number of them.
 const EVALUATION_FRACTION: f64 = 0.03;
 const EVALUATIONS: (f64, f64) = (4.0, 20.0);
 
@@ -48,13 +49,13 @@ pub struct Moment {
     pub without_better: u64,
     /// Seconds that the run has taken, interruptions left out.
     pub seconds: f64,
-    /// Seconds since the last save, and what it took.
+    /// Seconds since the last save.
     pub since_save: f64,
     /// Seconds that the last save took.
     pub save_seconds: f64,
     /// Seconds that the last evaluation took with its save; 0 before the first.
     pub evaluation_seconds: f64,
-    /// Training speed of late.
+    /// Recent training speed.
     pub tokens_per_second: f64,
     /// The fraction of a time budget at which the next evaluation is due.
     pub next_evaluation: f64,
@@ -83,7 +84,7 @@ impl Moment {
         })
     }
 
-    /// Seconds left of the budget, as far as can be told.
+    /// Seconds left of the budget; an estimate, unless it is a time budget.
     pub fn seconds_left(&self) -> f64 {
         let left = match self.budget {
             Budget::Seconds(budget) => budget - self.seconds,
@@ -98,7 +99,7 @@ impl Moment {
 
     fn expected_evaluation_seconds(&self) -> f64 {
         match self.evaluation_seconds {
-            // Reading a token costs about half of training on it.
+            // An upper estimate: reading a token costs less than half of training on it.
             0.0 => self.valid_tokens as f64 / (2.0 * self.tokens_per_second).max(1.0) + 0.2,
             measured => measured,
         }
@@ -127,7 +128,7 @@ impl Moment {
         let affordable = EVALUATION_FRACTION * budget / self.expected_evaluation_seconds();
         let count = affordable.clamp(least, most);
         let next = self.spent() + 1.0 / count;
-        // Not so shortly before the last.
+        // An evaluation shortly before the last one would not be worth its cost.
         if next > 1.0 - 0.5 / count { 1.0 } else { next }
     }
 
@@ -210,11 +211,11 @@ mod tests {
 
     #[test]
     fn decisions_follow_from_the_numbers() {
-        // What it is, the moment, and whether it evaluates, saves and why it finishes.
+        // A name, the moment, and whether it evaluates, whether it saves, and why it finishes.
         let table = [
             ("on the way", STEPS, (false, false, None)),
             (
-                "every so many steps",
+                "the interval between evaluations",
                 Moment {
                     step: 60,
                     step_of_pass: 20,

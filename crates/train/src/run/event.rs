@@ -6,12 +6,12 @@ use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::{Evaluation, Finish, TrainingConfig};
 use carousel::text::Level;
 
-/// A run's report.
+/// An event of a run.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Something that a user should know.
+    /// A note for the user.
     Note(String),
-    /// What will be done, before it is.
+    /// The plan, before the first step.
     Plan(Box<Plan>),
     /// An update of the weights.
     Step(StepReport),
@@ -29,7 +29,7 @@ pub enum Event {
 /// Receives a run's events.
 pub type Notify<'a> = &'a mut dyn FnMut(Event);
 
-/// What will be done.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The network.
@@ -44,13 +44,13 @@ pub struct Plan {
     pub chosen: Vec<String>,
     /// Steps of one pass.
     pub steps_per_epoch: usize,
-    /// Steps of the whole budget, as far as can be told.
+    /// Steps of the whole budget; an estimate for a time budget.
     pub total_steps: u64,
     /// Bytes of weights, gradients, moments and activations.
     pub memory: u64,
-    /// Measured on a few steps.
+    /// Training speed, measured on a few steps.
     pub tokens_per_second: f64,
-    /// Seconds of the whole budget.
+    /// Seconds of the whole budget; an estimate, unless it is a time budget.
     pub seconds: f64,
     /// The step that the run goes on from; 0 for a new one.
     pub resumed_at: u64,
@@ -67,7 +67,7 @@ pub enum DataSummary {
         train_tokens: u64,
         /// Tokens of the validation part.
         valid_tokens: u64,
-        /// Tokens of these that each evaluation reads, from the start.
+        /// Tokens of the validation part that each evaluation reads, from its start.
         evaluated_tokens: u64,
         /// Entries of the vocabulary.
         vocab_size: u64,
@@ -82,13 +82,13 @@ pub enum DataSummary {
         train_tokens: u64,
         /// Documents of the validation part.
         valid_documents: u64,
-        /// The labels and how many training documents have each.
+        /// The labels, with their numbers of training documents.
         labels: Vec<(String, u64)>,
         /// Words, pairs and triples of words that have weights.
         ngrams: u64,
-        /// Documents of which gradients reach the last part alone, and from how many tokens on.
+        /// Number of documents that are longer than the limit of the backward pass, and that limit in tokens.
         long_documents: (u64, u64),
-        /// Excerpts of long documents that are read in each pass besides.
+        /// Excerpts of long documents that are read in each pass, besides the documents.
         excerpts: u64,
         /// Accuracy of naive Bayes on the validation part.
         naive_bayes: f64,
@@ -104,12 +104,12 @@ pub struct StepReport {
     pub step: u64,
     /// Passes over the training part so far.
     pub epoch: f64,
-    /// Smoothed over recent steps.
+    /// Loss, smoothed over recent steps.
     pub smooth_loss: f64,
     /// Fraction of the budget that is spent.
     pub spent: f64,
-    /// Training tokens a second, of late.
+    /// Recent training speed.
     pub tokens_per_second: f64,
-    /// Seconds left, as far as can be told.
+    /// Seconds left of the budget; an estimate, unless it is a time budget.
     pub seconds_left: f64,
 }

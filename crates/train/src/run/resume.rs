@@ -1,5 +1,5 @@
 /*!
-All that decides how a run goes on, saved whole and restored bit for bit.
+The state of a run, saved and restored bit for bit.
 
 Random numbers need no state of their own: each step seeds libtorch from the run's seed and the step's number.
 */
@@ -21,7 +21,7 @@ const COUNTERS: &str = "progress";
 /// A run's tensors and counters at one moment, in memory.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// Where the run was.
+    /// The counters.
     pub counters: Counters,
     tensors: Vec<StoredTensor>,
 }
@@ -34,7 +34,7 @@ struct StoredTensor {
     bytes: Vec<u8>,
 }
 
-/// A tensor of a model that gradients do not learn, as it is to be saved.
+/// A tensor of a model that was not fitted by gradients, to be saved beside the parameters.
 pub struct FittedTensor<'a> {
     /// Its name.
     pub name: &'a str,
@@ -92,7 +92,7 @@ fn groups(state: &TrainingState) -> Vec<(&'static str, &NamedTensors)> {
 }
 
 impl Snapshot {
-    /// A copy of everything.
+    /// Copies a training state.
     pub fn of(state: &TrainingState) -> Self {
         let mut tensors = Vec::new();
         for (group, values) in groups(state) {
@@ -111,7 +111,7 @@ impl Snapshot {
         }
     }
 
-    /// Takes a run back to this snapshot of it.
+    /// Sets a run back to this snapshot of it.
     pub fn restore(&self, state: &mut TrainingState) {
         let device = state.network.device();
         let stored: HashMap<&str, &StoredTensor> =
@@ -137,8 +137,8 @@ impl Snapshot {
         state.counters = self.counters.clone();
     }
 
-    /// This snapshot and the last good one, which a rescue goes back to, as the bytes of a safetensors file. They are often
-    /// the same.
+    /// This snapshot and the last good one, which a rescue returns to, as the bytes of a safetensors file. If they are of the
+    /// same step, only this one is written.
     pub fn serialize(&self, good: &Snapshot) -> Result<Vec<u8>> {
         let json = |snapshot: &Snapshot| {
             serde_json::to_string(&snapshot.counters).expect("counters are plain data")
@@ -178,7 +178,7 @@ impl Snapshot {
         };
         let counters = serde_json::from_str(&json).map_err(|e| {
             Error::new(format!(
-                "the counters of the saved state cannot be understood: {e}"
+                "the counters of the saved state cannot be read ({e}); delete it to start again"
             ))
         })?;
         let shape =

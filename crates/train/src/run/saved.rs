@@ -1,5 +1,5 @@
 /*!
-What a directory holds of a run, and taking it up from there.
+A run as it was saved in a directory, and how it is resumed.
 */
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use carousel::text::tokenizer::Tokenizer;
 
 /// A run as it was saved.
 pub struct SavedRun<R> {
-    /// How it was begun, and how it went.
+    /// Its request, its options and its evaluations.
     pub record: Record<R>,
     /// The network.
     pub config: ModelConfig,
@@ -59,7 +59,7 @@ pub fn resume<T: Task>(
         has_state: state.is_some(),
     };
     let (prepared, base) = restore(saved)?;
-    Run::take_up(directory, prepared, state, base.as_ref(), started, notify).map(Some)
+    Run::resume(directory, prepared, state, base.as_ref(), started, notify).map(Some)
 }
 
 fn check_command<T: Task>(directory: &Directory, request: &Request) -> Result<()> {

@@ -12,7 +12,7 @@ use carousel::checkpoint::record::Evaluation;
 pub struct TrainingState {
     /// The network with its last weights.
     pub network: Network,
-    /// The averaged weights, if there are to be some.
+    /// The averaged weights, if the run keeps them.
     pub averages: Option<NamedTensors>,
     /// The optimizer's moments.
     pub optimizer: AdamW,
@@ -22,23 +22,23 @@ pub struct TrainingState {
     pub counters: Counters,
 }
 
-/// Where a run is, apart from its tensors.
+/// The position of a run, and what else is known of it besides its tensors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Updates of the weights.
+    /// Number of updates of the weights.
     pub step: u64,
-    /// Complete passes over the training part.
+    /// Number of complete passes over the training part.
     pub epoch: u64,
     /// The next window of this pass.
     pub window: usize,
-    /// Training tokens read.
+    /// Number of training tokens read.
     #[serde(default)]
     pub tokens: u64,
     /// Seconds that the run has taken, interruptions left out.
     pub seconds: f64,
-    /// What plateaus and rescues have multiplied the learning rate by.
+    /// Factor of the learning rate: the product of those of plateaus and rescues so far.
     pub learning_rate_scale: f64,
-    /// How often the run went back to a good state.
+    /// Number of rescues: returns to the last good state.
     pub rescues: u64,
     /// The recent loss, smoothed, by which an explosion is recognised.
     pub smooth_loss: f64,
@@ -61,9 +61,9 @@ pub struct Counters {
 /// A running mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
-    /// Of the values.
+    /// Sum of the values.
     pub sum: f64,
-    /// Of values.
+    /// Number of values.
     pub count: u64,
 }
 
@@ -74,7 +74,7 @@ impl Mean {
         self.count += 1;
     }
 
-    /// The mean, NaN of no values; starts again from none.
+    /// Returns the mean, NaN if there are no values, and starts again without values.
     pub fn take(&mut self) -> f64 {
         let Mean { sum, count } = std::mem::take(self);
         sum / count as f64
@@ -100,7 +100,7 @@ impl TrainingState {
         }
     }
 
-    /// The network with the weights that are validated and saved: the averaged weights, where there are some.
+    /// The network with the weights that are validated and saved: the averaged weights, if there are any.
     pub fn averaged_network(&self) -> Network {
         let weights = self.averages.as_ref().unwrap_or(&self.network.parameters);
         Network {

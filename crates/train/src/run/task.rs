@@ -1,5 +1,5 @@
 /*!
-What a run learns, and from what.
+The interface between the training loop and what it trains.
 */
 
 use serde::Serialize;
@@ -14,14 +14,14 @@ use carousel::error::Result;
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
 
-/// What is learnt, and from what.
+/// A model to be trained, with its data.
 pub trait Task {
     /// The command that begins and resumes it.
     const COMMAND: &'static str;
-    /// What training.json says of it.
+    /// The part of training.json that is particular to the task.
     type Record: Serialize + DeserializeOwned;
 
-    /// Makes token ids of texts.
+    /// The tokenizer of the model.
     fn tokenizer(&self) -> &Tokenizer;
     /// Steps of a pass over the training data.
     fn steps_in_pass(&self) -> usize;
@@ -33,7 +33,7 @@ pub trait Task {
     fn streams(&self) -> usize;
     /// Makes evaluations read about this number of tokens from now on.
     fn shorten_validation(&mut self, tokens: usize, record: &mut Self::Record);
-    /// Loss and gradients of the step that the counters stand at. The seed decides what is random.
+    /// Loss and gradients of the step at the position of the counters. The seed determines all random numbers.
     fn step(
         &mut self,
         state: &mut TrainingState,
@@ -47,19 +47,19 @@ pub trait Task {
     }
     /// Validates the averaged weights; `None` if the loss is not finite.
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures>;
-    /// The averaged weights as the bytes of a safetensors file, with the tensors that gradients do not learn.
+    /// The averaged weights as the bytes of a safetensors file, with the tensors that are not fitted by gradients.
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>>;
     /// The data, in numbers.
     fn summary(&self, record: &Self::Record) -> DataSummary;
     /// Tokens per character, if losses are to be shown in bits per character.
     fn tokens_per_character(&self) -> Option<f64>;
-    /// Bytes that training will hold.
+    /// Memory that training needs, in bytes.
     fn memory(&self, config: &ModelConfig, training: &TrainingConfig) -> u64;
 }
 
 /// A task with everything resolved, ready to run.
 pub struct Prepared<T: Task> {
-    /// What is learnt, and from what.
+    /// The task.
     pub task: T,
     /// What training.json will hold.
     pub record: Record<T::Record>,

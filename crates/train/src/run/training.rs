@@ -1,7 +1,5 @@
 /*!
-A run: steps until the budget is spent, with evaluations, saves and rescues on the way, whatever the [`Task`] is.
-
-It prints nothing: everything it has to say goes through one callback of [`Event`]s.
+The training loop. It prints nothing: it reports [`Event`]s through one callback.
 */
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,13 +27,13 @@ use carousel::error::{Error, Result};
 use carousel::files;
 use carousel_kernels::ThreadPool;
 
-/// Steps between lines of metrics.jsonl.
+/// Number of steps between lines of metrics.jsonl.
 const STEPS_A_LINE: u64 = 10;
-/// Steps that the speed is measured on, after one that is not counted, and the longest that may take.
+/// Largest number of steps that the speed is measured on, after one that is not counted, and longest time for them.
 const MEASURED_STEPS: usize = 16;
 const MEASURED_TIME: Duration = Duration::from_secs(3);
 
-/// The note where a run was interrupted before its state was saved.
+/// Note on resuming a run that was interrupted before its state was saved.
 pub(super) const RESTARTED: &str = "nothing was saved yet: starting again";
 
 /// Training of one model in one directory.
@@ -45,14 +43,14 @@ pub struct Run<T: Task> {
     task: T,
     state: TrainingState,
     pool: ThreadPool,
-    /// What a rescue goes back to.
+    /// The state that a rescue returns to.
     good: Snapshot,
     metrics: MetricsFile,
     clock: Clock,
     resumed_at: u64,
 }
 
-/// What is measured of a run's time.
+/// Measured times of a run.
 struct Clock {
     started: Instant,
     /// Seconds before the run was resumed.
@@ -83,7 +81,7 @@ impl Clock {
 }
 
 impl<T: Task> Run<T> {
-    /// Begins a run in a directory: writes down what was asked for, prepares everything, and replaces what was there.
+    /// Begins a run in a directory: saves the request, prepares everything, and replaces a run that was there.
     /// `started` is when the command began.
     ///
     /// # Errors
@@ -102,7 +100,7 @@ impl<T: Task> Run<T> {
                  model it goes on from",
             ));
         }
-        // What is there already, to be replaced or begun again, stays until there is something to put in its place.
+        // A run that is there already stays until there is something to put in its place.
         let occupied = directory.holds_run();
         directory.create()?;
         if !occupied {
@@ -110,7 +108,7 @@ impl<T: Task> Run<T> {
         }
         let prepared = match prepare(request) {
             Ok(prepared) => prepared,
-            // What cannot begin leaves nothing behind.
+            // A run that cannot begin leaves nothing behind.
             Err(error) if !occupied => return directory.clear(&paths).and(Err(error)),
             Err(error) => return Err(error),
         };
@@ -122,12 +120,12 @@ impl<T: Task> Run<T> {
         directory.save_record(&prepared.record)?;
         directory.save_description(&prepared.config, prepared.task.tokenizer())?;
         let mut run = Self::start(directory, prepared, started, None)?;
-        run.go_on_from(base)?;
+        run.start_from(base)?;
         Ok(run)
     }
 
-    /// Takes up a run where its state was saved; without one, begins again from the `base` that it had, if any.
-    pub(super) fn take_up(
+    /// Resumes a run from its saved `state`; without one, begins again from its `base`, if it has one.
+    pub(super) fn resume(
         directory: Directory,
         prepared: Prepared<T>,
         state: Option<WeightsFile>,
@@ -138,7 +136,7 @@ impl<T: Task> Run<T> {
         let restarted = state.is_none();
         let mut run = Self::start(directory, prepared, started, state)?;
         if restarted {
-            run.go_on_from(base)?;
+            run.start_from(base)?;
             notify(Event::Note(RESTARTED.to_string()));
         } else {
             notify(Event::Note(format!(
@@ -149,7 +147,7 @@ impl<T: Task> Run<T> {
         Ok(run)
     }
 
-    /// A run at its first step, or where `saved` left it.
+    /// A run before its first step, or in its `saved` state.
     fn start(
         directory: Directory,
         prepared: Prepared<T>,
@@ -188,7 +186,8 @@ impl<T: Task> Run<T> {
         })
     }
 
-    fn go_on_from(&mut self, base: Option<&Base>) -> Result<()> {
+    /// Copies the weights of `base`, if there is one, into the network.
+    fn start_from(&mut self, base: Option<&Base>) -> Result<()> {
         if let Some(base) = base {
             base.copy_into(&mut self.state.network)?;
             if let Some(averages) = &mut self.state.averages {
@@ -276,7 +275,7 @@ impl<T: Task> Run<T> {
         }
     }
 
-    /// The numbers that decisions depend on, now.
+    /// The numbers that decisions depend on, at this moment.
     fn moment(&self) -> Moment {
         let (training, counters) = (&self.record.training, &self.state.counters);
         Moment {
@@ -354,7 +353,7 @@ impl<T: Task> Run<T> {
         )
     }
 
-    /// Counts a step whose update was made.
+    /// Counts a step after its update.
     fn count(&mut self, window: Window) {
         if let Some(streams) = window.state {
             self.state.streams = streams;
@@ -451,7 +450,7 @@ impl<T: Task> Run<T> {
         self.record.evaluations = counters.evaluations.clone();
     }
 
-    /// Saves all that decides how the run goes on. A `good` state is also what a rescue goes back to.
+    /// Saves the state, from which the run can be resumed. A `good` state is also the one that a rescue returns to.
     fn save(&mut self, good: bool) -> Result<()> {
         let began = Instant::now();
         self.state.counters.seconds = self.clock.seconds();
@@ -469,7 +468,7 @@ impl<T: Task> Run<T> {
         Ok(())
     }
 
-    /// Goes back to the last good state with a smaller learning rate; the end if that was tried often enough.
+    /// Returns to the last good state with a smaller learning rate. If that was done often enough, the run is over.
     fn rescue(&mut self, notify: Notify) -> Result<Option<Finish>> {
         let counters = &self.state.counters;
         let exploded_at = counters.step + 1;
@@ -478,7 +477,7 @@ impl<T: Task> Run<T> {
             return Ok(Some(Finish::Diverged));
         };
         self.good.restore(&mut self.state);
-        // Also of the state to go back to, or a run resumed after this would not know.
+        // In the good state too, so that neither the next rescue nor a resumed run forgets this one.
         for counters in [&mut self.state.counters, &mut self.good.counters] {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
@@ -497,7 +496,7 @@ impl<T: Task> Run<T> {
         counters.epoch as f64 + counters.window as f64 / self.task.steps_in_pass() as f64
     }
 
-    /// Takes a few steps, spread over a pass, for their speed alone: no weight changes, and no later random number.
+    /// Measures the speed on a few steps, spread over a pass, which change neither weights nor later random numbers.
     fn measure_speed(&mut self) {
         let zeros = State::zeros(
             self.state.network.config.recurrent(),
@@ -519,10 +518,10 @@ impl<T: Task> Run<T> {
         self.state.streams = streams;
     }
 
-    /// A step at some place of a pass, with an update at a learning rate of zero; returns its tokens.
-    fn measured_step(&mut self, place: usize, moments: &mut AdamW) -> usize {
+    /// Takes one of the [`MEASURED_STEPS`], with an update at a learning rate of zero. Returns its number of tokens.
+    fn measured_step(&mut self, index: usize, moments: &mut AdamW) -> usize {
         let training = &self.record.training;
-        self.state.counters.window = place * self.task.steps_in_pass() / MEASURED_STEPS;
+        self.state.counters.window = index * self.task.steps_in_pass() / MEASURED_STEPS;
         let window = self.task.step(&mut self.state, training, 0, &self.pool);
         let update = Update {
             step: 1,

@@ -36,14 +36,14 @@ use carousel_kernels::ThreadPool;
 
 /// Probability that a stream's state is reset before a step.
 const RESET_PROBABILITY: f64 = 0.02;
-/// Validation tokens that are read even where the budget is too short for them.
+/// Number of validation tokens that are read even where the budget is too short for them.
 const LEAST_VALID_TOKENS: usize = 4096;
 
 /// A language model, and the corpus that it learns from.
 pub struct LanguageModelTask {
     corpus: Corpus,
     streams: TrainingStreams,
-    /// Directions in which they are read, one in turn with the other.
+    /// Number of directions in which they are read, in turn.
     directions: usize,
     valid: Ids,
     gradients: Gradients,
@@ -56,7 +56,7 @@ pub struct LanguageModelTask {
 /// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began.
 ///
 /// # Errors
-/// A corpus that cannot be read or is too small, options that cannot be obeyed, a directory that is taken.
+/// A corpus that cannot be read or is too small, options that contradict each other, a directory that cannot be written.
 pub fn begin(
     directory: Directory,
     paths: &[PathBuf],
@@ -232,7 +232,7 @@ fn report_findings(corpus: &Corpus, notify: Notify) {
     }
 }
 
-/// The words' vectors of the model to go on from, else those of the corpus.
+/// Word vectors of the model that the run starts from, if it has any, else of the corpus.
 fn word_vectors(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> Result<Vec<f32>> {
     let numbers = corpus.tokenizer.vocab_size() * config.lsa_size();
     Ok(match base {
@@ -407,9 +407,9 @@ impl Task for LanguageModelTask {
 
 /// The streams whose state is reset before a step.
 ///
-/// Otherwise texts are only ever read from far within, and the prediction of a text's beginning is left to chance: a
-/// network with 650 units spent 8 nats on each word of a text from its start that it had learnt to predict with 5. Melis et
-/// al. (2018) do this too, in the code of their experiments.
+/// Otherwise the network hardly ever reads from the zero state, and predicts texts badly that are read from their start: one
+/// with 650 units spent 8 nats on each word of such a text, which it had learnt to predict with 5. Melis et al. (2018) do
+/// this too, in the code of their experiments.
 fn reset_streams(streams: usize, seed: u64) -> impl Iterator<Item = usize> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     // Apart from the random numbers for dropout.
@@ -417,7 +417,7 @@ fn reset_streams(streams: usize, seed: u64) -> impl Iterator<Item = usize> {
     (0..streams).filter(move |_| random.random_bool(RESET_PROBABILITY))
 }
 
-/// The model to go on from, if one was named; what it is becomes what was asked for.
+/// The model given by `--from`, if there is one. Its sizes and options become those of the arguments.
 fn base(arguments: &mut TrainArguments) -> Result<Option<Base>> {
     let Some(named) = &arguments.from else {
         return Ok(None);

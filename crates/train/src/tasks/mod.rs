@@ -1,7 +1,7 @@
 /*!
-What can be learnt.
+The kinds of models that can be trained, each as a [`Task`](crate::run::Task).
 */
 
 pub mod classifier;
 pub mod language_model;
-pub mod lsa;
+mod lsa;

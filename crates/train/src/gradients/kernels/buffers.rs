@@ -1,9 +1,10 @@
 /*!
-The gradients' memory, which is used again at each step.
+The memory of the gradients, which is reused at each step.
 */
 
 use tch::{Device, Kind, Tensor};
 
+use crate::gradients::batch::takes_part;
 use crate::network::NamedTensors;
 use crate::optimizer::{SparseRows, row_width};
 use crate::slices::floats_mut;
@@ -43,7 +44,7 @@ impl GradientBuffers {
         self.tensors.only(|name| name != left_out).map(Tensor::copy)
     }
 
-    /// Halves the sum of some gradients and earlier copies of them.
+    /// Replaces some gradients by their mean with `earlier` copies of them.
     pub fn average_with(&mut self, earlier: &NamedTensors) {
         for (name, earlier) in earlier.iter() {
             let _ = self
@@ -54,7 +55,10 @@ impl GradientBuffers {
         }
     }
 
-    /// Multiplies the rows that may be other than zero of a gradient that has such rows.
+    /// Multiplies the rows of a sparse gradient that may be other than zero.
+    ///
+    /// # Panics
+    /// If the gradient is not sparse.
     pub fn scale_rows(&mut self, name: &str, factor: f32) {
         let width = row_width(self.tensors.get(name));
         let gradient = floats_mut(self.tensors.get_mut(name));
@@ -64,7 +68,7 @@ impl GradientBuffers {
         }
     }
 
-    /// Sets a gradient to zero, before it is written; of one with `rows`, these alone will be.
+    /// Sets a gradient to zero. With `rows`, only these may be written until it is cleared again.
     pub fn clear(&mut self, name: &str, rows: Option<&Vec<u32>>, pool: &ThreadPool) {
         let gradient = self.tensors.get_mut(name);
         let width = row_width(gradient);
@@ -92,10 +96,7 @@ impl GradientBuffers {
 
     /// The gradients of the parameters that take part in reading these directions.
     pub fn of(&self, config: &ModelConfig, directions: &[Direction]) -> NamedTensors {
-        let takes_part = |name: &str| {
-            let direction = config.direction_of(name);
-            direction.is_none_or(|direction| directions.contains(&direction))
-        };
-        self.tensors.only(takes_part)
+        self.tensors
+            .only(|name| takes_part(config, name, directions))
     }
 }

@@ -9,7 +9,8 @@ use carousel_kernels::{Kernel, Rows, ThreadPool};
 use super::buffers::GradientBuffers;
 use super::window_input::WindowInput;
 
-/// Encodes the vectors of `tokens`, with dropout, and with a perturbation in panels if there is one.
+/// Encodes the vectors of `tokens`, `[tokens, embedding_size]`, with dropout, and with a perturbation in panels if there is
+/// one.
 pub fn embed(
     window: &WindowInput,
     tokens: &[u32],
@@ -72,13 +73,13 @@ pub fn add_gradient(
     sums.add(inputs_gradient, width, gradients.get_mut(EMBEDDING));
 }
 
-/// Adds rows of values up by their tokens.
+/// Sums of rows by their tokens.
 pub struct TokenSums<'a> {
     /// The token of each row.
     pub tokens: &'a [u32],
-    /// What the rows of each token are multiplied by, if by anything.
+    /// Factor of the rows of each token, if there are any, `[vocab_size]`.
     pub factors: Option<&'a [f32]>,
-    /// Values of a row.
+    /// Number of values in a row.
     pub size: usize,
 }
 
@@ -109,7 +110,7 @@ fn multiply_panels(values: &mut [f32], factors: &[f32], size: usize, width: usiz
     }
 }
 
-/// Multiplies values by factors, as far as both go.
+/// Multiplies values by factors, up to the end of the shorter of both.
 pub fn multiply(values: &mut [f32], factors: &[f32]) {
     values
         .iter_mut()

@@ -40,7 +40,7 @@ impl Workspace {
         self.stack.set_batch_size(batch.texts.len());
         let (mut loss, mut inputs_gradients) = self.label_step(network, batch, &[], pool);
         if batch.perturbation > 0.0 {
-            // The embedding's gradient is added to by both readings.
+            // Both passes add to the embedding's gradient.
             let plain = self.memory.gradients.copies_without(EMBEDDING);
             let length = batch.perturbation * adversarial::typical_component(network, batch);
             let width = self.stack.kernel().width();
@@ -54,7 +54,7 @@ impl Workspace {
         }
         inputs_gradients
             .into_iter()
-            .for_each(|room| self.memory.scratch.put_back(room));
+            .for_each(|buffer| self.memory.scratch.put_back(buffer));
         Window {
             loss,
             gradients: self
@@ -67,9 +67,9 @@ impl Workspace {
         }
     }
 
-    /// Reads the texts in every direction, with perturbations if there are any, and back. Returns the loss, and for each
-    /// direction the gradients with respect to the vectors of the last window, `[panels, steps · texts, width]`. With
-    /// perturbations, the embedding's gradient is added to what there is.
+    /// Forward and backward pass over the texts in every direction, with perturbations if there are any. Returns the loss, and
+    /// for each direction the gradients with respect to the vectors of the last window, `[panels, steps · texts, width]`.
+    /// With perturbations, the embedding's gradient is not cleared first.
     fn label_step(
         &mut self,
         network: &Network,
@@ -131,7 +131,7 @@ impl Workspace {
         (loss, back)
     }
 
-    /// Reads the texts in one direction, window by window. The last window stays on the tapes, for the way back.
+    /// Reads the texts in one direction, window by window. The last window stays on the tapes, for the backward pass.
     fn read_texts(
         &mut self,
         network: &Network,

@@ -1,14 +1,14 @@
 /*!
-The memory of a step, which is used again at the next.
+The memory of a step, which is reused at the next.
 */
 
 use super::buffers::GradientBuffers;
 use super::scratch::Scratch;
 
-/// Gradients of the parameters, and what lives within a step.
+/// Memory for the gradients of the parameters, and for intermediate values.
 pub struct StepMemory {
     /// The gradients.
     pub gradients: GradientBuffers,
-    /// Memory within a step.
+    /// Intermediate values.
     pub scratch: Scratch,
 }

@@ -1,14 +1,14 @@
 /*!
-Memory for what lives within one step.
+Memory for intermediate values of one step.
 */
 
 use std::ops::Range;
 
 use carousel_kernels::{Columns, Kernel, Matrix, Rows, ThreadPool};
 
-/// Room that is used again: the factors of weight gradients, and gradients on their way down.
+/// Reused memory: the factors of weight gradients, and gradients that are passed from layer to layer.
 pub struct Scratch {
-    /// What multiplies.
+    /// The kernel of all products.
     pub kernel: Kernel,
     /// Columns of gradients of a layer's sums.
     pub gradients: Columns,
@@ -18,7 +18,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// No room yet.
+    /// Empty memory.
     pub fn new(kernel: Kernel) -> Self {
         Scratch {
             kernel,
@@ -28,7 +28,7 @@ impl Scratch {
         }
     }
 
-    /// `x · weightsᵀ` for some rows of `x`, `[panels, rows, width]`, in room that was put back before.
+    /// `x · weightsᵀ` for some rows of `x`, `[panels, rows, width]`, in memory that was put back before.
     pub fn products(
         &mut self,
         weights: &Matrix,
@@ -43,10 +43,10 @@ impl Scratch {
         products
     }
 
-    /// Keeps room for later products.
-    pub fn put_back(&mut self, room: Vec<f32>) {
+    /// Keeps a buffer for later products.
+    pub fn put_back(&mut self, buffer: Vec<f32>) {
         if self.spare.len() < 2 {
-            self.spare.push(room);
+            self.spare.push(buffer);
         }
     }
 }

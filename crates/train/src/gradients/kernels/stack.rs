@@ -39,7 +39,7 @@ struct TapedLayer {
     tape: Tape,
 }
 
-/// What a window leaves behind besides the tapes.
+/// Activations of a window, besides those on the tapes.
 pub struct Activations {
     /// The positions of its layers among all.
     layers: Range<usize>,
@@ -87,7 +87,7 @@ impl LayerStack {
         }
     }
 
-    /// What multiplies.
+    /// The kernel of all products.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
@@ -183,8 +183,8 @@ impl LayerStack {
         activations.dropped.push(dropped);
     }
 
-    /// Runs back over a window: from gradients with respect to the last layer's outputs, `[panels, rows, width]`, to those of
-    /// all parameters below. Those of the embedding are added to what there is. Returns the gradients with respect to the
+    /// Runs backward over a window: from gradients with respect to the last layer's outputs, `[panels, rows, width]`, computes
+    /// those of the layers' parameters, and adds to those of the embedding. Returns the gradients with respect to the
     /// vectors that were read, `[panels, rows, width]`.
     pub fn backward(
         &mut self,

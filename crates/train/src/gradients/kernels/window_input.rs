@@ -1,11 +1,11 @@
 /*!
-What the layers of one direction read.
+The input of the layers of one direction.
 */
 
 use crate::network::{DropoutMasks, Network};
 use carousel::text::Direction;
 
-/// What a window reads, and how.
+/// The input of a window, and what it is read with.
 pub struct WindowInput<'a> {
     /// The parameters.
     pub network: &'a Network,
@@ -13,6 +13,6 @@ pub struct WindowInput<'a> {
     pub direction: Direction,
     /// Token ids, `[steps, batch_size]`.
     pub inputs: &'a [u32],
-    /// What is dropped.
+    /// Dropout masks.
     pub masks: &'a DropoutMasks,
 }

@@ -1,5 +1,5 @@
 /*!
-What the steps of both heads share.
+The layers and the memory that the steps of both heads share.
 */
 
 use super::memory::StepMemory;
@@ -9,6 +9,6 @@ use super::stack::LayerStack;
 pub struct Workspace {
     /// The recurrent layers.
     pub stack: LayerStack,
-    /// Gradients, and memory within a step.
+    /// Gradients and intermediate values.
     pub memory: StepMemory,
 }

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::excerpts::{Excerpts, LABEL_NOISE, TYPICAL_TOKENS};
 use carousel::text::tokenizer::Tokenizer;
 
-/// How far texts of one batch may differ in length, as a fraction of it.
+/// Largest random change of a text's length when texts are sorted by it, as a fraction of the length.
 const LENGTH_NOISE: f64 = 0.1;
 
 /// Encoded documents: an end-of-line token and the text's tokens for each, and its label as a number.
@@ -68,7 +68,7 @@ pub struct Batches {
     pub label_weights: Vec<f32>,
     /// The pass that `batches` is of.
     pass: Option<u64>,
-    /// What is read side by side, the longest first.
+    /// The parts of each batch, the longest first.
     batches: Vec<Vec<Part>>,
 }
 

@@ -1,12 +1,12 @@
 /*!
 Learning a classifier, in the way of Howard and Ruder (2018): a language model's layers are taken over and unfrozen from the
 top down, each with a smaller learning rate than the one above, under a head that sees the pooled outputs of the whole text.
-Beside them a linear classifier learns words, pairs and triples of words ([`model_selection`], [`linear`]); the weights of
-both in the sum are fitted on the validation part ([`calibration`]).
+Beside them a linear classifier learns words, pairs and triples of words (`model_selection`, `linear`); the weights of
+both in the sum are fitted on the validation part (`calibration`).
 */
 
 mod batches;
-pub mod calibration;
+pub(crate) mod calibration;
 mod dataset;
 mod excerpts;
 mod linear;
@@ -43,7 +43,7 @@ pub type LearnLanguageModel<'a> =
 /// Begins a run that learns labels from the files at `paths`; `started` is when the command began.
 ///
 /// # Errors
-/// Documents that cannot be read, one label only, options that cannot be obeyed, a directory that is taken.
+/// Documents that cannot be read, one label only, options that contradict each other, a directory that cannot be written.
 pub fn begin(
     directory: Directory,
     paths: &[PathBuf],
@@ -76,7 +76,7 @@ pub fn begin(
         )?),
         None => None,
     };
-    // What was done so far comes off the budget; the run's clock begins now.
+    // The time so far is subtracted from the budget; the run's clock begins now.
     let (spent, began) = (started.elapsed(), Instant::now());
     let prepare = |request| prepare::prepare(request, dataset, base.as_ref(), spent, notify);
     Run::begin(directory, request, base.as_ref(), began, prepare)
@@ -110,7 +110,7 @@ fn language_model_of(
     notify: Notify,
     learn: LearnLanguageModel,
 ) -> Result<Base> {
-    // Written down first, so that a run that ends before the classifier is begun can be resumed.
+    // Saved first, so that a run that ends before the classifier is begun can be resumed.
     let same = directory
         .load_request()
         .is_ok_and(|earlier| earlier == *request);
@@ -131,7 +131,7 @@ fn language_model_of(
         &corpus,
         &language_model_arguments(&request.arguments)?,
     )?;
-    // The texts have served.
+    // Only the language model's training needs the copy of the texts.
     let _ = std::fs::remove_file(&corpus);
     Base::load(&part)
 }

@@ -33,7 +33,7 @@ const LINEAR_FRACTION: f64 = 1.0 / 3.0;
 /// Vocabulary of the language model that the speed is measured with.
 const SPEED_VOCABULARY: usize = 1000;
 
-/// Resolves every option and learns the linear classifier. `spent` is what the run has taken of its time so far.
+/// Resolves every option and learns the linear classifier. `spent` is the time that the run has taken so far.
 pub fn prepare(
     request: Request,
     dataset: Dataset,
@@ -160,7 +160,7 @@ fn learn_linear(
     {
         notify(Event::Note(format!(
             "{} is a classifier of these labels, and validation documents may be among those that it was trained on: \
-             what is measured may be too good, and the choices made by it worse",
+             the validation loss and accuracy may be too optimistic",
             base.path.display()
         )));
     }

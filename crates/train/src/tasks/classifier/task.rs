@@ -26,7 +26,7 @@ use carousel::metrics::{ClassificationScore, softmax};
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
 
-/// What a layer's learning rate is divided by for each layer above it (Howard and Ruder 2018).
+/// Divisor of a layer's learning rate for each layer above it (Howard and Ruder 2018).
 const SLOWER_BELOW: f64 = 2.6;
 /// Fraction of the budget after which the next layer below is unfrozen.
 const UNFREEZE: f64 = 0.05;
@@ -34,29 +34,29 @@ const UNFREEZE: f64 = 0.05;
 /// A classifier, and the documents that it learns from.
 pub struct ClassifierTask {
     /// The labels' names.
-    pub labels: Vec<String>,
-    /// Makes token ids of texts.
-    pub tokenizer: Tokenizer,
+    pub(super) labels: Vec<String>,
+    /// The tokenizer of the model.
+    pub(super) tokenizer: Tokenizer,
     /// The training part.
-    pub train: EncodedDocuments,
+    pub(super) train: EncodedDocuments,
     /// The validation part.
-    pub valid: EncodedDocuments,
+    pub(super) valid: EncodedDocuments,
     /// The linear classifier, which is learnt before the run.
-    pub linear: LinearClassifier,
+    pub(super) linear: LinearClassifier,
     /// Its logits for the validation part.
-    pub linear_logits: Vec<Vec<f64>>,
+    pub(super) linear_logits: Vec<Vec<f64>>,
     /// Scales of both classifiers' logits, fitted at each evaluation.
-    pub calibration: Calibration,
+    pub(super) calibration: Calibration,
     /// The batches of a pass.
-    pub batches: Batches,
+    pub(super) batches: Batches,
     /// Fraction of the head's inputs dropped.
-    pub dropout: f64,
+    pub(super) dropout: f64,
     /// Whether the layers come from a model, so that they are unfrozen one by one.
-    pub unfreezes: bool,
+    pub(super) unfreezes: bool,
     /// The network.
-    pub config: ModelConfig,
+    pub(super) config: ModelConfig,
     /// What computes gradients.
-    pub gradients: Gradients,
+    pub(super) gradients: Gradients,
 }
 
 impl ClassifierTask {
