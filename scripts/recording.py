@@ -66,7 +66,10 @@ def run(command, program, folder):
     if words[1].startswith("train"):
         return [line for text in shorten(process.stderr.splitlines()) for line in wrap(text)]
     # Standard error holds only the speed and the seed.
-    return [line for text in process.stdout.splitlines() for line in wrap(text)]
+    output = process.stdout
+    if words[1] == "generate":
+        output = re.sub(r"(?s)(.*[.?!]\"?)\s.*", r"\1 ...", output)  # Up to the last whole sentence.
+    return [line for text in output.splitlines() for line in wrap(text)]
 
 
 def shorten(lines):
