@@ -80,6 +80,14 @@ impl Error {
         }
     }
 
+    /// The same failure, with a file called by another name than its path.
+    pub fn renamed(self, path: &Path, name: &str) -> Self {
+        Error {
+            message: self.message.replace(&path.display().to_string(), name),
+            ..self
+        }
+    }
+
     /// Kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -603,3 +603,23 @@ fn unknown_labels_are_named() {
         "carousel: row 2 (line 3) of other.csv has the label mixed, which the model does not know; it knows negative, positive\n"
     );
 }
+
+#[test]
+fn documents_in_utf16_are_refused() {
+    let sandbox = sandbox_with_classifier();
+    let bytes: Vec<u8> = "\u{FEFF}label,text\nyes,good\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    sandbox.write("rows.csv", bytes);
+    for command in ["classify -m model --input", "evaluate -m model"] {
+        let outcome = sandbox.carousel(&format!("{command} rows.csv"));
+        assert_eq!(
+            (outcome.code, &outcome.err[..]),
+            (
+                Some(1),
+                "carousel: rows.csv is UTF-16, and documents are read as UTF-8: convert it\n"
+            )
+        );
+    }
+}

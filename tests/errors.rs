@@ -178,8 +178,8 @@ fn invalid_utf8_is_reported_or_replaced() {
         &sandbox,
         "evaluate -m model latin.txt",
         1,
-        "latin.txt is not UTF-8 text: line 2, byte offset 6, found byte 0xE4; convert the file, read it as bytes \
-         (--level byte), or replace invalid bytes (--lossy)",
+        "latin.txt is not UTF-8 text: line 2, byte offset 6, found byte 0xE4; convert the file, or \
+         replace invalid bytes (--lossy)",
     );
     let outcome = sandbox
         .carousel("evaluate -m model latin.txt --lossy")

@@ -8,6 +8,7 @@ use carousel::inference::next_token::Wanted;
 use carousel::inference::sampling::{Choice, Sampling, argmax_token};
 use carousel::inference::{Model, evaluation};
 use carousel::text::corpus::encode_files;
+use carousel::text::source::InvalidBytes;
 use carousel::text::spelling::Spelling;
 use carousel_kernels::{Precision, log_sum_exp};
 
@@ -91,7 +92,13 @@ fn evaluation_predicts_each_token_once_after_an_end_of_line() {
     let model = open(&sandbox);
     let text = "a small text. world 世界\n".repeat(30);
     let file = sandbox.write("text", &text);
-    let encoded = encode_files(&[file], &model.tokenizer, &Spelling::default(), false).unwrap();
+    let encoded = encode_files(
+        &[file],
+        &model.tokenizer,
+        &Spelling::default(),
+        InvalidBytes::Replaced,
+    )
+    .unwrap();
     assert_eq!(encoded.size.tokens as usize, text.chars().count());
     assert_eq!(encoded.unknown, 30);
     let mut predicted = 0;
@@ -125,7 +132,13 @@ fn evaluation_in_streams_equals_one_stream() {
         .map(|i| ALPHABET.chars().nth(i * i % 33).unwrap())
         .collect();
     let file = sandbox.write("text", &text);
-    let encoded = encode_files(&[file], &model.tokenizer, &Spelling::default(), false).unwrap();
+    let encoded = encode_files(
+        &[file],
+        &model.tokenizer,
+        &Spelling::default(),
+        InvalidBytes::Replaced,
+    )
+    .unwrap();
     let line_end = model.tokenizer.line_end();
     let side_by_side = evaluation::nats(&model.network, &encoded.ids, line_end, |_| ());
     let mut state = model.network.zero_state(1);
@@ -209,6 +222,31 @@ fn samples_differ_and_do_not_depend_on_their_number() {
         (&30.into(), &5.into())
     );
     assert_eq!(three[0]["finish_reason"], "length");
+}
+
+#[test]
+fn invalid_bytes_of_standard_input_are_named_by_it() {
+    let sandbox = sandbox_with_model();
+    sandbox.write("latin.txt", b"ab\xE4c");
+    for (line, advice) in [
+        ("generate -m model -p -", "convert the file to UTF-8"),
+        ("score -m model -", "convert the file to UTF-8"),
+        (
+            "evaluate -m model -",
+            "convert the file, or replace invalid bytes (--lossy)",
+        ),
+    ] {
+        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
+        command
+            .args(crate::sandbox::words(line))
+            .stdin(std::fs::File::open(sandbox.path("latin.txt")).unwrap());
+        assert_eq!(
+            String::from_utf8(command.output().unwrap().stderr).unwrap(),
+            format!(
+                "carousel: standard input is not UTF-8 text: line 1, byte offset 2, found byte 0xE4; {advice}\n"
+            )
+        );
+    }
 }
 
 #[test]

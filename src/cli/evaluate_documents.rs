@@ -175,7 +175,7 @@ impl DocumentsEvaluation {
 
     fn print_tables(&self, labels: &[String]) -> Result<()> {
         standard::line(format!(
-            "{} documents; {} a second; calibration error {:.4}",
+            "{} documents; {} documents/s; calibration error {:.4}",
             HumanCount(self.score.examples),
             HumanCount(self.examples_per_second as u64),
             self.score.calibration_error.unwrap_or(f64::NAN)

@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::model::{ModelArguments, PrecisionChoice};
-use super::standard;
+use super::standard::{self, InputCopy};
 use crate::baselines::language_baselines;
 use crate::checkpoint::record::{Baselines, Record, TextRecord};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::inference::Model;
 use crate::inference::evaluation;
 use crate::metrics::{LanguageScore, TextSize};
 use crate::text::corpus::{EncodedText, encode_files};
-use crate::text::source::list_files;
+use crate::text::source::{InvalidBytes, list_files};
 use crate::text::spelling::Spelling;
 
 /// Scores of a language model and of its baselines on a text.
@@ -52,13 +52,18 @@ fn encode(
     spelling: &Spelling,
     lossy: bool,
 ) -> Result<EncodedText> {
-    let folder = standard::temporary_folder()?;
+    let invalid = match lossy {
+        true => InvalidBytes::Replaced,
+        false => InvalidBytes::Refused("convert the file, or replace invalid bytes (--lossy)"),
+    };
+    let copy = InputCopy::new()?;
     let mut paths = files.to_vec();
     for path in paths.iter_mut().filter(|path| standard::is_input(path)) {
-        *path = standard::save_input(&folder.path().join("standard input"))?;
+        *path = copy.save()?;
     }
     let paths = list_files(&paths)?;
-    let text = encode_files(&paths, &model.tokenizer, spelling, lossy)?;
+    let text = encode_files(&paths, &model.tokenizer, spelling, invalid)
+        .map_err(|error| copy.named(error))?;
     standard::notes(&text.notes);
     if text.ids.is_empty() {
         return Err(Error::new(format!(

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::ProgressBar;
+use indicatif::{HumanCount, ProgressBar};
 use rand::{RngCore, SeedableRng};
 
 use super::generation::{SamplePrinter, generate};
@@ -124,7 +124,11 @@ fn generate_samples(
         }
     }
     let speed = tokens as f64 / seconds;
-    standard::message(format!("{tokens} tokens, {speed:.0} a second, seed {seed}"));
+    standard::message(format!(
+        "{} tokens, {} tokens/s, seed {seed}",
+        HumanCount(tokens),
+        HumanCount(speed as u64)
+    ));
     if interrupted.load(Ordering::Relaxed) {
         return Err(Error::interrupted("interrupted"));
     }

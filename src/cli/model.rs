@@ -19,7 +19,7 @@ const MOST_THREADS: usize = 8;
 /// The model, and how it computes.
 #[derive(Args)]
 pub struct ModelArguments {
-    /// The model: its folder, or the name of one that ships [default: reviews to generate, sentiment to classify]
+    /// The model: its folder, or the name of one that ships [default: reviews to generate, sentiment to classify, none to score and to evaluate]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Precision of the computation [default: auto to generate and to classify, f32 to score and to evaluate]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows};
 use crate::error::{Error, Result};
-use crate::text::source::{ReadMode, read};
+use crate::text::source::{InvalidBytes, ReadMode, read};
 
 /// Longest time that text is buffered. A reader does not notice it, and a system call for each character would take
 /// longer than generating it.
@@ -66,8 +66,33 @@ pub fn is_input(path: &Path) -> bool {
 
 /// Reads all of standard input, as a text file is read.
 pub fn read_input() -> Result<String> {
-    let folder = temporary_folder()?;
-    read_text_file(&save_input(&folder.path().join("standard input"))?)
+    let copy = InputCopy::new()?;
+    read_text_file(&copy.save()?).map_err(|error| copy.named(error))
+}
+
+/// A temporary copy of standard input, which can be read only once; it is removed when this is dropped.
+pub struct InputCopy {
+    folder: TempDir,
+}
+
+impl InputCopy {
+    const NAME: &str = "standard input";
+
+    /// Nothing copied yet.
+    pub fn new() -> Result<Self> {
+        let folder = temporary_folder()?;
+        Ok(InputCopy { folder })
+    }
+
+    /// Copies standard input; returns the copy's path.
+    pub fn save(&self) -> Result<PathBuf> {
+        save_input(&self.folder.path().join(Self::NAME))
+    }
+
+    /// The same error, with standard input by its name instead of the copy's path.
+    pub fn named(&self, error: Error) -> Error {
+        error.renamed(&self.folder.path().join(Self::NAME), Self::NAME)
+    }
 }
 
 /// Reads a text file.
@@ -77,7 +102,8 @@ pub fn read_text_file(path: &Path) -> Result<String> {
         bytes.extend_from_slice(piece);
         Ok(())
     };
-    read(&[path.to_path_buf()], ReadMode::Text, false, each)?;
+    let invalid = InvalidBytes::Refused("convert the file to UTF-8");
+    read(&[path.to_path_buf()], ReadMode::Text, invalid, each)?;
     String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
 }
 
@@ -86,7 +112,7 @@ pub fn temporary_folder() -> Result<TempDir> {
     tempfile::tempdir().map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))
 }
 
-/// Copies standard input, which can be read only once, to a file.
+/// Copies standard input to a file.
 pub fn save_input(path: &Path) -> Result<PathBuf> {
     let failed = |e| Error::file("write", path, e);
     let mut file = File::create(path).map_err(|e| Error::file("create", path, e))?;

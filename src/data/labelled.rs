@@ -16,13 +16,12 @@ use super::json_lines::JsonLinesReader;
 use super::lines::{DocumentInput, LineReader};
 use super::table::TableReader;
 use crate::error::{Error, Result};
+use crate::text::decoding::Encoding;
 
 /// Number of unreadable rows that are reported one by one.
 const MAX_REPORTED: u64 = 20;
 /// Number of bytes that the format is guessed from.
 const HEAD_BYTES: usize = 1 << 16;
-/// The UTF-8 byte order mark.
-const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
 /// A row of a file: a document, or the reason why it could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,9 +121,13 @@ impl LabelledRows {
         if start.is_empty() {
             return Err(Error::new(format!("there are no documents in {file}")));
         }
-        if start.starts_with(BYTE_ORDER_MARK) {
-            input.consume(BYTE_ORDER_MARK.len());
+        let encoding = Encoding::of(start);
+        if encoding.is_utf16() {
+            return Err(Error::new(format!(
+                "{file} is UTF-16, and documents are read as UTF-8: convert it"
+            )));
         }
+        input.consume(encoding.mark_length());
         // Of a pipe this may be only the first few bytes; guesses are then based on these.
         let head = input.buffer();
         let format = match options.format {

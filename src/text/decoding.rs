@@ -39,7 +39,7 @@ impl DecodingNotes {
 
 /// Encoding of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Utf8,
     Utf8Marked,
     Utf16Little,
@@ -72,11 +72,19 @@ impl Encoding {
     }
 }
 
+/// What happens to invalid byte sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidBytes {
+    /// Each is replaced by U+FFFD.
+    Replaced,
+    /// They are errors, which end with this advice.
+    Refused(&'static str),
+}
+
 /// Decoder of a file that comes in blocks.
 pub(super) struct ByteDecoder<'a> {
     path: &'a Path,
-    /// Whether invalid sequences are replaced instead of refused.
-    lossy: bool,
+    invalid: InvalidBytes,
     encoding: Encoding,
     /// Offset in the file of the next byte to decode.
     offset: u64,
@@ -86,10 +94,10 @@ pub(super) struct ByteDecoder<'a> {
 
 impl<'a> ByteDecoder<'a> {
     /// A decoder that begins after the byte order mark. `path` is for messages.
-    pub fn new(path: &'a Path, encoding: Encoding, lossy: bool) -> Self {
+    pub fn new(path: &'a Path, encoding: Encoding, invalid: InvalidBytes) -> Self {
         ByteDecoder {
             path,
-            lossy,
+            invalid,
             encoding,
             offset: encoding.mark_length() as u64,
             line: 1,
@@ -100,7 +108,7 @@ impl<'a> ByteDecoder<'a> {
     /// At the end of the file that is all.
     ///
     /// # Errors
-    /// Invalid sequences, unless the decoder is lossy: the message names file, line and offset.
+    /// Invalid sequences, unless they are replaced: the message names file, line and offset.
     pub fn decode(
         &mut self,
         bytes: &[u8],
@@ -219,19 +227,18 @@ impl<'a> ByteDecoder<'a> {
 
     /// Replaces an invalid sequence that begins with `byte`, or fails.
     fn reject(&self, byte: u8, text: &mut String, notes: &mut DecodingNotes) -> Result<()> {
-        if self.lossy {
+        let InvalidBytes::Refused(advice) = self.invalid else {
             notes.replaced += 1;
             text.push(char::REPLACEMENT_CHARACTER);
             return Ok(());
-        }
+        };
         let encoding = if self.encoding.is_utf16() {
             "UTF-16"
         } else {
             "UTF-8"
         };
         Err(Error::new(format!(
-            "{} is not {encoding} text: line {}, byte offset {}, found byte 0x{byte:02X}; \
-             convert the file, read it as bytes (--level byte), or replace invalid bytes (--lossy)",
+            "{} is not {encoding} text: line {}, byte offset {}, found byte 0x{byte:02X}; {advice}",
             self.path.display(),
             self.line,
             self.offset,

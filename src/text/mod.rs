@@ -7,7 +7,7 @@ Text as token ids. Nothing here depends on a model.
 */
 
 pub mod corpus;
-mod decoding;
+pub(crate) mod decoding;
 mod direction;
 pub mod encoder;
 pub mod features;

@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub use super::decoding::DecodingNotes;
 use super::decoding::{ByteDecoder, Encoding, LineEndings};
+pub use super::decoding::{DecodingNotes, InvalidBytes};
 use super::level::{Level, Split};
 use crate::error::{Error, Result};
 
@@ -90,11 +90,11 @@ fn list_folder(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// valid UTF-8, and a line end is added between two files where there is none.
 ///
 /// # Errors
-/// Files that cannot be read. Invalid UTF-8, unless `lossy`: the message names file, line and offset.
+/// Files that cannot be read. Invalid UTF-8, unless it is replaced: the message names file, line and offset.
 pub fn read(
     files: &[PathBuf],
     mode: ReadMode,
-    lossy: bool,
+    invalid: InvalidBytes,
     each: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<DecodingNotes> {
     let mut notes = DecodingNotes::default();
@@ -113,7 +113,7 @@ pub fn read(
         };
         match mode {
             ReadMode::Bytes => read_bytes(path, &mut pass_on)?,
-            ReadMode::Text | ReadMode::Lines => read_text(path, lossy, &mut notes, &mut pass_on)?,
+            ReadMode::Text | ReadMode::Lines => read_text(path, invalid, &mut notes, &mut pass_on)?,
         }
     }
     if in_line && mode == ReadMode::Lines {
@@ -134,7 +134,7 @@ fn read_bytes(path: &Path, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<
 
 fn read_text(
     path: &Path,
-    lossy: bool,
+    invalid: InvalidBytes,
     notes: &mut DecodingNotes,
     each: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
@@ -143,7 +143,7 @@ fn read_text(
     let encoding = Encoding::of(&blocks.buffer);
     blocks.buffer.drain(..encoding.mark_length());
     notes.utf16_files += u64::from(encoding.is_utf16());
-    let mut decoder = ByteDecoder::new(path, encoding, lossy);
+    let mut decoder = ByteDecoder::new(path, encoding, invalid);
     let mut line_endings = LineEndings::default();
     let mut text = String::new();
     loop {
@@ -194,12 +194,18 @@ impl<'a> BlockReader<'a> {
 mod tests {
     use super::*;
 
-    fn read_bytes(bytes: &[u8], mode: ReadMode, lossy: bool) -> Result<(String, DecodingNotes)> {
+    const REFUSED: InvalidBytes = InvalidBytes::Refused("convert it");
+
+    fn read_bytes(
+        bytes: &[u8],
+        mode: ReadMode,
+        invalid: InvalidBytes,
+    ) -> Result<(String, DecodingNotes)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text");
         fs::write(&path, bytes).unwrap();
         let mut text = Vec::new();
-        let notes = read(&[path], mode, lossy, &mut |piece| {
+        let notes = read(&[path], mode, invalid, &mut |piece| {
             text.extend_from_slice(piece);
             Ok(())
         })?;
@@ -207,7 +213,7 @@ mod tests {
     }
 
     fn text_of(bytes: &[u8]) -> String {
-        read_bytes(bytes, ReadMode::Text, false).unwrap().0
+        read_bytes(bytes, ReadMode::Text, REFUSED).unwrap().0
     }
 
     #[test]
@@ -230,10 +236,10 @@ mod tests {
 
     #[test]
     fn crlf_becomes_lf_and_a_single_cr_stays() {
-        let (text, notes) = read_bytes(b"a\r\nb\rc\r\r\nd\r", ReadMode::Text, false).unwrap();
+        let (text, notes) = read_bytes(b"a\r\nb\rc\r\r\nd\r", ReadMode::Text, REFUSED).unwrap();
         assert_eq!(text, "a\nb\rc\r\nd\r");
         assert!(notes.crlf);
-        assert!(!read_bytes(b"a\rb", ReadMode::Text, false).unwrap().1.crlf);
+        assert!(!read_bytes(b"a\rb", ReadMode::Text, REFUSED).unwrap().1.crlf);
     }
 
     #[test]
@@ -256,7 +262,7 @@ mod tests {
     #[test]
     fn invalid_bytes_are_reported_or_replaced() {
         let message = |bytes: &[u8]| {
-            let error = read_bytes(bytes, ReadMode::Text, false)
+            let error = read_bytes(bytes, ReadMode::Text, REFUSED)
                 .unwrap_err()
                 .to_string();
             error
@@ -281,7 +287,8 @@ mod tests {
             message(b"\xFF\xFEa\0\n\0\x00\xDC"),
             "line 2, byte offset 6, found byte 0xDC"
         );
-        let (text, notes) = read_bytes(b"a\xFFb\0c\xE4\xB8", ReadMode::Text, true).unwrap();
+        let (text, notes) =
+            read_bytes(b"a\xFFb\0c\xE4\xB8", ReadMode::Text, InvalidBytes::Replaced).unwrap();
         assert_eq!(text, "a\u{FFFD}b\u{FFFD}c\u{FFFD}");
         assert_eq!(notes.replaced, 3);
     }
@@ -302,7 +309,7 @@ mod tests {
         let mut text = Vec::new();
         let mut join = |mode| {
             text.clear();
-            read(&files, mode, false, &mut |piece| {
+            read(&files, mode, REFUSED, &mut |piece| {
                 text.extend_from_slice(piece);
                 Ok(())
             })

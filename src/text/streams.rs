@@ -167,6 +167,7 @@ impl EvaluationStreams {
 mod tests {
     use super::*;
     use crate::text::corpus::encode_files;
+    use crate::text::source::InvalidBytes;
     use crate::text::spelling::Spelling;
     use crate::text::tokenizer::Tokenizer;
 
@@ -178,9 +179,14 @@ mod tests {
             (0..count).map(|i| (i * i % 251) as u8).collect::<Vec<_>>(),
         )
         .unwrap();
-        encode_files(&[file], &Tokenizer::bytes(), &Spelling::default(), false)
-            .unwrap()
-            .ids
+        encode_files(
+            &[file],
+            &Tokenizer::bytes(),
+            &Spelling::default(),
+            InvalidBytes::Replaced,
+        )
+        .unwrap()
+        .ids
     }
 
     #[test]

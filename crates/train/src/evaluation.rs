@@ -105,6 +105,7 @@ mod tests {
     use carousel::inference::next_token::Wanted;
     use carousel::inference::sampling::{Choice, Sampling, argmax_token};
     use carousel::text::corpus::encode_files;
+    use carousel::text::source::InvalidBytes;
     use carousel::text::spelling::Spelling;
     use carousel::text::tokenizer::Tokenizer;
     use carousel_kernels::ThreadPool;
@@ -243,9 +244,14 @@ mod tests {
             .collect();
         let file = folder.path().join("text");
         std::fs::write(&file, text).unwrap();
-        let ids = encode_files(&[file], &model.tokenizer, &Spelling::default(), false)
-            .unwrap()
-            .ids;
+        let ids = encode_files(
+            &[file],
+            &model.tokenizer,
+            &Spelling::default(),
+            InvalidBytes::Replaced,
+        )
+        .unwrap()
+        .ids;
         for length in [1, 100, 4_095, 9_000, 30_000] {
             let part = ids.slice(0..length);
             let line_end = model.tokenizer.line_end();

@@ -8,7 +8,7 @@ use super::id_writer::IdWriter;
 use super::ids::Ids;
 use crate::error::{Error, Result};
 use crate::metrics::TextSize;
-use crate::text::source;
+use crate::text::source::{self, InvalidBytes};
 use crate::text::spelling::Spelling;
 use crate::text::tokenizer::Tokenizer;
 
@@ -26,15 +26,15 @@ pub struct EncodedText {
     pub notes: Vec<String>,
 }
 
-/// Encodes files to a temporary file, which is deleted with the ids. Invalid UTF-8 is replaced if `lossy`.
+/// Encodes files to a temporary file, which is deleted with the ids.
 ///
 /// # Errors
-/// Files that cannot be read; invalid UTF-8, unless `lossy`.
+/// Files that cannot be read; invalid UTF-8, unless it is replaced.
 pub fn encode_files(
     files: &[PathBuf],
     tokenizer: &Tokenizer,
     spelling: &Spelling,
-    lossy: bool,
+    invalid: InvalidBytes,
 ) -> Result<EncodedText> {
     let folder = std::env::temp_dir();
     let file =
@@ -44,7 +44,7 @@ pub fn encode_files(
         .map_err(|e| Error::file("use a temporary file in", &folder, e))?;
     let mut writer = IdWriter::new(copy, &folder, tokenizer);
     writer.count_spelling(spelling.clone());
-    let notes = source::read(files, tokenizer.read_mode(), lossy, &mut |piece| {
+    let notes = source::read(files, tokenizer.read_mode(), invalid, &mut |piece| {
         writer.push(piece)
     })?;
     let counts = writer.finish_text()?;

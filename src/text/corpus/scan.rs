@@ -8,7 +8,7 @@ use super::characters::{count_characters, offset_of_character};
 use super::plan::{CorpusPlan, Validation};
 use crate::error::Result;
 use crate::metrics::TextSize;
-use crate::text::source;
+use crate::text::source::{self, InvalidBytes};
 
 /// Result of the first pass over a corpus.
 pub(super) struct Scan {
@@ -97,7 +97,13 @@ fn read(
     files: &[PathBuf],
     each: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<Vec<String>> {
-    source::read(files, plan.read_mode(), plan.lossy, each).map(|notes| notes.messages())
+    let invalid = match plan.lossy {
+        true => InvalidBytes::Replaced,
+        false => InvalidBytes::Refused(
+            "convert the file, read it as bytes (--level byte), or replace invalid bytes (--lossy)",
+        ),
+    };
+    source::read(files, plan.read_mode(), invalid, each).map(|notes| notes.messages())
 }
 
 fn train_characters(validation: &Validation, characters: u64) -> u64 {

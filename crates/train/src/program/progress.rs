@@ -157,9 +157,9 @@ impl Progress {
         };
         let folder = self.directory.path().display();
         message(format!(
-            "{reason}: the best validation loss is {}, at step {}  {}\n\
+            "{reason}: the best {}, at step {}  {}\n\
              the model is in {folder}; try: carousel {}",
-            loss_and_figures(&best.figures),
+            best_figures(&best.figures),
             best.step,
             sparkline(&self.losses),
             match self.tokens_per_character {
@@ -332,6 +332,18 @@ fn loss_and_figures(figures: &Figures) -> String {
             ..
         } => format!("{loss}  accuracy {accuracy:.4}  macro F1 {f1:.4}"),
         _ => loss,
+    }
+}
+
+/// The figure that the best evaluation was chosen by, and the others.
+fn best_figures(figures: &Figures) -> String {
+    match figures.macro_f1 {
+        Some(f1) => format!(
+            "macro F1 is {f1:.4}, with validation loss {:.4} and accuracy {:.4}",
+            figures.valid_loss,
+            figures.accuracy.unwrap_or(f64::NAN)
+        ),
+        None => format!("validation loss is {}", loss_and_figures(figures)),
     }
 }
 
