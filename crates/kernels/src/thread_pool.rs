@@ -48,7 +48,7 @@ struct Shared {
     /// Written only while every queue is empty and no part is being worked on; read only by a thread that has taken a part.
     job: UnsafeCell<Option<Job>>,
     /// Number of parts that are not finished.
-    unfinished: AtomicUsize,
+    unfinished: CacheLine<AtomicUsize>,
     panicked: AtomicBool,
     quit: AtomicBool,
 }
@@ -58,6 +58,11 @@ struct Shared {
 unsafe impl Sync for Shared {}
 // SAFETY: the job's closure is Sync, and outlives every use of it (see `ThreadPool::run`).
 unsafe impl Send for Shared {}
+
+/// A value on a cache line of its own: what one thread writes does not slow down another that reads something beside it.
+#[repr(align(128))]
+#[derive(Default)]
+struct CacheLine<T>(T);
 
 /// A range of parts that no thread has taken yet, on a cache line of its own.
 #[repr(align(128))]
@@ -127,7 +132,7 @@ impl Shared {
                 if catch_unwind(AssertUnwindSafe(|| job(part))).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
-                self.unfinished.fetch_sub(1, Ordering::Release);
+                self.unfinished.0.fetch_sub(1, Ordering::Release);
             }
         }
     }
@@ -137,7 +142,8 @@ impl Shared {
         let queue = &self.queues[own];
         let mut idle_since: Option<Instant> = None;
         let mut turns: u32 = 0;
-        while !self.quit.load(Ordering::Relaxed) {
+        loop {
+            // Between two readings only the queue is looked at, which nothing else shares a cache line with.
             if !queue.is_empty() {
                 self.work(own);
                 idle_since = None;
@@ -147,6 +153,9 @@ impl Shared {
             turns = turns.wrapping_add(1);
             if !turns.is_multiple_of(TURNS_PER_READING) {
                 continue;
+            }
+            if self.quit.load(Ordering::Relaxed) {
+                return;
             }
             if idle_since.get_or_insert_with(Instant::now).elapsed() > SPIN_TIME {
                 queue.asleep.store(true, Ordering::SeqCst);
@@ -167,7 +176,7 @@ impl ThreadPool {
         let shared = Arc::new(Shared {
             queues: (0..threads.max(1)).map(|_| Queue::default()).collect(),
             job: UnsafeCell::new(None),
-            unfinished: AtomicUsize::new(0),
+            unfinished: CacheLine::default(),
             panicked: AtomicBool::new(false),
             quit: AtomicBool::new(false),
         });
@@ -254,7 +263,7 @@ impl ThreadPool {
         };
         // SAFETY: all queues are empty and no part is being worked on: the last job waited for that.
         unsafe { *shared.job.get() = Some(Job(job)) };
-        shared.unfinished.store(parts, Ordering::Relaxed);
+        shared.unfinished.0.store(parts, Ordering::Relaxed);
         for own in (0..threads).rev() {
             shared.queues[own].fill(own * parts / threads..(own + 1) * parts / threads);
             if own > 0 && shared.queues[own].asleep.load(Ordering::SeqCst) {
@@ -262,7 +271,7 @@ impl ThreadPool {
             }
         }
         shared.work(0);
-        leader.wait(&shared.unfinished, began);
+        leader.wait(&shared.unfinished.0, began);
         if shared.panicked.swap(false, Ordering::Relaxed) {
             panic!("a part of a shared job failed");
         }
