@@ -236,12 +236,8 @@ fn invalid_bytes_of_standard_input_are_named_by_it() {
             "convert the file, or replace invalid bytes (--lossy)",
         ),
     ] {
-        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
-        command
-            .args(crate::sandbox::words(line))
-            .stdin(std::fs::File::open(sandbox.path("latin.txt")).unwrap());
         assert_eq!(
-            String::from_utf8(command.output().unwrap().stderr).unwrap(),
+            sandbox.carousel_reading("latin.txt", line).err,
             format!(
                 "carousel: standard input is not UTF-8 text: line 1, byte offset 2, found byte 0xE4; {advice}\n"
             )
@@ -266,14 +262,7 @@ fn prompts_are_read_from_option_file_or_standard_input() {
         "generate -m model -p - --length 40 --greedy",
         "generate -m model --prompt-file - --length 40 --greedy",
     ] {
-        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_carousel")));
-        command
-            .args(crate::sandbox::words(line))
-            .stdin(std::fs::File::open(sandbox.path("prompt.txt")).unwrap());
-        assert_eq!(
-            String::from_utf8(command.output().unwrap().stdout).unwrap(),
-            option
-        );
+        assert_eq!(sandbox.carousel_reading("prompt.txt", line).out, option);
     }
 }
 

@@ -90,6 +90,17 @@ impl Sandbox {
             .unwrap();
         Outcome::new(output)
     }
+
+    /// As [`Sandbox::carousel`], with the file `name` of this folder as standard input.
+    pub fn carousel_reading(&self, name: &str, line: &str) -> Outcome {
+        let output = self
+            .command(&crate::program())
+            .args(words(line))
+            .stdin(std::fs::File::open(self.path(name)).unwrap())
+            .output()
+            .unwrap();
+        Outcome::new(output)
+    }
 }
 
 impl Outcome {
