@@ -152,11 +152,7 @@ pub fn model_by_hand(
             embedding_size: 12,
         }),
         body: Body::Recurrent(Recurrent {
-            cell: Cell::Lstm,
-            hidden_size: if tie_weights { 12 } else { 20 },
-            num_layers,
-            dropout: 0.0,
-            bidirectional: false,
+            ..Recurrent::new(Cell::Lstm, if tie_weights { 12 } else { 20 }, num_layers)
         }),
         head: Head::NextToken(NextToken {
             tie_weights,

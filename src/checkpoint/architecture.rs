@@ -2,12 +2,15 @@
 The parts of a network, input, body and head, and the names and shapes of their tensors, which are PyTorch's.
 */
 
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::{Direction, Level, Split};
-use carousel_kernels::recurrent::Cell;
+use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 
 /// Names and shapes of tensors, in a fixed order.
 pub type TensorShapes = Vec<(String, Vec<usize>)>;
@@ -35,8 +38,11 @@ pub const CALIBRATION_SCALES: &str = "calibration.scales";
 /// Calibration's bias of each label.
 pub const CALIBRATION_BIAS: &str = "calibration.bias";
 
-/// The tensors of a recurrent layer, without the stack and the layer's number.
-pub const LAYER_TENSORS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+/// Most steps that a connection skips: so many hidden states are kept.
+const MOST_SKIPPED: usize = 1024;
+
+/// A leak that is learnt, in files and options.
+const LEARN: &str = "learn";
 
 /// Number of vectors that the outputs of a direction are pooled to: the last output, and the mean and the maximum of all
 /// (Howard and Ruder 2018).
@@ -79,6 +85,19 @@ pub struct Recurrent {
     /// The cell of each layer.
     #[serde(with = "cell_name")]
     pub cell: Cell,
+    /// The activation of a cell without gates.
+    #[serde(
+        default,
+        with = "activation_name",
+        skip_serializing_if = "is_default_activation"
+    )]
+    pub activation: Activation,
+    /// The part of their state that leaky units keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leak: Option<Leak>,
+    /// The steps, besides the last one, whose hidden states a cell with skip connections reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<usize>,
     /// Width of the hidden state of each layer.
     pub hidden_size: usize,
     /// Stacked layers.
@@ -88,6 +107,21 @@ pub struct Recurrent {
     /// Whether texts are read from their end too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub bidirectional: bool,
+    /// Whether the products of a layer are normalised (Ba et al. 2016).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub layer_norm: bool,
+    /// Whether what a layer above the first reads is added to its outputs (He et al. 2016).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub residual: bool,
+}
+
+/// The part of their state that leaky units keep at a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Leak {
+    /// The same part for all units.
+    Fixed(f64),
+    /// A part for each unit, which is learnt.
+    Learnt,
 }
 
 /// What predicts from the body's outputs.
@@ -123,23 +157,148 @@ pub struct Labels {
 /// A cell by its name.
 pub(super) mod cell_name {
     use carousel_kernels::recurrent::Cell;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(cell: &Cell, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(cell.name())
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        let known = Cell::ALL.into_iter().find(|cell| cell.name() == name);
-        known.ok_or_else(|| {
-            D::Error::custom(format!(
-                "unknown cell `{name}`; this program has {}",
-                Cell::ALL.map(Cell::name).join(", ")
-            ))
-        })
+        super::named(deserializer, "cell", &Cell::ALL, Cell::name)
     }
+}
+
+/// A cell by its name, if there is one.
+pub(super) mod optional_cell_name {
+    use carousel_kernels::recurrent::Cell;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Serialized as [`super::cell_name`] has it.
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Named(#[serde(with = "super::cell_name")] Cell);
+
+    pub fn serialize<S: Serializer>(cell: &Option<Cell>, serializer: S) -> Result<S::Ok, S::Error> {
+        cell.map(Named).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Cell>, D::Error> {
+        let named = Option::<Named>::deserialize(deserializer)?;
+        Ok(named.map(|Named(cell)| cell))
+    }
+}
+
+/// An activation by its name.
+pub(super) mod activation_name {
+    use carousel_kernels::recurrent::Activation;
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        activation: &Activation,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(activation.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Activation, D::Error> {
+        super::named(
+            deserializer,
+            "activation",
+            &Activation::ALL,
+            Activation::name,
+        )
+    }
+}
+
+/// An activation by its name, if there is one.
+pub(super) mod optional_activation_name {
+    use carousel_kernels::recurrent::Activation;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Serialized as [`super::activation_name`] has it.
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Named(#[serde(with = "super::activation_name")] Activation);
+
+    pub fn serialize<S: Serializer>(
+        activation: &Option<Activation>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        activation.map(Named).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Activation>, D::Error> {
+        let named = Option::<Named>::deserialize(deserializer)?;
+        Ok(named.map(|Named(activation)| activation))
+    }
+}
+
+/// Reads one of some named things.
+fn named<'de, T: Copy, D: Deserializer<'de>>(
+    deserializer: D,
+    what: &str,
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+) -> Result<T, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = all.iter().copied().find(|&one| name_of(one) == name);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
+        D::Error::custom(format!(
+            "unknown {what} `{name}`; this program has {}",
+            names.join(", ")
+        ))
+    })
+}
+
+impl Serialize for Leak {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Leak::Fixed(leak) => serializer.serialize_f64(*leak),
+            Leak::Learnt => serializer.serialize_str(LEARN),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Leak {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => text.parse().map_err(D::Error::custom),
+            other => other.to_string().parse().map_err(D::Error::custom),
+        }
+    }
+}
+
+impl FromStr for Leak {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fixed = text.parse().ok().filter(|leak| (0.0..1.0).contains(leak));
+        match (text, fixed) {
+            (LEARN, _) => Ok(Leak::Learnt),
+            (_, Some(leak)) => Ok(Leak::Fixed(leak)),
+            _ => Err(format!(
+                "{text} is no leak; give a fraction from 0 to below 1, or {LEARN}"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Leak::Fixed(leak) => leak.fmt(f),
+            Leak::Learnt => LEARN.fmt(f),
+        }
+    }
+}
+
+fn is_default_activation(activation: &Activation) -> bool {
+    *activation == Activation::default()
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -158,9 +317,65 @@ pub fn stack_name(direction: Direction) -> &'static str {
     }
 }
 
-/// The name of a recurrent layer's tensor, `which` of [`LAYER_TENSORS`].
-pub fn layer_tensor(direction: Direction, which: &str, layer: usize) -> String {
-    format!("{}.{which}_l{layer}", stack_name(direction))
+/// The tensors of a recurrent layer, or something of each.
+#[derive(Clone, Debug)]
+pub struct LayerTensors<T> {
+    /// `[gates · hidden_size, input_size]`.
+    pub weight_ih: T,
+    /// For each lag, `[gates · hidden_size, hidden_size]`.
+    pub weight_hh: Vec<T>,
+    /// `[gates · hidden_size]`.
+    pub bias_ih: T,
+    /// `[gates · hidden_size]`.
+    pub bias_hh: T,
+    /// Log odds of a learnt leak, `[hidden_size]`.
+    pub leak: Option<T>,
+    /// Gains of normalised products, of the input and of the hidden state, `[gates · hidden_size]`.
+    pub norms: Option<[T; 2]>,
+}
+
+impl<T> LayerTensors<T> {
+    /// What `make` makes of each.
+    pub fn map<U>(self, mut make: impl FnMut(T) -> U) -> LayerTensors<U> {
+        let never: Result<_, std::convert::Infallible> = self.try_map(|one| Ok(make(one)));
+        let Ok(tensors) = never;
+        tensors
+    }
+
+    /// What `make` makes of each, unless it fails.
+    ///
+    /// # Errors
+    /// The first of `make`.
+    pub fn try_map<U, E>(
+        self,
+        mut make: impl FnMut(T) -> Result<U, E>,
+    ) -> Result<LayerTensors<U>, E> {
+        Ok(LayerTensors {
+            weight_ih: make(self.weight_ih)?,
+            weight_hh: self
+                .weight_hh
+                .into_iter()
+                .map(&mut make)
+                .collect::<Result<_, E>>()?,
+            bias_ih: make(self.bias_ih)?,
+            bias_hh: make(self.bias_hh)?,
+            leak: self.leak.map(&mut make).transpose()?,
+            norms: match self.norms {
+                Some([input, recurrent]) => Some([make(input)?, make(recurrent)?]),
+                None => None,
+            },
+        })
+    }
+
+    /// All of them, in a fixed order.
+    pub fn into_vec(self) -> Vec<T> {
+        let mut all = vec![self.weight_ih];
+        all.extend(self.weight_hh);
+        all.extend([self.bias_ih, self.bias_hh]);
+        all.extend(self.leak);
+        all.extend(self.norms.into_iter().flatten());
+        all
+    }
 }
 
 impl Tokens {
@@ -174,6 +389,91 @@ impl Tokens {
 }
 
 impl Recurrent {
+    /// Layers without options.
+    pub fn new(cell: Cell, hidden_size: usize, num_layers: usize) -> Self {
+        Recurrent {
+            cell,
+            activation: Activation::default(),
+            leak: None,
+            skip: Vec::new(),
+            hidden_size,
+            num_layers,
+            dropout: 0.0,
+            bidirectional: false,
+            layer_norm: false,
+            residual: false,
+        }
+    }
+
+    /// The cell and its options in words, such as `leaky, leak 0.9, layer norm`.
+    pub fn cell_description(&self) -> String {
+        let mut words = vec![match self.cell {
+            Cell::Rnn | Cell::Gru | Cell::Lstm => self.cell.name().to_uppercase(),
+            Cell::Leaky | Cell::Skip => self.cell.name().to_string(),
+        }];
+        if self.activation != Activation::default() {
+            words.push(self.activation.name().to_string());
+        }
+        if let Some(leak) = self.leak {
+            words.push(match leak {
+                Leak::Fixed(leak) => format!("leak {leak}"),
+                Leak::Learnt => "leak learnt".to_string(),
+            });
+        }
+        if !self.skip.is_empty() {
+            let steps: Vec<String> = self.skip.iter().map(usize::to_string).collect();
+            words.push(format!("skipping {} steps", steps.join(" and ")));
+        }
+        if self.layer_norm {
+            words.push("layer norm".to_string());
+        }
+        if self.residual {
+            words.push("residual".to_string());
+        }
+        words.join(", ")
+    }
+
+    /// What each layer computes.
+    pub fn layer_spec(&self) -> LayerSpec {
+        LayerSpec {
+            cell: self.cell,
+            activation: self.activation,
+            hidden_size: self.hidden_size,
+            lags: [&[1], &self.skip[..]].concat(),
+        }
+    }
+
+    /// Names and shapes of the tensors of a layer over inputs of this width.
+    pub fn layer(
+        &self,
+        direction: Direction,
+        layer: usize,
+        input_size: usize,
+    ) -> LayerTensors<(String, Vec<usize>)> {
+        let (size, rows) = (self.hidden_size, self.cell.gates() * self.hidden_size);
+        let stack = stack_name(direction);
+        let tensor =
+            |which: &str, shape: &[usize]| (format!("{stack}.{which}_l{layer}"), shape.to_vec());
+        let weight_hh = |lag: usize| match lag {
+            1 => tensor("weight_hh", &[rows, size]),
+            _ => tensor(&format!("weight_skip{lag}"), &[rows, size]),
+        };
+        let norms = || ["norm_ih", "norm_hh"].map(|which| tensor(which, &[rows]));
+        LayerTensors {
+            weight_ih: tensor("weight_ih", &[rows, input_size]),
+            weight_hh: self.layer_spec().lags.into_iter().map(weight_hh).collect(),
+            bias_ih: tensor("bias_ih", &[rows]),
+            bias_hh: tensor("bias_hh", &[rows]),
+            leak: (self.leak == Some(Leak::Learnt)).then(|| tensor("leak", &[size])),
+            norms: self.layer_norm.then(norms),
+        }
+    }
+
+    /// Names of the tensors of a layer.
+    pub fn layer_names(&self, direction: Direction, layer: usize) -> LayerTensors<String> {
+        self.layer(direction, layer, 0).map(|(name, _)| name)
+    }
+
     /// The directions in which texts are read.
     pub fn directions(&self) -> &'static [Direction] {
         match self.bidirectional {
@@ -197,26 +497,59 @@ impl Recurrent {
 
     /// The tensors of all layers, over inputs of this width.
     pub fn tensors(&self, input_size: usize) -> TensorShapes {
-        let rows = self.cell.gates() * self.hidden_size;
         let mut tensors = Vec::new();
         for &direction in self.directions() {
             for layer in 0..self.num_layers {
-                let input_size = if layer == 0 {
-                    input_size
-                } else {
-                    self.hidden_size
+                let input_size = match layer {
+                    0 => input_size,
+                    _ => self.hidden_size,
                 };
-                let shapes = [
-                    vec![rows, input_size],
-                    vec![rows, self.hidden_size],
-                    vec![rows],
-                    vec![rows],
-                ];
-                let names = LAYER_TENSORS.map(|which| layer_tensor(direction, which, layer));
-                tensors.extend(names.into_iter().zip(shapes));
+                tensors.extend(self.layer(direction, layer, input_size).into_vec());
             }
         }
         tensors
+    }
+
+    /// Checks that the cell's options suit it.
+    ///
+    /// # Errors
+    /// An option of another cell, or one that is missing.
+    pub fn check(&self) -> Result<(), String> {
+        let cell = self.cell.name();
+        if self.activation != Activation::Tanh && self.cell.has_gates() {
+            return Err(format!(
+                "the activation of {cell} is fixed; --activation is for rnn, leaky and skip"
+            ));
+        }
+        match (self.cell, self.leak) {
+            (Cell::Leaky, None) => return Err("leaky units need a leak".to_string()),
+            (Cell::Leaky, _) | (_, None) => {}
+            _ => return Err(format!("{cell} has no leak; --leak is for --cell leaky")),
+        }
+        match (self.cell, &self.skip[..]) {
+            (Cell::Skip, []) => Err("skip connections need steps to skip".to_string()),
+            (Cell::Skip, skip) => check_skip(skip),
+            (_, []) => Ok(()),
+            _ => Err(format!(
+                "{cell} has no skip connections; --skip is for --cell skip"
+            )),
+        }
+    }
+}
+
+/// Checks the steps of skip connections.
+fn check_skip(skip: &[usize]) -> Result<(), String> {
+    if let Some(wrong) = skip
+        .iter()
+        .find(|&&steps| !(2..=MOST_SKIPPED).contains(&steps))
+    {
+        return Err(format!(
+            "a connection over {wrong} steps is not possible; give 2 to {MOST_SKIPPED}, such as --skip 4"
+        ));
+    }
+    match skip.is_sorted_by(|a, b| a < b) {
+        true => Ok(()),
+        false => Err("give the steps of --skip in ascending order, each once".to_string()),
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::architecture::{Leak, optional_activation_name, optional_cell_name};
 use crate::text::{Level, Split};
+use carousel_kernels::recurrent::{Activation, Cell};
 
 /// The options of `carousel train` and `carousel train-classifier`. What is `None` is chosen by the recipe.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,30 @@ pub struct TrainArguments {
 
     /// The model to go on from: a folder, or the name of one that ships.
     pub from: Option<String>,
+    /// The recurrent cell.
+    #[serde(with = "optional_cell_name", skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
+    /// The activation of a cell without gates.
+    #[serde(
+        with = "optional_activation_name",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub activation: Option<Activation>,
+    /// The part of their state that leaky units keep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leak: Option<Leak>,
+    /// The steps that skip connections go back; empty if they were not given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<usize>,
+    /// Whether products are normalised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_norm: Option<bool>,
+    /// Whether layers have residual connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual: Option<bool>,
+    /// What the recurrent weights begin as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recurrent_init: Option<RecurrentInit>,
     /// Width of a token's vector.
     pub embedding_size: Option<usize>,
     /// Width of each layer's hidden state.
@@ -110,6 +136,19 @@ pub enum GradientMethod {
     Autograd,
     /// This program's kernels, on the CPU.
     Kernels,
+}
+
+/// What recurrent weights begin as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecurrentInit {
+    /// A random orthogonal matrix for each gate (Saxe et al. 2014).
+    #[default]
+    Orthogonal,
+    /// The identity for each gate (Le et al. 2015).
+    Identity,
+    /// Uniform within 1/√hidden_size, as PyTorch has it.
+    Uniform,
 }
 
 /// The requested device.

@@ -160,6 +160,7 @@ impl ModelConfig {
                 recurrent.dropout
             )));
         }
+        recurrent.check().map_err(Error::new)?;
         match &self.head {
             Head::Labels(head) if head.labels.len() < 2 => Err(Error::new(format!(
                 "labels are {:?}; a classifier has two or more",
@@ -230,11 +231,8 @@ mod tests {
                 embedding_size: 512,
             }),
             body: Body::Recurrent(Recurrent {
-                cell: Cell::Lstm,
-                hidden_size: 512,
-                num_layers: 2,
-                dropout: 0.0,
                 bidirectional,
+                ..Recurrent::new(Cell::Lstm, 512, 2)
             }),
             head,
         }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{GradientMethod, Schedule, TrainArguments, TrainingPrecision};
+use super::arguments::{
+    GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
+};
 use crate::data::labelled::DocumentOptions;
 use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::text::corpus::{CorpusPlan, CorpusStatistics};
@@ -73,6 +75,9 @@ pub struct TrainingConfig {
     /// What computes gradients; [`GradientMethod::Auto`] in runs from before there was a choice.
     #[serde(default)]
     pub gradients: GradientMethod,
+    /// What the recurrent weights begin as.
+    #[serde(default)]
+    pub recurrent_init: RecurrentInit,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// Number of libtorch's threads, which affects rounding.

@@ -50,11 +50,9 @@ impl Version1 {
             embedding_size: self.embedding_size,
         });
         let body = Body::Recurrent(Recurrent {
-            cell: self.cell,
-            hidden_size: self.hidden_size,
-            num_layers: self.num_layers,
             dropout: self.dropout,
             bidirectional: self.bidirectional,
+            ..Recurrent::new(self.cell, self.hidden_size, self.num_layers)
         });
         let head = match self.task {
             TaskName::LanguageModel => Head::NextToken(NextToken {

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::checkpoint::arguments::{GradientMethod, Schedule, TrainArguments, TrainingPrecision};
+use crate::checkpoint::architecture::Leak;
+use crate::checkpoint::arguments::{
+    GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
+};
 use crate::data::labelled::{DocumentOptions, Format};
 use crate::text::Split;
+use carousel_kernels::recurrent::{Activation, Cell};
 
 /// Flags of both `train` and `train-classifier`.
 #[derive(Args)]
@@ -72,6 +76,79 @@ impl TrainingFlags {
             ..TrainArguments::default()
         }
     }
+}
+
+/// Flags of the recurrent cell.
+#[derive(Args)]
+pub struct CellFlags {
+    /// The recurrent cell: rnn, leaky, skip, gru or lstm [default: lstm]
+    #[arg(long, value_name = "CELL", value_parser = cell, help_heading = "Network")]
+    cell: Option<Cell>,
+    /// What rnn, leaky and skip apply to their sums: tanh or relu [default: tanh]
+    #[arg(long, value_name = "NAME", value_parser = activation, help_heading = "Network")]
+    activation: Option<Activation>,
+    /// The part of their state that leaky units keep at each step: a fraction, or learn for one of each unit
+    /// [default: learn]
+    #[arg(long, value_name = "FRACTION|learn", help_heading = "Network")]
+    leak: Option<Leak>,
+    /// How many steps back the connections of skip go, besides the last step, such as 4 or 4,16 [default: 4]
+    #[arg(
+        long,
+        value_name = "STEPS",
+        value_delimiter = ',',
+        help_heading = "Network"
+    )]
+    skip: Vec<usize>,
+    /// Normalise the products of each layer; trained by autograd [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    layer_norm: Option<bool>,
+    /// Add what a layer above the first reads to its outputs [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    residual: Option<bool>,
+    /// What the recurrent weights begin as [default: orthogonal; identity with --activation relu]
+    #[arg(long, value_enum, value_name = "INIT", help_heading = "Network")]
+    recurrent_init: Option<RecurrentInit>,
+}
+
+impl CellFlags {
+    /// The options that were given by these flags, beside others.
+    pub fn added_to(&self, arguments: TrainArguments) -> TrainArguments {
+        TrainArguments {
+            cell: self.cell,
+            activation: self.activation,
+            leak: self.leak,
+            skip: self.skip.clone(),
+            layer_norm: self.layer_norm,
+            residual: self.residual,
+            recurrent_init: self.recurrent_init,
+            ..arguments
+        }
+    }
+}
+
+/// A cell by its name.
+fn cell(name: &str) -> Result<Cell, String> {
+    by_name(name, "cell", &Cell::ALL, Cell::name)
+}
+
+/// An activation by its name.
+fn activation(name: &str) -> Result<Activation, String> {
+    by_name(name, "activation", &Activation::ALL, Activation::name)
+}
+
+fn by_name<T: Copy>(
+    name: &str,
+    what: &str,
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let known = all.iter().copied().find(|&one| name_of(one) == name);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
+        format!("there is no {what} {name}; give {}", names.join(", "))
+    })
 }
 
 /// How documents are laid out in files.

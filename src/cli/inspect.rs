@@ -52,7 +52,7 @@ fn print_network(config: &ModelConfig) -> Result<()> {
         "network",
         format!(
             "{}, {} x {}{directions}, embedding {}, dropout {}{tied}",
-            recurrent.cell.name().to_uppercase(),
+            recurrent.cell_description(),
             recurrent.num_layers,
             recurrent.hidden_size,
             tokens.embedding_size,

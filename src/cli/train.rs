@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::TrainingFlags;
+use super::flags::{CellFlags, TrainingFlags};
 use crate::checkpoint::arguments::{DeviceChoice, TrainArguments};
 use crate::text::Level;
 
@@ -61,7 +61,7 @@ pub struct Arguments {
     /// Width of each layer's hidden state [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     hidden_size: Option<usize>,
-    /// Stacked LSTM layers [default: suits the corpus]
+    /// Stacked recurrent layers [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Network")]
     num_layers: Option<usize>,
     /// Fraction of a layer's outputs dropped in training, the same for a whole window [default: suits the corpus]
@@ -111,6 +111,8 @@ pub struct Arguments {
     device: Option<DeviceChoice>,
 
     #[command(flatten)]
+    cell: CellFlags,
+    #[command(flatten)]
     training: TrainingFlags,
 }
 
@@ -139,7 +141,7 @@ impl Arguments {
             warmup: self.warmup,
             patience: self.patience,
             device: self.device,
-            ..self.training.arguments()
+            ..self.cell.added_to(self.training.arguments())
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::{DocumentFlags, TrainingFlags};
+use super::flags::{CellFlags, DocumentFlags, TrainingFlags};
 use crate::checkpoint::arguments::TrainArguments;
 use crate::text::Level;
 
@@ -58,7 +58,7 @@ pub struct Arguments {
     /// Width of each layer's hidden state [default: suits the documents]
     #[arg(long, value_name = "N", help_heading = "Network")]
     hidden_size: Option<usize>,
-    /// Stacked LSTM layers [default: 1]
+    /// Stacked recurrent layers [default: 1]
     #[arg(long, value_name = "N", help_heading = "Network")]
     num_layers: Option<usize>,
     /// Fraction of the head's inputs dropped in training [default: 0.4]
@@ -96,6 +96,8 @@ pub struct Arguments {
     patience: Option<u64>,
 
     #[command(flatten)]
+    cell: CellFlags,
+    #[command(flatten)]
     training: TrainingFlags,
 }
 
@@ -120,7 +122,7 @@ impl Arguments {
             learning_rate: self.learning_rate,
             warmup: self.warmup,
             patience: self.patience,
-            ..self.training.arguments()
+            ..self.cell.added_to(self.training.arguments())
         }
     }
 }

@@ -5,7 +5,7 @@ The named values of options, with their help.
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::checkpoint::arguments::{GradientMethod, Schedule, TrainingPrecision};
+use crate::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
 use crate::data::labelled::Format;
 use crate::text::{Level, Split};
 
@@ -55,6 +55,12 @@ values!(Schedule {
     Linear = "linear", "Falls to nearly zero along a straight line";
     Constant = "constant", "Stays the same";
     Plateau = "plateau", "Is halved when the validation loss has stopped falling";
+});
+
+values!(RecurrentInit {
+    Orthogonal = "orthogonal", "A random orthogonal matrix for each gate: keeps the length of a state";
+    Identity = "identity", "The identity: a state stays as it is; for --activation relu";
+    Uniform = "uniform", "Uniform within 1/sqrt(hidden size), as PyTorch has it";
 });
 
 values!(Format {

@@ -7,7 +7,7 @@ use carousel_kernels::add_to_pools;
 use crate::checkpoint::architecture::POOLED;
 
 /// The last output, and the sum and the maximum of all outputs, of texts that are read side by side. Values are
-/// `[panels, texts, lanes]`; the lanes of all panels are the units, with padding in the last panel.
+/// `[groups, texts, lanes]`; the lanes of all groups are the units, with padding in the last group.
 pub struct Pooling {
     texts: usize,
     size: usize,
@@ -114,6 +114,11 @@ pub struct PooledText<'a> {
 }
 
 impl PooledText<'_> {
+    /// Number of units.
+    pub fn size(&self) -> usize {
+        self.last.len()
+    }
+
     /// Adds the next output, a number for each unit.
     pub fn add(&mut self, output: &[f32]) {
         self.last.copy_from_slice(output);

@@ -4,11 +4,11 @@ Recurrent layers over an embedding: one step of one text, many steps of a prompt
 
 use std::borrow::Cow;
 
-use carousel_kernels::recurrent::{Layer, LayerState, Start, TABLE_TOKENS};
+use carousel_kernels::recurrent::{Layer, LayerState, Start, TABLE_TOKENS, normalise_rows};
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::{EMBEDDING, layer_tensor};
+use crate::checkpoint::architecture::{EMBEDDING, LayerTensors, Leak, Recurrent};
 use crate::error::Result;
 use crate::text::Direction;
 
@@ -19,6 +19,10 @@ pub struct RecurrentNetwork {
     /// A stack for each direction in which texts are read.
     stacks: Vec<Stack>,
     kernel: Kernel,
+    /// Number of units in a group.
+    units: usize,
+    /// Whether what a layer above the first reads is added to its outputs.
+    residual: bool,
     pool: ThreadPool,
 }
 
@@ -33,7 +37,7 @@ struct Stack {
 
 struct PackedLayer {
     layer: Layer,
-    /// The sum of PyTorch's two biases, `[panels, 1, width]`.
+    /// The biases, `[panels, 1, width]`.
     bias: Vec<f32>,
 }
 
@@ -42,6 +46,34 @@ struct PackedLayer {
 pub struct RecurrentState {
     streams: usize,
     layers: Vec<LayerState>,
+    /// With residual connections, the sum of all layers' hidden states.
+    residual: Option<ResidualSum>,
+}
+
+/// The sum of the hidden states of some layers.
+#[derive(Clone, Debug, PartialEq)]
+struct ResidualSum {
+    /// `[groups, streams, units]`.
+    values: Vec<f32>,
+    /// As products take it, `[streams, hidden_size]`.
+    encoded: Rows,
+}
+
+impl ResidualSum {
+    /// The sum of the first layer alone.
+    fn begin(&mut self, first: &LayerState) {
+        self.values.clear();
+        self.values.extend_from_slice(first.hidden());
+        self.encoded.clone_from(first.encoded());
+    }
+
+    /// Adds the next layer.
+    fn add(&mut self, next: &LayerState, pool: &ThreadPool) {
+        let values = self.values.iter_mut().zip(next.hidden());
+        values.for_each(|(sum, hidden)| *sum += hidden);
+        let streams = self.encoded.len();
+        (self.encoded).set_panels(0..streams, &self.values, next.units(), pool);
+    }
 }
 
 impl RecurrentState {
@@ -57,19 +89,43 @@ impl RecurrentState {
 
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> RecurrentState {
+        let layers = self.layers.iter().map(|layer| layer.select(streams));
+        let layers: Vec<LayerState> = layers.collect();
+        let residual = self.residual.as_ref().map(|sum| {
+            let mut encoded = Rows::clone(layers[0].encoded());
+            for (row, &stream) in streams.iter().enumerate() {
+                encoded.copy(row, &sum.encoded, stream);
+            }
+            let width = layers[0].units();
+            let groups = sum.values.chunks_exact(self.streams * width);
+            let own = |group: &[f32]| -> Vec<f32> {
+                let of = |&stream: &usize| &group[stream * width..(stream + 1) * width];
+                streams.iter().flat_map(of).copied().collect()
+            };
+            let values = groups.flat_map(own).collect();
+            ResidualSum { values, encoded }
+        });
         RecurrentState {
             streams: streams.len(),
-            layers: self
-                .layers
-                .iter()
-                .map(|layer| layer.select(streams))
-                .collect(),
+            layers,
+            residual,
         }
     }
 
-    /// The last layer's outputs at the last step, as products take them, `[streams, hidden_size]`.
+    /// The stack's outputs at the last step, as products take them, `[streams, hidden_size]`.
     pub fn output(&self) -> &Rows {
-        self.layers.last().expect("a layer").encoded()
+        match &self.residual {
+            Some(sum) => &sum.encoded,
+            None => self.layers.last().expect("a layer").encoded(),
+        }
+    }
+
+    /// The stack's outputs at the last step, `[groups, streams, units]`.
+    pub fn hidden(&self) -> &[f32] {
+        match &self.residual {
+            Some(sum) => &sum.values,
+            None => self.layers.last().expect("a layer").hidden(),
+        }
     }
 }
 
@@ -88,39 +144,19 @@ impl RecurrentNetwork {
         let embedding = floats(EMBEDDING)?;
         let has_tables = tokens.vocab_size <= TABLE_TOKENS;
         let stack = |&direction: &Direction| -> Result<Stack> {
-            let own = |which: &str, layer: usize| floats(&layer_tensor(direction, which, layer));
             let (mut table, mut layers) = (None, Vec::with_capacity(recurrent.num_layers));
             for index in 0..recurrent.num_layers {
-                let (bias_ih, bias_hh) = (own("bias_ih", index)?, own("bias_hh", index)?);
-                let bias: Vec<f32> = bias_ih
-                    .iter()
-                    .zip(bias_hh.iter())
-                    .map(|(a, b)| a + b)
-                    .collect();
-                let input = own("weight_ih", index)?;
-                let hidden_size = recurrent.hidden_size;
-                let mut layer = Layer::new(
-                    recurrent.cell,
-                    &own("weight_hh", index)?,
-                    hidden_size,
-                    kernel,
-                    &pool,
-                );
+                let names = recurrent.layer_names(direction, index);
+                let weights = names.try_map(|name| floats(&name))?;
+                let mut layer = layer_of(recurrent, &weights, kernel, &pool);
                 if has_tables && index == 0 {
-                    let sums =
-                        input_products(&embedding, tokens.embedding_size, &input, &bias, &pool);
-                    table = Some(layer.start(&sums));
+                    let terms = input_terms(&embedding, tokens.embedding_size, &weights, &pool);
+                    table = Some(layer.start(&terms, &weights.bias_hh));
                 } else {
-                    let input_size = input.len() / (recurrent.cell.gates() * hidden_size);
-                    layer = layer.with_input(Matrix::pack(
-                        &input,
-                        input_size,
-                        recurrent.cell.input_layout(),
-                        kernel,
-                        &pool,
-                    ));
+                    let input_size = weights.weight_ih.len() / weights.bias_ih.len();
+                    layer = layer.with_input(&weights.weight_ih, input_size, &pool);
                 }
-                let bias = layer.start(&bias);
+                let bias = layer.start(&weights.bias_ih, &weights.bias_hh);
                 layers.push(PackedLayer { layer, bias });
             }
             Ok(Stack {
@@ -134,6 +170,8 @@ impl RecurrentNetwork {
             embedding: (!has_tables).then(|| (embedding.into_owned(), tokens.embedding_size)),
             stacks,
             kernel,
+            units: recurrent.cell.units(kernel),
+            residual: recurrent.residual,
             pool,
         })
     }
@@ -143,17 +181,23 @@ impl RecurrentNetwork {
         &self.pool
     }
 
-    /// Number of units in a panel of the last layer's outputs.
-    pub fn lanes(&self) -> usize {
-        self.kernel.lanes()
+    /// Number of units in a group of the last layer's outputs.
+    pub fn units(&self) -> usize {
+        self.units
     }
 
     /// The state before the first token of texts that are read side by side.
     pub fn zero_state(&self, streams: usize) -> RecurrentState {
         let zeros = |packed: &PackedLayer| packed.layer.zero_state(streams);
+        let layers: Vec<LayerState> = self.forward_stack().layers.iter().map(zeros).collect();
+        let residual = self.residual.then(|| ResidualSum {
+            values: layers[0].hidden().to_vec(),
+            encoded: layers[0].encoded().clone(),
+        });
         RecurrentState {
             streams,
-            layers: self.forward_stack().layers.iter().map(zeros).collect(),
+            layers,
+            residual,
         }
     }
 
@@ -198,7 +242,7 @@ impl RecurrentNetwork {
                 .filter_map(|text| stack.direction.token(text, step))
                 .collect();
             self.step(stack, &tokens, &mut state);
-            each(reading, state.layers.last().expect("a layer").hidden());
+            each(reading, state.hidden());
         }
     }
 
@@ -206,8 +250,11 @@ impl RecurrentNetwork {
     fn step(&self, stack: &Stack, tokens: &[u32], state: &mut RecurrentState) {
         let zeros = vec![0; tokens.len()];
         let embedded = self.embed(tokens);
+        let RecurrentState {
+            layers, residual, ..
+        } = state;
         let mut below = embedded.as_ref();
-        for (packed, state) in stack.layers.iter().zip(&mut state.layers) {
+        for (index, (packed, state)) in stack.layers.iter().zip(layers).enumerate() {
             let start = match (&stack.table, below) {
                 (Some(values), None) => Start {
                     values,
@@ -219,7 +266,15 @@ impl RecurrentNetwork {
                 },
             };
             packed.layer.step(start, below, state, &self.pool);
-            below = Some(state.encoded());
+            match residual {
+                Some(sum) if index == 0 => sum.begin(state),
+                Some(sum) => sum.add(state, &self.pool),
+                None => {}
+            }
+            below = Some(match residual {
+                Some(sum) => &sum.encoded,
+                None => state.encoded(),
+            });
         }
     }
 
@@ -229,29 +284,43 @@ impl RecurrentNetwork {
         let streams = state.streams;
         let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
         let stack = self.forward_stack();
+        let RecurrentState {
+            layers, residual, ..
+        } = state;
+        let mut residuals: Vec<ResidualSum> = Vec::new();
         let mut inputs = self.embed(tokens);
-        for (packed, state) in stack.layers.iter().zip(&mut state.layers) {
+        for (index, (packed, state)) in stack.layers.iter().zip(layers).enumerate() {
             let sums;
             let (values, rows) = match (&stack.table, &inputs) {
                 (Some(table), None) => (table, tokens),
                 (_, Some(inputs)) => {
-                    let weights = packed.layer.input().expect("weights of the input");
-                    sums = weights.sums(&packed.bias, inputs, 0..inputs.len(), &self.pool);
+                    sums = packed.layer.input_sums(&packed.bias, inputs, &self.pool);
                     (&sums, &numbers[..])
                 }
                 (None, None) => unreachable!("an embedding gives inputs"),
             };
-            let mut outputs = Rows::zeros(self.kernel, tokens.len(), packed.layer.hidden_size());
+            let hidden_size = packed.layer.spec().hidden_size;
+            let mut outputs = Rows::zeros(self.kernel, tokens.len(), hidden_size);
             for (step, rows) in rows.chunks_exact(streams).enumerate() {
-                packed
-                    .layer
-                    .step(Start { values, rows }, None, state, &self.pool);
+                let start = Start { values, rows };
+                packed.layer.step(start, None, state, &self.pool);
+                if let Some(zeros) = residual.as_ref().filter(|_| index == 0) {
+                    residuals.push(zeros.clone());
+                    residuals[step].begin(state);
+                } else if residual.is_some() {
+                    residuals[step].add(state, &self.pool);
+                }
+                let encoded = match residuals.get(step) {
+                    Some(sum) => &sum.encoded,
+                    None => state.encoded(),
+                };
                 for stream in 0..streams {
-                    outputs.copy(step * streams + stream, state.encoded(), stream);
+                    outputs.copy(step * streams + stream, encoded, stream);
                 }
             }
             inputs = Some(outputs);
         }
+        *residual = residuals.pop();
         inputs.expect("a layer")
     }
 
@@ -280,21 +349,62 @@ pub(super) fn rows_of_panels(panels: &[f32], rows: usize, width: usize, outer: u
     all
 }
 
-/// The first layer's input products with its bias for every token of the vocabulary, `[vocab_size, gates · hidden_size]` in
+/// A layer without weights for its input.
+fn layer_of(
+    recurrent: &Recurrent,
+    weights: &LayerTensors<Cow<[f32]>>,
+    kernel: Kernel,
+    pool: &ThreadPool,
+) -> Layer {
+    let mut layer = Layer::new(recurrent.layer_spec(), &weights.weight_hh, kernel, pool);
+    match (recurrent.leak, &weights.leak) {
+        (Some(Leak::Fixed(leak)), _) => {
+            layer = layer.with_leak(&vec![leak as f32; recurrent.hidden_size]);
+        }
+        (_, Some(odds)) => {
+            let leak: Vec<f32> = odds
+                .iter()
+                .map(|odds| 1.0 / (1.0 + (-odds).exp()))
+                .collect();
+            layer = layer.with_leak(&leak);
+        }
+        _ => {}
+    }
+    match &weights.norms {
+        Some([input, recurrent]) => layer.with_norms(input, recurrent),
+        None => layer,
+    }
+}
+
+/// The first layer's products with its input bias for every token of the vocabulary, `[vocab_size, gates · hidden_size]` in
 /// PyTorch's order, in float32.
-fn input_products(
+fn input_terms(
     embedding: &[f32],
     embedding_size: usize,
-    weights: &[f32],
-    bias: &[f32],
+    weights: &LayerTensors<Cow<[f32]>>,
     pool: &ThreadPool,
 ) -> Vec<f32> {
     let kernel = Kernel::fastest(Precision::Float32);
-    let weights = Matrix::pack(weights, embedding_size, Layout::Plain, kernel, pool);
+    let outer = weights.bias_ih.len();
+    let matrix = Matrix::pack(
+        &weights.weight_ih,
+        embedding_size,
+        Layout::Plain,
+        kernel,
+        pool,
+    );
     let tokens: Vec<u32> = (0..(embedding.len() / embedding_size) as u32).collect();
     let x = Rows::gather(kernel, embedding, embedding_size, &tokens, pool);
-    let mut padded = bias.to_vec();
-    padded.resize(weights.panels() * weights.width(), 0.0);
-    let panels = weights.sums(&padded, &x, 0..x.len(), pool);
-    rows_of_panels(&panels, x.len(), weights.width(), bias.len())
+    let zeros = vec![0.0; matrix.panels() * matrix.width()];
+    let panels = matrix.sums(&zeros, &x, 0..x.len(), pool);
+    let mut terms = rows_of_panels(&panels, x.len(), matrix.width(), outer);
+    if let Some([gains, _]) = &weights.norms {
+        normalise_rows(&mut terms, gains);
+    }
+    for row in terms.chunks_exact_mut(outer) {
+        row.iter_mut()
+            .zip(&*weights.bias_ih)
+            .for_each(|(term, bias)| *term += bias);
+    }
+    terms
 }

@@ -57,7 +57,7 @@ impl RecurrentClassifier {
         let mut logits = vec![Vec::new(); texts.len()];
         for batch in order.chunks(BATCH_SIZE) {
             let texts: Vec<&[u32]> = batch.iter().map(|&index| texts[index]).collect();
-            let pooling = |_| Pooling::new(texts.len(), self.hidden_size, self.network.lanes());
+            let pooling = |_| Pooling::new(texts.len(), self.hidden_size, self.network.units());
             let mut poolings: Vec<Pooling> = (0..self.directions).map(pooling).collect();
             self.network
                 .read_texts(&texts, |direction, reading, hidden| {

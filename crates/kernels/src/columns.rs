@@ -72,16 +72,15 @@ impl Columns {
         });
     }
 
-    /// Replaces the columns by those of values in panels, `[panels, rows, width]`.
+    /// Replaces the columns by those of values in panels, `[rows, width]` each.
     ///
     /// # Panics
     /// In int8.
-    pub fn set_panels(&mut self, values: &[f32], rows: usize, pool: &ThreadPool) {
+    pub fn set_panels(&mut self, panels: &[&[f32]], rows: usize, pool: &ThreadPool) {
         let (precision, width) = (self.kernel.precision(), self.kernel.width());
-        let panels = values.len() / (rows * width);
-        self.fill(panels * width, rows, pool, |target, out| {
-            let panel = target.first_column / width;
-            let row = |index: usize| &values[(panel * rows + index) * width..][..width];
+        self.fill(panels.len() * width, rows, pool, |target, out| {
+            let panel = panels[target.first_column / width];
+            let row = |index: usize| &panel[index * width..][..width];
             match precision {
                 Precision::Float32 => {
                     for (out, value) in out.iter_mut().zip(row(target.first_row)) {
@@ -254,6 +253,7 @@ mod tests {
                         panels[(at / width * rows + row) * width + at % width] = *value;
                     }
                     let mut from_panels = Columns::new(kernel);
+                    let panels: Vec<&[f32]> = panels.chunks_exact(rows * width).collect();
                     from_panels.set_panels(&panels, rows, &pool);
                     let row = |position: usize| (position < left).then_some(position);
                     let x_columns = columns(&x, right);

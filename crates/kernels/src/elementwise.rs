@@ -75,6 +75,17 @@ for_each_cpu! {
     }
 }
 
+for_each_cpu! {
+    /// Adds all rows of values, `[rows, width]`, to `sums`, `[width]`.
+    pub(crate) fn add_rows(values: &[f32], sums: &mut [f32]) {
+        for values in values.chunks_exact(sums.len()) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value;
+            }
+        }
+    }
+}
+
 /// σ(x) = 1 / (1 + e⁻ˣ).
 #[inline(always)]
 pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {

@@ -16,9 +16,11 @@ pub(crate) const MAX_WIDTH: usize = VECTORS * MAX_LANES;
 pub enum Layout {
     /// The outputs in their own order.
     Plain,
-    /// The gates of the same units, a vector each: for each vector of a panel, the number of the gate that stands there,
-    /// if any. The outputs themselves are ordered by gate, then by unit, as in PyTorch.
-    Gates([Option<usize>; VECTORS]),
+    /// A vector for each of [`VECTORS`] gates of the same units. The outputs themselves are ordered by gate, then by unit,
+    /// as in PyTorch.
+    Vectors,
+    /// For the units of a panel, a panel for each of this number of gates.
+    Panels(usize),
 }
 
 impl Layout {
@@ -27,13 +29,14 @@ impl Layout {
     /// # Panics
     /// If the outputs cannot be divided into the layout's gates.
     pub(crate) fn panels(self, outer: usize, lanes: usize) -> usize {
+        let units = |gates: usize| {
+            assert_eq!(outer % gates, 0, "{gates} gates of the same size");
+            outer / gates
+        };
         match self {
             Layout::Plain => outer.div_ceil(VECTORS * lanes),
-            Layout::Gates(map) => {
-                let gates = number_of_gates(&map);
-                assert_eq!(outer % gates, 0, "{gates} gates of the same size");
-                (outer / gates).div_ceil(lanes)
-            }
+            Layout::Vectors => units(VECTORS).div_ceil(lanes),
+            Layout::Panels(gates) => gates * units(gates).div_ceil(VECTORS * lanes),
         }
     }
 
@@ -42,26 +45,20 @@ impl Layout {
     /// # Panics
     /// As [`Layout::panels`].
     pub(crate) fn outputs(self, outer: usize, lanes: usize) -> Vec<Option<usize>> {
-        let panels = self.panels(outer, lanes);
-        match self {
-            Layout::Plain => {
-                let positions = 0..panels * VECTORS * lanes;
-                positions.map(|at| (at < outer).then_some(at)).collect()
-            }
-            Layout::Gates(map) => {
-                let units = outer / number_of_gates(&map);
-                let mut outputs = Vec::with_capacity(panels * VECTORS * lanes);
-                for panel in 0..panels {
-                    for gate in map {
-                        outputs.extend((panel * lanes..(panel + 1) * lanes).map(|unit| {
-                            let gate = gate.filter(|_| unit < units)?;
-                            Some(gate * units + unit)
-                        }));
-                    }
-                }
-                outputs
-            }
-        }
+        let width = VECTORS * lanes;
+        let (gates, units_together) = match self {
+            Layout::Plain => (1, width),
+            Layout::Vectors => (VECTORS, lanes),
+            Layout::Panels(gates) => (gates, width),
+        };
+        let units = outer / gates;
+        let positions = 0..self.panels(outer, lanes) * width;
+        let output = |position: usize| {
+            let (part, at) = (position / units_together, position % units_together);
+            let unit = part / gates * units_together + at;
+            (unit < units).then_some(part % gates * units + unit)
+        };
+        positions.map(output).collect()
     }
 }
 
@@ -72,10 +69,6 @@ pub(crate) fn split_panels(
 ) -> impl Iterator<Item = &mut [f32]> {
     let size = values.len() / panels;
     (0..panels).map(move |_| values.split_off_mut(..size).expect("a part for each panel"))
-}
-
-fn number_of_gates(map: &[Option<usize>]) -> usize {
-    map.iter().flatten().count()
 }
 
 #[cfg(test)]
@@ -91,19 +84,20 @@ mod tests {
     }
 
     #[test]
-    fn gates_stand_where_the_map_says_and_a_missing_gate_leaves_its_vector_empty() {
-        // Three gates of five units; the third vector is empty.
-        let layout = Layout::Gates([Some(1), Some(0), None, Some(2)]);
-        assert_eq!(layout.panels(15, 4), 2);
-        let outputs = layout.outputs(15, 4);
-        let [first, second] = outputs.as_chunks::<16>().0 else {
-            panic!("two panels");
-        };
+    fn gates_stand_in_vectors_or_in_panels() {
+        // Four gates of five units, in vectors of four lanes.
+        let outputs = Layout::Vectors.outputs(20, 4);
         let vector = |from: usize| (from..from + 4).map(Some).collect::<Vec<_>>();
-        let expected = [vector(5), vector(0), vec![None; 4], vector(10)].concat();
-        assert_eq!(first[..], expected);
         let last = |output: usize| vec![Some(output), None, None, None];
-        let expected = [last(9), last(4), vec![None; 4], last(14)].concat();
-        assert_eq!(second[..], expected);
+        let first = [vector(0), vector(5), vector(10), vector(15)].concat();
+        let second = [last(4), last(9), last(14), last(19)].concat();
+        assert_eq!(outputs, [first, second].concat());
+        // Two gates of seventeen units, in panels of sixteen.
+        let layout = Layout::Panels(2);
+        assert_eq!(layout.panels(34, 4), 4);
+        let panel = |from: usize| (from..from + 16).map(Some).collect::<Vec<_>>();
+        let last = |output: usize| [vec![Some(output)], vec![None; 15]].concat();
+        let expected = [panel(0), panel(17), last(16), last(33)].concat();
+        assert_eq!(layout.outputs(34, 4), expected);
     }
 }

@@ -232,12 +232,11 @@ impl Matrix {
     ) {
         let width = self.width();
         assert_eq!(bias.len(), self.panels * width, "a bias for each position");
-        self.add_to_each_panel((x, rows), out, pool, |panel, out| {
-            let bias = &bias[panel * width..(panel + 1) * width];
-            for out in out.chunks_exact_mut(width) {
-                out.copy_from_slice(bias);
-            }
-        });
+        let size = rows.len() * width;
+        assert_eq!(out.len(), self.panels * size, "sizes of a product");
+        let out = out.chunks_exact_mut(size).zip(bias.chunks_exact(width));
+        let out = out.map(|(out, bias)| (out, Some(bias))).collect();
+        self.add_to_panels((x, rows), out, pool);
     }
 
     /// Adds the products of a range of rows of `x` to `out`, `[panels, rows, width]`.
@@ -245,43 +244,53 @@ impl Matrix {
     /// # Panics
     /// As [`Matrix::add_product`].
     pub fn add_products(&self, x: &Rows, rows: Range<usize>, out: &mut [f32], pool: &ThreadPool) {
-        self.add_to_each_panel((x, rows), out, pool, |_, _| {});
+        let size = rows.len() * self.width();
+        assert_eq!(out.len(), self.panels * size, "sizes of a product");
+        let out = out.chunks_exact_mut(size).map(|out| (out, None)).collect();
+        self.add_to_panels((x, rows), out, pool);
     }
 
-    /// Adds products to each part of `out`, after `prepare` was called with the panel and the part.
-    fn add_to_each_panel(
+    /// Adds products to a place for each panel, `[rows, width]`, which is first filled with a bias for each position, `[width]`,
+    /// if it is given one.
+    ///
+    /// # Panics
+    /// As [`Matrix::add_product`].
+    pub(crate) fn add_to_panels(
         &self,
         (x, rows): (&Rows, Range<usize>),
-        out: &mut [f32],
+        out: Vec<(&mut [f32], Option<&[f32]>)>,
         pool: &ThreadPool,
-        prepare: impl Fn(usize, &mut [f32]) + Sync,
     ) {
         let width = self.width();
         let multiplications = rows.len() * self.panels * width * self.words_per_row;
         let threads = 1 + multiplications / MULTIPLICATIONS_PER_THREAD;
-        assert_eq!(
-            out.len(),
-            self.panels * rows.len() * width,
-            "sizes of a product"
-        );
-        // Few panels are divided between rows, so that every thread has something to do.
-        let rows_per_part = if self.panels < 4 * threads.min(pool.threads()) {
-            let half = rows.len().div_ceil(2);
-            half.next_multiple_of(self.kernel.rows_per_group())
-        } else {
-            rows.len()
-        };
+        assert_eq!(out.len(), self.panels, "a place for each panel");
+        let threads_at_work = threads.min(pool.threads());
+        let rows_per_part = self.rows_per_part(rows.len(), self.panels, threads_at_work);
         let mut parts = Vec::new();
-        for (panel, out) in out.chunks_exact_mut(rows.len() * width).enumerate() {
+        for (panel, (out, bias)) in out.into_iter().enumerate() {
             for (part, out) in out.chunks_mut(rows_per_part * width).enumerate() {
                 let first = rows.start + part * rows_per_part;
-                parts.push((panel, first..first + out.len() / width, out));
+                parts.push((panel, first..first + out.len() / width, out, bias));
             }
         }
-        pool.for_each(threads, &mut parts, |_, (panel, rows, out)| {
-            prepare(*panel, out);
+        pool.for_each(threads, &mut parts, |_, (panel, rows, out, bias)| {
+            if let Some(bias) = bias {
+                for out in out.chunks_exact_mut(width) {
+                    out.copy_from_slice(bias);
+                }
+            }
             self.add_product(*panel, x, rows.clone(), out);
         });
+    }
+
+    /// Number of rows that a thread multiplies with one of `parts` parts: few parts are divided between rows, so that every
+    /// thread has something to do.
+    pub(crate) fn rows_per_part(&self, rows: usize, parts: usize, threads: usize) -> usize {
+        match parts < 4 * threads {
+            true => (rows.div_ceil(2)).next_multiple_of(self.kernel.rows_per_group()),
+            false => rows.max(1),
+        }
     }
 
     /// Adds the products of a range of rows of `x` with one panel to `out`, `[rows, width]`. The result of a row does not
@@ -369,7 +378,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Four gates, as the LSTM has them.
-    const GATES: Layout = Layout::Gates([Some(0), Some(1), Some(2), Some(3)]);
+    const GATES: Layout = Layout::Vectors;
 
     /// The products one number at a time, in float64, `[rows, outer]`.
     fn twin(x: &[f32], weights: &[f32], inner: usize, precision: Precision) -> Vec<f64> {
@@ -406,9 +415,13 @@ mod tests {
             for output in 0..outer {
                 let (panel, at) = match layout {
                     Layout::Plain => (output / width, output % width),
-                    Layout::Gates(_) => {
+                    Layout::Vectors => {
                         let (gate, unit) = (output / (outer / 4), output % (outer / 4));
                         (unit / lanes, gate * lanes + unit % lanes)
+                    }
+                    Layout::Panels(gates) => {
+                        let (gate, unit) = (output / (outer / gates), output % (outer / gates));
+                        (unit / width * gates + gate, unit % width)
                     }
                 };
                 products.push(sums[(panel * rows + row) * width + at] - 0.5);

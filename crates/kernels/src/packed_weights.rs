@@ -24,7 +24,7 @@ impl PackedWeights {
         let forward = Matrix::zeros(outer, inner, layout, kernel);
         let outputs = match layout {
             Layout::Plain => outer,
-            Layout::Gates(_) => forward.panels() * forward.width(),
+            Layout::Vectors | Layout::Panels(_) => forward.panels() * forward.width(),
         };
         PackedWeights {
             backward: Matrix::zeros(inner, outputs, Layout::Plain, kernel),

@@ -93,7 +93,7 @@ impl Rows {
     }
 
     /// Encodes a range of rows from panels of values, `[panels, rows, width]`.
-    pub(crate) fn set_panels(
+    pub fn set_panels(
         &mut self,
         rows: Range<usize>,
         panels: &[f32],

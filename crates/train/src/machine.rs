@@ -21,6 +21,7 @@ use carousel::checkpoint::record::TrainingConfig;
 use carousel::error::{Error, Result};
 use carousel::files;
 use carousel::text::Direction;
+use carousel_kernels::recurrent::Cell;
 use carousel_kernels::{Kernel, Precision, ThreadPool};
 
 /// File of the measured speeds, in the cache folder.
@@ -43,7 +44,7 @@ pub fn complete(
     let mut training = TrainingConfig {
         device: device::name(device),
         threads,
-        gradients: gradients::method(training.gradients, device)?,
+        gradients: gradients::method(training.gradients, config, device)?,
         ..training
     };
     training.precision = choose_precision(config, &training, device)?;
@@ -164,10 +165,16 @@ fn measured(config: &ModelConfig, training: &TrainingConfig) -> Speeds {
 fn shape(config: &ModelConfig, training: &TrainingConfig) -> String {
     let (tokens, recurrent) = (config.tokens(), config.recurrent());
     format!(
-        "{}, {}, {} threads: {} x {}, embedding {}, {} symbols, batch {} x {}",
+        "{}, {}, {} threads: {}{} x {}, embedding {}, {} symbols, batch {} x {}",
         cpu(),
         Kernel::fastest(Precision::Bfloat16).instructions(),
         training.threads,
+        match recurrent.cell {
+            // As it was named before there were others.
+            Cell::Lstm => String::new(),
+            Cell::Skip => format!("skip {:?} ", recurrent.skip),
+            cell => format!("{} ", cell.name()),
+        },
         recurrent.num_layers,
         recurrent.hidden_size,
         tokens.embedding_size,
@@ -184,7 +191,7 @@ fn speed(
     device: Device,
     mut gradients: Gradients,
 ) -> f64 {
-    let network = Network::initialise(config, device);
+    let network = Network::initialise(config, training.recurrent_init, device);
     let pool = ThreadPool::new(training.threads.max(1) as usize);
     let state = State::zeros(config.recurrent(), training.batch_size, device);
     let masks = DropoutMasks::none(config);

@@ -2,119 +2,258 @@
 Kinds of recurrent cells: what the layers have to know of each.
 
 A step of a cell takes, for each unit, the sums of its gates, and what it carries over from the step before in float32. It
-returns the hidden state, which the products of the next step take encoded, and what it carries over. In a panel, the sums
-are `[streams, 4, lanes]`, the hidden state is `[streams, lanes]`, and what is carried over `[streams, carried, lanes]`.
+returns the hidden state, which the products of the next step take encoded, and what it carries over.
+
+Units are computed in groups, as many as fill a panel, or a vector of a panel that has a vector for each gate. The sums of a
+group are one panel, `[streams, width]`, or several; the hidden state is `[streams, units]`, and what is carried over
+`[streams, units]`.
 */
 
-use super::lstm;
+use super::{gru, leaky, lstm, simple};
+use crate::kernel::Kernel;
 use crate::layout::Layout;
+
+/// Largest number of panels that the sums of a group have.
+pub(crate) const MOST_PANELS: usize = 4;
 
 /// A kind of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
+    /// The plain recurrent cell (Elman 1990).
+    Rnn,
+    /// Leaky units, which keep a part of their state (Jaeger et al. 2007; Mozer 1992).
+    Leaky,
+    /// The plain cell with connections that skip steps (Lin et al. 1996; Zhang et al. 2016).
+    Skip,
+    /// Gated recurrent units (Cho et al. 2014), with the reset gate after the product, as in PyTorch and cuDNN.
+    Gru,
     /// Long short-term memory (Hochreiter and Schmidhuber 1997), with the forget gate of Gers et al. (2000).
     Lstm,
 }
 
-impl Cell {
-    /// All kinds.
-    pub const ALL: [Cell; 1] = [Cell::Lstm];
+/// What plain, leaky and skipping cells apply to their sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// tanh(x).
+    #[default]
+    Tanh,
+    /// max(x, 0).
+    Relu,
+}
+
+impl Activation {
+    /// All activations.
+    pub const ALL: [Activation; 2] = [Activation::Tanh, Activation::Relu];
 
     /// The name in files and options.
     pub fn name(self) -> &'static str {
         match self {
+            Activation::Tanh => "tanh",
+            Activation::Relu => "relu",
+        }
+    }
+}
+
+/// What a layer computes, but for its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerSpec {
+    /// The cell.
+    pub cell: Cell,
+    /// The activation of a cell without gates.
+    pub activation: Activation,
+    /// Number of units.
+    pub hidden_size: usize,
+    /// How many steps ago the hidden states are from that recurrence reads: 1, and more where connections skip steps.
+    pub lags: Vec<usize>,
+}
+
+/// The panels of sums that products are added to, within a group.
+pub(crate) struct Panels {
+    /// Number of panels.
+    pub count: usize,
+    /// For each panel of the input's weights, the panel of sums.
+    pub input: &'static [usize],
+    /// For each panel of recurrent weights, the panel of sums.
+    pub recurrent: &'static [usize],
+}
+
+impl Cell {
+    /// All kinds.
+    pub const ALL: [Cell; 5] = [Cell::Rnn, Cell::Leaky, Cell::Skip, Cell::Gru, Cell::Lstm];
+
+    /// The name in files and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cell::Rnn => "rnn",
+            Cell::Leaky => "leaky",
+            Cell::Skip => "skip",
+            Cell::Gru => "gru",
             Cell::Lstm => "lstm",
         }
+    }
+
+    /// Whether the cell has gates, and so an activation of its own.
+    pub fn has_gates(self) -> bool {
+        self.gates() > 1
     }
 
     /// Number of gates: the weight matrices have `gates · hidden_size` rows.
     pub fn gates(self) -> usize {
         match self {
+            Cell::Rnn | Cell::Leaky | Cell::Skip => 1,
+            Cell::Gru => gru::GATES,
             Cell::Lstm => lstm::GATES,
         }
     }
 
-    /// Gates of the input's products in the vectors of a panel.
-    pub fn input_layout(self) -> Layout {
+    /// Gates of the products in the panels of weights.
+    pub fn layout(self) -> Layout {
         match self {
-            Cell::Lstm => Layout::Gates(lstm::LAYOUT),
+            Cell::Lstm => Layout::Vectors,
+            _ => Layout::Panels(self.gates()),
         }
     }
 
-    /// Gates of the recurrent products in the vectors of a panel. They are added to the input's, vector by vector.
-    pub fn recurrent_layout(self) -> Layout {
-        match self {
-            Cell::Lstm => Layout::Gates(lstm::LAYOUT),
+    /// Number of units in a group.
+    pub fn units(self, kernel: Kernel) -> usize {
+        match self.layout() {
+            Layout::Vectors => kernel.lanes(),
+            _ => kernel.width(),
         }
     }
 
+    /// The panels of sums of a group.
+    pub(crate) fn panels(self) -> Panels {
+        match self {
+            Cell::Gru => gru::PANELS,
+            _ => Panels {
+                count: 1,
+                input: &[0],
+                recurrent: &[0],
+            },
+        }
+    }
+
+    /// Index of the part of the state that a step carries over unit by unit, in float32, if there is one.
+    pub(crate) fn carried(self) -> Option<usize> {
+        match self {
+            Cell::Rnn | Cell::Skip => None,
+            Cell::Leaky | Cell::Gru => Some(0),
+            Cell::Lstm => Some(1),
+        }
+    }
+}
+
+impl LayerSpec {
     /// Names of the parts of the state, the hidden state first.
-    pub fn parts(self) -> &'static [&'static str] {
-        match self {
-            Cell::Lstm => &["hidden", "cell"],
+    pub fn parts(&self) -> Vec<String> {
+        let mut parts = vec!["hidden".to_string()];
+        match self.cell {
+            Cell::Lstm => parts.push("cell".to_string()),
+            _ => parts.extend((2..=self.history()).map(|ago| format!("hidden{ago}"))),
         }
+        parts
     }
 
-    /// Indices of the parts that a step carries over unit by unit, in float32. All parts but the hidden state are among them.
-    pub(crate) fn carried(self) -> &'static [usize] {
-        match self {
-            Cell::Lstm => &[1],
-        }
+    /// Number of steps whose hidden states recurrence reads.
+    pub fn history(&self) -> usize {
+        self.lags.iter().copied().max().unwrap_or(1)
     }
 
-    /// Takes one step. Replaces `carried` and `hidden`.
-    ///
-    /// # Panics
-    /// If there are other than 8 or 16 lanes.
-    pub fn step(self, sums: &[f32], carried: &mut [f32], hidden: &mut [f32], lanes: usize) {
-        match self {
+    /// Number of groups of units.
+    pub fn groups(&self, kernel: Kernel) -> usize {
+        self.hidden_size.div_ceil(self.cell.units(kernel))
+    }
+
+    /// The values that the sums start from, in the order of the panels, `[panels, rows, width]`: from rows of terms of the
+    /// input, `[rows, gates · hidden_size]`, and the recurrent bias, `[gates · hidden_size]`, in PyTorch's order.
+    pub fn start(&self, input: &[f32], recurrent_bias: &[f32], kernel: Kernel) -> Vec<f32> {
+        let outer = recurrent_bias.len();
+        let (rows, width, panels) = (input.len() / outer, kernel.width(), self.cell.panels());
+        let layout = self.cell.layout().outputs(outer, kernel.lanes());
+        let mut values = vec![0.0; self.groups(kernel) * panels.count * rows * width];
+        for (index, outputs) in layout.chunks_exact(width).enumerate() {
+            let (group, own) = (index / panels.input.len(), index % panels.input.len());
+            let mut add = |panel: usize, terms: &[f32]| {
+                let first = (group * panels.count + panel) * rows * width;
+                let rows = values[first..first + rows * width].chunks_exact_mut(width);
+                for (values, terms) in rows.zip(terms.chunks_exact(outer).cycle()) {
+                    for (value, output) in values.iter_mut().zip(outputs) {
+                        *value += output.map_or(0.0, |output| terms[output]);
+                    }
+                }
+            };
+            add(panels.input[own], input);
+            add(panels.recurrent[own], recurrent_bias);
+        }
+        values
+    }
+
+    /// Takes one step of a group. `sums` has a part for each panel; `carried` and `hidden` are replaced.
+    pub fn step(
+        &self,
+        sums: &[f32],
+        carried: &mut [f32],
+        hidden: &mut [f32],
+        leak: &[f32],
+        lanes: usize,
+    ) {
+        match self.cell {
+            Cell::Rnn | Cell::Skip => simple::step(sums, hidden, self.activation),
+            Cell::Leaky => leaky::step(sums, carried, hidden, leak, self.activation),
+            Cell::Gru => gru::step(sums, carried, hidden),
             Cell::Lstm => lstm::step(sums, carried, hidden, lanes),
         }
     }
 
-    /// Takes one step for training. Replaces the sums by what [`Cell::backward`] needs of the gates, and writes what is
-    /// carried over `after` the step beside what was carried over `before` it.
-    pub(crate) fn forward(
-        self,
-        gates: &mut [f32],
-        before: &[f32],
-        after: &mut [f32],
-        hidden: &mut [f32],
-        lanes: usize,
-    ) {
-        match self {
-            Cell::Lstm => lstm::forward(gates, before, after, hidden, lanes),
+    /// Takes one step of a group for training. Replaces the sums by what [`LayerSpec::backward`] needs of the gates, and
+    /// writes what is carried over after the step beside what was carried over before it.
+    pub(crate) fn forward(&self, step: ForwardStep, lanes: usize) {
+        match self.cell {
+            Cell::Rnn | Cell::Skip => simple::forward(step, self.activation),
+            Cell::Leaky => leaky::forward(step, self.activation),
+            Cell::Gru => gru::forward(step),
+            Cell::Lstm => lstm::forward(step, lanes),
         }
     }
 
-    /// Gradients of one step.
-    pub(crate) fn backward(self, step: BackwardStep) {
-        let backward = match self {
-            Cell::Lstm => lstm::backward,
-        };
-        backward(
-            step.gates,
-            step.carried,
-            step.hidden_gradient,
-            step.carried_gradient,
-            step.bias_gradient,
-            step.lanes,
-        );
+    /// Gradients of one step of a group.
+    pub(crate) fn backward(&self, step: BackwardStep, lanes: usize) {
+        match self.cell {
+            Cell::Rnn | Cell::Skip => simple::backward(step, self.activation),
+            Cell::Leaky => leaky::backward(step, self.activation),
+            Cell::Gru => gru::backward(step),
+            Cell::Lstm => lstm::backward(step, lanes),
+        }
     }
 }
 
-/// One step of a panel backward.
+/// One step of a group forward.
+pub(crate) struct ForwardStep<'a> {
+    /// The sums of each panel; what is beyond the cell's panels is empty.
+    pub gates: [&'a mut [f32]; MOST_PANELS],
+    /// What was carried before the step.
+    pub before: &'a [f32],
+    /// What is carried after it.
+    pub after: &'a mut [f32],
+    /// The hidden state after it.
+    pub hidden: &'a mut [f32],
+    /// The leak of each unit, `[units]`; empty for other cells.
+    pub leak: &'a [f32],
+}
+
+/// One step of a group backward.
 pub(crate) struct BackwardStep<'a> {
-    /// The gates as [`Cell::forward`] left them; replaced by the gradients of their sums.
-    pub gates: &'a mut [f32],
+    /// The gates as [`LayerSpec::forward`] left them; replaced by the gradients of their sums.
+    pub gates: [&'a mut [f32]; MOST_PANELS],
     /// What was carried before and after the step.
     pub carried: (&'a [f32], &'a [f32]),
     /// Gradient of the hidden state.
     pub hidden_gradient: &'a [f32],
     /// Gradient of what was carried after the step; replaced by that of what was carried before it.
     pub carried_gradient: &'a mut [f32],
-    /// Gradients of the sums are added to it, `[4, lanes]`.
+    /// Gradients of the sums are added to it, `[panels, width]`.
     pub bias_gradient: &'a mut [f32],
-    /// Lanes of a vector: 8 or 16.
-    pub lanes: usize,
+    /// The leak of each unit, and its gradient, which is added to; empty for other cells.
+    pub leak: (&'a [f32], &'a mut [f32]),
 }

@@ -2,8 +2,11 @@
 One step of a recurrent layer: products, gates and state of some units at a time, so that threads can share a step.
 */
 
-use super::cell::Cell;
-use super::start::{Start, arrange};
+use std::collections::VecDeque;
+
+use super::cell::{LayerSpec, MOST_PANELS};
+use super::norm::{Norms, normalise};
+use super::start::Start;
 use crate::kernel::Kernel;
 use crate::layout::{MAX_WIDTH, split_panels};
 use crate::matrix::Matrix;
@@ -16,145 +19,209 @@ const MAX_STREAMS: usize = 32;
 
 /// Weights of a layer: the recurrent ones, and those of the input unless their products are in each step's [`Start`].
 pub struct Layer {
-    cell: Cell,
-    hidden_size: usize,
+    spec: LayerSpec,
     input: Option<Matrix>,
-    recurrent: Matrix,
+    /// A matrix for each lag.
+    recurrent: Vec<Matrix>,
+    /// The leak of each unit, padded to whole groups; empty for cells without.
+    leak: Vec<f32>,
+    norms: Option<Norms>,
 }
 
 /// State of a layer for several streams.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerState {
-    cell: Cell,
     streams: usize,
     hidden_size: usize,
-    lanes: usize,
-    /// `[panels, streams, lanes]`. The lanes of all panels are the units, padded with zeros in the last.
+    units: usize,
+    /// `[groups, streams, units]`. The units of all groups are padded with zeros in the last.
     hidden: Vec<f32>,
-    /// The parts that the cell carries over in float32, `[panels, streams, parts, lanes]`.
+    /// The part that the cell carries over in float32, `[groups, streams, units]`; empty if there is none.
     carried: Vec<f32>,
-    /// The hidden state as the products take it, `[streams, hidden_size]`.
-    encoded: Rows,
+    /// The latest hidden states as the products take them, `[streams, hidden_size]`, the last one first.
+    encoded: VecDeque<Rows>,
 }
 
 impl LayerState {
     /// The zero state.
-    fn zeros(cell: Cell, kernel: Kernel, streams: usize, hidden_size: usize) -> Self {
-        let lanes = kernel.lanes();
-        let padded = hidden_size.next_multiple_of(lanes);
+    fn zeros(spec: &LayerSpec, kernel: Kernel, streams: usize) -> Self {
+        let units = spec.cell.units(kernel);
+        let size = streams * spec.groups(kernel) * units;
+        let encoded = || Rows::zeros(kernel, streams, spec.hidden_size);
         LayerState {
-            cell,
             streams,
-            hidden_size,
-            lanes,
-            hidden: vec![0.0; streams * padded],
-            carried: vec![0.0; streams * cell.carried().len() * padded],
-            encoded: Rows::zeros(kernel, streams, hidden_size),
+            hidden_size: spec.hidden_size,
+            units,
+            hidden: vec![0.0; size],
+            carried: vec![0.0; spec.cell.carried().map_or(0, |_| size)],
+            encoded: (0..spec.history()).map(|_| encoded()).collect(),
         }
     }
 
     /// Sets the state of one stream to zero.
     pub fn reset(&mut self, stream: usize) {
-        let (panels, streams) = (self.panels(), self.streams);
+        let (streams, units) = (self.streams, self.units);
         for values in [&mut self.hidden, &mut self.carried] {
-            let width = values.len() / (panels * streams);
-            for panel in 0..panels {
-                let first = (panel * streams + stream) * width;
-                values[first..first + width].fill(0.0);
+            for group in values.chunks_exact_mut(streams * units) {
+                group[stream * units..(stream + 1) * units].fill(0.0);
             }
         }
-        let zeros = self.encoded.like(1);
-        self.encoded.copy(stream, &zeros, 0);
+        for encoded in &mut self.encoded {
+            let zeros = encoded.like(1);
+            encoded.copy(stream, &zeros, 0);
+        }
     }
 
     /// The states of the given streams, in their order.
     pub fn select(&self, streams: &[usize]) -> Self {
+        let units = self.units;
         let select = |values: &[f32]| -> Vec<f32> {
-            let width = values.len() / (self.panels() * self.streams);
-            let selected = (0..self.panels()).flat_map(|panel| {
-                let of_stream = move |&stream: &usize| {
-                    let first = (panel * self.streams + stream) * width;
-                    &values[first..first + width]
-                };
+            let groups = values.chunks_exact(self.streams * units);
+            let selected = groups.flat_map(|group| {
+                let of_stream = move |&stream: &usize| &group[stream * units..(stream + 1) * units];
                 streams.iter().flat_map(of_stream)
             });
             selected.copied().collect()
         };
-        let mut encoded = self.encoded.like(streams.len());
-        for (row, &stream) in streams.iter().enumerate() {
-            encoded.copy(row, &self.encoded, stream);
-        }
+        let encoded = self.encoded.iter().map(|all| {
+            let mut encoded = all.like(streams.len());
+            for (row, &stream) in streams.iter().enumerate() {
+                encoded.copy(row, all, stream);
+            }
+            encoded
+        });
         LayerState {
             streams: streams.len(),
             hidden: select(&self.hidden),
             carried: select(&self.carried),
-            encoded,
+            encoded: encoded.collect(),
             ..*self
         }
     }
 
-    /// The hidden state, `[panels, streams, lanes]`.
+    /// The hidden state, `[groups, streams, units]`.
     pub fn hidden(&self) -> &[f32] {
         &self.hidden
     }
 
-    /// The hidden state as the products take it.
-    pub fn encoded(&self) -> &Rows {
-        &self.encoded
+    /// Number of units in a group.
+    pub fn units(&self) -> usize {
+        self.units
     }
 
-    fn panels(&self) -> usize {
-        self.hidden_size.div_ceil(self.lanes)
+    /// The hidden state as the products take it.
+    pub fn encoded(&self) -> &Rows {
+        &self.encoded[0]
     }
 }
 
 impl Layer {
-    /// A layer with recurrent weights, `[gates · hidden_size, hidden_size]`. The input's products are to be in each step's
-    /// [`Start`].
+    /// A layer with recurrent weights, `[gates · hidden_size, hidden_size]` for each lag. The input's products are to be in
+    /// each step's [`Start`].
     pub fn new(
-        cell: Cell,
-        recurrent: &[f32],
-        hidden_size: usize,
+        spec: LayerSpec,
+        recurrent: &[impl AsRef<[f32]>],
         kernel: Kernel,
         pool: &ThreadPool,
     ) -> Self {
-        let layout = cell.recurrent_layout();
+        assert_eq!(recurrent.len(), spec.lags.len(), "weights for each lag");
+        let (size, layout) = (spec.hidden_size, spec.cell.layout());
+        let pack = |weights: &[f32]| Matrix::pack(weights, size, layout, kernel, pool);
         Layer {
-            cell,
-            hidden_size,
+            recurrent: recurrent
+                .iter()
+                .map(|weights| pack(weights.as_ref()))
+                .collect(),
             input: None,
-            recurrent: Matrix::pack(recurrent, hidden_size, layout, kernel, pool),
+            leak: Vec::new(),
+            norms: None,
+            spec,
         }
     }
 
-    /// The layer with weights for its input, packed in the cell's input layout.
-    pub fn with_input(mut self, input: Matrix) -> Self {
-        self.input = Some(input);
+    /// The layer with weights for its input, `[gates · hidden_size, input_size]`.
+    pub fn with_input(mut self, weights: &[f32], input_size: usize, pool: &ThreadPool) -> Self {
+        let (layout, kernel) = (self.spec.cell.layout(), self.kernel());
+        self.input = Some(Matrix::pack(weights, input_size, layout, kernel, pool));
         self
     }
 
-    /// Number of units.
-    pub fn hidden_size(&self) -> usize {
-        self.hidden_size
+    /// The layer with a leak for each unit, `[hidden_size]`.
+    pub fn with_leak(mut self, leak: &[f32]) -> Self {
+        let kernel = self.kernel();
+        self.leak = leak.to_vec();
+        let padded = self.spec.groups(kernel) * self.spec.cell.units(kernel);
+        self.leak.resize(padded, 0.0);
+        self
     }
 
-    /// The weights of the input, if the layer has them.
-    pub fn input(&self) -> Option<&Matrix> {
-        self.input.as_ref()
+    /// The layer with products that are normalised: the gains of those of the input and of the hidden state,
+    /// `[gates · hidden_size]` each.
+    pub fn with_norms(mut self, input: &[f32], recurrent: &[f32]) -> Self {
+        self.norms = Some(Norms::new(&self.recurrent[0], input, recurrent));
+        self
     }
 
-    /// The values of a [`Start`] from rows of the gates' sums, `[rows, gates · hidden_size]` in PyTorch's order.
-    pub fn start(&self, sums: &[f32]) -> Vec<f32> {
-        let outer = self.cell.gates() * self.hidden_size;
-        let kernel = self.recurrent.kernel();
-        let layout = self.cell.input_layout().outputs(outer, kernel.lanes());
-        arrange(&layout, kernel.width(), sums, outer)
+    /// What the layer computes.
+    pub fn spec(&self) -> &LayerSpec {
+        &self.spec
+    }
+
+    /// The kernel of its products.
+    pub fn kernel(&self) -> Kernel {
+        self.recurrent[0].kernel()
+    }
+
+    /// The values of a [`Start`] from rows of terms of the input, `[rows, gates · hidden_size]`, and the recurrent bias, in
+    /// PyTorch's order.
+    pub fn start(&self, input: &[f32], recurrent_bias: &[f32]) -> Vec<f32> {
+        self.spec.start(input, recurrent_bias, self.kernel())
+    }
+
+    /// The values of a [`Start`] that have the products of `x` in them, a row for each of `x`'s, from those with the biases
+    /// alone.
+    ///
+    /// # Panics
+    /// If the layer has no weights for its input.
+    pub fn input_sums(&self, bias: &[f32], x: &Rows, pool: &ThreadPool) -> Vec<f32> {
+        let weights = self.input.as_ref().expect("weights of the input");
+        let (panels, width) = (self.spec.cell.panels(), weights.width());
+        let mut sums = vec![0.0; bias.len() * x.len()];
+        let mut places = Vec::new();
+        let all = sums
+            .chunks_exact_mut(x.len() * width)
+            .zip(bias.chunks_exact(width));
+        for (index, (sums, bias)) in all.enumerate() {
+            match panels.input.contains(&(index % panels.count)) {
+                true => places.push((sums, Some(bias))),
+                false => fill_rows(sums, bias),
+            }
+        }
+        let Some(norms) = &self.norms else {
+            weights.add_to_panels((x, 0..x.len()), places, pool);
+            return sums;
+        };
+        // What is normalised must not have the bias in it yet.
+        let (mut products, biases): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let zeros = vec![0.0; width];
+        let places = products
+            .iter_mut()
+            .map(|sums| (&mut **sums, Some(&zeros[..])));
+        weights.add_to_panels((x, 0..x.len()), places.collect(), pool);
+        normalise(&mut products, &norms.input, weights.outer(), x.len());
+        for (sums, bias) in products.into_iter().zip(biases.into_iter().flatten()) {
+            for row in sums.chunks_exact_mut(width) {
+                row.iter_mut()
+                    .zip(bias)
+                    .for_each(|(sum, bias)| *sum += bias);
+            }
+        }
+        sums
     }
 
     /// The zero state for `streams` streams.
     pub fn zero_state(&self, streams: usize) -> LayerState {
-        let kernel = self.recurrent.kernel();
-        LayerState::zeros(self.cell, kernel, streams, self.hidden_size)
+        LayerState::zeros(&self.spec, self.kernel(), streams)
     }
 
     /// Takes one step of all streams. `x` is the input, `[streams, input_size]`, if its products are not in `start`.
@@ -163,30 +230,119 @@ impl Layer {
     /// If sizes do not fit, or `x` is given to a layer without weights for it.
     pub fn step(&self, start: Start, x: Option<&Rows>, state: &mut LayerState, pool: &ThreadPool) {
         assert_eq!(start.rows.len(), state.streams, "a start for each stream");
+        match (&self.norms, x) {
+            (None, _) => self.plain_step(start, x, state, pool),
+            (Some(norms), None) => self.normalised_step(norms, start, state, pool),
+            (Some(norms), Some(x)) => {
+                let values = self.input_sums(start.values, x, pool);
+                let rows: Vec<u32> = (0..x.len() as u32).collect();
+                let start = Start {
+                    values: &values,
+                    rows: &rows,
+                };
+                self.normalised_step(norms, start, state, pool);
+            }
+        }
+        // The oldest hidden state makes room for the new one.
+        state.encoded.rotate_right(1);
+        state.encoded[0].set_panels(0..state.streams, &state.hidden, state.units, pool);
+    }
+
+    fn plain_step(
+        &self,
+        start: Start,
+        x: Option<&Rows>,
+        state: &mut LayerState,
+        pool: &ThreadPool,
+    ) {
         let x = x.map(|x| (self.input.as_ref().expect("weights of the input"), x));
-        let (panels, width) = (self.recurrent.panels(), self.recurrent.width());
         let sums = Sums {
             layer: self,
             start,
             x,
             previous: &state.encoded,
         };
-        let streams = state.streams;
-        let words =
-            self.recurrent.words_per_row() + x.map_or(0, |(weights, _)| weights.words_per_row());
-        let threads = 1 + streams * panels * width * words / MULTIPLICATIONS_PER_THREAD;
-        let carried = split_panels(&mut state.carried, panels);
-        let hidden = split_panels(&mut state.hidden, panels);
+        let (streams, panels) = (state.streams, self.spec.cell.panels());
+        let words: usize = self
+            .recurrent
+            .iter()
+            .chain(x.map(|(weights, _)| weights))
+            .map(Matrix::words_per_row)
+            .sum();
+        let recurrent = &self.recurrent[0];
+        let threads = 1 + streams * recurrent.panels() * recurrent.width() * words
+            / MULTIPLICATIONS_PER_THREAD;
+        let groups = self.spec.groups(self.kernel());
+        let carried = split_panels(&mut state.carried, groups);
+        let hidden = split_panels(&mut state.hidden, groups);
         let mut parts: Vec<_> = carried.zip(hidden).collect();
-        pool.for_each(threads, &mut parts, |panel, (carried, hidden)| {
+        pool.for_each(threads, &mut parts, |group, (carried, hidden)| {
             // The buffer of the sums has to be cleared first, so it is no larger than needed.
-            if streams == 1 {
-                sums.step::<1>(panel, carried, hidden);
-            } else {
-                sums.step::<MAX_STREAMS>(panel, carried, hidden);
+            match (streams, panels.count) {
+                (1, 1) => sums.step::<1>(group, carried, hidden),
+                (1, _) => sums.step::<MOST_PANELS>(group, carried, hidden),
+                (_, 1) => sums.step::<MAX_STREAMS>(group, carried, hidden),
+                _ => sums.step::<{ MOST_PANELS * MAX_STREAMS }>(group, carried, hidden),
             }
         });
-        (state.encoded).set_panels(0..streams, &state.hidden, state.lanes, pool);
+    }
+
+    /// A step whose recurrent products are normalised, for which all of them have to be there first.
+    fn normalised_step(
+        &self,
+        norms: &Norms,
+        start: Start,
+        state: &mut LayerState,
+        pool: &ThreadPool,
+    ) {
+        let (streams, panels) = (state.streams, self.spec.cell.panels());
+        let recurrent = &self.recurrent[0];
+        let size = streams * recurrent.width();
+        let mut products = vec![0.0; recurrent.panels() * size];
+        for (matrix, lag) in self.recurrent.iter().zip(&self.spec.lags) {
+            matrix.add_products(&state.encoded[lag - 1], 0..streams, &mut products, pool);
+        }
+        let mut places: Vec<&mut [f32]> = products.chunks_exact_mut(size).collect();
+        normalise(&mut places, &norms.recurrent, recurrent.outer(), streams);
+        let groups = self.spec.groups(self.kernel());
+        let carried = split_panels(&mut state.carried, groups);
+        let hidden = split_panels(&mut state.hidden, groups);
+        let products = products.chunks_exact(size * panels.recurrent.len());
+        for (group, ((carried, hidden), products)) in carried.zip(hidden).zip(products).enumerate()
+        {
+            let mut sums = vec![0.0; panels.count * size];
+            for (panel, sums) in sums.chunks_exact_mut(size).enumerate() {
+                start.copy_panel(
+                    group * panels.count + panel,
+                    groups * panels.count,
+                    0..streams,
+                    sums,
+                );
+            }
+            for (&panel, products) in panels.recurrent.iter().zip(products.chunks_exact(size)) {
+                let sums = sums[panel * size..].iter_mut().zip(products);
+                sums.for_each(|(sum, product)| *sum += product);
+            }
+            self.step_units(group, &sums, carried, hidden);
+        }
+    }
+
+    /// Takes the step of a group's units from their sums.
+    fn step_units(&self, group: usize, sums: &[f32], carried: &mut [f32], hidden: &mut [f32]) {
+        let units = self.spec.cell.units(self.kernel());
+        let leak = match self.leak.is_empty() {
+            true => &[],
+            false => &self.leak[group * units..(group + 1) * units],
+        };
+        let lanes = self.kernel().lanes();
+        self.spec.step(sums, carried, hidden, leak, lanes);
+    }
+}
+
+/// Fills every row with the same values.
+pub(super) fn fill_rows(rows: &mut [f32], values: &[f32]) {
+    for row in rows.chunks_exact_mut(values.len()) {
+        row.copy_from_slice(values);
     }
 }
 
@@ -195,36 +351,57 @@ struct Sums<'a> {
     layer: &'a Layer,
     start: Start<'a>,
     x: Option<(&'a Matrix, &'a Rows)>,
-    previous: &'a Rows,
+    previous: &'a VecDeque<Rows>,
 }
 
 impl Sums<'_> {
-    /// Takes the step of a panel's units, up to `STREAMS` streams at a time.
-    fn step<const STREAMS: usize>(&self, panel: usize, carried: &mut [f32], hidden: &mut [f32]) {
-        let recurrent = &self.layer.recurrent;
-        let (width, lanes) = (recurrent.width(), recurrent.kernel().lanes());
-        let carried_width = self.layer.cell.carried().len() * lanes;
-        let mut sums = [[0.0f32; MAX_WIDTH]; STREAMS];
-        let sums = sums.as_flattened_mut();
-        let streams_per_block = STREAMS.min(recurrent.kernel().rows_per_block());
+    /// Takes the step of a group's units, with a buffer for `PANELS` panels of one stream.
+    fn step<const PANELS: usize>(&self, group: usize, carried: &mut [f32], hidden: &mut [f32]) {
+        let layer = self.layer;
+        let kernel = layer.kernel();
+        let panels = layer.spec.cell.panels();
+        let (width, units) = (kernel.width(), layer.spec.cell.units(kernel));
+        let all_panels = layer.spec.groups(kernel) * panels.count;
+        let mut buffer = [[0.0f32; MAX_WIDTH]; PANELS];
+        let buffer = buffer.as_flattened_mut();
+        let streams_per_block = (PANELS / panels.count).min(kernel.rows_per_block());
         for first in (0..self.start.rows.len()).step_by(streams_per_block) {
             let streams = first..(first + streams_per_block).min(self.start.rows.len());
-            let sums = &mut sums[..streams.len() * width];
-            self.start
-                .copy_panel(panel, recurrent.panels(), streams.clone(), sums);
-            if let Some((weights, x)) = self.x {
-                weights.add_product(panel, x, streams.clone(), sums);
+            let size = streams.len() * width;
+            let sums = &mut buffer[..panels.count * size];
+            for (panel, sums) in sums.chunks_exact_mut(size).enumerate() {
+                (self.start).copy_panel(
+                    group * panels.count + panel,
+                    all_panels,
+                    streams.clone(),
+                    sums,
+                );
             }
-            recurrent.add_product(panel, self.previous, streams.clone(), sums);
-            let carried = &mut carried[streams.start * carried_width..streams.end * carried_width];
-            let hidden = &mut hidden[streams.start * lanes..streams.end * lanes];
-            self.layer.cell.step(sums, carried, hidden, lanes);
+            let mut add = |weights: &Matrix, x: &Rows, places: &[usize]| {
+                for (own, &panel) in places.iter().enumerate() {
+                    let sums = &mut sums[panel * size..(panel + 1) * size];
+                    weights.add_product(group * places.len() + own, x, streams.clone(), sums);
+                }
+            };
+            if let Some((weights, x)) = self.x {
+                add(weights, x, panels.input);
+            }
+            for (weights, lag) in layer.recurrent.iter().zip(&layer.spec.lags) {
+                add(weights, &self.previous[lag - 1], panels.recurrent);
+            }
+            let carried = match carried.is_empty() {
+                true => &mut [],
+                false => &mut carried[streams.start * units..streams.end * units],
+            };
+            let hidden = &mut hidden[streams.start * units..streams.end * units];
+            layer.step_units(group, sums, carried, hidden);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cell::{Activation, Cell};
     use super::*;
     use crate::kernel::Precision;
 
@@ -234,79 +411,213 @@ mod tests {
             .collect()
     }
 
-    /// A step of the LSTM in float64, as in the paper: the hidden state and the cell state.
-    fn twin(
-        (x, w_ih): (&[f32], &[f32]),
-        (h, w_hh): (&[f64], &[f32]),
-        bias: &[f32],
-        cell: &[f64],
-    ) -> (Vec<f64>, Vec<f64>) {
-        let size = cell.len();
-        let gate = |row: usize| -> f64 {
-            let from_x = x.iter().zip(&w_ih[row * x.len()..]);
-            let from_h = h.iter().zip(&w_hh[row * size..]);
-            let x_sum: f64 = from_x.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-            let h_sum: f64 = from_h.map(|(&a, &b)| a * f64::from(b)).sum();
-            f64::from(bias[row]) + x_sum + h_sum
+    fn spec(cell: Cell, activation: Activation, hidden_size: usize) -> LayerSpec {
+        LayerSpec {
+            cell,
+            activation,
+            hidden_size,
+            lags: match cell {
+                Cell::Skip => vec![1, 3],
+                _ => vec![1],
+            },
+        }
+    }
+
+    /// A layer in float64, one number at a time, as in the papers.
+    struct Twin {
+        spec: LayerSpec,
+        w_ih: Vec<f32>,
+        w_hh: Vec<Vec<f32>>,
+        bias: [Vec<f32>; 2],
+        leak: Vec<f32>,
+        gains: Option<[Vec<f32>; 2]>,
+        /// The hidden states, the last one first.
+        hidden: Vec<Vec<f64>>,
+        cell: Vec<f64>,
+    }
+
+    fn product(weights: &[f32], x: &[f64]) -> Vec<f64> {
+        let row = |row: &[f32]| row.iter().zip(x).map(|(&a, b)| f64::from(a) * b).sum();
+        weights.chunks_exact(x.len()).map(row).collect()
+    }
+
+    fn normalised(values: Vec<f64>, gains: Option<&Vec<f32>>) -> Vec<f64> {
+        let Some(gains) = gains else { return values };
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        let values = values.iter().zip(gains);
+        let one =
+            |(v, &gain): (&f64, &f32)| (v - mean) / (variance + 1e-5).sqrt() * f64::from(gain);
+        values.map(one).collect()
+    }
+
+    impl Twin {
+        fn step(&mut self, x: &[f32]) {
+            let size = self.spec.hidden_size;
+            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+            let gains = self.gains.as_ref();
+            let from_x = normalised(product(&self.w_ih, &x), gains.map(|g| &g[0]));
+            let mut from_h = vec![0.0; from_x.len()];
+            for (weights, lag) in self.w_hh.iter().zip(&self.spec.lags) {
+                for (sum, more) in from_h
+                    .iter_mut()
+                    .zip(product(weights, &self.hidden[lag - 1]))
+                {
+                    *sum += more;
+                }
+            }
+            let from_h = normalised(from_h, gains.map(|g| &g[1]));
+            let x = |gate: usize, unit: usize| {
+                from_x[gate * size + unit] + f64::from(self.bias[0][gate * size + unit])
+            };
+            let h = |gate: usize, unit: usize| {
+                from_h[gate * size + unit] + f64::from(self.bias[1][gate * size + unit])
+            };
+            let sum = |gate: usize, unit: usize| x(gate, unit) + h(gate, unit);
+            let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            let activate = |x: f64| match self.spec.activation {
+                Activation::Tanh => x.tanh(),
+                Activation::Relu => x.max(0.0),
+            };
+            let mut cells = self.cell.clone();
+            let hidden = (0..size).map(|unit| {
+                let before = self.hidden[0][unit];
+                match self.spec.cell {
+                    Cell::Rnn | Cell::Skip => activate(sum(0, unit)),
+                    Cell::Leaky => {
+                        let leak = f64::from(self.leak[unit]);
+                        leak * before + (1.0 - leak) * activate(sum(0, unit))
+                    }
+                    Cell::Gru => {
+                        let (r, z) = (sigmoid(sum(0, unit)), sigmoid(sum(1, unit)));
+                        let n = (x(2, unit) + r * h(2, unit)).tanh();
+                        (1.0 - z) * n + z * before
+                    }
+                    Cell::Lstm => {
+                        let (i, f) = (sigmoid(sum(0, unit)), sigmoid(sum(1, unit)));
+                        let (g, o) = (sum(2, unit).tanh(), sigmoid(sum(3, unit)));
+                        cells[unit] = f * cells[unit] + i * g;
+                        o * cells[unit].tanh()
+                    }
+                }
+            });
+            let hidden = hidden.collect();
+            self.cell = cells;
+            self.hidden.rotate_right(1);
+            self.hidden[0] = hidden;
+        }
+    }
+
+    /// A twin with every number set, at zero state.
+    fn twin(spec: LayerSpec, inner: usize, norm: bool) -> Twin {
+        let (size, outer) = (spec.hidden_size, spec.cell.gates() * spec.hidden_size);
+        // Small enough that a rectified state does not grow.
+        let scaled = |count, seed| {
+            numbers(count, seed)
+                .iter()
+                .map(|v| v / (size as f32).sqrt())
+                .collect()
         };
-        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-        let unit = |u: usize| {
-            let (input, forget) = (sigmoid(gate(u)), sigmoid(gate(size + u)));
-            let (candidate, output) = (gate(2 * size + u).tanh(), sigmoid(gate(3 * size + u)));
-            let cell = forget * cell[u] + input * candidate;
-            (output * cell.tanh(), cell)
-        };
-        (0..size).map(unit).unzip()
+        let gains = || [numbers(outer, 5), numbers(outer, 6)];
+        Twin {
+            w_ih: numbers(outer * inner, 1),
+            w_hh: spec
+                .lags
+                .iter()
+                .map(|lag| scaled(outer * size, 1 + lag))
+                .collect(),
+            bias: [numbers(outer, 3), numbers(outer, 4)],
+            leak: match spec.cell {
+                Cell::Leaky => numbers(size, 7).iter().map(|v| 0.5 + 0.4 * v).collect(),
+                _ => Vec::new(),
+            },
+            gains: norm.then(gains),
+            hidden: vec![vec![0.0; size]; spec.history()],
+            cell: vec![0.0; size],
+            spec,
+        }
+    }
+
+    fn layer(twin: &Twin, inner: usize, kernel: Kernel, pool: &ThreadPool) -> Layer {
+        let mut layer = Layer::new(twin.spec.clone(), &twin.w_hh, kernel, pool);
+        layer = layer.with_input(&twin.w_ih, inner, pool);
+        if !twin.leak.is_empty() {
+            layer = layer.with_leak(&twin.leak);
+        }
+        match &twin.gains {
+            Some([input, recurrent]) => layer.with_norms(input, recurrent),
+            None => layer,
+        }
+    }
+
+    /// Three steps of several streams, each compared with its twin.
+    fn check(
+        spec: LayerSpec,
+        (inner, streams): (usize, usize),
+        norm: bool,
+        kernel: Kernel,
+        tolerance: f64,
+    ) {
+        let pool = ThreadPool::new(2);
+        let make = || twin(spec.clone(), inner, norm);
+        let mut twins: Vec<Twin> = (0..streams).map(|_| make()).collect();
+        let layer = layer(&twins[0], inner, kernel, &pool);
+        let bias = layer.start(&twins[0].bias[0], &twins[0].bias[1]);
+        let [mut state, mut apart] = [layer.zero_state(streams), layer.zero_state(streams)];
+        for step in 0..4 {
+            let inputs: Vec<f32> = numbers(streams * inner, 9 + step);
+            let mut x = Rows::zeros(kernel, streams, inner);
+            for (stream, (x_of, twin)) in inputs.chunks_exact(inner).zip(&mut twins).enumerate() {
+                x.set(stream, x_of);
+                twin.step(x_of);
+            }
+            let start = Start {
+                values: &bias,
+                rows: &vec![0; streams],
+            };
+            layer.step(start, Some(&x), &mut state, &pool);
+            let sums = layer.input_sums(&bias, &x, &pool);
+            let rows: Vec<u32> = (0..streams as u32).collect();
+            let start = Start {
+                values: &sums,
+                rows: &rows,
+            };
+            layer.step(start, None, &mut apart, &pool);
+            for hidden in [state.hidden(), apart.hidden()] {
+                let units = state.units();
+                for (stream, twin) in twins.iter().enumerate() {
+                    for (unit, expected) in twin.hidden[0].iter().enumerate() {
+                        let found =
+                            hidden[(unit / units * streams + stream) * units + unit % units];
+                        let off = (f64::from(found) - expected).abs();
+                        assert!(
+                            off < tolerance,
+                            "{spec:?} {kernel:?} norm {norm}: {found} {expected}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]
-    fn lstm_steps_agree_with_the_float64_twin() {
-        for (size, inner, streams) in [(5, 3, 1), (16, 16, 2), (20, 12, 27), (33, 40, 64)] {
-            let (w_ih, w_hh) = (numbers(4 * size * inner, 1), numbers(4 * size * size, 2));
-            let bias = numbers(4 * size, 3);
-            let precisions = [
-                (Precision::Float32, 1e-5),
-                (Precision::Bfloat16, 0.05),
-                (Precision::Int8, 0.1),
-            ];
-            let kernels = precisions.into_iter().flat_map(|(precision, tolerance)| {
-                Kernel::all(precision).map(move |k| (k, tolerance))
-            });
-            for (kernel, tolerance) in kernels {
-                let pool = ThreadPool::new(2);
-                let input = Matrix::pack(&w_ih, inner, Cell::Lstm.input_layout(), kernel, &pool);
-                let layer = Layer::new(Cell::Lstm, &w_hh, size, kernel, &pool).with_input(input);
-                let values = layer.start(&bias);
-                let mut state = layer.zero_state(streams);
-                let mut expected = vec![(vec![0.0; size], vec![0.0; size]); streams];
-                for step in 0..3 {
-                    let inputs: Vec<Vec<f32>> =
-                        (0..streams).map(|s| numbers(inner, 9 * s + step)).collect();
-                    let mut x = Rows::zeros(kernel, streams, inner);
-                    inputs
-                        .iter()
-                        .enumerate()
-                        .for_each(|(row, input)| x.set(row, input));
-                    let rows = vec![0; streams];
-                    let start = Start {
-                        values: &values,
-                        rows: &rows,
-                    };
-                    layer.step(start, Some(&x), &mut state, &pool);
-                    for (stream, (hidden, cell)) in expected.iter_mut().enumerate() {
-                        (*hidden, *cell) =
-                            twin((&inputs[stream], &w_ih), (hidden, &w_hh), &bias, cell);
-                        let lanes = state.lanes;
-                        let found = |values: &[f32], unit: usize| {
-                            f64::from(
-                                values[((unit / lanes) * streams + stream) * lanes + unit % lanes],
-                            )
-                        };
-                        for unit in 0..size {
-                            assert!((found(&state.hidden, unit) - hidden[unit]).abs() < tolerance);
-                            assert!(
-                                (found(&state.carried, unit) - cell[unit]).abs() < 2.0 * tolerance
-                            );
+    fn steps_of_every_cell_agree_with_the_float64_twin() {
+        let precisions = [
+            (Precision::Float32, 2e-5),
+            (Precision::Bfloat16, 0.1),
+            (Precision::Int8, 0.2),
+        ];
+        for cell in Cell::ALL {
+            for activation in Activation::ALL {
+                if cell.has_gates() && activation == Activation::Relu {
+                    continue;
+                }
+                for (size, inner, streams) in [(5, 3, 1), (16, 16, 2), (70, 12, 27), (33, 40, 64)] {
+                    for (precision, tolerance) in precisions {
+                        for kernel in Kernel::all(precision) {
+                            let spec = spec(cell, activation, size);
+                            check(spec, (inner, streams), false, kernel, tolerance);
                         }
                     }
                 }
@@ -315,35 +626,39 @@ mod tests {
     }
 
     #[test]
+    fn normalised_steps_agree_with_the_float64_twin() {
+        for cell in Cell::ALL {
+            for kernel in Kernel::all(Precision::Float32) {
+                let spec = spec(cell, Activation::Tanh, 21);
+                check(spec, (7, 3), true, kernel, 1e-4);
+            }
+        }
+    }
+
+    #[test]
     fn states_are_selected_and_reset_by_stream() {
-        let layer = Layer::new(
-            Cell::Lstm,
-            &numbers(4 * 20 * 20, 1),
-            20,
-            Kernel::fastest(Precision::Int8),
-            &ThreadPool::new(1),
-        );
-        let values = layer.start(&numbers(3 * 80, 2));
         let pool = ThreadPool::new(1);
-        let run = |rows: &[u32]| {
-            let mut state = layer.zero_state(rows.len());
-            for _ in 0..2 {
-                layer.step(
-                    Start {
+        for cell in Cell::ALL {
+            let twin = twin(spec(cell, Activation::Tanh, 20), 2, false);
+            let layer = layer(&twin, 2, Kernel::fastest(Precision::Int8), &pool);
+            let outer = cell.gates() * 20;
+            let values = layer.start(&numbers(3 * outer, 2), &numbers(outer, 3));
+            let run = |rows: &[u32]| {
+                let mut state = layer.zero_state(rows.len());
+                for _ in 0..2 {
+                    let start = Start {
                         values: &values,
                         rows,
-                    },
-                    None,
-                    &mut state,
-                    &pool,
-                );
-            }
-            state
-        };
-        let mut all = run(&[0, 1, 2]);
-        assert_eq!(all.select(&[2, 0, 0]), run(&[2, 0, 0]));
-        all.reset(1);
-        assert_eq!(all.select(&[0, 2]), run(&[0, 2]));
-        assert_eq!(all.select(&[1]), layer.zero_state(1));
+                    };
+                    layer.step(start, None, &mut state, &pool);
+                }
+                state
+            };
+            let mut all = run(&[0, 1, 2]);
+            assert_eq!(all.select(&[2, 0, 0]), run(&[2, 0, 0]));
+            all.reset(1);
+            assert_eq!(all.select(&[0, 2]), run(&[0, 2]));
+            assert_eq!(all.select(&[1]), layer.zero_state(1));
+        }
     }
 }

@@ -11,14 +11,12 @@ o = σ(sum)     output gate
 The gates are in libtorch's order: input, forget, cell, output.
 */
 
+use super::cell::{BackwardStep, ForwardStep};
 use crate::cpu::{for_each_cpu, multiply_add};
 use crate::elementwise::{sigmoid, sigmoid_times_tanh, tanh};
-use crate::layout::VECTORS;
 
-/// Number of gates.
+/// Number of gates: each has a vector of a panel.
 pub(crate) const GATES: usize = 4;
-/// The gate in each vector of a panel.
-pub(crate) const LAYOUT: [Option<usize>; VECTORS] = [Some(0), Some(1), Some(2), Some(3)];
 
 for_each_cpu! {
     /// One step: `sums` is `[rows, 4, lanes]`; `cell` and `hidden` are `[rows, lanes]` and are replaced.
@@ -54,12 +52,17 @@ fn step_of<const FMA: bool, const LANES: usize>(
     }
 }
 
+/// As [`step`], for training: the sums are replaced by the gates, and the cells before the step are kept.
+///
+/// # Panics
+/// If there are other than 8 or 16 lanes.
+pub(crate) fn forward(step: ForwardStep, lanes: usize) {
+    let [gates, ..] = step.gates;
+    forward_lanes(gates, step.before, step.after, step.hidden, lanes);
+}
+
 for_each_cpu! {
-    /// As [`step`], for training: the sums are replaced by the gates, and the cells before the step are kept.
-    ///
-    /// # Panics
-    /// If there are other than 8 or 16 lanes.
-    pub(crate) fn forward(gates: &mut [f32], before: &[f32], after: &mut [f32], hidden: &mut [f32], lanes: usize) {
+    fn forward_lanes(gates: &mut [f32], before: &[f32], after: &mut [f32], hidden: &mut [f32], lanes: usize) {
         match lanes {
             8 => forward_of::<FMA, 8>(gates, before, after, hidden),
             16 => forward_of::<FMA, 16>(gates, before, after, hidden),
@@ -96,14 +99,24 @@ fn forward_of<const FMA: bool, const LANES: usize>(
     }
 }
 
+/// Gradients of [`forward`].
+///
+/// # Panics
+/// If there are other than 8 or 16 lanes.
+pub(crate) fn backward(step: BackwardStep, lanes: usize) {
+    let [gates, ..] = step.gates;
+    backward_lanes(
+        gates,
+        step.carried,
+        step.hidden_gradient,
+        step.carried_gradient,
+        step.bias_gradient,
+        lanes,
+    );
+}
+
 for_each_cpu! {
-    /// Gradients of [`forward`], from the cells before and after the step. The gates are replaced by the gradients of their
-    /// sums, which are also added to `bias_gradient`, `[4, lanes]`. `cell_gradient`, `[rows, lanes]`, is that of the cells
-    /// after the step, and is replaced by that of the cells before it.
-    ///
-    /// # Panics
-    /// If there are other than 8 or 16 lanes.
-    pub(crate) fn backward(
+    fn backward_lanes(
         gates: &mut [f32],
         cells: (&[f32], &[f32]),
         hidden_gradient: &[f32],

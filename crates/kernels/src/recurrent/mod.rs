@@ -5,12 +5,17 @@ What differs between kinds of cells is in [`Cell`], and the arithmetic of each k
 */
 
 mod cell;
+mod gru;
 mod layer;
+mod leaky;
 mod lstm;
+mod norm;
+mod simple;
 mod start;
 mod tape;
 
-pub use cell::Cell;
+pub use cell::{Activation, Cell, LayerSpec};
 pub use layer::{Layer, LayerState};
-pub use start::{Start, TABLE_TOKENS, start};
+pub use norm::normalise_rows;
+pub use start::{Start, TABLE_TOKENS};
 pub use tape::{OutputGradients, Tape};

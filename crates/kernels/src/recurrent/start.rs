@@ -4,8 +4,6 @@ Where the sums of the gates start: the bias, alone or with products that were co
 
 use std::ops::Range;
 
-use crate::matrix::Matrix;
-
 /// Largest vocabulary for which the first layer's input products are computed once for each token of the vocabulary, instead
 /// of for each token of the text: a table that is no larger than the weights that it replaces, or not by much.
 pub const TABLE_TOKENS: usize = 512;
@@ -37,36 +35,4 @@ impl Start<'_> {
             sums.copy_from_slice(&self.values[first..first + width]);
         }
     }
-}
-
-/// The values of a [`Start`] from rows of outputs of `weights`, `[rows, outer]` in PyTorch's order: puts them in the order
-/// of the panels, `[panels, rows, width]`.
-pub fn start(weights: &Matrix, outputs: &[f32]) -> Vec<f32> {
-    let positions = 0..weights.panels() * weights.width();
-    let layout: Vec<_> = positions.map(|position| weights.row(position)).collect();
-    arrange(&layout, weights.width(), outputs, weights.outer())
-}
-
-/// Puts rows of outputs, `[rows, outer]`, in the order of panels of `width` positions, `[panels, rows, width]`. `layout` has
-/// the output at each position.
-pub(crate) fn arrange(
-    layout: &[Option<usize>],
-    width: usize,
-    outputs: &[f32],
-    outer: usize,
-) -> Vec<f32> {
-    let rows = outputs.len() / outer;
-    let mut arranged = vec![0.0; layout.len() * rows];
-    let panels = arranged.chunks_exact_mut(rows * width);
-    for (panel, layout) in panels.zip(layout.chunks_exact(width)) {
-        for (values, outputs) in panel
-            .chunks_exact_mut(width)
-            .zip(outputs.chunks_exact(outer))
-        {
-            for (value, output) in values.iter_mut().zip(layout) {
-                *value = output.map_or(0.0, |output| outputs[output]);
-            }
-        }
-    }
-    arranged
 }

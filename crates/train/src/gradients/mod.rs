@@ -55,15 +55,23 @@ impl Gradients {
 /// The method to take on a device, where it was left open.
 ///
 /// # Errors
-/// Kernels asked for on a GPU.
-pub fn method(asked: GradientMethod, device: Device) -> Result<GradientMethod> {
-    match (asked, device) {
-        (GradientMethod::Auto, Device::Cpu) => Ok(GradientMethod::Kernels),
-        (GradientMethod::Auto, _) => Ok(GradientMethod::Autograd),
-        (GradientMethod::Kernels, device) if device != Device::Cpu => Err(Error::usage(
+/// Kernels asked for on a GPU, or for what has none.
+pub fn method(
+    asked: GradientMethod,
+    config: &ModelConfig,
+    device: Device,
+) -> Result<GradientMethod> {
+    let normalised = config.recurrent().layer_norm;
+    match asked {
+        GradientMethod::Auto if device == Device::Cpu && !normalised => Ok(GradientMethod::Kernels),
+        GradientMethod::Auto => Ok(GradientMethod::Autograd),
+        GradientMethod::Kernels if device != Device::Cpu => Err(Error::usage(
             "--gradients kernels is for the CPU; leave it away, or give --device cpu",
         )),
-        (asked, _) => Ok(asked),
+        GradientMethod::Kernels if normalised => Err(Error::usage(
+            "there are no kernels for --layer-norm yet; leave --gradients kernels away",
+        )),
+        asked => Ok(asked),
     }
 }
 

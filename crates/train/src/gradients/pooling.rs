@@ -14,15 +14,18 @@ pub fn add_rows(
     pooling: &mut Pooling,
     lengths: &[usize],
     steps: Range<usize>,
-    (outputs, size): (&Rows, usize),
+    (outputs, rows): (&Rows, Range<usize>),
     pool: &ThreadPool,
 ) {
     let texts = lengths.len();
     let mut parts: Vec<_> = pooling.each_text().zip(lengths).collect();
     pool.for_each(pool.threads(), &mut parts, |text, (pooled, length)| {
-        let mut output = vec![0.0; size];
+        let mut output = vec![0.0; pooled.size()];
         for step in steps.start..steps.end.min(**length) {
-            outputs.get((step - steps.start + 1) * texts + text, &mut output);
+            outputs.get(
+                rows.start + (step - steps.start) * texts + text,
+                &mut output,
+            );
             pooled.add(&output);
         }
     });

@@ -9,18 +9,20 @@ use super::parameters::NamedTensors;
 use super::recurrent::Network;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
+use carousel::checkpoint::arguments::RecurrentInit;
 
 const FLOAT_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 impl Network {
     /// A network with initial parameters, drawn from libtorch's random number generator.
     ///
-    /// Input and output weights are uniform within 1/√hidden_size, as PyTorch has them; recurrent ones orthogonal, gate by
-    /// gate (Saxe et al. 2014); biases zero, but for what the cell asks for.
-    pub fn initialise(config: &ModelConfig, device: Device) -> Self {
+    /// Input and output weights are uniform within 1/√hidden_size, as PyTorch has them, and so are those of connections that
+    /// skip steps; recurrent ones as asked for, gate by gate; biases zero, but for what the cell asks for; leaks spread from
+    /// an eighth to nineteen twentieths; gains one.
+    pub fn initialise(config: &ModelConfig, init: RecurrentInit, device: Device) -> Self {
         let initial = |(name, shape): (String, Vec<usize>)| {
             let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
-            let tensor = initial(config, &name, &shape).to_device(device);
+            let tensor = initial(config, init, &name, &shape).to_device(device);
             (name, tensor.set_requires_grad(true))
         };
         let parameters: NamedTensors = config.tensors().into_iter().map(initial).collect();
@@ -31,14 +33,22 @@ impl Network {
     }
 }
 
-fn initial(config: &ModelConfig, name: &str, shape: &[i64]) -> Tensor {
+fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64]) -> Tensor {
     let recurrent = config.recurrent();
     let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);
     match name {
         // As output weights, an embedding of unit variance would give large random logits.
         EMBEDDING if config.tie_weights() => uniform(0.1),
         EMBEDDING => Tensor::randn(shape, FLOAT_CPU),
-        name if name.contains(".weight_hh") => orthogonal_gates(recurrent),
+        name if name.contains(".weight_hh") => match init {
+            RecurrentInit::Orthogonal => by_gate(recurrent, |size| {
+                Tensor::linalg_qr(&Tensor::randn([size, size], FLOAT_CPU), "reduced").0
+            }),
+            RecurrentInit::Identity => by_gate(recurrent, |size| Tensor::eye(size, FLOAT_CPU)),
+            RecurrentInit::Uniform => uniform(1.0 / (recurrent.hidden_size as f64).sqrt()),
+        },
+        name if name.contains(".leak") => Tensor::empty(shape, FLOAT_CPU).uniform_(-2.0, 3.0),
+        name if name.contains(".norm_") => Tensor::ones(shape, FLOAT_CPU),
         name if name.contains(".bias_ih") => {
             let bias = Tensor::zeros(shape, FLOAT_CPU);
             cells::initialise_bias(recurrent.cell, &bias, recurrent.hidden_size as i64);
@@ -49,10 +59,9 @@ fn initial(config: &ModelConfig, name: &str, shape: &[i64]) -> Tensor {
     }
 }
 
-fn orthogonal_gates(recurrent: &Recurrent) -> Tensor {
+/// A square matrix for each gate, below each other.
+fn by_gate(recurrent: &Recurrent, matrix: impl Fn(i64) -> Tensor) -> Tensor {
     let size = recurrent.hidden_size as i64;
-    let gates: Vec<Tensor> = (0..recurrent.cell.gates())
-        .map(|_| Tensor::linalg_qr(&Tensor::randn([size, size], FLOAT_CPU), "reduced").0)
-        .collect();
+    let gates: Vec<Tensor> = (0..recurrent.cell.gates()).map(|_| matrix(size)).collect();
     Tensor::cat(&gates, 0)
 }

@@ -13,7 +13,7 @@ use super::dropout::DropoutMasks;
 use super::parameters::NamedTensors;
 use super::state::State;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{EMBEDDING, LAYER_TENSORS, layer_tensor};
+use carousel::checkpoint::architecture::{EMBEDDING, LayerTensors};
 use carousel::text::Direction;
 
 /// A network's configuration and parameters.
@@ -42,9 +42,10 @@ impl Network {
         self.parameters.get(EMBEDDING).device()
     }
 
-    /// A layer's weights and biases, in the order of [`LAYER_TENSORS`].
-    pub fn layer(&self, direction: Direction, layer: usize) -> [&Tensor; 4] {
-        LAYER_TENSORS.map(|which| self.parameters.get(&layer_tensor(direction, which, layer)))
+    /// A layer's parameters.
+    pub fn layer(&self, direction: Direction, layer: usize) -> LayerTensors<&Tensor> {
+        let names = self.config.recurrent().layer_names(direction, layer);
+        names.map(|name| self.parameters.get(&name))
     }
 
     /// The head's weights, which may be the embedding, and its bias.
@@ -82,17 +83,22 @@ impl Network {
                 .iter()
                 .map(|part| part[position].contiguous().to_kind(kind));
             let before: Vec<Tensor> = before.collect();
-            let [w_ih, w_hh, b_ih, b_hh] = self.layer(reading.direction, layer);
-            let w_hh = masked(w_hh, masks.recurrent[layer].as_ref());
-            let weights = [w_ih, &w_hh, b_ih, b_hh].map(|weights| weights.to_kind(kind));
-            let after = cells::forward(recurrent.cell, &outputs, &before, &weights);
-            outputs = after.0;
-            for (part, after) in parts.iter_mut().zip(after.1) {
+            let weights = self.layer(reading.direction, layer);
+            let mut weights = weights.map(|tensor| tensor.to_kind(kind));
+            if let Some(mask) = &masks.recurrent[layer] {
+                weights.weight_hh[0] = &weights.weight_hh[0] * mask.to_kind(kind);
+            }
+            let (mut after, state) = cells::forward(recurrent, &outputs, &before, &weights);
+            for (part, after) in parts.iter_mut().zip(state) {
                 part[position] = after.to_kind(own);
             }
             if let Some(mask) = &masks.outputs[layer] {
-                outputs = &outputs * mask.to_kind(kind);
+                after = after * mask.to_kind(kind);
             }
+            outputs = match recurrent.residual && layer > 0 {
+                true => outputs + after,
+                false => after,
+            };
         }
         let parts = parts.iter().map(|layers| Tensor::cat(layers, 0)).collect();
         (outputs, State { parts })

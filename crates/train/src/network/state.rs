@@ -8,10 +8,10 @@ use tch::{Device, Kind, Tensor};
 
 use carousel::checkpoint::architecture::Recurrent;
 
-/// What the cells keep of each stream: a tensor for each part of the cell's state, in the order of [`Cell::parts`],
+/// What the cells keep of each stream: a tensor for each part of the cell's state, in the order of [`LayerSpec::parts`],
 /// `[layers, batch_size, hidden_size]`, over the layers of all directions.
 ///
-/// [`Cell::parts`]: carousel_kernels::recurrent::Cell::parts
+/// [`LayerSpec::parts`]: carousel_kernels::recurrent::LayerSpec::parts
 #[derive(Debug)]
 pub struct State {
     /// The parts; the first is the hidden state.
@@ -23,9 +23,10 @@ impl State {
     pub fn zeros(recurrent: &Recurrent, batch_size: usize, device: Device) -> Self {
         let layers = recurrent.directions().len() * recurrent.num_layers;
         let size = [layers, batch_size, recurrent.hidden_size].map(|size| size as i64);
-        let parts = recurrent.cell.parts().iter();
+        let parts = recurrent.layer_spec().parts();
         State {
             parts: parts
+                .iter()
                 .map(|_| Tensor::zeros(size, (Kind::Float, device)))
                 .collect(),
         }

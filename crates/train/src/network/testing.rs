@@ -4,10 +4,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::Network;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Body, Head, Input, Labels, NextToken, Recurrent, Tokens};
+use carousel::checkpoint::architecture::{
+    Body, Head, Input, Labels, Leak, NextToken, Recurrent, Tokens,
+};
+use carousel::checkpoint::arguments::RecurrentInit;
 use carousel::checkpoint::record::TrainingConfig;
 use carousel::text::{Level, Split};
-use carousel_kernels::recurrent::Cell;
+use carousel_kernels::recurrent::{Activation, Cell};
 
 /// A language model of two layers over seven tokens.
 pub fn config(tie_weights: bool, dropout: f64) -> ModelConfig {
@@ -19,11 +22,8 @@ pub fn config(tie_weights: bool, dropout: f64) -> ModelConfig {
             embedding_size: if tie_weights { 3 } else { 5 },
         }),
         body: Body::Recurrent(Recurrent {
-            cell: Cell::Lstm,
-            hidden_size: 3,
-            num_layers: 2,
             dropout,
-            bidirectional: false,
+            ..Recurrent::new(Cell::Lstm, 3, 2)
         }),
         head: Head::NextToken(NextToken {
             tie_weights,
@@ -52,9 +52,61 @@ pub fn training(batch_size: usize) -> TrainingConfig {
     }
 }
 
+/// The options of every cell, on layers of this shape.
+pub fn every_cell(layers: &Recurrent) -> Vec<Recurrent> {
+    let with = |cell| Recurrent {
+        cell,
+        ..layers.clone()
+    };
+    let leak = |leak| Recurrent {
+        leak: Some(leak),
+        ..with(Cell::Leaky)
+    };
+    let plain = vec![
+        with(Cell::Rnn),
+        Recurrent {
+            activation: Activation::Relu,
+            ..with(Cell::Rnn)
+        },
+        leak(Leak::Fixed(0.9)),
+        leak(Leak::Learnt),
+        Recurrent {
+            skip: vec![2, 5],
+            ..with(Cell::Skip)
+        },
+        with(Cell::Gru),
+        with(Cell::Lstm),
+    ];
+    let residual = plain.iter().map(|layers| Recurrent {
+        residual: true,
+        ..layers.clone()
+    });
+    residual.chain(plain.clone()).collect()
+}
+
+/// The same, and each with layer normalisation.
+pub fn every_reference(layers: &Recurrent) -> Vec<Recurrent> {
+    let all = every_cell(layers);
+    let normalised = all.iter().map(|layers| Recurrent {
+        layer_norm: true,
+        ..layers.clone()
+    });
+    normalised.chain(all.clone()).collect()
+}
+
+/// Makes recurrent weights so small that states neither grow nor turn chaotic.
+pub fn calm(network: &Network) {
+    let size = network.config.recurrent().hidden_size as f64;
+    for (name, parameter) in network.parameters.iter() {
+        if name.contains("weight_hh") || name.contains("weight_skip") {
+            let _ = tch::no_grad(|| parameter.shallow_clone().g_mul_scalar_(1.0 / size.sqrt()));
+        }
+    }
+}
+
 /// Every tensor filled with 0.5 · cos(0, k, 2k, …), where k counts the tensors from 1.
 pub fn network_of_cosines(config: &ModelConfig) -> Network {
-    let network = Network::initialise(config, Device::Cpu);
+    let network = Network::initialise(config, RecurrentInit::default(), Device::Cpu);
     for ((_, parameter), k) in network.parameters.iter().zip(1..) {
         let count = Tensor::arange(parameter.numel() as i64, (Kind::Float, Device::Cpu));
         let values = ((count * k).cos() * 0.5).view(parameter.size().as_slice());

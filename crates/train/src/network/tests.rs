@@ -2,12 +2,17 @@
 
 use tch::{Device, Kind, Reduction, Tensor};
 
-use super::testing::{classifier_config, config, network_of_cosines, training};
-use super::{DropoutMasks, Network, State};
+use super::testing::{
+    calm, classifier_config, config, every_cell, every_reference, network_of_cosines, training,
+};
+use super::{DropoutMasks, Network, State, cells};
 use crate::gradients::{Autograd, Batch, StreamBatch, TextBatch, Window};
+use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::arguments::RecurrentInit;
+use carousel::inference::next_token::{NextTokenNetwork, Wanted};
 use carousel::text::Direction;
-use carousel_kernels::ThreadPool;
+use carousel_kernels::{Precision, ThreadPool};
 
 /// Three steps of two streams.
 const INPUTS: [u32; 6] = [1, 4, 2, 5, 3, 6];
@@ -129,6 +134,84 @@ fn gradients_of_next_tokens_are_the_slopes_of_the_loss() {
 }
 
 #[test]
+fn gradients_of_every_cell_are_the_slopes_of_the_loss() {
+    let mut config = config(false, 0.0);
+    for layers in every_reference(&config.recurrent().clone()) {
+        *config.recurrent_mut() = layers;
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let zeros =
+            State::zeros(config.recurrent(), 2, Device::Cpu).map(|part| part.to_kind(Kind::Double));
+        let masks = DropoutMasks::none(&config);
+        check_slopes(&network, &[Direction::Forward], |network| {
+            step(network, Kind::Double, Direction::Forward, &zeros, &masks)
+        });
+    }
+}
+
+#[test]
+fn cells_step_by_step_agree_with_libtorchs_operations() {
+    let config = config(false, 0.0);
+    for layers in every_cell(config.recurrent()) {
+        let inputs = (Tensor::arange(4 * 2 * 5, (Kind::Double, Device::Cpu)) * 0.7).sin();
+        let tensor = |(name, shape): (String, Vec<usize>)| {
+            let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+            let count = shape.iter().product::<i64>();
+            let phase = name.len() as f64;
+            ((Tensor::arange(count, (Kind::Double, Device::Cpu)) + phase) * 1.3)
+                .cos()
+                .view(&shape[..])
+        };
+        let weights = layers.layer(Direction::Forward, 0, 5).map(tensor);
+        let parts = layers.layer_spec().parts();
+        let state = parts.iter().enumerate().map(|(index, _)| {
+            let count = Tensor::arange(2 * 3, (Kind::Double, Device::Cpu));
+            (count + index as f64).sin().view([1, 2, 3])
+        });
+        let state: Vec<Tensor> = state.collect();
+        let inputs = inputs.view([4, 2, 5]);
+        let (expected, expected_state) = cells::forward(&layers, &inputs, &state, &weights);
+        let (found, found_state) = cells::unrolled(&layers, &inputs, &state, &weights);
+        let pairs = found_state.iter().zip(&expected_state);
+        for (found, expected) in pairs.chain([(&found, &expected)]) {
+            let off = (found - expected).abs().max().double_value(&[]);
+            assert!(off < 1e-12, "{layers:?}: {off}");
+        }
+    }
+}
+
+#[test]
+fn every_cell_gives_the_same_numbers_in_inference() {
+    // The engine's steps are tested against a loop in float64; here the whole network is, with a table and without.
+    for vocab_size in [7, 600] {
+        let mut config = config(false, 0.0);
+        config.tokens_mut().vocab_size = vocab_size;
+        config.recurrent_mut().hidden_size = 19;
+        for layers in every_reference(&config.recurrent().clone()) {
+            *config.recurrent_mut() = layers;
+            let network = network_of_cosines(&config);
+            calm(&network);
+            let floats = |name: &str| Ok(floats(network.parameters.get(name)).into());
+            let engine = NextTokenNetwork::load(&config, floats, Precision::Float32, 2).unwrap();
+            let zeros = State::zeros(config.recurrent(), 2, Device::Cpu);
+            let ids = Tensor::from_slice(&INPUTS.map(i64::from)).view([3, 2]);
+            let (expected, _) = network.predict(&ids, &zeros);
+            let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
+            let mut state = engine.zero_state(2);
+            let all = engine.forward(&INPUTS, &mut state, Wanted::All);
+            let mut apart = engine.zero_state(2);
+            let steps = INPUTS.chunks(2);
+            let steps = steps.flat_map(|tokens| engine.forward(tokens, &mut apart, Wanted::Last));
+            for found in [all, steps.collect()] {
+                assert_eq!(found.len(), expected.len());
+                for (a, b) in found.iter().zip(&expected) {
+                    assert!((a - b).abs() < 1e-4, "{config:?}: {a} {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn gradients_of_labels_are_the_slopes_of_the_loss() {
     let texts: [&[u32]; 3] = [&[0, 4, 2, 6, 1], &[0, 3, 5], &[0]];
     for bidirectional in [false, true] {
@@ -173,7 +256,7 @@ fn bfloat16_products_hardly_change_loss_and_gradients() {
         let mut training = training(3);
         (training.embedding_dropout, training.weight_drop) = (0.1, 0.2);
         tch::manual_seed(5);
-        let network = Network::initialise(&config, device);
+        let network = Network::initialise(&config, RecurrentInit::Orthogonal, device);
         let ids = |by: u32| -> Vec<u32> { (0..36).map(|i| (i * by + 3) % 40).collect() };
         let (inputs, targets) = (ids(7), ids(11));
         let state = State::zeros(config.recurrent(), 3, device);
@@ -249,7 +332,7 @@ fn a_fresh_network_is_uniform_and_its_forget_gates_are_open() {
             config.recurrent_mut().hidden_size,
         ) = (50, 32);
         config.tokens_mut().embedding_size = 32;
-        let network = Network::initialise(&config, Device::Cpu);
+        let network = Network::initialise(&config, RecurrentInit::Orthogonal, Device::Cpu);
         let tokens = Tensor::arange(50, (Kind::Int64, Device::Cpu)).view([25, 2]);
         let zeros = State::zeros(config.recurrent(), 2, Device::Cpu);
         let (logits, _) = network.predict(&tokens, &zeros);

@@ -268,7 +268,7 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     let (tokens, recurrent) = (config.tokens(), config.recurrent());
     let network = format!(
         "{}, {} x {}{}, embedding {}{}, dropout {}: {} parameters",
-        recurrent.cell.name().to_uppercase(),
+        recurrent.cell_description(),
         recurrent.num_layers,
         recurrent.hidden_size,
         if recurrent.bidirectional {

@@ -4,7 +4,9 @@ The options of a classifier, resolved.
 
 use super::budget::budget;
 use super::data::{validation, vocabulary};
+use super::defaults::Defaults;
 use super::kept::keep_sizes;
+use super::layers::with_cell;
 use super::resolved::{Circumstances, Resolved};
 use super::{defaults, ranges};
 use carousel::checkpoint::ModelConfig;
@@ -77,13 +79,7 @@ pub fn resolve(
             vocab_size: circumstances.vocab_size,
             embedding_size: arguments.embedding_size.unwrap_or(defaults.embedding_size),
         }),
-        body: Body::Recurrent(Recurrent {
-            cell: base.map_or(Cell::Lstm, |(_, base)| base.recurrent().cell),
-            hidden_size: arguments.hidden_size.unwrap_or(defaults.hidden_size),
-            num_layers: arguments.num_layers.unwrap_or(defaults.num_layers),
-            dropout: arguments.dropout.unwrap_or(defaults.dropout),
-            bidirectional: arguments.bidirectional.unwrap_or(false),
-        }),
+        body: Body::Recurrent(layers(&arguments, &defaults)),
         head: Head::Labels(Labels { labels, ngrams: 0 }),
     };
     config.check().map_err(|e| Error::usage(e.to_string()))?;
@@ -103,4 +99,17 @@ pub fn resolve(
         training,
         chosen: vec![chosen],
     })
+}
+
+/// The layers that were asked for, with defaults.
+fn layers(arguments: &TrainArguments, defaults: &Defaults) -> Recurrent {
+    let cell = arguments.cell.unwrap_or(Cell::Lstm);
+    let hidden_size = arguments.hidden_size.unwrap_or(defaults.hidden_size);
+    let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
+    let layers = Recurrent {
+        dropout: arguments.dropout.unwrap_or(defaults.dropout),
+        bidirectional: arguments.bidirectional.unwrap_or(false),
+        ..Recurrent::new(cell, hidden_size, num_layers)
+    };
+    with_cell(layers, cell, arguments)
 }

@@ -5,6 +5,7 @@ The options of a language model, resolved.
 use super::budget::{EVALUATIONS, budget, total_steps};
 use super::data::{validation, vocabulary};
 use super::defaults::{self, Defaults};
+use super::layers::with_cell;
 use super::ranges;
 use super::resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};
 use carousel::checkpoint::ModelConfig;
@@ -125,6 +126,13 @@ fn configuration(
     defaults: &Defaults,
 ) -> ModelConfig {
     let sizes = sizes(arguments, defaults, vocabulary.level);
+    let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
+    let cell = arguments.cell.unwrap_or(Cell::Lstm);
+    let layers = Recurrent {
+        dropout: arguments.dropout.unwrap_or(defaults.dropout),
+        bidirectional: arguments.bidirectional.unwrap_or(false),
+        ..Recurrent::new(cell, sizes.hidden_size, num_layers)
+    };
     ModelConfig {
         input: Input::Tokens(Tokens {
             level: vocabulary.level,
@@ -132,13 +140,7 @@ fn configuration(
             vocab_size,
             embedding_size: sizes.embedding_size,
         }),
-        body: Body::Recurrent(Recurrent {
-            cell: Cell::Lstm,
-            hidden_size: sizes.hidden_size,
-            num_layers: arguments.num_layers.unwrap_or(defaults.num_layers),
-            dropout: arguments.dropout.unwrap_or(defaults.dropout),
-            bidirectional: arguments.bidirectional.unwrap_or(false),
-        }),
+        body: Body::Recurrent(with_cell(layers, cell, arguments)),
         head: Head::NextToken(NextToken {
             tie_weights: sizes.tie_weights,
             lsa_size: 0,

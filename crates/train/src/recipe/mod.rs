@@ -11,6 +11,7 @@ mod data;
 mod defaults;
 mod kept;
 pub mod language_model;
+mod layers;
 mod memory;
 mod ranges;
 mod resolved;

@@ -3,9 +3,12 @@ Options with their defaults, and the ranges that they may be in.
 */
 
 use super::defaults::Defaults;
-use carousel::checkpoint::arguments::{GradientMethod, TrainArguments, TrainingPrecision};
+use carousel::checkpoint::arguments::{
+    GradientMethod, RecurrentInit, TrainArguments, TrainingPrecision,
+};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
+use carousel_kernels::recurrent::Activation;
 
 /// The training options, with defaults for those that were not given. The batch is given apart, as a small corpus makes it
 /// smaller; steps between evaluations and what depends on the machine are filled in later.
@@ -51,9 +54,20 @@ pub fn training(
         seed: arguments.seed.unwrap_or(1),
         precision: arguments.precision.unwrap_or(TrainingPrecision::Auto),
         gradients: arguments.gradients.unwrap_or(GradientMethod::Auto),
+        recurrent_init: recurrent_init(arguments),
         device: "cpu".to_string(),
         threads: 1,
     })
+}
+
+/// What the recurrent weights begin as: with rectified units the identity (Le et al. 2015), else orthogonal matrices.
+fn recurrent_init(arguments: &TrainArguments) -> RecurrentInit {
+    arguments
+        .recurrent_init
+        .unwrap_or(match arguments.activation {
+            Some(Activation::Relu) => RecurrentInit::Identity,
+            _ => RecurrentInit::Orthogonal,
+        })
 }
 
 /// Checks that a size of a batch, if it was given, is not zero.

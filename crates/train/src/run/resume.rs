@@ -101,7 +101,7 @@ impl Snapshot {
                 .map(|(name, value)| StoredTensor::of(format!("{group}.{name}"), value));
             tensors.extend(stored);
         }
-        let parts = state.network.config.recurrent().cell.parts();
+        let parts = state.network.config.recurrent().layer_spec().parts();
         let streams = parts.iter().zip(&state.streams.parts);
         tensors
             .extend(streams.map(|(part, value)| StoredTensor::of(format!("state.{part}"), value)));
@@ -129,7 +129,7 @@ impl Snapshot {
         if let Some(averages) = &mut state.averages {
             *averages = group("averages", &weights);
         }
-        let parts = state.network.config.recurrent().cell.parts();
+        let parts = state.network.config.recurrent().layer_spec().parts();
         state.streams.parts = parts
             .iter()
             .map(|part| tensor(format!("state.{part}")))

@@ -162,7 +162,7 @@ impl<T: Task> Run<T> {
         let training = &record.training;
         let device = device::named(&training.device)?;
         tch::manual_seed(step_seed(training.seed, u64::MAX, 0) as i64);
-        let network = Network::initialise(&config, device);
+        let network = Network::initialise(&config, training.recurrent_init, device);
         let streams = State::zeros(config.recurrent(), task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
         let mut good = Snapshot::of(&state);

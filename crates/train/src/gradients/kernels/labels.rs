@@ -158,7 +158,7 @@ impl Workspace {
             let activations = self
                 .stack
                 .forward(&input, &state, perturbation, false, pool);
-            let outputs = (activations.plain_outputs(&self.stack), size);
+            let outputs = activations.plain_outputs(&self.stack);
             pooling::add_rows(&mut pooling, &lengths, window.clone(), outputs, pool);
             if window.end == steps {
                 return ReadTexts {

@@ -12,10 +12,10 @@ use tch::Tensor;
 use crate::network::State;
 use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{LAYER_TENSORS, layer_tensor};
+use carousel::checkpoint::architecture::{LayerTensors, Leak};
 use carousel::text::Direction;
-use carousel_kernels::recurrent::{OutputGradients, Start, TABLE_TOKENS, Tape, start};
-use carousel_kernels::{Kernel, Layout, Matrix, PackedWeights, Rows, ThreadPool};
+use carousel_kernels::recurrent::{LayerSpec, OutputGradients, Start, TABLE_TOKENS, Tape};
+use carousel_kernels::{Kernel, Matrix, PackedWeights, Rows, ThreadPool};
 
 use super::embedding::{self, TokenSums, multiply};
 use super::memory::StepMemory;
@@ -32,10 +32,11 @@ pub struct LayerStack {
 }
 
 struct TapedLayer {
-    /// The names of its parameters, in the order of [`LAYER_TENSORS`].
-    names: [String; 4],
+    spec: LayerSpec,
+    names: LayerTensors<String>,
     input: PackedWeights,
-    recurrent: PackedWeights,
+    /// Recurrent weights for each lag.
+    recurrent: Vec<PackedWeights>,
     tape: Tape,
 }
 
@@ -50,8 +51,11 @@ pub struct Activations {
     embedded: Rows,
     /// The rows of a tape's outputs that follow the state before the window.
     after: Range<usize>,
-    /// Each layer's outputs with dropout, where there is some.
-    dropped: Vec<Option<Rows>>,
+    /// Each layer's outputs as the next layer or the head reads them, where they are not those on the tape: with dropout, or
+    /// with what the layer read added.
+    changed: Vec<Option<Rows>>,
+    /// Whether what a layer above the first reads is added to its outputs.
+    residual: bool,
     /// Each layer's state after the window, part by part.
     states: Vec<Vec<Vec<f32>>>,
 }
@@ -67,14 +71,15 @@ impl LayerStack {
             } else {
                 hidden_size
             };
-            let rows = recurrent.cell.gates() * hidden_size;
-            let cell = recurrent.cell;
-            let weights = |inner, layout: Layout| PackedWeights::zeros(rows, inner, layout, kernel);
+            let spec = recurrent.layer_spec();
+            let (rows, layout) = (spec.cell.gates() * hidden_size, spec.cell.layout());
+            let weights = |inner| PackedWeights::zeros(rows, inner, layout, kernel);
             TapedLayer {
-                names: LAYER_TENSORS.map(|which| layer_tensor(direction, which, index)),
-                input: weights(input_size, cell.input_layout()),
-                recurrent: weights(hidden_size, cell.recurrent_layout()),
-                tape: Tape::new(cell, hidden_size, batch_size, kernel),
+                names: recurrent.layer_names(direction, index),
+                input: weights(input_size),
+                recurrent: spec.lags.iter().map(|_| weights(hidden_size)).collect(),
+                tape: Tape::new(spec.clone(), batch_size, kernel),
+                spec,
             }
         };
         let directions = recurrent.directions().iter();
@@ -124,8 +129,12 @@ impl LayerStack {
             table,
             tokens,
             embedded,
-            after: batch_size..batch_size + window.inputs.len(),
-            dropped: Vec::new(),
+            after: {
+                let first = config.recurrent().layer_spec().history() * batch_size;
+                first..first + window.inputs.len()
+            },
+            changed: Vec::new(),
+            residual: config.recurrent().residual,
             states: Vec::new(),
         };
         for index in 0..activations.layers.len() {
@@ -145,15 +154,21 @@ impl LayerStack {
         let position = activations.layers.start + index;
         let (below, layer) = self.layers.split_at_mut(position);
         let layer = &mut layer[0];
-        let [w_ih, w_hh, b_ih, b_hh] = window.network.layer(window.direction, index).map(floats);
-        layer.input.fill(w_ih, None, pool);
-        layer.recurrent.fill(
-            w_hh,
-            window.masks.recurrent[index].as_ref().map(floats),
-            pool,
-        );
-        let bias: Vec<f32> = b_ih.iter().zip(b_hh).map(|(a, b)| a + b).collect();
-        let bias = start(&layer.input.forward, &bias);
+        let weights = window.network.layer(window.direction, index).map(floats);
+        layer.input.fill(weights.weight_ih, None, pool);
+        let mask = window.masks.recurrent[index].as_ref().map(floats);
+        for (lag, (packed, weights)) in layer
+            .recurrent
+            .iter_mut()
+            .zip(&weights.weight_hh)
+            .enumerate()
+        {
+            packed.fill(weights, mask.filter(|_| lag == 0), pool);
+        }
+        let recurrent = window.network.config.recurrent();
+        if let Some(leak) = leaks(recurrent.leak, weights.leak, recurrent.hidden_size) {
+            layer.tape.set_leak(&leak);
+        }
         let (x, rows) = activations.inputs_of(below, index);
         let before: Vec<Tensor> = state
             .layer(position)
@@ -161,9 +176,9 @@ impl LayerStack {
             .map(Tensor::contiguous)
             .collect();
         let before: Vec<&[f32]> = before.iter().map(floats).collect();
-        let products = &layer.input.forward;
         if index == 0 && activations.table {
-            let values = products.sums(&bias, x, rows, pool);
+            let terms = input_terms(&layer.input.forward, weights.bias_ih, x, rows, pool);
+            let values = layer.spec.start(&terms, weights.bias_hh, self.kernel);
             let start = Start {
                 values: &values,
                 rows: window.inputs,
@@ -172,15 +187,16 @@ impl LayerStack {
                 .tape
                 .forward(&layer.recurrent, Some(start), &before, pool);
         } else {
-            let starts = layer.tape.starts(&layer.recurrent, rows.len());
-            products.fill_sums(&bias, x, rows, starts, pool);
+            let bias = layer
+                .spec
+                .start(weights.bias_ih, weights.bias_hh, self.kernel);
+            layer.tape.fill_starts(&layer.input, &bias, (x, rows), pool);
             layer.tape.forward(&layer.recurrent, None, &before, pool);
         }
         activations.states.push(layer.tape.state());
-        let outputs = layer.tape.outputs();
-        let times = |mask: &Tensor| outputs.times(activations.after.clone(), floats(mask), pool);
-        let dropped = window.masks.outputs[index].as_ref().map(times);
-        activations.dropped.push(dropped);
+        let mask = window.masks.outputs[index].as_ref().map(floats);
+        let changed = activations.changed_outputs(below, layer, mask, pool);
+        activations.changed.push(changed);
     }
 
     /// Runs backward over a window: from gradients with respect to the last layer's outputs, `[panels, rows, width]`, computes
@@ -204,7 +220,11 @@ impl LayerStack {
             };
             layer.tape.backward(&layer.recurrent, outputs, pool);
             self.recurrent_gradients(index, window, activations, memory, pool);
-            let below = self.input_gradients(index, window, activations, memory, pool);
+            let mut below = self.input_gradients(index, window, activations, memory, pool);
+            if activations.residual && index > 0 {
+                let sums = below.iter_mut().zip(&above);
+                sums.for_each(|(below, above)| *below += above);
+            }
             memory
                 .scratch
                 .put_back(std::mem::replace(&mut above, below));
@@ -231,25 +251,38 @@ impl LayerStack {
     ) {
         let StepMemory { gradients, scratch } = memory;
         let layer = &self.layers[activations.layers.start + index];
-        let [_, w_hh, biases @ ..] = &layer.names;
-        let row = |position: usize| layer.recurrent.forward.row(position);
-        for name in biases {
+        let names = &layer.names;
+        let row = |position: usize| layer.recurrent[0].forward.row(position);
+        let biases = [&names.bias_ih, &names.bias_hh];
+        for (name, found) in biases.into_iter().zip(layer.tape.bias_gradients()) {
             let gradient = gradients.get_mut(name);
-            for (position, value) in layer.tape.bias_gradient().iter().enumerate() {
+            for (position, value) in found.into_iter().enumerate() {
                 if let Some(row) = row(position) {
-                    gradient[row] = *value;
+                    gradient[row] = value;
                 }
+            }
+        }
+        if let Some(name) = &names.leak {
+            let odds = floats(window.network.parameters.get(name));
+            let values = layer.tape.leak_gradient().iter().zip(odds);
+            for (gradient, (found, &odds)) in gradients.get_mut(name).iter_mut().zip(values) {
+                let leak = sigmoid(odds);
+                *gradient = found * leak * (1.0 - leak);
             }
         }
         let rows = window.inputs.len();
         scratch
             .gradients
-            .set_panels(layer.tape.sums_gradient(), rows, pool);
-        scratch.inputs.set_rows(layer.tape.outputs(), 0..rows, pool);
-        let gradient = gradients.get_mut(w_hh);
-        scratch
-            .gradients
-            .products(&scratch.inputs, row, gradient, pool);
+            .set_panels(&layer.tape.recurrent_sums_gradient(), rows, pool);
+        for (name, &lag) in names.weight_hh.iter().zip(&layer.spec.lags) {
+            let read = layer.tape.read_rows(lag);
+            scratch.inputs.set_rows(layer.tape.outputs(), read, pool);
+            let gradient = gradients.get_mut(name);
+            scratch
+                .gradients
+                .products(&scratch.inputs, row, gradient, pool);
+        }
+        let gradient = gradients.get_mut(&names.weight_hh[0]);
         if let Some(mask) = &window.masks.recurrent[index] {
             let mut parts: Vec<_> = gradient
                 .chunks_mut(CHUNK)
@@ -263,7 +296,7 @@ impl LayerStack {
 
     /// Gradients of a layer's input weights, and, returned, those with respect to its inputs.
     fn input_gradients(
-        &self,
+        &mut self,
         index: usize,
         window: &WindowInput,
         activations: &Activations,
@@ -271,22 +304,28 @@ impl LayerStack {
         pool: &ThreadPool,
     ) -> Vec<f32> {
         let StepMemory { gradients, scratch } = memory;
-        let layer = &self.layers[activations.layers.start + index];
-        let layout = &layer.recurrent.forward;
+        let (below, layer) = self.layers.split_at_mut(activations.layers.start + index);
+        let layer = &mut layer[0];
+        let layout = &layer.input.forward;
         let by_token;
         let sums_gradient = if index == 0 && activations.table {
             let vocab_size = activations.tokens.len();
             let sums = sum_by_token(layout, &layer.tape, window.inputs, vocab_size, pool);
-            scratch.gradients.set_panels(&sums, vocab_size, pool);
+            let panels: Vec<&[f32]> = sums.chunks_exact(vocab_size * layout.width()).collect();
+            scratch.gradients.set_panels(&panels, vocab_size, pool);
             by_token = rows_of(layout, &sums, vocab_size, pool);
             &by_token
         } else {
-            layer.tape.gradients()
+            let panels = layer.tape.input_sums_gradient();
+            scratch
+                .gradients
+                .set_panels(&panels, window.inputs.len(), pool);
+            layer.tape.input_gradients(pool)
         };
-        let (x, rows) = activations.inputs_of(&self.layers, index);
+        let (x, rows) = activations.inputs_of(below, index);
         scratch.inputs.set_rows(x, rows, pool);
         let row = |position: usize| layout.row(position);
-        let gradient = gradients.get_mut(&layer.names[0]);
+        let gradient = gradients.get_mut(&layer.names.weight_ih);
         scratch
             .gradients
             .products(&scratch.inputs, row, gradient, pool);
@@ -299,23 +338,93 @@ impl LayerStack {
     }
 }
 
+/// The leak of each unit, if there is one.
+fn leaks(leak: Option<Leak>, odds: Option<&[f32]>, hidden_size: usize) -> Option<Vec<f32>> {
+    match (leak?, odds) {
+        (Leak::Fixed(leak), _) => Some(vec![leak as f32; hidden_size]),
+        (Leak::Learnt, odds) => Some(odds?.iter().map(|&odds| sigmoid(odds)).collect()),
+    }
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The terms of the input of some rows, `[rows, gates · hidden_size]` in PyTorch's order.
+fn input_terms(
+    weights: &Matrix,
+    bias: &[f32],
+    x: &Rows,
+    rows: Range<usize>,
+    pool: &ThreadPool,
+) -> Vec<f32> {
+    let (count, width, outer) = (rows.len(), weights.width(), bias.len());
+    let zeros = vec![0.0; weights.panels() * width];
+    let panels = weights.sums(&zeros, x, rows, pool);
+    let mut terms = vec![0.0; count * outer];
+    for (index, panel) in panels.chunks_exact(count * width).enumerate() {
+        for at in 0..width {
+            let Some(output) = weights.row(index * width + at) else {
+                continue;
+            };
+            for row in 0..count {
+                terms[row * outer + output] = panel[row * width + at] + bias[output];
+            }
+        }
+    }
+    terms
+}
+
 impl Activations {
     /// The last layer's outputs as the head reads them: rows, and which of them.
     pub fn outputs<'a>(&'a self, stack: &'a LayerStack) -> (&'a Rows, Range<usize>) {
         self.inputs_of(&stack.layers, self.layers.len())
     }
 
-    /// The last layer's outputs without dropout, `[(steps + 1) · batch_size, hidden_size]`, the state before the window
-    /// first.
-    pub fn plain_outputs<'a>(&self, stack: &'a LayerStack) -> &'a Rows {
-        stack.layers[self.layers.end - 1].tape.outputs()
+    /// The last layer's outputs without dropout, and which rows are of the window.
+    pub fn plain_outputs<'a>(&'a self, stack: &'a LayerStack) -> (&'a Rows, Range<usize>) {
+        if self.residual && self.layers.len() > 1 {
+            return self.outputs(stack);
+        }
+        let outputs = stack.layers[self.layers.end - 1].tape.outputs();
+        (outputs, self.after.clone())
+    }
+
+    /// The outputs of the next layer as they are read, where they are not those on the tape.
+    fn changed_outputs(
+        &self,
+        below: &[TapedLayer],
+        layer: &TapedLayer,
+        mask: Option<&[f32]>,
+        pool: &ThreadPool,
+    ) -> Option<Rows> {
+        let outputs = layer.tape.outputs();
+        let index = self.changed.len();
+        if !self.residual || index == 0 {
+            return mask.map(|mask| outputs.times(self.after.clone(), mask, pool));
+        }
+        let (x, rows) = self.inputs_of(below, index);
+        let size = layer.spec.hidden_size;
+        let mut sums = Rows::zeros(layer.input.forward.kernel(), rows.len(), size);
+        let read = |row: usize, values: &mut [f32]| {
+            outputs.get(self.after.start + row, values);
+            if let Some(mask) = mask {
+                multiply(values, &mask[row * size % mask.len()..][..size]);
+            }
+            let mut read = vec![0.0; size];
+            x.get(rows.start + row, &mut read);
+            let more = values.iter_mut().zip(read);
+            more.for_each(|(value, more)| *value += more);
+        };
+        sums.set_all(0..rows.len(), read, pool);
+        Some(sums)
     }
 
     /// The inputs of layer `index`: rows, and which of them.
     fn inputs_of<'a>(&'a self, layers: &'a [TapedLayer], index: usize) -> (&'a Rows, Range<usize>) {
         match index.checked_sub(1) {
             None => (&self.embedded, 0..self.embedded.len()),
-            Some(below) => match &self.dropped[below] {
+            Some(below) => match &self.changed[below] {
                 Some(rows) => (rows, 0..rows.len()),
                 None => {
                     let below = &layers[self.layers.start + below];
@@ -356,10 +465,9 @@ fn sum_by_token(
 ) -> Vec<f32> {
     let width = layout.width();
     let mut sums = vec![0.0f32; layout.panels() * vocab_size * width];
-    let gradients = tape.sums_gradient().chunks_exact(inputs.len() * width);
     let mut parts: Vec<_> = sums
         .chunks_exact_mut(vocab_size * width)
-        .zip(gradients)
+        .zip(tape.input_sums_gradient())
         .collect();
     let by_token = TokenSums {
         tokens: inputs,

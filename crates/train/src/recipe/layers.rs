@@ -1,0 +1,29 @@
+/*!
+The recurrent layers that were asked for.
+*/
+
+use carousel::checkpoint::architecture::{Leak, Recurrent};
+use carousel::checkpoint::arguments::TrainArguments;
+use carousel_kernels::recurrent::Cell;
+
+/// Steps that skip connections go back by default.
+const SKIP: usize = 4;
+
+/// Sets the cell and its options to what was given; what is not given has the cell's defaults.
+pub fn with_cell(layers: Recurrent, cell: Cell, arguments: &TrainArguments) -> Recurrent {
+    let skip = match (cell, &arguments.skip[..]) {
+        (Cell::Skip, []) => vec![SKIP],
+        (_, given) => given.to_vec(),
+    };
+    Recurrent {
+        cell,
+        activation: arguments.activation.unwrap_or_default(),
+        leak: arguments
+            .leak
+            .or((cell == Cell::Leaky).then_some(Leak::Learnt)),
+        skip,
+        layer_norm: arguments.layer_norm.unwrap_or(false),
+        residual: arguments.residual.unwrap_or(false),
+        ..layers
+    }
+}
