@@ -12,6 +12,7 @@ use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel::text::Direction;
 use carousel_kernels::ThreadPool;
+use carousel_kernels::recurrent::Activation;
 
 /// Precisions, and how far from the reference they may be.
 const PRECISIONS: [(TrainingPrecision, f64); 2] = [
@@ -21,8 +22,10 @@ const PRECISIONS: [(TrainingPrecision, f64); 2] = [
 
 /// The same for cells whose gradients depend on the sign of a sum, or on which output is the highest: rounding may change it.
 const EXACT_PRECISION: [(TrainingPrecision, f64); 1] = [PRECISIONS[0]];
-const COARSE_PRECISIONS: [(TrainingPrecision, f64); 2] =
-    [PRECISIONS[0], (TrainingPrecision::Bf16, 0.2)];
+const COARSE_PRECISIONS: [(TrainingPrecision, f64); 2] = [
+    (TrainingPrecision::F32, 1e-4),
+    (TrainingPrecision::Bf16, 0.2),
+];
 
 fn double(tensor: &Tensor) -> Tensor {
     tensor.detach().to_kind(Kind::Double)
@@ -92,7 +95,7 @@ fn kernels_agree_with_autograd_on_streams() {
 #[test]
 fn kernels_of_every_cell_agree_with_autograd() {
     // Sizes that fill panels and sizes that do not, windows longer and shorter than what is skipped.
-    for (vocab_size, embedding_size, hidden_size) in [(7, 5, 6), (600, 24, 70), (40, 64, 64)] {
+    for (vocab_size, embedding_size, hidden_size) in [(7, 5, 64), (600, 24, 70)] {
         let mut config = config(false, 0.4);
         (
             config.tokens_mut().vocab_size,
@@ -103,7 +106,11 @@ fn kernels_of_every_cell_agree_with_autograd() {
             *config.recurrent_mut() = layers;
             let network = network_of_cosines(&config);
             calm(&network);
-            check_streams(&network, Direction::Forward, &COARSE_PRECISIONS);
+            let precisions = match config.recurrent().activation {
+                Activation::Tanh => &COARSE_PRECISIONS[..],
+                Activation::Relu => &COARSE_PRECISIONS[..1],
+            };
+            check_streams(&network, Direction::Forward, precisions);
         }
     }
 }
@@ -189,6 +196,8 @@ fn kernels_agree_with_autograd_on_labels() {
         check_labels(&network_of_cosines(&config), &PRECISIONS);
     }
     let mut config = classifier_config(0.4);
+    // Of a small vocabulary a text's tokens would repeat themselves, and so would the outputs: no maximum would be clear.
+    config.tokens_mut().vocab_size = 600;
     (
         config.recurrent_mut().hidden_size,
         config.recurrent_mut().bidirectional,

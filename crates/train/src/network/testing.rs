@@ -96,10 +96,12 @@ pub fn every_reference(layers: &Recurrent) -> Vec<Recurrent> {
 
 /// Makes recurrent weights so small that states neither grow nor turn chaotic.
 pub fn calm(network: &Network) {
-    let size = network.config.recurrent().hidden_size as f64;
+    let recurrent = network.config.recurrent();
+    let lags = recurrent.layer_spec().lags.len();
+    let factor = 1.0 / (lags as f64 * (recurrent.hidden_size as f64).sqrt());
     for (name, parameter) in network.parameters.iter() {
         if name.contains("weight_hh") || name.contains("weight_skip") {
-            let _ = tch::no_grad(|| parameter.shallow_clone().g_mul_scalar_(1.0 / size.sqrt()));
+            let _ = tch::no_grad(|| parameter.shallow_clone().g_mul_scalar_(factor));
         }
     }
 }
