@@ -9,6 +9,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, Progres
 
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::architecture::Head;
+use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::message;
 use carousel::inference::sampling::{Choice, Sampling};
@@ -306,12 +307,39 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
             format!("{batch}, learning rate {rate}; about {memory} of memory"),
         ),
         ("budget", budget),
+        ("gradients", gradients(plan)),
+        ("weights", recurrent_weights(training.recurrent_init)),
     ];
     lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
     if plan.resumed_at > 0 {
         lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
     }
     lines
+}
+
+/// What computes the gradients, and why it is not the kernels.
+fn gradients(plan: &Plan) -> String {
+    let why = match plan.config.recurrent().layer_norm {
+        true => ": layer norm has no kernels",
+        false => "",
+    };
+    match plan.training.gradients {
+        GradientMethod::Autograd => {
+            let speed = count(plan.tokens_per_second as u64);
+            format!("by libtorch's autograd, at {speed} tokens/s{why}")
+        }
+        GradientMethod::Kernels | GradientMethod::Auto => "by kernels".to_string(),
+    }
+}
+
+/// What the recurrent weights begin as, and why.
+fn recurrent_weights(init: RecurrentInit) -> String {
+    let words = match init {
+        RecurrentInit::Orthogonal => "orthogonal: a state keeps its length from step to step",
+        RecurrentInit::Identity => "the identity: a state stays as it is until something is added",
+        RecurrentInit::Uniform => "uniform within 1/√hidden_size, as PyTorch has them",
+    };
+    format!("recurrent ones begin {words}")
 }
 
 fn count(n: u64) -> String {

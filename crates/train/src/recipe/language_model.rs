@@ -90,6 +90,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
         circumstances.train_tokens,
         &mut chosen,
     )?;
+    skips_fit(&config, streams.bptt)?;
     if circumstances.valid_tokens == 0 {
         return Err(nothing_to_validate(arguments)?);
     }
@@ -172,6 +173,17 @@ fn sizes(arguments: &TrainArguments, defaults: &Defaults, level: Level) -> Sizes
         embedding_size: embedding.unwrap_or(default_embedding),
         hidden_size,
         tie_weights,
+    }
+}
+
+/// Checks that connections that skip steps stay within a window: no gradient would flow through longer ones.
+fn skips_fit(config: &ModelConfig, bptt: usize) -> Result<()> {
+    match config.recurrent().skip.last() {
+        Some(&skip) if skip >= bptt => Err(Error::usage(format!(
+            "--skip {skip} goes back beyond the window of {bptt} tokens, so that nothing would be learnt of it; give a \
+             shorter one, or a longer window with --bptt"
+        ))),
+        _ => Ok(()),
     }
 }
 
