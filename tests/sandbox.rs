@@ -156,7 +156,7 @@ pub fn model_by_hand(
         }),
         head: Head::NextToken(NextToken {
             tie_weights,
-            lsa_size: 0,
+            ..NextToken::default()
         }),
     };
     let directory = Directory::at(directory);

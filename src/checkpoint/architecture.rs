@@ -86,11 +86,7 @@ pub struct Recurrent {
     #[serde(with = "cell_name")]
     pub cell: Cell,
     /// The activation of a cell without gates.
-    #[serde(
-        default,
-        with = "activation_name",
-        skip_serializing_if = "is_default_activation"
-    )]
+    #[serde(default, with = "activation_name", skip_serializing_if = "is_default")]
     pub activation: Activation,
     /// The part of their state that leaky units keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +109,9 @@ pub struct Recurrent {
     /// Whether what a layer above the first reads is added to its outputs (He et al. 2016).
     #[serde(default, skip_serializing_if = "is_false")]
     pub residual: bool,
+    /// The state that a text, and a window in training, begins with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub initial_state: InitialState,
 }
 
 /// The part of their state that leaky units keep at a step.
@@ -142,6 +141,48 @@ pub struct NextToken {
     /// Width of the words' vectors by latent semantic analysis, for classifiers that go on from the model; 0 without.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lsa_size: usize,
+    /// The steps of a window that predict in training.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub predict: Predict,
+    /// Number of tokens that a step predicts at once: one output for each.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub horizon: usize,
+}
+
+impl Default for NextToken {
+    /// One token at every step, with weights of its own.
+    fn default() -> Self {
+        NextToken {
+            tie_weights: false,
+            lsa_size: 0,
+            predict: Predict::Every,
+            horizon: 1,
+        }
+    }
+}
+
+/// The steps of a window that predict in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Predict {
+    /// Every step.
+    #[default]
+    Every,
+    /// The last step alone: a window gives one target.
+    Last,
+}
+
+/// The state that a text, and a window in training, begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialState {
+    /// A text begins with zeros, and a window with the state after the window before it.
+    #[default]
+    Carried,
+    /// Texts and windows begin with zeros.
+    Zero,
+    /// Texts and windows begin with a state that is learnt.
+    Learned,
 }
 
 /// A softmax over labels of a text's pooled outputs, and beside it a linear classifier of n-grams of words.
@@ -297,12 +338,20 @@ impl fmt::Display for Leak {
     }
 }
 
-fn is_default_activation(activation: &Activation) -> bool {
-    *activation == Activation::default()
-}
-
 fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn is_false(value: &bool) -> bool {
@@ -332,6 +381,8 @@ pub struct LayerTensors<T> {
     pub leak: Option<T>,
     /// Gains of normalised products, of the input and of the hidden state, `[gates · hidden_size]`.
     pub norms: Option<[T; 2]>,
+    /// A learnt initial state: the hidden state, and the cell state of an LSTM, `[hidden_size]`.
+    pub initial: Vec<T>,
 }
 
 impl<T> LayerTensors<T> {
@@ -364,6 +415,7 @@ impl<T> LayerTensors<T> {
                 Some([input, recurrent]) => Some([make(input)?, make(recurrent)?]),
                 None => None,
             },
+            initial: (self.initial.into_iter().map(&mut make)).collect::<Result<_, E>>()?,
         })
     }
 
@@ -374,6 +426,7 @@ impl<T> LayerTensors<T> {
         all.extend([self.bias_ih, self.bias_hh]);
         all.extend(self.leak);
         all.extend(self.norms.into_iter().flatten());
+        all.extend(self.initial);
         all
     }
 }
@@ -402,6 +455,7 @@ impl Recurrent {
             bidirectional: false,
             layer_norm: false,
             residual: false,
+            initial_state: InitialState::default(),
         }
     }
 
@@ -459,6 +513,7 @@ impl Recurrent {
             _ => tensor(&format!("weight_skip{lag}"), &[rows, size]),
         };
         let norms = || ["norm_ih", "norm_hh"].map(|which| tensor(which, &[rows]));
+        let initial = |names: &[&str]| names.iter().map(|which| tensor(which, &[size])).collect();
         LayerTensors {
             weight_ih: tensor("weight_ih", &[rows, input_size]),
             weight_hh: self.layer_spec().lags.into_iter().map(weight_hh).collect(),
@@ -466,6 +521,11 @@ impl Recurrent {
             bias_hh: tensor("bias_hh", &[rows]),
             leak: (self.leak == Some(Leak::Learnt)).then(|| tensor("leak", &[size])),
             norms: self.layer_norm.then(norms),
+            initial: match (self.initial_state, self.cell) {
+                (InitialState::Learned, Cell::Lstm) => initial(&["initial_hidden", "initial_cell"]),
+                (InitialState::Learned, _) => initial(&["initial_hidden"]),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -554,13 +614,14 @@ fn check_skip(skip: &[usize]) -> Result<(), String> {
 }
 
 impl NextToken {
-    /// The output's tensors that are learnt by gradients.
+    /// The output's tensors that are learnt by gradients: the rows of the next token first, then of the one after.
     pub fn tensors(&self, vocab_size: usize, hidden_size: usize) -> TensorShapes {
+        let outputs = self.horizon * vocab_size;
         let weight =
-            (!self.tie_weights).then(|| (OUTPUT_WEIGHT.to_string(), vec![vocab_size, hidden_size]));
+            (!self.tie_weights).then(|| (OUTPUT_WEIGHT.to_string(), vec![outputs, hidden_size]));
         weight
             .into_iter()
-            .chain([(OUTPUT_BIAS.to_string(), vec![vocab_size])])
+            .chain([(OUTPUT_BIAS.to_string(), vec![outputs])])
             .collect()
     }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::{Leak, optional_activation_name, optional_cell_name};
+use super::architecture::{
+    InitialState, Leak, Predict, optional_activation_name, optional_cell_name,
+};
 use crate::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
 
@@ -52,6 +54,15 @@ pub struct TrainArguments {
     /// Whether layers have residual connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub residual: Option<bool>,
+    /// The state that texts and windows begin with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_state: Option<InitialState>,
+    /// The steps of a window that predict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predict: Option<Predict>,
+    /// Number of tokens that a step predicts at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<usize>,
     /// What the recurrent weights begin as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recurrent_init: Option<RecurrentInit>,

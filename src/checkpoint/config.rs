@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::architecture::{
-    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent,
-    TensorShapes, Tokens, stack_name,
+    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, NextToken, OUTPUT_BIAS, OUTPUT_WEIGHT,
+    Recurrent, TensorShapes, Tokens, stack_name,
 };
 use super::version1::Version1;
 use crate::error::{Error, Result};
@@ -18,6 +18,9 @@ const FORMAT_VERSION: u32 = 2;
 
 /// Largest size that is accepted.
 const MOST: usize = 1 << 24;
+
+/// Most tokens that a step predicts at once.
+const MOST_AT_ONCE: usize = 64;
 
 /// What a network is: input, body and head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +77,17 @@ impl ModelConfig {
     /// Whether the embedding is the output's weights too.
     pub fn tie_weights(&self) -> bool {
         matches!(&self.head, Head::NextToken(head) if head.tie_weights)
+    }
+
+    /// The head of a language model.
+    ///
+    /// # Panics
+    /// If it is a classifier.
+    pub fn next_token(&self) -> &NextToken {
+        match &self.head {
+            Head::NextToken(head) => head,
+            Head::Labels(_) => panic!("a language model"),
+        }
     }
 
     /// Width of the words' vectors by latent semantic analysis; 0 without.
@@ -166,6 +180,20 @@ impl ModelConfig {
                 "labels are {:?}; a classifier has two or more",
                 head.labels
             ))),
+            Head::NextToken(head) if !(1..=MOST_AT_ONCE).contains(&head.horizon) => {
+                Err(Error::new(format!(
+                    "horizon is {}; a step predicts 1 to {MOST_AT_ONCE} tokens at once",
+                    head.horizon
+                )))
+            }
+            Head::NextToken(head) if head.horizon > 1 && head.tie_weights => Err(Error::new(
+                "tied weights predict one token at a time; leave --tie-weights or --horizon away",
+            )),
+            Head::NextToken(head) if head.horizon > 1 && recurrent.bidirectional => {
+                Err(Error::new(
+                    "layers that read backwards predict one token at a time; leave --bidirectional or --horizon away",
+                ))
+            }
             Head::NextToken(head)
                 if head.tie_weights && tokens.embedding_size != recurrent.hidden_size =>
             {
@@ -217,7 +245,7 @@ impl ModelConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::architecture::{Labels, NextToken};
+    use super::super::architecture::Labels;
     use super::*;
     use crate::text::{Level, Split};
     use carousel_kernels::recurrent::Cell;
@@ -241,7 +269,7 @@ mod tests {
     fn next_token(tie_weights: bool) -> Head {
         Head::NextToken(NextToken {
             tie_weights,
-            lsa_size: 0,
+            ..NextToken::default()
         })
     }
 

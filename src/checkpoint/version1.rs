@@ -58,6 +58,7 @@ impl Version1 {
             TaskName::LanguageModel => Head::NextToken(NextToken {
                 tie_weights: self.tie_weights,
                 lsa_size: self.semantics,
+                ..NextToken::default()
             }),
             TaskName::Classifier => Head::Labels(Labels {
                 labels: self.labels,

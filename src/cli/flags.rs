@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::checkpoint::architecture::Leak;
+use crate::checkpoint::architecture::{InitialState, Leak};
 use crate::checkpoint::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
@@ -107,6 +107,9 @@ pub struct CellFlags {
     #[arg(long, value_name = "true|false", num_args = 0..=1,
         require_equals = true, default_missing_value = "true", help_heading = "Network")]
     residual: Option<bool>,
+    /// The state that texts, and windows in training, begin with [default: carried; zero for a classifier]
+    #[arg(long, value_enum, value_name = "STATE", help_heading = "Network")]
+    initial_state: Option<InitialState>,
     /// What the recurrent weights begin as [default: orthogonal; identity with --activation relu]
     #[arg(long, value_enum, value_name = "INIT", help_heading = "Network")]
     recurrent_init: Option<RecurrentInit>,
@@ -122,6 +125,7 @@ impl CellFlags {
             skip: self.skip.clone(),
             layer_norm: self.layer_norm,
             residual: self.residual,
+            initial_state: self.initial_state,
             recurrent_init: self.recurrent_init,
             ..arguments
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flags::{CellFlags, TrainingFlags};
+use crate::checkpoint::architecture::Predict;
 use crate::checkpoint::arguments::{DeviceChoice, TrainArguments};
 use crate::text::Level;
 
@@ -76,6 +77,12 @@ pub struct Arguments {
     /// Fraction of recurrent weights dropped in training, for a whole window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     weight_drop: Option<f64>,
+    /// Where a window predicts in training [default: every]
+    #[arg(long, value_enum, value_name = "STEPS", help_heading = "Network")]
+    predict: Option<Predict>,
+    /// Number of tokens that a step predicts at once; generation then writes so many a step [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    horizon: Option<usize>,
     /// Use the embedding as the output's weights [default: for words and bpe]
     #[arg(long, value_name = "true|false", num_args = 0..=1,
         require_equals = true, default_missing_value = "true", help_heading = "Network")]
@@ -132,6 +139,8 @@ impl Arguments {
             embedding_dropout: self.embedding_dropout,
             input_dropout: self.input_dropout,
             weight_drop: self.weight_drop,
+            predict: self.predict,
+            horizon: self.horizon,
             tie_weights: self.tie_weights,
             bidirectional: self.bidirectional,
             candidates: self.candidates,

@@ -5,6 +5,7 @@ The named values of options, with their help.
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::checkpoint::architecture::{InitialState, Predict};
 use crate::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
 use crate::data::labelled::Format;
 use crate::text::{Level, Split};
@@ -55,6 +56,17 @@ values!(Schedule {
     Linear = "linear", "Falls to nearly zero along a straight line";
     Constant = "constant", "Stays the same";
     Plateau = "plateau", "Is halved when the validation loss has stopped falling";
+});
+
+values!(InitialState {
+    Carried = "carried", "Texts with zeros, windows with the state after the window before";
+    Zero = "zero", "Texts and windows with zeros";
+    Learned = "learned", "Texts and windows with a state that is learnt";
+});
+
+values!(Predict {
+    Every = "every", "At every step of a window";
+    Last = "last", "At the last step of a window alone";
 });
 
 values!(RecurrentInit {

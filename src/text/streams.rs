@@ -28,6 +28,8 @@ pub struct TrainingStreams {
     pub length: usize,
     /// Largest number of predictions of a window in each stream.
     pub bptt: usize,
+    /// Number of tokens that a step predicts.
+    pub horizon: usize,
 }
 
 impl TrainingStreams {
@@ -38,6 +40,16 @@ impl TrainingStreams {
             batch_size,
             length: tokens.saturating_sub(1) / batch_size,
             bptt,
+            horizon: 1,
+        }
+    }
+
+    /// The same where a step predicts several tokens: the last tokens of a text are targets only.
+    pub fn with_horizon(self, tokens: usize, horizon: usize) -> Self {
+        TrainingStreams {
+            length: tokens.saturating_sub(horizon) / self.batch_size,
+            horizon,
+            ..self
         }
     }
 
@@ -46,17 +58,16 @@ impl TrainingStreams {
         self.length.div_ceil(self.bptt)
     }
 
-    /// Inputs and targets, which are one token later, of window `index` of the text, read in a direction. Both are
-    /// time-major, `[window length, batch_size]`.
+    /// Inputs of window `index` of the text, read in a direction, time-major, `[window length, batch_size]`; and targets,
+    /// `[horizon, window length, batch_size]`: those one token later, then those two tokens later, and so on.
     pub fn read(&self, ids: &Ids, index: usize, direction: Direction) -> (Vec<u32>, Vec<u32>) {
         let start = index * self.bptt;
         let length = self.bptt.min(self.length - start);
-        let mut inputs = vec![0; length * self.batch_size];
-        let mut targets = inputs.clone();
+        let size = length * self.batch_size;
+        let (mut inputs, mut targets) = (vec![0; size], vec![0; self.horizon * size]);
         for stream in 0..self.batch_size {
             let begin = stream * self.length + start;
-            let mut position = stream;
-            let end = begin + length + 1;
+            let end = begin + length + self.horizon;
             let mut tokens: Vec<u32> = match direction {
                 Direction::Forward => ids.read(begin..end).collect(),
                 Direction::Reverse => ids.read(ids.len() - end..ids.len() - begin).collect(),
@@ -64,13 +75,12 @@ impl TrainingStreams {
             if direction == Direction::Reverse {
                 tokens.reverse();
             }
-            let mut tokens = tokens.into_iter();
-            let mut input = tokens.next().unwrap_or_default();
-            for target in tokens {
-                inputs[position] = input;
-                targets[position] = target;
-                input = target;
-                position += self.batch_size;
+            for step in 0..length {
+                let position = step * self.batch_size + stream;
+                inputs[position] = tokens[step];
+                for ahead in 0..self.horizon {
+                    targets[ahead * size + position] = tokens[step + 1 + ahead];
+                }
             }
         }
         (inputs, targets)
@@ -219,6 +229,26 @@ mod tests {
                 }
                 assert_eq!(inputs.concat(), text[..used]);
                 assert_eq!(targets.concat(), text[1..used + 1]);
+            }
+        }
+    }
+
+    #[test]
+    fn targets_of_a_horizon_follow_each_other() {
+        let ids = ids(40);
+        let streams = TrainingStreams::new(40, 3, 5).with_horizon(40, 4);
+        let text: Vec<u32> = ids.read(0..40).collect();
+        for window in 0..streams.windows() {
+            let (inputs, targets) = streams.read(&ids, window, Direction::Forward);
+            let targets = targets.chunks_exact(inputs.len());
+            assert_eq!(targets.len(), 4);
+            for (ahead, targets) in targets.enumerate() {
+                for (at, target) in targets.iter().enumerate() {
+                    let (step, stream) = (at / 3, at % 3);
+                    let position = stream * streams.length + window * 5 + step;
+                    assert_eq!(inputs[at], text[position]);
+                    assert_eq!(*target, text[position + 1 + ahead]);
+                }
             }
         }
     }

@@ -46,6 +46,8 @@ pub struct Tape {
     /// The leak of each unit, padded to whole groups, and its gradient; empty for cells without.
     leak: Vec<f32>,
     leak_gradient: Vec<f32>,
+    /// After the backward pass, the gradient of what is carried over before the first step, `[groups, streams, units]`.
+    carried_gradient: Vec<f32>,
 }
 
 /// Gradients with respect to a layer's outputs.
@@ -77,6 +79,7 @@ impl Tape {
             bias_gradient: Vec::new(),
             leak: Vec::new(),
             leak_gradient: Vec::new(),
+            carried_gradient: Vec::new(),
             spec,
         }
     }
@@ -401,6 +404,49 @@ impl Tape {
                 }
             }
             self.backward_step(step, plain.width(), outputs, &mut state, pool);
+        }
+        self.carried_gradient = state.carried;
+    }
+
+    /// After the backward pass, the gradients of a state that all streams begin with: of the hidden state, which all that
+    /// recurrence reads begin with, and of the cell state of an LSTM, `[hidden_size]` each.
+    pub fn initial_gradients(&self, weights: &[PackedWeights], pool: &ThreadPool) -> Vec<Vec<f32>> {
+        let (size, streams) = (self.spec.hidden_size, self.streams);
+        let plain = &weights[0].backward;
+        let mut products = vec![0.0; plain.panels() * streams * plain.width()];
+        for (weights, &lag) in weights.iter().zip(&self.spec.lags) {
+            for step in 0..lag.min(self.steps) {
+                let rows = self.rows_of(step);
+                (weights.backward).add_products(&self.gradients, rows, &mut products, pool);
+            }
+        }
+        // The streams' sum of values in groups of units.
+        let sum = |values: &[f32], units: usize| -> Vec<f32> {
+            let mut sums = vec![0.0; size];
+            for (sums, group) in sums
+                .chunks_mut(units)
+                .zip(values.chunks_exact(streams * units))
+            {
+                for row in group.chunks_exact(units) {
+                    sums.iter_mut()
+                        .zip(row)
+                        .for_each(|(sum, value)| *sum += value);
+                }
+            }
+            sums
+        };
+        let mut hidden = sum(&products, plain.width());
+        match self.spec.cell.carried() {
+            None => vec![hidden],
+            Some(0) => {
+                let carried = sum(&self.carried_gradient, self.units());
+                hidden
+                    .iter_mut()
+                    .zip(carried)
+                    .for_each(|(hidden, carried)| *hidden += carried);
+                vec![hidden]
+            }
+            Some(_) => vec![hidden, sum(&self.carried_gradient, self.units())],
         }
     }
 

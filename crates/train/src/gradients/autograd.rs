@@ -8,6 +8,7 @@ use super::batch::{Batch, StreamBatch, TextBatch, Window, takes_part};
 use super::sampled_softmax::SampledTokens;
 use crate::network::{NamedTensors, Network, Reading, State};
 use crate::precision;
+use carousel::checkpoint::architecture::Predict;
 use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel::text::Direction;
 
@@ -44,7 +45,13 @@ impl Autograd {
         let inputs = ids(batch.inputs)
             .view([-1, streams])
             .to_device(network.device());
-        let (outputs, next) = network.outputs(&inputs, batch.state, &reading);
+        let learned = network.initial_state(streams);
+        let state = learned.as_ref().unwrap_or(batch.state);
+        let (outputs, next) = network.outputs(&inputs, state, &reading);
+        let outputs = match network.config.next_token().predict {
+            Predict::Every => outputs,
+            Predict::Last => outputs.narrow(0, outputs.size()[0] - 1, 1),
+        };
         let loss = next_token_loss(network, &outputs, batch.targets, batch.sampled);
         Window {
             gradients: gradients(network, &loss, &[batch.direction]),
@@ -130,8 +137,11 @@ impl Autograd {
 fn all_outputs(network: &Network, batch: &TextBatch, reading: &Reading) -> Tensor {
     let own = network.head().0.kind();
     let recurrent = network.config.recurrent();
-    let mut state =
-        State::zeros(recurrent, batch.texts.len(), network.device()).map(|part| part.to_kind(own));
+    let texts = batch.texts.len();
+    let mut state = match network.initial_state(texts as i64) {
+        Some(learned) => learned,
+        None => State::zeros(recurrent, texts, network.device()).map(|part| part.to_kind(own)),
+    };
     let windows: Vec<_> = batch.windows().collect();
     let mut outputs = Vec::new();
     for (index, window) in windows.iter().enumerate() {
@@ -147,7 +157,15 @@ fn all_outputs(network: &Network, batch: &TextBatch, reading: &Reading) -> Tenso
         let read = || network.outputs(&inputs, &state, &reading);
         let (found, next) = if last { read() } else { tch::no_grad(read) };
         outputs.push(found.to_kind(own));
-        state = next;
+        state = match network.initial_state(texts as i64) {
+            // A learnt state takes part even where no gradient flows back to it.
+            Some(learned) => State {
+                parts: (next.parts.iter().zip(&learned.parts))
+                    .map(|(next, learned)| next + learned * 0.0)
+                    .collect(),
+            },
+            None => next,
+        };
     }
     Tensor::cat(&outputs, 0)
 }
@@ -202,7 +220,11 @@ fn next_token_loss(
     sampled: Option<&SampledTokens>,
 ) -> Tensor {
     let device = outputs.device();
+    // Of each distance, all rows.
+    let horizon = network.config.next_token().horizon as i64;
     let logits = network.logits(outputs);
+    let logits = logits.view([logits.size()[0], horizon, -1]).transpose(0, 1);
+    let logits = logits.reshape([logits.size()[0] * logits.size()[1], -1]);
     let (logits, targets) = match sampled {
         None => (logits, ids(targets)),
         Some(sampled) => {

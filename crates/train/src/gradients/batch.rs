@@ -28,11 +28,12 @@ pub struct StreamBatch<'a> {
     pub direction: Direction,
     /// Token ids.
     pub inputs: &'a [u32],
-    /// The token ids that follow.
+    /// The token ids that follow, `[horizon, predicting steps, batch_size]`: those one token later first. Every step predicts,
+    /// or the last alone.
     pub targets: &'a [u32],
     /// The tokens that take part in the softmax, if not all do.
     pub sampled: Option<&'a SampledTokens>,
-    /// The state before the window.
+    /// The state before the window, unless it is learnt.
     pub state: &'a State,
     /// Dropout masks.
     pub masks: &'a DropoutMasks,

@@ -9,6 +9,7 @@ use crate::network::testing::{
 };
 use crate::network::{DropoutMasks, Network, State};
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict, Recurrent};
 use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel::text::Direction;
 use carousel_kernels::ThreadPool;
@@ -115,6 +116,40 @@ fn kernels_of_every_cell_agree_with_autograd() {
     }
 }
 
+#[test]
+fn kernels_of_every_head_and_of_a_learnt_state_agree_with_autograd() {
+    for (predict, horizon) in [(Predict::Every, 3), (Predict::Last, 1), (Predict::Last, 3)] {
+        let mut config = config(false, 0.4);
+        config.tokens_mut().vocab_size = 70;
+        config.recurrent_mut().hidden_size = 20;
+        config.head = Head::NextToken(NextToken {
+            predict,
+            horizon,
+            ..NextToken::default()
+        });
+        for layers in every_cell(&config.recurrent().clone()) {
+            *config.recurrent_mut() = Recurrent {
+                initial_state: InitialState::Learned,
+                ..layers
+            };
+            let network = network_of_cosines(&config);
+            calm(&network);
+            check_streams(&network, Direction::Forward, &COARSE_PRECISIONS[..1]);
+        }
+    }
+}
+
+#[test]
+fn kernels_agree_with_autograd_on_texts_that_begin_with_a_learnt_state() {
+    let mut config = classifier_config(0.4);
+    config.tokens_mut().vocab_size = 600;
+    (
+        config.recurrent_mut().hidden_size,
+        config.recurrent_mut().initial_state,
+    ) = (12, InitialState::Learned);
+    check_labels(&network_of_cosines(&config), &PRECISIONS);
+}
+
 fn check_streams(network: &Network, direction: Direction, precisions: &[(TrainingPrecision, f64)]) {
     let (streams, config) = (5, &network.config);
     let mut options = training(streams);
@@ -130,7 +165,17 @@ fn check_streams(network: &Network, direction: Direction, precisions: &[(Trainin
             .map(|i| ((i * i + shift) % vocab_size) as u32)
             .collect()
     };
-    let (inputs, targets) = (ids(1), ids(2));
+    let head = config.next_token();
+    let targets_of = |inputs: &[u32], shift: usize| -> Vec<u32> {
+        let predicting = match head.predict {
+            Predict::Every => inputs.len(),
+            Predict::Last => streams,
+        };
+        let all = ids(shift).into_iter().cycle();
+        all.take(head.horizon * predicting).collect()
+    };
+    let inputs = ids(1);
+    let targets = targets_of(&inputs, 2);
     let mut phases = 0..;
     let state = State {
         parts: State::zeros(config.recurrent(), streams, Device::Cpu)
@@ -157,13 +202,13 @@ fn check_streams(network: &Network, direction: Direction, precisions: &[(Trainin
         for &(precision, tolerance) in precisions {
             let mut kernels = Kernels::new(config, streams, precision);
             // Another window first, shorter and in every direction, as what is kept must not show.
-            let shorter = ..inputs.len() / streams / 2 * streams;
+            let shorter = ids(3)[..inputs.len() / streams / 2 * streams].to_vec();
+            let others = targets_of(&shorter, 4);
             for &direction in config.recurrent().directions() {
-                let (inputs, targets) = (&targets[shorter], &inputs[shorter]);
                 let other = StreamBatch {
                     direction,
-                    inputs,
-                    targets,
+                    inputs: &shorter,
+                    targets: &others,
                     ..batch
                 };
                 kernels.step(network, &Batch::Streams(other), &pool);

@@ -49,6 +49,7 @@ fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64])
         },
         name if name.contains(".leak") => Tensor::empty(shape, FLOAT_CPU).uniform_(-2.0, 3.0),
         name if name.contains(".norm_") => Tensor::ones(shape, FLOAT_CPU),
+        name if name.contains(".initial_") => Tensor::zeros(shape, FLOAT_CPU),
         name if name.contains(".bias_ih") => {
             let bias = Tensor::zeros(shape, FLOAT_CPU);
             cells::initialise_bias(recurrent.cell, &bias, recurrent.hidden_size as i64);

@@ -13,7 +13,7 @@ use super::dropout::DropoutMasks;
 use super::parameters::NamedTensors;
 use super::state::State;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{EMBEDDING, LayerTensors};
+use carousel::checkpoint::architecture::{EMBEDDING, InitialState, LayerTensors};
 use carousel::text::Direction;
 
 /// A network's configuration and parameters.
@@ -104,7 +104,37 @@ impl Network {
         (outputs, State { parts })
     }
 
-    /// Logits of the head for rows of outputs, `[rows, vocab_size]`, from [`Network::outputs`].
+    /// The learnt state that texts and windows begin with, for `batch_size` of them; `None` if it is not learnt.
+    pub fn initial_state(&self, batch_size: i64) -> Option<State> {
+        let recurrent = self.config.recurrent();
+        if recurrent.initial_state != InitialState::Learned {
+            return None;
+        }
+        let size = recurrent.hidden_size as i64;
+        let directions = recurrent.directions().iter();
+        let layers: Vec<Vec<Tensor>> = directions
+            .flat_map(|&direction| (0..recurrent.num_layers).map(move |layer| (direction, layer)))
+            .map(|(direction, layer)| {
+                let learnt = self.layer(direction, layer).initial;
+                let rows =
+                    |tensor: &Tensor| tensor.view([1, 1, -1]).expand([1, batch_size, size], false);
+                learnt.into_iter().map(rows).collect()
+            })
+            .collect();
+        // All hidden states that a cell remembers begin alike.
+        let part = |part: usize| {
+            let of_layer =
+                |learnt: &Vec<Tensor>| learnt[part.min(learnt.len() - 1)].shallow_clone();
+            Tensor::cat(&layers.iter().map(of_layer).collect::<Vec<_>>(), 0)
+        };
+        Some(State {
+            parts: (0..recurrent.layer_spec().parts().len())
+                .map(part)
+                .collect(),
+        })
+    }
+
+    /// Logits of the head for rows of outputs, `[rows, horizon · vocab_size]`, from [`Network::outputs`].
     pub fn logits(&self, outputs: &Tensor) -> Tensor {
         let (weight, bias) = self.head();
         let (own, kind) = (weight.kind(), outputs.kind());

@@ -27,7 +27,7 @@ pub fn config(tie_weights: bool, dropout: f64) -> ModelConfig {
         }),
         head: Head::NextToken(NextToken {
             tie_weights,
-            lsa_size: 0,
+            ..NextToken::default()
         }),
     }
 }

@@ -9,6 +9,7 @@ use super::{DropoutMasks, Network, State, cells};
 use crate::gradients::{Autograd, Batch, StreamBatch, TextBatch, Window};
 use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
 use carousel::inference::next_token::{NextTokenNetwork, Wanted};
 use carousel::text::Direction;
@@ -145,6 +146,40 @@ fn gradients_of_every_cell_are_the_slopes_of_the_loss() {
         check_slopes(&network, &[Direction::Forward], |network| {
             step(network, Kind::Double, Direction::Forward, &zeros, &masks)
         });
+    }
+}
+
+#[test]
+fn gradients_of_every_head_and_of_a_learnt_state_are_the_slopes_of_the_loss() {
+    let targets: Vec<u32> = [TARGETS, INPUTS].concat();
+    let last: Vec<u32> = [&TARGETS[4..], &INPUTS[4..]].concat();
+    for (predict, targets) in [(Predict::Every, &targets), (Predict::Last, &last)] {
+        for cell in every_cell(config(false, 0.0).recurrent()) {
+            let mut config = config(false, 0.0);
+            *config.recurrent_mut() = Recurrent {
+                initial_state: InitialState::Learned,
+                ..cell
+            };
+            config.head = Head::NextToken(NextToken {
+                predict,
+                horizon: 2,
+                ..NextToken::default()
+            });
+            let network = network_of_cosines(&config).to_kind(Kind::Double);
+            let zeros = State::zeros(config.recurrent(), 2, Device::Cpu);
+            let masks = DropoutMasks::none(&config);
+            check_slopes(&network, &[Direction::Forward], |network| {
+                let batch = StreamBatch {
+                    direction: Direction::Forward,
+                    inputs: &INPUTS,
+                    targets,
+                    sampled: None,
+                    state: &zeros,
+                    masks: &masks,
+                };
+                Autograd { kind: Kind::Double }.step(network, &Batch::Streams(batch))
+            });
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use super::layers::with_cell;
 use super::resolved::{Circumstances, Resolved};
 use super::{defaults, ranges};
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Body, Head, Input, Labels, Recurrent, Tokens};
+use carousel::checkpoint::architecture::{
+    Body, Head, InitialState, Input, Labels, Recurrent, Tokens,
+};
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::error::{Error, Result};
 use carousel::text::Level;
@@ -41,6 +43,12 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
         return Err(Error::usage(format!(
             "--from keeps the model's vocabulary; leave {option} away"
         )));
+    }
+    if arguments.initial_state == Some(InitialState::Carried) {
+        return Err(Error::usage(
+            "a classifier reads each text from its beginning, so that no state is carried on; give --initial-state zero \
+             or learned",
+        ));
     }
     validation(arguments)?;
     let labels = ["a", "b"].map(String::from).to_vec();

@@ -84,6 +84,12 @@ fn keep_cell(model: &str, own: &Recurrent, arguments: &mut TrainArguments) -> Re
                 .is_some_and(|given| given != own.layer_norm),
         ),
         (
+            "--initial-state",
+            arguments
+                .initial_state
+                .is_some_and(|given| given != own.initial_state),
+        ),
+        (
             "--residual",
             arguments
                 .residual
@@ -102,5 +108,6 @@ fn keep_cell(model: &str, own: &Recurrent, arguments: &mut TrainArguments) -> Re
     arguments.skip = own.skip.clone();
     arguments.layer_norm = Some(own.layer_norm);
     arguments.residual = Some(own.residual);
+    arguments.initial_state = Some(own.initial_state);
     Ok(())
 }

@@ -9,7 +9,9 @@ use super::layers::with_cell;
 use super::ranges;
 use super::resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent, Tokens};
+use carousel::checkpoint::architecture::{
+    Body, Head, Input, NextToken, Predict, Recurrent, Tokens,
+};
 use carousel::checkpoint::arguments::{Schedule, TrainArguments};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
@@ -83,11 +85,24 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     }
     let config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults);
     config.check().map_err(|e| Error::usage(e.to_string()))?;
+    let head = config.next_token();
+    if head.horizon > 1 || head.predict == Predict::Last {
+        // A sample suits many targets of the same step.
+        if let Some(1..) = arguments.candidates {
+            return Err(Error::usage(
+                "--candidates is for one target at every step; leave it away, or --predict last and --horizon",
+            ));
+        }
+        defaults.candidates = 0;
+    }
     let mut chosen = Vec::new();
     let streams = fit(
         arguments,
         &defaults,
-        circumstances.train_tokens,
+        // The last tokens are targets only.
+        circumstances
+            .train_tokens
+            .saturating_sub(config.next_token().horizon - 1),
         &mut chosen,
     )?;
     skips_fit(&config, streams.bptt)?;
@@ -144,7 +159,9 @@ fn configuration(
         body: Body::Recurrent(with_cell(layers, cell, arguments)),
         head: Head::NextToken(NextToken {
             tie_weights: sizes.tie_weights,
-            lsa_size: 0,
+            predict: arguments.predict.unwrap_or_default(),
+            horizon: arguments.horizon.unwrap_or(1),
+            ..NextToken::default()
         }),
     }
 }
@@ -159,7 +176,8 @@ struct Sizes {
 fn sizes(arguments: &TrainArguments, defaults: &Defaults, level: Level) -> Sizes {
     let words = matches!(level, Level::Word | Level::Subword);
     let (embedding, hidden) = (arguments.embedding_size, arguments.hidden_size);
-    let tieable = embedding == hidden || embedding.is_none() || hidden.is_none();
+    let one_width = embedding == hidden || embedding.is_none() || hidden.is_none();
+    let tieable = one_width && arguments.horizon.unwrap_or(1) == 1;
     let tie_weights = arguments.tie_weights.unwrap_or(words && tieable);
     let hidden_size = match tie_weights {
         true => hidden.or(embedding).unwrap_or(defaults.hidden_size),

@@ -24,6 +24,7 @@ pub fn with_cell(layers: Recurrent, cell: Cell, arguments: &TrainArguments) -> R
         skip,
         layer_norm: arguments.layer_norm.unwrap_or(false),
         residual: arguments.residual.unwrap_or(false),
+        initial_state: arguments.initial_state.unwrap_or_default(),
         ..layers
     }
 }

@@ -20,7 +20,7 @@ use crate::run::{
 use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
 use carousel::baselines::language_baselines;
-use carousel::checkpoint::architecture::{Head, LSA_WEIGHT};
+use carousel::checkpoint::architecture::{Head, InitialState, LSA_WEIGHT, Predict};
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
@@ -271,7 +271,8 @@ fn task(
     };
     Prepared {
         task: LanguageModelTask {
-            streams: TrainingStreams::new(corpus.train.len(), training.batch_size, training.bptt),
+            streams: TrainingStreams::new(corpus.train.len(), training.batch_size, training.bptt)
+                .with_horizon(corpus.train.len(), config.next_token().horizon),
             valid: corpus.valid.slice(0..record.subject.valid_tokens_read),
             sampled: (training.candidates > 0).then(sampled),
             corpus,
@@ -331,7 +332,7 @@ impl Task for LanguageModelTask {
         // Windows of a bidirectional network are read in one direction and in the other in turn.
         let directions = recurrent.directions();
         let direction = directions[window % directions.len()];
-        if window == 0 {
+        if window == 0 || recurrent.initial_state == InitialState::Zero {
             // Nothing precedes the beginning of a pass.
             state.streams = State::zeros(recurrent, self.streams.batch_size, device);
         }
@@ -341,6 +342,10 @@ impl Task for LanguageModelTask {
         let (inputs, targets) =
             self.streams
                 .read(&self.corpus.train, window / directions.len(), direction);
+        let targets = match state.network.config.next_token().predict {
+            Predict::Every => targets,
+            Predict::Last => last_steps(&targets, inputs.len(), self.streams.batch_size),
+        };
         let masks = DropoutMasks::draw(&state.network.config, training, device, seed, pool);
         let sampled = self
             .sampled
@@ -403,6 +408,15 @@ impl Task for LanguageModelTask {
     fn memory(&self, config: &ModelConfig, training: &TrainingConfig) -> u64 {
         memory(config, training, self.corpus.valid.len())
     }
+}
+
+/// The targets of the last step, `[horizon, batch_size]`, of those of every step of `size` inputs.
+fn last_steps(targets: &[u32], size: usize, batch_size: usize) -> Vec<u32> {
+    let distances = targets.chunks_exact(size);
+    distances
+        .flat_map(|targets| &targets[size - batch_size..])
+        .copied()
+        .collect()
 }
 
 /// The streams whose state is reset before a step.

@@ -18,6 +18,7 @@ use carousel_kernels::ThreadPool;
 
 use super::adversarial;
 use super::buffers::GradientBuffers;
+use super::initial_state;
 use super::stack::Activations;
 use super::window_input::WindowInput;
 use super::workspace::Workspace;
@@ -117,6 +118,7 @@ impl Workspace {
                 network,
                 direction: read.direction,
                 inputs: &read.inputs,
+                is_first: read.steps.start == 0,
                 masks: &batch.masks[index],
             };
             self.stack.backward(
@@ -144,7 +146,9 @@ impl Workspace {
         let lengths: Vec<usize> = batch.texts.iter().map(|text| text.len()).collect();
         let size = recurrent.hidden_size;
         let mut pooling = Pooling::new(lengths.len(), size, size);
-        let mut state = State::zeros(recurrent, batch.texts.len(), Device::Cpu);
+        let texts = batch.texts.len();
+        let mut state = initial_state(network, texts as i64)
+            .unwrap_or_else(|| State::zeros(recurrent, texts, Device::Cpu));
         let steps = batch.steps();
         for window in batch.windows() {
             let inputs = batch.inputs(direction, window.clone());
@@ -153,6 +157,7 @@ impl Workspace {
                 network,
                 direction,
                 inputs: &inputs,
+                is_first: window.start == 0,
                 masks: &batch.masks[index],
             };
             let activations = self

@@ -18,7 +18,7 @@ mod window_input;
 mod workspace;
 
 use crate::gradients::batch::{Batch, StreamBatch, Window};
-use crate::network::Network;
+use crate::network::{Network, State};
 use crate::precision;
 use buffers::GradientBuffers;
 use carousel::checkpoint::ModelConfig;
@@ -68,22 +68,32 @@ impl Kernels {
             network,
             direction: batch.direction,
             inputs: batch.inputs,
+            is_first: true,
             masks: batch.masks,
         };
         let Workspace { stack, memory } = &mut self.workspace;
-        let activations = stack.forward(&window, batch.state, None, true, pool);
+        let learned = initial_state(network, batch.state.parts[0].size()[1]);
+        let state = learned.as_ref().unwrap_or(batch.state);
+        let activations = stack.forward(&window, state, None, true, pool);
         let top = activations.outputs(stack);
+        let predictions = batch.targets.len() / network.config.next_token().horizon;
         let (nats, outputs_gradient) = self.next_token.step(network, batch, top, memory, pool);
         let inputs_gradient = stack.backward(&window, &activations, outputs_gradient, memory, pool);
         memory.scratch.put_back(inputs_gradient);
         Window {
-            loss: nats / batch.inputs.len() as f64,
+            loss: nats / predictions as f64,
             gradients: memory.gradients.of(&network.config, &[batch.direction]),
             rows: memory.gradients.rows().clone(),
             tokens: batch.inputs.len(),
-            state: Some(activations.state(batch.state)),
+            state: Some(activations.state(state)),
         }
     }
+}
+
+/// The learnt state that texts and windows begin with, if it is learnt.
+fn initial_state(network: &Network, batch_size: i64) -> Option<State> {
+    let learned = network.initial_state(batch_size)?;
+    Some(learned.map(|part| part.detach().contiguous()))
 }
 
 /// Clears the gradients that are added to, or written in some rows alone. Without a sample, tied weights need no clearing:

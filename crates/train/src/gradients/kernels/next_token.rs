@@ -16,14 +16,15 @@ use super::memory::StepMemory;
 /// The output's packed weights, kept from one step to the next.
 #[derive(Default)]
 pub struct NextTokenHead {
-    packed: Option<PackedWeights>,
+    /// For each token of the horizon.
+    packed: Vec<PackedWeights>,
     /// The weights of the tokens that take part.
     sampled: Vec<f32>,
 }
 
 impl NextTokenHead {
-    /// Sum of the losses of a window's targets, in nats, and the gradients with respect to the outputs, `[panels, rows,
-    /// width]`; the head's own gradients are written.
+    /// Sum of the losses of a window's predictions, in nats, each the mean over the horizon; and the gradients with respect to
+    /// the outputs, `[panels, rows, width]`. The head's own gradients are written.
     pub fn step(
         &mut self,
         network: &Network,
@@ -32,22 +33,67 @@ impl NextTokenHead {
         memory: &mut StepMemory,
         pool: &ThreadPool,
     ) -> (f64, Vec<f32>) {
+        let horizon = network.config.next_token().horizon;
+        let predicting = batch.targets.len() / horizon;
+        let own = (outputs, rows.end - predicting..rows.end);
+        let (mut nats, mut gradient) = (0.0, Vec::new());
+        for (ahead, targets) in batch.targets.chunks_exact(predicting).enumerate() {
+            let output = Output { ahead, targets };
+            let (more, own) = self.output(network, batch, output, own.clone(), memory, pool);
+            nats += more / horizon as f64;
+            match gradient.is_empty() {
+                true => gradient = own,
+                false => {
+                    add(&mut gradient, &own);
+                    memory.scratch.put_back(own);
+                }
+            }
+        }
+        if horizon > 1 {
+            let factor = 1.0 / horizon as f32;
+            scale(&mut gradient, factor);
+            let (weight, bias) = network.config.head_tensors();
+            for name in [weight, bias] {
+                scale(memory.gradients.get_mut(name), factor);
+            }
+        }
+        let width = memory.scratch.kernel.width();
+        (nats, of_all_rows(gradient, predicting, rows.len(), width))
+    }
+
+    /// The same for one token of the horizon.
+    fn output(
+        &mut self,
+        network: &Network,
+        batch: &StreamBatch,
+        output: Output,
+        (outputs, rows): (&Rows, Range<usize>),
+        memory: &mut StepMemory,
+        pool: &ThreadPool,
+    ) -> (f64, Vec<f32>) {
         let StepMemory { gradients, scratch } = memory;
+        let (inner, vocab_size) = (
+            network.config.recurrent().hidden_size,
+            network.config.tokens().vocab_size,
+        );
+        let first = output.ahead * vocab_size;
         let (weight, bias) = network.head();
-        let (weight, bias) = (floats(weight), floats(bias));
-        let inner = network.config.recurrent().hidden_size;
+        let weight = &floats(weight)[first * inner..][..vocab_size * inner];
+        let bias = &floats(bias)[first..][..vocab_size];
         let (bias, targets): (Cow<[f32]>, Cow<[u32]>) = match batch.sampled {
-            None => (bias.into(), batch.targets.into()),
+            None => (bias.into(), output.targets.into()),
             Some(sampled) => (
                 sampled_bias(bias, sampled).into(),
-                sampled.positions(batch.targets).into(),
+                sampled.positions(output.targets).into(),
             ),
         };
         let kernel = scratch.kernel;
         let count = bias.len();
-        let packed = self
-            .packed
-            .get_or_insert_with(|| PackedWeights::zeros(count, inner, Layout::Plain, kernel));
+        if self.packed.len() <= output.ahead {
+            let zeros = PackedWeights::zeros(count, inner, Layout::Plain, kernel);
+            self.packed.push(zeros);
+        }
+        let packed = &mut self.packed[output.ahead];
         packed.resize(count, inner);
         match batch.sampled {
             None => packed.fill(weight, None, pool),
@@ -68,7 +114,7 @@ impl NextTokenHead {
         );
 
         let token = |position: usize| match batch.sampled {
-            None => (position < count).then_some(position),
+            None => (position < count).then_some(first + position),
             Some(sampled) => sampled.tokens.get(position).map(|&token| token as usize),
         };
         let all = 0..logits_gradient.len();
@@ -81,7 +127,7 @@ impl NextTokenHead {
             .gradients
             .products(&scratch.inputs, token, gradients.get_mut(weight), pool);
         let own = gradients.get_mut(bias);
-        own.fill(0.0);
+        own[first..first + vocab_size].fill(0.0);
         for (position, gradient) in bias_gradient.iter().enumerate() {
             own[token(position).expect("a token for each position")] = *gradient;
         }
@@ -90,6 +136,38 @@ impl NextTokenHead {
             scratch.products(&packed.backward, &logits_gradient, all, pool),
         )
     }
+}
+
+/// One of the tokens that a step predicts.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    /// How many tokens after the next one it is.
+    ahead: usize,
+    /// The token id of each row.
+    targets: &'a [u32],
+}
+
+/// Gradients of the last rows, in panels, as those of all rows: zero for the others.
+fn of_all_rows(gradient: Vec<f32>, last: usize, rows: usize, width: usize) -> Vec<f32> {
+    if last == rows {
+        return gradient;
+    }
+    let panels = gradient.chunks_exact(last * width);
+    let padded = panels.flat_map(|panel| {
+        let zeros = std::iter::repeat_n(0.0, (rows - last) * width);
+        zeros.chain(panel.iter().copied())
+    });
+    padded.collect()
+}
+
+fn add(sums: &mut [f32], more: &[f32]) {
+    sums.iter_mut()
+        .zip(more)
+        .for_each(|(sum, more)| *sum += more);
+}
+
+fn scale(values: &mut [f32], factor: f32) {
+    values.iter_mut().for_each(|value| *value *= factor);
 }
 
 fn sampled_bias(bias: &[f32], sampled: &SampledTokens) -> Vec<f32> {

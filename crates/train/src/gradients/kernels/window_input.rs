@@ -13,6 +13,8 @@ pub struct WindowInput<'a> {
     pub direction: Direction,
     /// Token ids, `[steps, batch_size]`.
     pub inputs: &'a [u32],
+    /// Whether it begins with the state that texts begin with.
+    pub is_first: bool,
     /// Dropout masks.
     pub masks: &'a DropoutMasks,
 }

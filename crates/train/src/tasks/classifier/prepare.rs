@@ -201,10 +201,7 @@ fn complete(
     notify: Notify,
 ) -> Result<TrainingConfig> {
     let mut alike = config.clone();
-    alike.head = Head::NextToken(NextToken {
-        tie_weights: false,
-        lsa_size: 0,
-    });
+    alike.head = Head::NextToken(NextToken::default());
     let tokens = alike.tokens_mut();
     tokens.vocab_size = tokens.vocab_size.min(SPEED_VOCABULARY);
     let bptt = training.bptt;
