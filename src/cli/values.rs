@@ -5,7 +5,7 @@ The named values of options, with their help.
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::checkpoint::arguments::{GradientMethod, Schedule, TrainingPrecision};
+use crate::checkpoint::arguments::{BaselineChoice, GradientMethod, Schedule, TrainingPrecision};
 use crate::data::labelled::Format;
 use crate::text::{Level, Split};
 
@@ -55,6 +55,10 @@ values!(Schedule {
     Linear = "linear", "Falls to nearly zero along a straight line";
     Constant = "constant", "Stays the same";
     Plateau = "plateau", "Is halved when the validation loss has stopped falling";
+});
+
+values!(BaselineChoice {
+    Ngram = "ngram", "N-grams with interpolated modified Kneser-Ney smoothing";
 });
 
 values!(Format {

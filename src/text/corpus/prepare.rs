@@ -45,16 +45,39 @@ impl CorpusPlan {
         self.prepare_with(cache, Some((tokenizer, hash)))
     }
 
+    /// The bytes of the training part of a corpus that had the hash `hash`.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or have changed.
+    pub fn training_text(&self, hash: &str) -> Result<Vec<u8>> {
+        let scan = Scan::new(self)?;
+        if hash != scan.hash {
+            return Err(self.changed());
+        }
+        let mut text = Vec::new();
+        read_parts(self, &scan, &mut |part, piece| {
+            if part == CorpusPart::Train {
+                text.extend_from_slice(piece);
+            }
+            Ok(())
+        })?;
+        Ok(text)
+    }
+
+    fn changed(&self) -> Error {
+        Error::new(format!(
+            "the corpus has changed since the run began ({}); restore it, or start a new run in another folder (-o)",
+            self.file_names()
+        ))
+    }
+
     /// Prepares the corpus, if given with a known vocabulary and the hash that the corpus must have.
     fn prepare_with(&self, cache: &Path, known: Option<(Tokenizer, &str)>) -> Result<Corpus> {
         let scan = Scan::new(self)?;
         if let Some((_, hash)) = &known
             && *hash != scan.hash
         {
-            return Err(Error::new(format!(
-                "the corpus has changed since the run began ({}); restore it, or start a new run in another folder (-o)",
-                self.file_names()
-            )));
+            return Err(self.changed());
         }
         if scan.text.bytes == 0 {
             return Err(Error::new(format!(

@@ -3,7 +3,6 @@ The options of a classifier, resolved.
 */
 
 use super::budget::budget;
-use super::data::{validation, vocabulary};
 use super::kept::keep_sizes;
 use super::resolved::{Circumstances, Resolved};
 use super::{defaults, ranges};
@@ -40,7 +39,7 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
             "--from keeps the model's vocabulary; leave {option} away"
         )));
     }
-    validation(arguments)?;
+    arguments.validation()?;
     let labels = ["a", "b"].map(String::from).to_vec();
     let anything = Circumstances {
         vocab_size: 1000,
@@ -64,7 +63,7 @@ pub fn resolve(
     base: Option<(&str, &ModelConfig)>,
 ) -> Result<Resolved> {
     let mut arguments = with_level(arguments);
-    let vocabulary = vocabulary(&arguments)?;
+    let vocabulary = arguments.vocabulary()?;
     let defaults = defaults::classifier(documents);
     if let Some((name, config)) = base {
         keep_sizes(name, config, &mut arguments)?;

@@ -25,11 +25,10 @@ use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
-use carousel::files::{self, absolute};
+use carousel::files::absolute;
 use carousel::metrics::LanguageScore;
 use carousel::text::Level;
-use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};
-use carousel::text::source::list_files;
+use carousel::text::corpus::{Corpus, CorpusPlan, Ids, corpus_cache};
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
@@ -67,21 +66,7 @@ pub fn begin(
     recipe::language_model::check(arguments)?;
     let mut arguments = arguments.clone();
     let base = base(&mut arguments)?;
-    let validation = match recipe::validation(&arguments)? {
-        Validation::Files(files) => {
-            let files = absolute(files)?;
-            arguments.valid = files.first().map(|file| file.display().to_string());
-            Validation::Files(absolute(list_files(&files)?)?)
-        }
-        fraction => fraction,
-    };
-    let plan = CorpusPlan {
-        files: absolute(list_files(paths)?)?,
-        validation,
-        lossy: arguments.lossy,
-        vocabulary: recipe::vocabulary(&arguments)?,
-        from: None,
-    };
+    let plan = arguments.corpus_plan(paths)?;
     let device = device::device(arguments.device.unwrap_or_default())?;
     let request = Request {
         version: env!("CARGO_PKG_VERSION").to_string(),
@@ -145,10 +130,6 @@ fn restore(
         _ => word_vectors(&config, &corpus, base.as_ref())?,
     };
     Ok((task(corpus, word_vectors, record, config), base))
-}
-
-fn corpus_cache() -> PathBuf {
-    files::cache_folder().join("corpora")
 }
 
 /// Reads the corpus and resolves every option.
@@ -424,6 +405,7 @@ fn base(arguments: &mut TrainArguments) -> Result<Option<Base>> {
     };
     let directory = Directory::find(named.as_ref())?;
     let config = directory.load_config()?;
+    config.check_network(directory.path())?;
     let model = directory.path().display().to_string();
     let tokens = config.tokens();
     recipe::keep_sizes(&model, &config, arguments)?;

@@ -100,7 +100,7 @@ impl Dataset {
                 (train, LabelledTexts::new(given, &labels))
             }
             None => {
-                let fraction = match recipe::validation(&request.arguments)? {
+                let fraction = match request.arguments.validation()? {
                     Validation::Fraction(fraction) => fraction,
                     _ => VALIDATION_FRACTION,
                 };
