@@ -326,3 +326,223 @@ fn discounts(counts: &[u32]) -> [f64; 4] {
     let [one, two, three] = if possible { estimated } else { FALLBACK };
     [0.0, one, two, three]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use super::*;
+    use crate::text::Split;
+    use crate::text::corpus::encode_files;
+    use crate::text::source::InvalidBytes;
+    use crate::text::spelling::Spelling;
+    use crate::text::tokenizer::Tokenizer;
+
+    const WORDS: [&str; 7] = ["the", "mill", "turns", "and", "sings", "old", "river"];
+
+    /// Lines of made-up words; the first are much more frequent than the last.
+    fn text(lines: usize) -> String {
+        let line = |line: usize| {
+            let word =
+                |i: usize| WORDS[(line * line + 3 * i * i + line * i / 2) % 11 % WORDS.len()];
+            let words: Vec<&str> = (0..1 + line % 9).map(word).collect();
+            words.join(" ") + "\n"
+        };
+        (0..lines).map(line).collect()
+    }
+
+    fn ids(text: &str, tokenizer: &Tokenizer) -> Ids {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("text");
+        std::fs::write(&file, text).unwrap();
+        encode_files(
+            &[file],
+            tokenizer,
+            &Spelling::default(),
+            InvalidBytes::Replaced,
+        )
+        .unwrap()
+        .ids
+    }
+
+    /// The words with a line end at each line's end, and the shape of n-grams that stay within lines.
+    fn word_shape(order: usize) -> (Tokenizer, NgramShape) {
+        let words = WORDS.iter().chain(&["\n", "unseen"]);
+        let words = words.map(|word| word.to_string()).collect();
+        let tokenizer = Tokenizer::words(Split::Whitespace, words);
+        let shape = NgramShape::of(&tokenizer, order).unwrap();
+        assert!(shape.by_line);
+        (tokenizer, shape)
+    }
+
+    fn character_shape(order: usize) -> (Tokenizer, NgramShape) {
+        let characters: Vec<char> = "\n abcdefghijklmnopqrstuvwxyz".chars().collect();
+        let tokenizer = Tokenizer::characters(&characters);
+        let shape = NgramShape::of(&tokenizer, order).unwrap();
+        assert!(!shape.by_line);
+        (tokenizer, shape)
+    }
+
+    /// The model from the formulas of Chen and Goodman (1998), with dictionaries and in f64.
+    struct Twin {
+        shape: NgramShape,
+        counts: Vec<HashMap<Vec<u32>, u32>>,
+    }
+
+    impl Twin {
+        /// The tokens before each token of a text as far as an n-gram reaches, with the token.
+        fn ngrams(shape: &NgramShape, ids: &[u32]) -> Vec<Vec<u32>> {
+            let mut all = vec![shape.line_end];
+            all.extend(ids);
+            let ngram = |end: usize| {
+                let earliest = (end + 1).saturating_sub(shape.order);
+                let line = (earliest..end)
+                    .rev()
+                    .find(|&at| shape.by_line && all[at] == shape.line_end);
+                all[line.unwrap_or(earliest)..=end].to_vec()
+            };
+            (1..all.len()).map(ngram).collect()
+        }
+
+        fn new(shape: NgramShape, ids: &[u32]) -> Self {
+            let ngrams = Twin::ngrams(&shape, ids);
+            let mut counts = vec![HashMap::new(); shape.order];
+            let mut preceding: Vec<HashMap<Vec<u32>, HashSet<Option<u32>>>> =
+                vec![HashMap::new(); shape.order];
+            for (position, ngram) in ngrams.iter().enumerate() {
+                for length in 1..=ngram.len() {
+                    let part = ngram[ngram.len() - length..].to_vec();
+                    let before = ngram.len().checked_sub(length + 1).map(|at| ngram[at]);
+                    let starts_line = shape.by_line && length > 1 && part[0] == shape.line_end;
+                    if length == shape.order || starts_line {
+                        *counts[length - 1].entry(part).or_insert(0) += 1;
+                    } else {
+                        // Nothing precedes the text: that counts as a token of its own.
+                        assert!(before.is_some() || position + 1 < shape.order);
+                        preceding[length - 1]
+                            .entry(part)
+                            .or_default()
+                            .insert(before);
+                    }
+                }
+            }
+            for (counts, preceding) in counts.iter_mut().zip(preceding) {
+                let different = preceding.into_iter();
+                counts.extend(different.map(|(ngram, before)| (ngram, before.len() as u32)));
+            }
+            Twin { shape, counts }
+        }
+
+        fn probability(&self, context: &[u32], token: u32) -> f64 {
+            let shorter = match context {
+                [] => 1.0 / self.shape.vocab_size as f64,
+                [_, rest @ ..] => self.probability(rest, token),
+            };
+            let counts = &self.counts[context.len()];
+            let discounts = discounts(&counts.values().copied().collect::<Vec<_>>());
+            let (mut total, mut left) = (0.0, 0.0);
+            for (_, &count) in counts
+                .iter()
+                .filter(|(ngram, _)| ngram.starts_with(context))
+            {
+                total += f64::from(count);
+                left += discounts[count.min(3) as usize];
+            }
+            if total == 0.0 {
+                return shorter;
+            }
+            let own = counts.get(&[context, &[token]].concat()).copied();
+            let own = own.map_or(0.0, |own| discounted(own, &discounts));
+            (own + left * shorter) / total
+        }
+
+        fn nats(&self, ids: &[u32]) -> f64 {
+            let ngrams = Twin::ngrams(&self.shape, ids);
+            let nats = ngrams.iter().map(|ngram| {
+                let (&token, context) = ngram.split_last().unwrap();
+                -self.probability(context, token).ln()
+            });
+            nats.sum()
+        }
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_formulas() {
+        let other = "old river the the mill\nunseen sings and\n\nand the\n";
+        for order in 1..=5 {
+            for (tokenizer, shape) in [word_shape(order), character_shape(order)] {
+                let (train, other) = (ids(&text(60), &tokenizer), ids(other, &tokenizer));
+                let read = |ids: &Ids| ids.read(0..ids.len()).collect::<Vec<u32>>();
+                let expected = Twin::new(shape, &read(&train)).nats(&read(&other));
+                let found = KneserNey::learn(shape, &train, 1).nats(&other, |_| ());
+                let error = (found / expected - 1.0).abs();
+                assert!(error < 1e-6, "{shape:?}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_logits_agree() {
+        for text in [&text(80), "\n", "a", "aaaaaaaaaa", "the mill the mill\n"] {
+            for (tokenizer, shape) in [word_shape(4), character_shape(10)] {
+                let train = ids(text, &tokenizer);
+                let model = KneserNey::learn(shape, &train, 1);
+                let mut contexts = NgramContexts::default();
+                for token in [shape.line_end]
+                    .into_iter()
+                    .chain(train.read(0..train.len().min(30)))
+                {
+                    model.next(&mut contexts, token);
+                    let logits = model.log_probabilities(&contexts);
+                    let probability = |token: u32| model.next(&mut contexts.clone(), token);
+                    let tokens = 0..shape.vocab_size as u32;
+                    let sum: f64 = tokens.clone().map(probability).sum();
+                    assert!((sum - 1.0).abs() < 1e-6, "{sum} after {text:?}");
+                    for token in tokens {
+                        let (one, other) = (probability(token).ln(), logits[token as usize]);
+                        assert!((one - f64::from(other)).abs() < 1e-5, "{one} {other}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn discounts_are_those_of_the_counts_of_counts() {
+        let counts = [
+            vec![1; 8],
+            vec![2; 4],
+            vec![3; 2],
+            vec![4],
+            vec![9; 3],
+            vec![0; 5],
+        ]
+        .concat();
+        // Y = 8 / (8 + 2 · 4) = 1/2
+        assert_eq!(discounts(&counts), [0.0, 0.5, 1.25, 2.0]);
+        let fallback = [0.0, FALLBACK[0], FALLBACK[1], FALLBACK[2]];
+        for few in [&[][..], &[1], &[7, 8, 9], &[1, 2, 3]] {
+            assert_eq!(discounts(few), fallback);
+        }
+    }
+
+    #[test]
+    fn estimates_are_near_the_numbers_of_ngrams() {
+        let (tokenizer, shape) = character_shape(7);
+        let alphabet = b"abcdefghijklmnopqrstuvwxyz";
+        let mut state = 1u64;
+        let letter = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            alphabet[(state >> 33) as usize % 26] as char
+        };
+        let train = ids(&(0..60_000).map(letter).collect::<String>(), &tokenizer);
+        let trie = NgramTrie::count(&shape, &train);
+        for (estimate, level) in shape.estimate(&train).into_iter().zip(&trie.levels) {
+            let exact = level.tokens.len() as f64;
+            let error = (estimate as f64 / exact - 1.0).abs();
+            assert!(error < 0.25 || exact < 1000.0, "{estimate} {exact}");
+        }
+    }
+}

@@ -9,9 +9,9 @@ use crate::checkpoint::record::Baseline;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::metrics::{LanguageScore, TextSize};
-use crate::text::Level;
 use crate::text::corpus::Ids;
 use crate::text::tokenizer::Tokenizer;
+use crate::text::{Level, Split};
 
 /// Most tokens of an n-gram of words or subwords.
 const MOST_WORDS: usize = 5;
@@ -96,8 +96,9 @@ pub fn check_order(order: usize, level: Level) -> Result<()> {
 }
 
 impl NgramShape {
-    /// N-grams of a tokenizer's tokens. Those of words do not reach across a line end, which is the end of a sentence in a
-    /// corpus of one sentence a line; those of smaller tokens do.
+    /// N-grams of a tokenizer's tokens. Where words are split at white space, as in a corpus of one sentence a line, they do
+    /// not reach across a line end. Elsewhere they do: in books a line end says little, and n-grams that stop there predict
+    /// words worse, in a novel with a perplexity of 158 instead of 148.
     ///
     /// # Errors
     /// If n-grams of this order are too long for so large a vocabulary.
@@ -107,7 +108,7 @@ impl NgramShape {
             order,
             vocab_size: tokenizer.vocab_size(),
             line_end,
-            by_line: tokenizer.level() == Level::Word && tokenizer.piece(line_end) == b"\n",
+            by_line: tokenizer.split() == Split::Whitespace && tokenizer.piece(line_end) == b"\n",
         };
         match shape.most_tokens() {
             most if order > most => Err(Error::usage(format!(

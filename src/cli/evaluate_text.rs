@@ -25,6 +25,9 @@ use crate::text::spelling::Spelling;
 /// Most bytes of training data or text that are compressed: xz finds again what is at most so far back.
 const MOST_COMPRESSED: u64 = 1 << 26;
 
+/// Bytes of training data and text that are compressed in a few seconds.
+const SOON_COMPRESSED: u64 = 1 << 23;
+
 /// Scores of a language model and of its baselines on a text.
 struct TextEvaluation {
     size: TextSize,
@@ -43,7 +46,7 @@ pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: boo
     let mut evaluation = evaluate(&model, &text.encoded, &subject.statistics.token_counts);
     if let Err(error) = text.add_learnt_baselines(&model, &subject, &mut evaluation.baselines) {
         standard::message(format!(
-            "note: no n-grams and no xz to compare with, which learn from the training data: {error}"
+            "note: not compared with n-grams and xz, which learn from the training data: {error}"
         ));
     }
     if json {
@@ -107,6 +110,7 @@ impl Text {
     ) -> Result<()> {
         let scored = scored(&self.encoded);
         let (corpus, hash) = (&subject.corpus, &subject.statistics.hash);
+        corpus.check_unchanged(hash)?;
         let own = model.config.ngram_body().map(|ngrams| ngrams.order);
         if own != Some(default_order(model.tokenizer.level())) {
             let tokenizer = model.tokenizer.clone();
@@ -115,14 +119,26 @@ impl Text {
                 .train;
             baselines.push(scored.ngram_baseline(&model.tokenizer, &train)?);
         }
-        let Some(text) = &self.bytes else {
+        let train_bytes = subject.statistics.train.bytes;
+        let Some(text) = self
+            .bytes
+            .as_ref()
+            .filter(|_| train_bytes <= MOST_COMPRESSED)
+        else {
+            standard::message(
+                "note: no xz to compare with, which would take minutes for so much text",
+            );
             return Ok(());
         };
-        if subject.statistics.train.bytes <= MOST_COMPRESSED {
-            let size = xz::added_size(&corpus.training_text(hash)?, text)?;
-            let nats = size as f64 * 8.0 * LN_2 - scored.spelling_nats;
-            baselines.push(Baseline::new("xz", scored.score(nats)));
+        if train_bytes + self.encoded.size.bytes > SOON_COMPRESSED {
+            standard::message(
+                "xz compresses the training data, to compare with; this takes a while",
+            );
         }
+        let size = xz::added_size(&corpus.training_text()?, text)?;
+        // The size is that of the text with the spelling of unknown words.
+        let nats = size as f64 * 8.0 * LN_2 - scored.spelling_nats;
+        baselines.push(Baseline::new("xz", scored.score(nats)));
         Ok(())
     }
 }

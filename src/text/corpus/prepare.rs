@@ -45,17 +45,27 @@ impl CorpusPlan {
         self.prepare_with(cache, Some((tokenizer, hash)))
     }
 
-    /// The bytes of the training part of a corpus that had the hash `hash`.
+    /// Checks that the corpus is there, and still has the hash `hash`.
     ///
     /// # Errors
     /// Files that cannot be read, or have changed.
-    pub fn training_text(&self, hash: &str) -> Result<Vec<u8>> {
-        let scan = Scan::new(self)?;
-        if hash != scan.hash {
-            return Err(self.changed());
+    pub fn check_unchanged(&self, hash: &str) -> Result<()> {
+        match Scan::new(self)?.hash == hash {
+            true => Ok(()),
+            false => Err(Error::new(format!(
+                "{} has changed since",
+                self.file_names()
+            ))),
         }
+    }
+
+    /// The bytes of the training part of the corpus.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn training_text(&self) -> Result<Vec<u8>> {
         let mut text = Vec::new();
-        read_parts(self, &scan, &mut |part, piece| {
+        read_parts(self, &Scan::new(self)?, &mut |part, piece| {
             if part == CorpusPart::Train {
                 text.extend_from_slice(piece);
             }
@@ -64,20 +74,16 @@ impl CorpusPlan {
         Ok(text)
     }
 
-    fn changed(&self) -> Error {
-        Error::new(format!(
-            "the corpus has changed since the run began ({}); restore it, or start a new run in another folder (-o)",
-            self.file_names()
-        ))
-    }
-
     /// Prepares the corpus, if given with a known vocabulary and the hash that the corpus must have.
     fn prepare_with(&self, cache: &Path, known: Option<(Tokenizer, &str)>) -> Result<Corpus> {
         let scan = Scan::new(self)?;
         if let Some((_, hash)) = &known
             && *hash != scan.hash
         {
-            return Err(self.changed());
+            return Err(Error::new(format!(
+                "the corpus has changed since the run began ({}); restore it, or start a new run in another folder (-o)",
+                self.file_names()
+            )));
         }
         if scan.text.bytes == 0 {
             return Err(Error::new(format!(

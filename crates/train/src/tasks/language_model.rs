@@ -19,10 +19,12 @@ use crate::run::{
 };
 use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
-use carousel::baselines::language_baselines;
+use carousel::baselines::ScoredIds;
 use carousel::checkpoint::architecture::{Head, LSA_WEIGHT};
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
+use carousel::checkpoint::record::{
+    Baseline, Budget, Figures, Record, Request, TextRecord, TrainingConfig,
+};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
@@ -35,6 +37,12 @@ use carousel_kernels::ThreadPool;
 
 /// Probability that a stream's state is reset before a step.
 const RESET_PROBABILITY: f64 = 0.02;
+/// About how many tokens of a text n-grams read in a second, counting and evaluating.
+const NGRAM_TOKENS_PER_SECOND: f64 = 2e6;
+/// Most seconds for them.
+const MOST_NGRAM_SECONDS: f64 = 5.0;
+/// Largest part of a time budget for them.
+const MOST_NGRAM_SHARE: f64 = 0.02;
 /// Number of validation tokens that are read even where the budget is too short for them.
 const LEAST_VALID_TOKENS: usize = 4096;
 
@@ -170,12 +178,7 @@ fn prepare(
     )?;
     let training = machine::complete(resolved.training, &config, device, threads, notify)?;
     let statistics = &corpus.statistics;
-    let baselines = language_baselines(
-        &corpus.valid,
-        &statistics.valid,
-        statistics.valid_spelling_nats,
-        &statistics.token_counts,
-    );
+    let baselines = baselines(&corpus, &training);
     let record = Record {
         request,
         training,
@@ -197,6 +200,27 @@ fn prepare(
     }
     let word_vectors = word_vectors(&config, &corpus, base)?;
     Ok(task(corpus, word_vectors, record, config))
+}
+
+/// Baselines on the validation data: n-grams too, where they take little of the budget and of memory.
+fn baselines(corpus: &Corpus, training: &TrainingConfig) -> Vec<Baseline> {
+    let statistics = &corpus.statistics;
+    let valid = ScoredIds {
+        ids: &corpus.valid,
+        size: &statistics.valid,
+        spelling_nats: statistics.valid_spelling_nats,
+    };
+    let mut baselines = valid.frequency_baselines(&statistics.token_counts);
+    let affordable = match training.budget {
+        Budget::Seconds(seconds) => MOST_NGRAM_SECONDS.min(MOST_NGRAM_SHARE * seconds),
+        Budget::Epochs(_) | Budget::Steps(_) => MOST_NGRAM_SECONDS,
+    };
+    let tokens = (corpus.train.len() + corpus.valid.len()) as f64;
+    if tokens / NGRAM_TOKENS_PER_SECOND <= affordable {
+        // Where there is too little memory for them, the network may still have enough.
+        baselines.extend(valid.ngram_baseline(&corpus.tokenizer, &corpus.train));
+    }
+    baselines
 }
 
 fn report_findings(corpus: &Corpus, notify: Notify) {
