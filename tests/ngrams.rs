@@ -69,7 +69,7 @@ fn ngrams_are_a_model_as_any_other() {
         assert_eq!(baselines[1]["name"], "unigram");
         assert!(bits < baselines[1]["bits_per_character"].as_f64().unwrap());
         let out = sandbox.carousel("inspect model").success().out;
-        assert!(out.contains(&format!("of up to {order} tokens")), "{out}");
+        assert!(out.contains(&format!("up to order {order}")), "{out}");
     }
 }
 
@@ -147,19 +147,24 @@ fn plans_write_nothing_and_small_texts_are_learnt() {
         .carousel("train tale.txt --baseline ngram --plan")
         .success();
     assert!(
-        outcome.err.contains("n-grams of up to 6 tokens"),
+        outcome.err.contains("n-grams up to order 6"),
         "{}",
         outcome.err
     );
     assert!(outcome.err.contains("of memory"), "{}", outcome.err);
     sandbox.write("one.txt", "a single line without an end");
     sandbox.write("empty.txt", "");
+    sandbox.write("ab.txt", "ab");
     sandbox
         .carousel("train one.txt -o one --baseline ngram --order 10")
         .success();
     sandbox
         .carousel("generate -m one -p ünknown --length 20")
         .success();
+    sandbox
+        .carousel("train ab.txt -o ab --valid one.txt --baseline ngram --order 10")
+        .success();
+    sandbox.carousel("score -m ab abc").success();
     let outcome = sandbox.carousel("train empty.txt -o none --baseline ngram");
     assert_eq!(outcome.code, Some(1));
     assert!(
@@ -179,6 +184,33 @@ fn plans_write_nothing_and_small_texts_are_learnt() {
         .carousel("evaluate -m piped tale.txt --json")
         .success();
     assert_eq!(json(&outcome.out)["baselines"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn other_commands_say_that_they_need_a_network() {
+    let sandbox = sandbox();
+    sandbox
+        .carousel("train tale.txt -o model --baseline ngram -q")
+        .success();
+    let outcome = sandbox.carousel("classify -m model text");
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.contains("is an n-gram model and has no labels"),
+        "{}",
+        outcome.err
+    );
+    let config = String::from_utf8(sandbox.read("model/config.json")).unwrap();
+    let head = r#"{"type": "labels", "labels": ["a", "b"], "ngrams": 0}"#;
+    let mut classifier = json(&config);
+    classifier["head"] = json(head);
+    sandbox.write("model/config.json", classifier.to_string());
+    let outcome = sandbox.carousel("classify -m model text");
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.contains("the head is of labels"),
+        "{}",
+        outcome.err
+    );
 }
 
 #[test]

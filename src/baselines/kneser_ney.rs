@@ -151,13 +151,13 @@ impl KneserNey {
             ngrams: levels.iter().map(|level| level.tokens.len()).collect(),
             by_line: self.shape.by_line,
         };
-        let lists = levels
+        let bytes = |list: &Vec<u32>| list.iter().flat_map(|n| n.to_le_bytes()).collect();
+        let bytes: Vec<Vec<u8>> = levels
             .iter()
-            .flat_map(|level| [&level.tokens, &level.counts, &level.children]);
-        let bytes = lists
-            .filter(|list| !list.is_empty())
-            .map(|list| list.iter().flat_map(|n| n.to_le_bytes()).collect());
-        let bytes: Vec<Vec<u8>> = bytes.collect();
+            .flat_map(|level| [&level.tokens, &level.counts, &level.children])
+            .map(bytes)
+            .collect();
+        // The last list is that of what continues the longest n-grams: there is none.
         let tensors = ngrams.tensors();
         let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
             let view = TensorView::new(Dtype::I32, shape.clone(), bytes);

@@ -134,23 +134,59 @@ impl NgramShape {
     /// # Errors
     /// If there is not, with the highest order that there is memory for.
     pub fn check_memory(&self, ids: &Ids) -> Result<u64> {
-        let memory = self.memory(ids);
-        let needed = memory.last().copied().unwrap_or_default();
         let available = files::available_memory().unwrap_or(u64::MAX);
+        self.fits(&self.memory(ids), available, ids.len())
+    }
+
+    /// The last of `memory`, the bytes that each order takes, if it is available.
+    fn fits(&self, memory: &[u64], available: u64, tokens: usize) -> Result<u64> {
+        let needed = memory.last().copied().unwrap_or_default();
         if needed <= available {
             return Ok(needed);
         }
-        let possible = memory.iter().take_while(|&&memory| memory <= available);
-        let advice = match possible.count() {
+        let advice = match memory.partition_point(|&memory| memory <= available) {
             0 => "give less text".to_string(),
             order => format!("give --order {order} or less, or less text"),
         };
         Err(Error::new(format!(
-            "n-grams of order {} need about {} MB of memory for {} tokens, and {} MB are available; {advice}",
+            "n-grams up to order {} of {tokens} tokens need about {} MB of memory, and {} MB are available; {advice}",
             self.order,
             needed.div_ceil(1_000_000),
-            ids.len(),
             available / 1_000_000
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_for_which_there_is_no_memory_are_refused() {
+        let shape = NgramShape {
+            order: 3,
+            vocab_size: 100,
+            line_end: 0,
+            by_line: false,
+        };
+        let memory = [1_000_000, 50_000_000, 900_000_000];
+        assert_eq!(shape.fits(&memory, 900_000_000, 7).unwrap(), 900_000_000);
+        let message = |available| shape.fits(&memory, available, 7).unwrap_err().to_string();
+        assert_eq!(
+            message(60_000_000),
+            "n-grams up to order 3 of 7 tokens need about 900 MB of memory, and 60 MB are available; give --order 2 or less, or \
+             less text"
+        );
+        assert!(message(0).ends_with("give less text"));
+    }
+
+    #[test]
+    fn large_vocabularies_allow_fewer_characters() {
+        let characters: Vec<char> = ('\u{4E00}'..'\u{8E00}').chain(['\n']).collect();
+        let tokenizer = Tokenizer::characters(&characters);
+        // 16,386 tokens take 15 bits each, of 128.
+        assert!(NgramShape::of(&tokenizer, 8).is_ok());
+        let message = NgramShape::of(&tokenizer, 9).unwrap_err().to_string();
+        assert!(message.contains("give 8 or less"), "{message}");
     }
 }

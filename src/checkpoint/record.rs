@@ -131,7 +131,7 @@ impl Figures {
 pub struct Baseline {
     /// Its name: uniform, unigram, ngram-N or xz.
     pub name: String,
-    /// Its score. Under xz, a token costs the text's compressed size as a fraction.
+    /// Its score. That under xz has the bits of the unknown words in its loss too.
     #[serde(flatten)]
     pub score: LanguageScore,
 }

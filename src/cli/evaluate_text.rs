@@ -136,9 +136,9 @@ impl Text {
             );
         }
         let size = xz::added_size(&corpus.training_text()?, text)?;
-        // The size is that of the text with the spelling of unknown words.
-        let nats = size as f64 * 8.0 * LN_2 - scored.spelling_nats;
-        baselines.push(Baseline::new("xz", scored.score(nats)));
+        // The size is that of the text with its unknown words.
+        let score = LanguageScore::new(size as f64 * 8.0 * LN_2, 0.0, scored.size);
+        baselines.push(Baseline::new("xz", score));
         Ok(())
     }
 }

@@ -73,10 +73,7 @@ fn print_ngrams(config: &ModelConfig, ngrams: &Ngrams) -> Result<()> {
     let within = if ngrams.by_line { " within a line" } else { "" };
     row(
         "n-grams",
-        format!(
-            "of up to {} tokens{within}, modified Kneser-Ney",
-            ngrams.order
-        ),
+        format!("up to order {}{within}, modified Kneser-Ney", ngrams.order),
     )?;
     let numbers = ngrams.ngrams.iter().map(|&n| count(n as u64));
     row(

@@ -150,7 +150,7 @@ impl BaselineRun {
             count(self.shape.vocab_size as u64),
         ));
         message(format!(
-            "model       n-grams of up to {} tokens{}, modified Kneser-Ney; about {} of memory",
+            "model       n-grams up to order {}{}, modified Kneser-Ney; about {} of memory",
             self.shape.order,
             if self.shape.by_line {
                 " within a line"
