@@ -25,8 +25,8 @@ use crate::text::spelling::Spelling;
 /// Most bytes of training data or text that are compressed: xz finds again what is at most so far back.
 const MOST_COMPRESSED: u64 = 1 << 26;
 
-/// Bytes of training data and text that are compressed in a few seconds.
-const SOON_COMPRESSED: u64 = 1 << 23;
+/// Bytes of training data and text that are read, counted and compressed in a few seconds.
+const SOON_READ: u64 = 1 << 22;
 
 /// Scores of a language model and of its baselines on a text.
 struct TextEvaluation {
@@ -44,11 +44,8 @@ pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: boo
     let subject: TextRecord = arguments.directory(None)?.load_record()?;
     let text = Text::read(files, &model, &subject.statistics.spelling, lossy)?;
     let mut evaluation = evaluate(&model, &text.encoded, &subject.statistics.token_counts);
-    if let Err(error) = text.add_learnt_baselines(&model, &subject, &mut evaluation.baselines) {
-        standard::message(format!(
-            "note: not compared with n-grams and xz, which learn from the training data: {error}"
-        ));
-    }
+    let learnt = text.learnt_baselines(&model, &subject);
+    evaluation.baselines.extend(learnt);
     if json {
         standard::line(evaluation.object())
     } else {
@@ -100,46 +97,52 @@ impl Text {
         })
     }
 
-    /// Adds the baselines that learn from the training data of `subject`: n-grams, unless the model is one of the same order,
-    /// and xz.
-    fn add_learnt_baselines(
-        &self,
-        model: &Model,
-        subject: &TextRecord,
-        baselines: &mut Vec<Baseline>,
-    ) -> Result<()> {
-        let scored = scored(&self.encoded);
-        let (corpus, hash) = (&subject.corpus, &subject.statistics.hash);
-        corpus.check_unchanged(hash)?;
+    /// The baselines that learn from the training data of `subject`, with notes on those that there are not.
+    fn learnt_baselines(&self, model: &Model, subject: &TextRecord) -> Vec<Baseline> {
+        if let Err(error) = subject.corpus.check_unchanged(&subject.statistics.hash) {
+            standard::message(format!(
+                "note: not compared with n-grams and xz, which learn from the training data: {error}"
+            ));
+            return Vec::new();
+        }
+        if subject.statistics.train.bytes + self.encoded.size.bytes > SOON_READ {
+            standard::message(
+                "n-grams and xz, to compare with, read the training data; this takes a while",
+            );
+        }
         let own = model.config.ngram_body().map(|ngrams| ngrams.order);
-        if own != Some(default_order(model.tokenizer.level())) {
-            let tokenizer = model.tokenizer.clone();
-            let train = corpus
-                .prepare_again(&corpus_cache(), tokenizer, hash)?
-                .train;
-            baselines.push(scored.ngram_baseline(&model.tokenizer, &train)?);
+        // A model of n-grams is not compared with itself.
+        let ngrams = (own != Some(default_order(model.tokenizer.level())))
+            .then(|| self.ngram_baseline(model, subject));
+        let mut baselines = Vec::new();
+        for baseline in ngrams.into_iter().chain([self.xz_baseline(subject)]) {
+            match baseline {
+                Ok(baseline) => baselines.push(baseline),
+                Err(error) => standard::message(format!("note: a baseline is missing: {error}")),
+            }
         }
-        let train_bytes = subject.statistics.train.bytes;
-        let Some(text) = self
-            .bytes
-            .as_ref()
-            .filter(|_| train_bytes <= MOST_COMPRESSED)
-        else {
-            standard::message(
-                "note: no xz to compare with, which would take minutes for so much text",
-            );
-            return Ok(());
+        baselines
+    }
+
+    fn ngram_baseline(&self, model: &Model, subject: &TextRecord) -> Result<Baseline> {
+        let TextRecord {
+            corpus, statistics, ..
+        } = subject;
+        let tokenizer = model.tokenizer.clone();
+        let corpus = corpus.prepare_again(&corpus_cache(), tokenizer, &statistics.hash)?;
+        scored(&self.encoded).ngram_baseline(&model.tokenizer, &corpus.train)
+    }
+
+    fn xz_baseline(&self, subject: &TextRecord) -> Result<Baseline> {
+        let text = match &self.bytes {
+            Some(text) if subject.statistics.train.bytes <= MOST_COMPRESSED => text,
+            _ => return Err(Error::new("xz would take minutes for so much text")),
         };
-        if train_bytes + self.encoded.size.bytes > SOON_COMPRESSED {
-            standard::message(
-                "xz compresses the training data, to compare with; this takes a while",
-            );
-        }
-        let size = xz::added_size(&corpus.training_text()?, text)?;
+        let size = xz::added_size(&subject.corpus.training_text()?, text)?;
         // The size is that of the text with its unknown words.
-        let score = LanguageScore::new(size as f64 * 8.0 * LN_2, 0.0, scored.size);
-        baselines.push(Baseline::new("xz", score));
-        Ok(())
+        let nats = size as f64 * 8.0 * LN_2;
+        let score = LanguageScore::new(nats, 0.0, &self.encoded.size);
+        Ok(Baseline::new("xz", score))
     }
 }
 
