@@ -35,8 +35,8 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`text`]: vocabulary, tokenizer, encoder, and the streams that a corpus is cut into
 - [`data`]: labelled documents
 - [`checkpoint`]: the checkpoint directory, the network's configuration, the record of its training
-- [`inference`]: networks, text generation, classification, evaluation
-- [`baselines`]: what a network has to beat
+- [`baselines`]: what a network has to beat; n-grams are a model of their own
+- [`inference`]: networks and n-grams, text generation, classification, evaluation
 - [`pictures`]: training curves
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
 - [`cli`]: a file for each command

@@ -7,7 +7,7 @@ use carousel::checkpoint::arguments::{
     GradientMethod, Schedule, TrainArguments, TrainingPrecision,
 };
 use carousel::checkpoint::record::{
-    Baselines, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
+    Baseline, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::metrics::{LanguageScore, TextSize};
@@ -249,10 +249,10 @@ fn made_up_corpus(config: &ModelConfig, characters: &[char]) -> TextRecord {
             notes: Vec::new(),
         },
         valid_tokens_read: 100,
-        baselines: Baselines {
-            uniform: score,
-            unigram: score,
-        },
+        baselines: vec![
+            Baseline::new("uniform", score),
+            Baseline::new("unigram", score),
+        ],
     }
 }
 

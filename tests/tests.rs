@@ -5,6 +5,8 @@
 mod errors;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
 mod inference;
+/// Models of n-grams.
+mod ngrams;
 /// A temporary folder for each test, in which programs are run.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;

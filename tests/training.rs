@@ -529,7 +529,10 @@ fn every_level_can_be_trained_generated_and_evaluated() {
         let figures: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(figures["characters"], tale().chars().count());
         let bits = figures["bits_per_character"].as_f64().unwrap();
-        let naive = figures["baselines"]["uniform"]["bits_per_character"]
+        let names = figures["baselines"].as_array().unwrap().iter();
+        let names: Vec<_> = names.map(|baseline| &baseline["name"]).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        let naive = figures["baselines"][0]["bits_per_character"]
             .as_f64()
             .unwrap();
         assert!(bits < naive, "{level}: {bits} {naive}");

@@ -33,6 +33,8 @@ pub const NGRAM_HASHES: &str = "ngrams.numbers";
 pub const NGRAM_WEIGHTS: &str = "ngrams.weight";
 /// Bias of the linear classifier.
 pub const NGRAM_BIAS: &str = "ngrams.bias";
+/// The tensors of the n-grams of one length.
+pub const NGRAM_LEVEL_TENSORS: [&str; 3] = ["tokens", "counts", "children"];
 /// Scales of the head's and the linear classifier's logits.
 pub const CALIBRATION_SCALES: &str = "calibration.scales";
 /// Calibration's bias of each label.
@@ -65,7 +67,8 @@ pub struct Tokens {
     pub split: Split,
     /// Entries of the vocabulary.
     pub vocab_size: usize,
-    /// Width of a token's vector.
+    /// Width of a token's vector; 0 for n-grams, which have none.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub embedding_size: usize,
 }
 
@@ -75,6 +78,19 @@ pub struct Tokens {
 pub enum Body {
     /// Stacked recurrent layers.
     Recurrent(Recurrent),
+    /// N-grams, which are counted instead of learnt by gradients.
+    Ngram(Ngrams),
+}
+
+/// The n-grams of a text, for interpolated modified Kneser–Ney smoothing (Chen and Goodman 1998).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ngrams {
+    /// Most tokens of an n-gram.
+    pub order: usize,
+    /// Number of n-grams of each length.
+    pub ngrams: Vec<usize>,
+    /// Whether no n-gram reaches across a line end.
+    pub by_line: bool,
 }
 
 /// Stacked recurrent layers. A bidirectional body has a second stack that reads texts from their end, as the language
@@ -610,6 +626,28 @@ fn check_skip(skip: &[usize]) -> Result<(), String> {
     match skip.is_sorted_by(|a, b| a < b) {
         true => Ok(()),
         false => Err("give the steps of --skip in ascending order, each once".to_string()),
+    }
+}
+
+/// The name of a tensor of the n-grams of `length` tokens, `which` of [`NGRAM_LEVEL_TENSORS`].
+pub fn ngram_tensor(length: usize, which: &str) -> String {
+    format!("ngrams.{length}.{which}")
+}
+
+impl Ngrams {
+    /// The tensors, all of int32: tokens and counts of each length, and below the longest where those that continue an n-gram
+    /// begin.
+    pub fn tensors(&self) -> TensorShapes {
+        let mut tensors = Vec::new();
+        for (length, &ngrams) in (1..).zip(&self.ngrams) {
+            let [tokens, counts, children] =
+                NGRAM_LEVEL_TENSORS.map(|which| ngram_tensor(length, which));
+            tensors.extend([(tokens, vec![ngrams]), (counts, vec![ngrams])]);
+            if length < self.order {
+                tensors.push((children, vec![ngrams + 1]));
+            }
+        }
+        tensors
     }
 }
 

@@ -122,6 +122,21 @@ pub struct TrainArguments {
     pub gradients: Option<GradientMethod>,
     /// Where to compute.
     pub device: Option<DeviceChoice>,
+
+    /// The baseline that is learnt instead of a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineChoice>,
+    /// Most tokens of its n-grams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<usize>,
+}
+
+/// A baseline that is a model of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaselineChoice {
+    /// N-grams with Kneser–Ney smoothing.
+    Ngram,
 }
 
 /// Precision of the factors of products in training; sums are float32.

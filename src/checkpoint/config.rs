@@ -2,12 +2,14 @@
 config.json: everything that decides the names and shapes of a network's tensors.
 */
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::architecture::{
-    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, NextToken, OUTPUT_BIAS, OUTPUT_WEIGHT,
-    Recurrent, TensorShapes, Tokens, stack_name,
+    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, NextToken, Ngrams, OUTPUT_BIAS,
+    OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
 };
 use super::version1::Version1;
 use crate::error::{Error, Result};
@@ -16,6 +18,8 @@ use crate::text::Direction;
 /// The format version that this program writes. It reads version 1 too.
 const FORMAT_VERSION: u32 = 2;
 
+/// The highest order of n-grams.
+pub const MOST_NGRAM_TOKENS: usize = 10;
 /// Largest size that is accepted.
 const MOST: usize = 1 << 24;
 
@@ -47,15 +51,47 @@ impl ModelConfig {
     }
 
     /// Its recurrent layers.
+    ///
+    /// # Panics
+    /// If it is an n-gram model ([`ModelConfig::ngram_body`]), which has none.
     pub fn recurrent(&self) -> &Recurrent {
-        let Body::Recurrent(recurrent) = &self.body;
-        recurrent
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent,
+            Body::Ngram(_) => panic!("an n-gram model has no layers"),
+        }
     }
 
     /// The recurrent layers, to be changed.
+    ///
+    /// # Panics
+    /// As [`ModelConfig::recurrent`].
     pub fn recurrent_mut(&mut self) -> &mut Recurrent {
-        let Body::Recurrent(recurrent) = &mut self.body;
-        recurrent
+        match &mut self.body {
+            Body::Recurrent(recurrent) => recurrent,
+            Body::Ngram(_) => panic!("an n-gram model has no layers"),
+        }
+    }
+
+    /// The n-grams of an n-gram model; `None` for a network.
+    pub fn ngram_body(&self) -> Option<&Ngrams> {
+        match &self.body {
+            Body::Recurrent(_) => None,
+            Body::Ngram(ngrams) => Some(ngrams),
+        }
+    }
+
+    /// Checks that it is a network, which another training can go on from. `folder` is the model's.
+    ///
+    /// # Errors
+    /// If it is an n-gram model.
+    pub fn check_network(&self, folder: &Path) -> Result<()> {
+        match &self.body {
+            Body::Recurrent(_) => Ok(()),
+            Body::Ngram(_) => Err(Error::new(format!(
+                "{} is an n-gram model, which has no layers to go on from; give a network with --from",
+                folder.display()
+            ))),
+        }
     }
 
     /// A classifier's labels; empty for a language model.
@@ -100,7 +136,10 @@ impl ModelConfig {
 
     /// Name and shape of every tensor that is learnt by gradients, in a fixed order.
     pub fn tensors(&self) -> TensorShapes {
-        let (tokens, recurrent) = (self.tokens(), self.recurrent());
+        let Body::Recurrent(recurrent) = &self.body else {
+            return Vec::new();
+        };
+        let tokens = self.tokens();
         let head = match &self.head {
             Head::NextToken(head) => head.tensors(tokens.vocab_size, recurrent.hidden_size),
             Head::Labels(head) => head.tensors(recurrent.pooled_size()),
@@ -115,9 +154,10 @@ impl ModelConfig {
 
     /// Name and shape of every other tensor.
     pub fn fitted(&self) -> TensorShapes {
-        match &self.head {
-            Head::NextToken(head) => head.fitted(self.tokens().vocab_size),
-            Head::Labels(head) => head.fitted(),
+        match (&self.body, &self.head) {
+            (Body::Ngram(ngrams), _) => ngrams.tensors(),
+            (_, Head::NextToken(head)) => head.fitted(self.tokens().vocab_size),
+            (_, Head::Labels(head)) => head.fitted(),
         }
     }
 
@@ -154,7 +194,10 @@ impl ModelConfig {
     /// # Errors
     /// A size of zero, a dropout outside [0, 1), tied weights of different widths, one label.
     pub fn check(&self) -> Result<()> {
-        let (tokens, recurrent) = (self.tokens(), self.recurrent());
+        let (tokens, recurrent) = match &self.body {
+            Body::Recurrent(recurrent) => (self.tokens(), recurrent),
+            Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
+        };
         let sizes = [
             ("vocab_size", tokens.vocab_size),
             ("embedding_size", tokens.embedding_size),
@@ -204,6 +247,31 @@ impl ModelConfig {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks the parts of an n-gram model.
+    fn check_ngrams(&self, ngrams: &Ngrams) -> Result<()> {
+        let vocab_size = self.tokens().vocab_size;
+        let refused = |reason: String| Err(Error::new(format!("an n-gram model {reason}")));
+        if let Head::Labels(_) = self.head {
+            return refused("predicts the next token, but the head is of labels".to_string());
+        }
+        if !(1..=MOST_NGRAM_TOKENS).contains(&ngrams.order) || ngrams.ngrams.len() != ngrams.order {
+            return refused(format!(
+                "has an order between 1 and {MOST_NGRAM_TOKENS} and a number for each length, but the order is {} with {} \
+                 numbers",
+                ngrams.order,
+                ngrams.ngrams.len()
+            ));
+        }
+        if vocab_size == 0 || vocab_size > MOST || ngrams.ngrams[0] != vocab_size {
+            return refused(format!(
+                "has a vocabulary of 1 to {MOST} tokens, all of them n-grams of length 1, but vocab_size is {vocab_size} and \
+                 the n-grams are {:?}",
+                ngrams.ngrams
+            ));
+        }
+        Ok(())
     }
 
     /// The configuration as config.json has it.

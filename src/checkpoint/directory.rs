@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::config::ModelConfig;
 use super::metrics_file::MetricsFile;
-use super::record::{Record, Request};
+use super::record::Request;
 use super::weights_file::WeightsFile;
 use crate::error::{Error, Result};
 use crate::files;
@@ -182,23 +182,13 @@ impl Directory {
     }
 
     /// Writes training.json.
-    pub fn save_record<S: Serialize>(&self, record: &Record<S>) -> Result<()> {
+    pub fn save_record(&self, record: &impl Serialize) -> Result<()> {
         self.save_json(RECORD, record)
     }
 
-    /// Loads training.json.
-    pub fn load_record<S: DeserializeOwned>(&self) -> Result<Record<S>> {
+    /// Loads training.json, or what is wanted of it.
+    pub fn load_record<R: DeserializeOwned>(&self) -> Result<R> {
         self.load_json(RECORD)
-    }
-
-    /// Loads training.json of any kind of model.
-    pub fn load_any_record(&self) -> Result<Value> {
-        self.load_json(RECORD)
-    }
-
-    /// Writes training.json of any kind of model.
-    pub fn save_any_record(&self, record: &Value) -> Result<()> {
-        self.save_json(RECORD, record)
     }
 
     /// Replaces the best weights by the bytes of a safetensors file.

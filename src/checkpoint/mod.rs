@@ -8,6 +8,7 @@ The checkpoint directory, which training writes and inference reads.
 pub mod architecture;
 pub mod arguments;
 pub mod config;
+mod corpus_options;
 pub mod directory;
 mod metrics_file;
 pub mod record;

@@ -4,7 +4,7 @@ training.json: the request, the resolved options, the data and the evaluations o
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
@@ -131,13 +131,58 @@ impl Figures {
     }
 }
 
-/// Baselines of a language model, evaluated on the validation data.
+/// A baseline of a language model, evaluated on a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Baselines {
-    /// Every token equally likely.
-    pub uniform: LanguageScore,
-    /// Every token as likely as it is frequent in the training data.
-    pub unigram: LanguageScore,
+pub struct Baseline {
+    /// Its name: uniform, unigram, ngram-N or xz.
+    pub name: String,
+    /// Its score. That under xz has the bits of the unknown words in its loss too.
+    #[serde(flatten)]
+    pub score: LanguageScore,
+}
+
+impl Baseline {
+    /// A baseline with its score.
+    pub fn new(name: impl Into<String>, score: LanguageScore) -> Self {
+        Baseline {
+            name: name.into(),
+            score,
+        }
+    }
+}
+
+/// Reads a list of baselines, or an object of two, as they were written before there were others.
+fn baselines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Baseline>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<Baseline>),
+        Two {
+            uniform: LanguageScore,
+            unigram: LanguageScore,
+        },
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::List(list) => list,
+        Written::Two { uniform, unigram } => vec![
+            Baseline::new("uniform", uniform),
+            Baseline::new("unigram", unigram),
+        ],
+    })
+}
+
+/// training.json of an n-gram model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NgramRecord {
+    /// The request.
+    pub request: Request,
+    /// Its score on the validation data.
+    pub validation: LanguageScore,
+    /// Seconds of the whole command, reading and counting.
+    pub seconds: f64,
+    /// The training data and baselines.
+    #[serde(flatten)]
+    pub subject: TextRecord,
 }
 
 /// The request for a training run, as it was typed. It is written before the corpus is read, so that a run that is killed
@@ -179,7 +224,8 @@ pub struct Record<Subject> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextRecord {
     /// Baselines on the validation data.
-    pub baselines: Baselines,
+    #[serde(deserialize_with = "baselines")]
+    pub baselines: Vec<Baseline>,
     /// The files, and how they were read.
     pub corpus: CorpusPlan,
     /// Tokens that evaluations during training read, from the start of the validation data.

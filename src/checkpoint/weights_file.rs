@@ -10,7 +10,7 @@ use memmap2::Mmap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::architecture::{NGRAM_HASHES, TensorShapes};
+use super::architecture::TensorShapes;
 use super::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files;
@@ -150,10 +150,8 @@ impl WeightsFile {
 
     /// Type and bytes of a tensor in a copy.
     fn converted(&self, name: &str, format: NumberFormat) -> Result<(Dtype, Vec<u8>)> {
-        if name == NGRAM_HASHES {
-            let hashes = self.integers(name)?;
-            let bytes = hashes.iter().flat_map(|hash| hash.to_le_bytes());
-            return Ok((Dtype::I32, bytes.collect()));
+        if self.tensor(name)?.dtype() == Dtype::I32 {
+            return Ok((Dtype::I32, self.tensor(name)?.data().to_vec()));
         }
         let floats = self.floats(name)?;
         if format == NumberFormat::Float16 && !name.starts_with("calibration.") {

@@ -2,6 +2,7 @@
 Evaluation of a language model on a text.
 */
 
+use std::f64::consts::LN_2;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -10,16 +11,22 @@ use serde_json::{Value, json};
 
 use super::model::{ModelArguments, PrecisionChoice};
 use super::standard::{self, InputCopy};
-use crate::baselines::language_baselines;
-use crate::checkpoint::record::{Baselines, Record, TextRecord};
+use crate::baselines::{ScoredIds, default_order, xz};
+use crate::checkpoint::record::{Baseline, TextRecord};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::Model;
 use crate::inference::evaluation;
 use crate::metrics::{LanguageScore, TextSize};
-use crate::text::corpus::{EncodedText, encode_files};
-use crate::text::source::{InvalidBytes, list_files};
+use crate::text::corpus::{EncodedText, corpus_cache, encode_files};
+use crate::text::source::{InvalidBytes, list_files, read};
 use crate::text::spelling::Spelling;
+
+/// Most bytes of training data or text that are compressed: xz finds again what is at most so far back.
+const MOST_COMPRESSED: u64 = 1 << 26;
+
+/// Bytes of training data and text that are read, counted and compressed in a few seconds.
+const SOON_READ: u64 = 1 << 22;
 
 /// Scores of a language model and of its baselines on a text.
 struct TextEvaluation {
@@ -28,16 +35,17 @@ struct TextEvaluation {
     unknown_rate: f64,
     tokens_per_second: f64,
     score: LanguageScore,
-    baselines: Baselines,
+    baselines: Vec<Baseline>,
 }
 
 /// Evaluates a language model on files and prints the result.
 pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: bool) -> Result<()> {
     let model = arguments.open_language_model(None, PrecisionChoice::F32)?;
-    let record: Record<TextRecord> = arguments.directory(None)?.load_record()?;
-    let statistics = record.subject.statistics;
-    let text = encode(files, &model, &statistics.spelling, lossy)?;
-    let evaluation = evaluate(&model, &text, &statistics.token_counts);
+    let subject: TextRecord = arguments.directory(None)?.load_record()?;
+    let text = Text::read(files, &model, &subject.statistics.spelling, lossy)?;
+    let mut evaluation = evaluate(&model, &text.encoded, &subject.statistics.token_counts);
+    let learnt = text.learnt_baselines(&model, &subject);
+    evaluation.baselines.extend(learnt);
     if json {
         standard::line(evaluation.object())
     } else {
@@ -45,40 +53,112 @@ pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: boo
     }
 }
 
-/// Reads and encodes the files; standard input, which is read more than once, through a temporary file.
-fn encode(
-    files: &[PathBuf],
-    model: &Model,
-    spelling: &Spelling,
-    lossy: bool,
-) -> Result<EncodedText> {
-    let invalid = match lossy {
-        true => InvalidBytes::Replaced,
-        false => InvalidBytes::Refused("convert the file, or replace invalid bytes (--lossy)"),
-    };
-    let copy = InputCopy::new()?;
-    let mut paths = files.to_vec();
-    for path in paths.iter_mut().filter(|path| standard::is_input(path)) {
-        *path = copy.save()?;
+/// A text that models are evaluated on.
+struct Text {
+    encoded: EncodedText,
+    /// Its bytes, as they were decoded; `None` where there are too many to compress.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Text {
+    /// Reads and encodes the files; standard input, which is read more than once, through a temporary file.
+    fn read(files: &[PathBuf], model: &Model, spelling: &Spelling, lossy: bool) -> Result<Self> {
+        let invalid = match lossy {
+            true => InvalidBytes::Replaced,
+            false => InvalidBytes::Refused("convert the file, or replace invalid bytes (--lossy)"),
+        };
+        let copy = InputCopy::new()?;
+        let mut paths = files.to_vec();
+        for path in paths.iter_mut().filter(|path| standard::is_input(path)) {
+            *path = copy.save()?;
+        }
+        let paths = list_files(&paths)?;
+        let text = encode_files(&paths, &model.tokenizer, spelling, invalid)
+            .map_err(|error| copy.named(error))?;
+        standard::notes(&text.notes);
+        if text.ids.is_empty() {
+            return Err(Error::new(format!(
+                "there is no text in {}",
+                files::names(&paths)
+            )));
+        }
+        let mut bytes = None;
+        if text.size.bytes <= MOST_COMPRESSED {
+            let mut all = Vec::new();
+            read(&paths, model.tokenizer.read_mode(), invalid, &mut |piece| {
+                all.extend_from_slice(piece);
+                Ok(())
+            })?;
+            bytes = Some(all);
+        }
+        Ok(Text {
+            encoded: text,
+            bytes,
+        })
     }
-    let paths = list_files(&paths)?;
-    let text = encode_files(&paths, &model.tokenizer, spelling, invalid)
-        .map_err(|error| copy.named(error))?;
-    standard::notes(&text.notes);
-    if text.ids.is_empty() {
-        return Err(Error::new(format!(
-            "there is no text in {}",
-            files::names(&paths)
-        )));
+
+    /// The baselines that learn from the training data of `subject`, with notes on those that there are not.
+    fn learnt_baselines(&self, model: &Model, subject: &TextRecord) -> Vec<Baseline> {
+        if let Err(error) = subject.corpus.check_unchanged(&subject.statistics.hash) {
+            standard::message(format!(
+                "note: not compared with n-grams and xz, which learn from the training data: {error}"
+            ));
+            return Vec::new();
+        }
+        if subject.statistics.train.bytes + self.encoded.size.bytes > SOON_READ {
+            standard::message(
+                "n-grams and xz, to compare with, read the training data; this takes a while",
+            );
+        }
+        let own = model.config.ngram_body().map(|ngrams| ngrams.order);
+        // A model of n-grams is not compared with itself.
+        let ngrams = (own != Some(default_order(model.tokenizer.level())))
+            .then(|| self.ngram_baseline(model, subject));
+        let mut baselines = Vec::new();
+        for baseline in ngrams.into_iter().chain([self.xz_baseline(subject)]) {
+            match baseline {
+                Ok(baseline) => baselines.push(baseline),
+                Err(error) => standard::message(format!("note: a baseline is missing: {error}")),
+            }
+        }
+        baselines
     }
-    Ok(text)
+
+    fn ngram_baseline(&self, model: &Model, subject: &TextRecord) -> Result<Baseline> {
+        let TextRecord {
+            corpus, statistics, ..
+        } = subject;
+        let tokenizer = model.tokenizer.clone();
+        let corpus = corpus.prepare_again(&corpus_cache(), tokenizer, &statistics.hash)?;
+        scored(&self.encoded).ngram_baseline(&model.tokenizer, &corpus.train)
+    }
+
+    fn xz_baseline(&self, subject: &TextRecord) -> Result<Baseline> {
+        let text = match &self.bytes {
+            Some(text) if subject.statistics.train.bytes <= MOST_COMPRESSED => text,
+            _ => return Err(Error::new("xz would take minutes for so much text")),
+        };
+        let size = xz::added_size(&subject.corpus.training_text()?, text)?;
+        // The size is that of the text with its unknown words.
+        let nats = size as f64 * 8.0 * LN_2;
+        let score = LanguageScore::new(nats, 0.0, &self.encoded.size);
+        Ok(Baseline::new("xz", score))
+    }
+}
+
+fn scored(text: &EncodedText) -> ScoredIds<'_> {
+    ScoredIds {
+        ids: &text.ids,
+        size: &text.size,
+        spelling_nats: text.spelling_nats,
+    }
 }
 
 fn evaluate(model: &Model, text: &EncodedText, token_counts: &[u64]) -> TextEvaluation {
     let bar = standard::progress_bar(text.size.tokens);
     let start = Instant::now();
     let line_end = model.tokenizer.line_end();
-    let nats = evaluation::nats(&model.network, &text.ids, line_end, |read| bar.inc(read));
+    let nats = evaluation::nats(&model.predictor, &text.ids, line_end, |read| bar.inc(read));
     let tokens_per_second = text.size.tokens as f64 / start.elapsed().as_secs_f64();
     bar.finish_and_clear();
     TextEvaluation {
@@ -86,7 +166,7 @@ fn evaluate(model: &Model, text: &EncodedText, token_counts: &[u64]) -> TextEval
         unknown_rate: text.unknown as f64 / text.size.tokens as f64,
         tokens_per_second,
         score: LanguageScore::new(nats, text.spelling_nats, &text.size),
-        baselines: language_baselines(&text.ids, &text.size, text.spelling_nats, token_counts),
+        baselines: scored(text).frequency_baselines(token_counts),
     }
 }
 
@@ -119,11 +199,8 @@ impl TextEvaluation {
             "{:10}{:>10}{:>14}{:>12}{:>12}",
             "", "loss", "perplexity", "bits/char", "bits/byte"
         ))?;
-        for (name, score) in [
-            ("model", self.score),
-            ("unigram", self.baselines.unigram),
-            ("uniform", self.baselines.uniform),
-        ] {
+        let own = Baseline::new("model", self.score);
+        for Baseline { name, score } in [&own].into_iter().chain(&self.baselines) {
             standard::line(format!(
                 "{name:10}{:>10.4}{:>14.2}{:>12.4}{:>12.4}",
                 score.loss, score.perplexity, score.bits_per_character, score.bits_per_byte

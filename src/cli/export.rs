@@ -65,13 +65,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ExportPrecision::F16 => NumberFormat::Float16,
     };
     let bytes = weights.copy(&config, format)?;
-    let mut record: Value = from.load_any_record()?;
+    let mut record: Value = from.load_record()?;
     // A copy that is shared should not show the folders of the machine that trained it.
     strip_folders(&mut record, false);
     // An old model is removed only now that everything that replaces it has been read.
     to.clear(&[])?;
     to.create()?;
-    to.save_any_record(&record)?;
+    to.save_record(&record)?;
     to.save_weights(&bytes)?;
     to.save_description(&config, &tokenizer)?;
     standard::message(format!(

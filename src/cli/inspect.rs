@@ -8,8 +8,10 @@ use clap::Args;
 use indicatif::HumanCount;
 
 use super::standard::line;
-use crate::checkpoint::architecture::{Head, Labels};
-use crate::checkpoint::record::{Budget, DocumentsRecord, Figures, Finish, Record, TextRecord};
+use crate::checkpoint::architecture::{Body, Head, Labels, Ngrams, Recurrent, Tokens};
+use crate::checkpoint::record::{
+    Baseline, Budget, DocumentsRecord, Figures, Finish, NgramRecord, Record, TextRecord,
+};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::Result;
 use crate::files;
@@ -31,15 +33,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let directory = Directory::find(&arguments.model)?;
     let config = directory.load_config()?;
     row("model", directory.path().display().to_string())?;
-    print_network(&config)?;
-    match &config.head {
-        Head::NextToken(_) => print_language_model(&directory.load_record()?),
-        Head::Labels(head) => print_classifier(head, &directory.load_record()?),
+    match &config.body {
+        Body::Recurrent(recurrent) => print_network(&config, recurrent)?,
+        Body::Ngram(ngrams) => print_ngrams(&config, ngrams)?,
+    }
+    match (&config.body, &config.head) {
+        (Body::Ngram(_), _) => print_ngram_record(&directory.load_record()?),
+        (_, Head::NextToken(_)) => print_language_model(&directory.load_record()?),
+        (_, Head::Labels(head)) => print_classifier(head, &directory.load_record()?),
     }
 }
 
-fn print_network(config: &ModelConfig) -> Result<()> {
-    let (tokens, recurrent) = (config.tokens(), config.recurrent());
+fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
+    let tokens = config.tokens();
     let directions = match recurrent.bidirectional {
         true => ", bidirectional",
         false => "",
@@ -60,6 +66,24 @@ fn print_network(config: &ModelConfig) -> Result<()> {
         ),
     )?;
     row("parameters", count(config.parameters() as u64))?;
+    print_tokens(tokens)
+}
+
+fn print_ngrams(config: &ModelConfig, ngrams: &Ngrams) -> Result<()> {
+    let within = if ngrams.by_line { " within a line" } else { "" };
+    row(
+        "n-grams",
+        format!("up to order {}{within}, modified Kneser-Ney", ngrams.order),
+    )?;
+    let numbers = ngrams.ngrams.iter().map(|&n| count(n as u64));
+    row(
+        "",
+        format!("{} of each length", numbers.collect::<Vec<_>>().join(", ")),
+    )?;
+    print_tokens(config.tokens())
+}
+
+fn print_tokens(tokens: &Tokens) -> Result<()> {
     let vocabulary = count(tokens.vocab_size as u64);
     row(
         "tokens",
@@ -68,33 +92,47 @@ fn print_network(config: &ModelConfig) -> Result<()> {
 }
 
 fn print_language_model(record: &Record<TextRecord>) -> Result<()> {
-    let TextRecord {
-        statistics,
-        corpus,
-        baselines,
-        ..
-    } = &record.subject;
-    row("corpus", files::names(&corpus.files))?;
-    row("  train", size(&statistics.train))?;
-    row("  validate", size(&statistics.valid))?;
-    if let Validation::Files(files) = &corpus.validation {
-        row("", format!("from {}", files::names(files)))?;
-    }
-    row("  hash", statistics.hash.clone())?;
+    print_corpus(&record.subject)?;
     print_training(record)?;
     print_evaluations(record, &["bits/char"], |results| {
         vec![results.bits_per_character]
     })?;
-    for (name, score) in [
-        ("unigram", &baselines.unigram),
-        ("uniform", &baselines.uniform),
-    ] {
+    for Baseline { name, score } in &record.subject.baselines {
         line(format!(
             "{name:>40}{:>12.4}{:>12.4}",
             score.loss, score.bits_per_character
         ))?;
     }
     Ok(())
+}
+
+fn print_ngram_record(record: &NgramRecord) -> Result<()> {
+    print_corpus(&record.subject)?;
+    let version = &record.request.version;
+    row("state", format!("finished (carousel {version})"))?;
+    line("")?;
+    line(format!("{:12}{:>12}{:>12}", "", "validation", "bits/char"))?;
+    let own = ("model", &record.validation);
+    let baselines = record.subject.baselines.iter();
+    for (name, score) in [own]
+        .into_iter()
+        .chain(baselines.map(|b| (&b.name[..], &b.score)))
+    {
+        let (loss, bits) = (score.loss, score.bits_per_character);
+        line(format!("{name:12}{loss:>12.4}{bits:>12.4}"))?;
+    }
+    Ok(())
+}
+
+fn print_corpus(subject: &TextRecord) -> Result<()> {
+    let (statistics, corpus) = (&subject.statistics, &subject.corpus);
+    row("corpus", files::names(&corpus.files))?;
+    row("  train", size(&statistics.train))?;
+    row("  validate", size(&statistics.valid))?;
+    if let Validation::Files(files) = &corpus.validation {
+        row("", format!("from {}", files::names(files)))?;
+    }
+    row("  hash", statistics.hash.clone())
 }
 
 fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<()> {

@@ -19,10 +19,12 @@ mod interactive;
 pub mod interrupt;
 mod launch;
 mod model;
+pub mod run_folder;
 mod sampling_flags;
 mod score;
 pub mod standard;
 pub mod train;
+mod train_baseline;
 pub mod train_classifier;
 mod values;
 
@@ -83,9 +85,12 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// Runs a command; those that train are passed on to `carousel-train`, which has libtorch.
+/// Runs a command; those that train networks are passed on to `carousel-train`, which has libtorch.
 pub fn run(command: Command) -> Result<()> {
     match command {
+        Command::Train(arguments) if arguments.baseline.is_some() => {
+            train_baseline::run(&arguments)
+        }
         Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::model::{ModelArguments, PrecisionChoice};
 use super::standard;
-use crate::checkpoint::record::{Record, TextRecord};
+use crate::checkpoint::record::TextRecord;
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
 
@@ -50,8 +50,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = arguments
         .model
         .open_language_model(None, PrecisionChoice::F32)?;
-    let record: Record<TextRecord> = arguments.model.directory(None)?.load_record()?;
-    let spelling = record.subject.statistics.spelling;
+    let subject: TextRecord = arguments.model.directory(None)?.load_record()?;
+    let spelling = subject.statistics.spelling;
     for text in texts {
         let text = if text == "-" {
             standard::read_input()?

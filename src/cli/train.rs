@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::flags::{CellFlags, TrainingFlags};
 use crate::checkpoint::architecture::Predict;
-use crate::checkpoint::arguments::{DeviceChoice, TrainArguments};
+use crate::checkpoint::arguments::{BaselineChoice, DeviceChoice, TrainArguments};
 use crate::text::Level;
 
 /// Train a language model on text.
@@ -18,6 +18,7 @@ use crate::text::Level;
   carousel train books/ -o model --level word --time 10m
   carousel train ptb.train.txt -o ptb --level word --split whitespace --valid ptb.valid.txt
   carousel train book.txt --plan --time 10m
+  carousel train book.txt -o counts --baseline ngram --order 6
   carousel train --resume model")]
 pub struct Arguments {
     /// Files and folders of text; - is standard input
@@ -38,6 +39,24 @@ pub struct Arguments {
     /// Show no plan, progress or samples
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// Learn a baseline instead of a network: a model as any other, in about a second
+    #[arg(
+        long,
+        value_enum,
+        value_name = "BASELINE",
+        conflicts_with = "resume",
+        help_heading = "Baseline"
+    )]
+    pub baseline: Option<BaselineChoice>,
+    /// Most tokens of its n-grams: up to 10 characters or bytes, 5 words or subwords [default: 6; words 5, bpe 4]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "baseline",
+        help_heading = "Baseline"
+    )]
+    order: Option<usize>,
 
     /// What a token is [default: char]
     #[arg(long, value_enum, help_heading = "Text")]
@@ -150,6 +169,8 @@ impl Arguments {
             warmup: self.warmup,
             patience: self.patience,
             device: self.device,
+            baseline: self.baseline,
+            order: self.order,
             ..self.cell.added_to(self.training.arguments())
         }
     }

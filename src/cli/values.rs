@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::checkpoint::architecture::{InitialState, Predict};
-use crate::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
+use crate::checkpoint::arguments::{
+    BaselineChoice, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
+};
 use crate::data::labelled::Format;
 use crate::text::{Level, Split};
 
@@ -73,6 +75,10 @@ values!(RecurrentInit {
     Orthogonal = "orthogonal", "A random orthogonal matrix for each gate: keeps the length of a state";
     Identity = "identity", "The identity: a state stays as it is; for --activation relu";
     Uniform = "uniform", "Uniform within 1/sqrt(hidden size), as PyTorch has it";
+});
+
+values!(BaselineChoice {
+    Ngram = "ngram", "N-grams with interpolated modified Kneser-Ney smoothing";
 });
 
 values!(Format {

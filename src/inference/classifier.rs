@@ -84,6 +84,12 @@ impl Classifier {
     /// A checkpoint that is damaged, or of a language model.
     pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
         let config = directory.load_config()?;
+        if config.ngram_body().is_some() {
+            return Err(Error::new(format!(
+                "{} is an n-gram model and has no labels; `carousel train-classifier LABELLED -o DIR` makes a classifier",
+                directory.path().display()
+            )));
+        }
         let Head::Labels(_) = config.head else {
             return Err(Error::new(format!(
                 "{} is a language model and has no labels; `carousel train-classifier LABELLED -o DIR --from {}` makes a \

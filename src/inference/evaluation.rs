@@ -3,7 +3,8 @@ Evaluation of a language model on texts.
 */
 
 use super::model::Model;
-use super::next_token::{NextTokenNetwork, Wanted};
+use super::next_token::Wanted;
+use super::predictor::Predictor;
 use crate::metrics::{LanguageScore, TextSize};
 use crate::text::corpus::Ids;
 use crate::text::spelling::Spelling;
@@ -17,21 +18,20 @@ const WINDOW: usize = 64;
 
 /// Negative log likelihood of `ids` in nats. Each token is predicted once, the first after `line_end`. After each window
 /// `progress` is called with the number of tokens that it predicted.
-pub fn nats(
-    network: &NextTokenNetwork,
-    ids: &Ids,
-    line_end: u32,
-    mut progress: impl FnMut(u64),
-) -> f64 {
+pub fn nats(predictor: &Predictor, ids: &Ids, line_end: u32, mut progress: impl FnMut(u64)) -> f64 {
+    if let Predictor::Ngram(ngrams) = predictor {
+        // The probability of one token needs no logits of all.
+        return ngrams.nats(ids, progress);
+    }
     let streams = EvaluationStreams::new(ids.len());
-    let mut state = network.zero_state(streams.streams);
+    let mut state = predictor.zero_state(streams.streams);
     let mut nats = 0.0;
     for window in streams.windows(ids, line_end, WINDOW) {
         if window.resets_first_stream {
             state.reset(0);
         }
-        let logits = network.forward(&window.inputs, &mut state, Wanted::All);
-        let rows = logits.chunks_exact(network.vocab_size());
+        let logits = predictor.forward(&window.inputs, &mut state, Wanted::All);
+        let rows = logits.chunks_exact(predictor.vocab_size());
         let mut counted = 0;
         for (logits, target) in rows.zip(&window.targets) {
             if let Some(target) = target {
@@ -76,16 +76,16 @@ impl ScoredText {
 
 /// Scores a text that begins after an end of line, as [`nats`] does; `None` if it has no token.
 pub fn score(model: &Model, spelling: &Spelling, text: &str) -> Option<ScoredText> {
-    let (tokenizer, network) = (&model.tokenizer, &model.network);
+    let (tokenizer, predictor) = (&model.tokenizer, &model.predictor);
     let (ids, unknown_words) = tokenizer.encode(text);
     let (_, all_but_last) = ids.split_last()?;
     let mut inputs = vec![tokenizer.line_end()];
     inputs.extend_from_slice(all_but_last);
-    let mut state = network.zero_state(1);
+    let mut state = predictor.zero_state(1);
     let mut nats = Vec::with_capacity(ids.len());
     for (inputs, targets) in inputs.chunks(WINDOW).zip(ids.chunks(WINDOW)) {
-        let logits = network.forward(inputs, &mut state, Wanted::All);
-        let rows = logits.chunks_exact(network.vocab_size());
+        let logits = predictor.forward(inputs, &mut state, Wanted::All);
+        let rows = logits.chunks_exact(predictor.vocab_size());
         nats.extend(rows.zip(targets).map(|(row, &id)| token_nats(row, id)));
     }
     let size = TextSize {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::model::Model;
 use super::next_token::Wanted;
-use super::recurrent::RecurrentState;
+use super::predictor::PredictorState;
 use super::sampling::{Sampler, Sampling};
 use super::stop_strings::StopStrings;
 use crate::text::Split;
@@ -21,7 +21,7 @@ const LOGITS_PER_THREAD: usize = 1 << 11;
 pub struct Generator<'m> {
     model: &'m Model,
     stop: StopConditions,
-    state: RecurrentState,
+    state: PredictorState,
     /// Continuations, in the order of the state's streams. Those that finish before the last are dropped.
     continuations: Vec<Continuation<'m>>,
     /// The unknown token, which is never generated.
@@ -74,7 +74,7 @@ pub enum TextEvent<'a> {
 pub struct Prompt<'m> {
     model: &'m Model,
     tokens: Vec<u32>,
-    state: RecurrentState,
+    state: PredictorState,
     decoder: Decoder<'m>,
     /// The last token, which the network has not read yet.
     unread: u32,
@@ -87,7 +87,7 @@ impl<'m> Prompt<'m> {
         tokens.iter().for_each(|&id| {
             decoder.push(id);
         });
-        let mut state = model.network.zero_state(1);
+        let mut state = model.predictor.zero_state(1);
         let unread = read_tokens(
             model,
             &mut state,
@@ -108,7 +108,7 @@ impl<'m> Prompt<'m> {
 /// Reads the unread token and all of `tokens` but the last, and returns the last, which is then the unread one.
 fn read_tokens(
     model: &Model,
-    state: &mut RecurrentState,
+    state: &mut PredictorState,
     unread: u32,
     tokens: &[u32],
     mut progress: impl FnMut(u64),
@@ -117,7 +117,7 @@ fn read_tokens(
     all.extend_from_slice(tokens);
     let (&last, read) = all.split_last().expect("there is at least one token");
     for part in read.chunks(WINDOW) {
-        model.network.read(part, state);
+        model.predictor.read(part, state);
         progress(part.len() as u64);
     }
     last
@@ -174,13 +174,13 @@ impl<'m> Generator<'m> {
             return;
         }
         self.drop_finished();
-        let network = &self.model.network;
+        let predictor = &self.model.predictor;
         let unread: Vec<u32> = self.continuations.iter().map(|c| c.unread).collect();
-        let mut logits = network.forward(&unread, &mut self.state, Wanted::Last);
-        let rows = logits.chunks_exact_mut(network.vocab_size());
+        let mut logits = predictor.forward(&unread, &mut self.state, Wanted::Last);
+        let rows = logits.chunks_exact_mut(predictor.vocab_size());
         let mut choices: Vec<_> = self.continuations.iter_mut().zip(rows).collect();
-        let threads = 1 + choices.len() * network.vocab_size() / LOGITS_PER_THREAD;
-        network
+        let threads = 1 + choices.len() * predictor.vocab_size() / LOGITS_PER_THREAD;
+        predictor
             .pool()
             .for_each(threads, &mut choices, |_, (continuation, logits)| {
                 if let Some(id) = self.excluded {

@@ -11,6 +11,7 @@ pub mod linear;
 mod model;
 pub mod next_token;
 pub mod pooling;
+pub mod predictor;
 pub mod recurrent;
 pub mod recurrent_classifier;
 pub mod sampling;

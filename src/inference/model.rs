@@ -2,21 +2,21 @@
 A language model, opened from its checkpoint.
 */
 
-use super::next_token::NextTokenNetwork;
+use super::predictor::Predictor;
 use crate::checkpoint::architecture::Head;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::text::tokenizer::Tokenizer;
 use carousel_kernels::Precision;
 
-/// A language model: network and tokenizer.
+/// A language model: what predicts the next token, and the tokenizer.
 pub struct Model {
     /// Configuration of the network.
     pub config: ModelConfig,
     /// Tokenizer with the vocabulary.
     pub tokenizer: Tokenizer,
-    /// Network with packed weights.
-    pub network: NextTokenNetwork,
+    /// What predicts the next token.
+    pub predictor: Predictor,
 }
 
 impl Model {
@@ -34,12 +34,12 @@ impl Model {
         }
         let tokenizer = directory.load_tokenizer(&config)?;
         let weights = directory.load_weights(&config)?;
-        let network =
-            NextTokenNetwork::load(&config, |name| weights.floats(name), precision, threads)?;
+        let line_end = tokenizer.line_end();
+        let predictor = Predictor::load(&config, &weights, line_end, precision, threads)?;
         Ok(Model {
             config,
             tokenizer,
-            network,
+            predictor,
         })
     }
 }

@@ -8,18 +8,26 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 
+use crate::checkpoint::record::Baseline;
+
 /// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (900, 900);
-/// Colours of a chart's first and second curve.
-const COLOURS: [RGBColor; 2] = [RGBColor(31, 119, 180), RGBColor(214, 39, 40)];
+/// Colours of a chart's curves: the run's own two, and baselines.
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(31, 119, 180),
+    RGBColor(214, 39, 40),
+    RGBColor(90, 90, 90),
+    RGBColor(150, 150, 150),
+    RGBColor(200, 200, 200),
+];
 /// Name and points of a curve.
-type Curve = (&'static str, Vec<(f64, f64)>);
+type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 /// Characters of a sparkline, from the lowest to the highest value.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Charts of the lines of metrics.jsonl: losses, learning rate and gradient norm over the steps; `None` if there is nothing
-/// to draw.
-pub fn svg(metrics: &str) -> Option<String> {
+/// Charts of the lines of metrics.jsonl: losses, beside those of baselines, learning rate and gradient norm over the steps;
+/// `None` if there is nothing to draw.
+pub fn svg(metrics: &str, baselines: &[Baseline]) -> Option<String> {
     let lines: Vec<Value> = metrics
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
@@ -31,14 +39,13 @@ pub fn svg(metrics: &str) -> Option<String> {
         own.filter_map(|line| Some((line["step"].as_f64()?, line[key].as_f64()?)))
             .collect()
     };
+    let mut losses = vec![
+        ("training", points("loss", false)),
+        ("validation", points("valid_loss", true)),
+    ];
+    losses.extend(baseline_lines(baselines, &losses));
     let curves: [(&str, Vec<Curve>); 3] = [
-        (
-            "loss, nats per token",
-            vec![
-                ("training", points("loss", false)),
-                ("validation", points("valid_loss", true)),
-            ],
-        ),
+        ("loss, nats per token", losses),
         ("learning rate", vec![("", points("learning_rate", false))]),
         ("gradient norm", vec![("", points("gradient_norm", false))]),
     ];
@@ -52,6 +59,31 @@ pub fn svg(metrics: &str) -> Option<String> {
         area.present().ok()?;
     }
     Some(picture)
+}
+
+/// Horizontal lines at the losses of baselines, the lowest first, without those that lie above the curves: they would
+/// squeeze these.
+fn baseline_lines<'b>(baselines: &'b [Baseline], curves: &[Curve]) -> Vec<Curve<'b>> {
+    let points = || curves.iter().flat_map(|(_, points)| points);
+    let (Some(steps), Some(losses)) = (
+        bounds(points().map(|point| point.0)),
+        bounds(points().map(|point| point.1)),
+    ) else {
+        return Vec::new();
+    };
+    let mut shown: Vec<&Baseline> = baselines
+        .iter()
+        .filter(|baseline| baseline.score.loss <= losses.end)
+        .collect();
+    shown.sort_by(|a, b| a.score.loss.total_cmp(&b.score.loss));
+    let line = |baseline: &'b Baseline| {
+        let loss = baseline.score.loss;
+        (
+            &baseline.name[..],
+            vec![(steps.start, loss), (steps.end, loss)],
+        )
+    };
+    shown.into_iter().map(line).collect()
 }
 
 /// Draws one chart into a part of the picture.
@@ -130,6 +162,7 @@ pub fn sparkline(values: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{LanguageScore, TextSize};
 
     #[test]
     fn block_heights_follow_values() {
@@ -146,6 +179,29 @@ mod tests {
     }
 
     #[test]
+    fn baselines_are_lines_unless_they_lie_above_the_curves() {
+        let size = TextSize {
+            tokens: 1,
+            characters: 1,
+            bytes: 1,
+        };
+        let baseline = |name: &str, loss| Baseline::new(name, LanguageScore::new(loss, 0.0, &size));
+        let baselines = [
+            baseline("uniform", 9.5),
+            baseline("unigram", 5.0),
+            baseline("ngram-6", 2.0),
+        ];
+        let curves = [("training", vec![(10.0, 8.0), (20.0, 3.0)])];
+        let lines = baseline_lines(&baselines, &curves);
+        let expected = [
+            ("ngram-6", vec![(10.0, 2.0), (20.0, 2.0)]),
+            ("unigram", vec![(10.0, 5.0), (20.0, 5.0)]),
+        ];
+        assert_eq!(lines, expected);
+        assert!(baseline_lines(&baselines, &[]).is_empty());
+    }
+
+    #[test]
     fn charts_are_drawn_from_metrics() {
         let line = |step: u32| {
             format!(
@@ -155,7 +211,7 @@ mod tests {
         };
         let metrics =
             line(1) + &line(2) + "{\"step\":2,\"loss\":7.5,\"valid_loss\":6.0}\n" + &line(3);
-        let picture = svg(&metrics).unwrap();
+        let picture = svg(&metrics, &[]).unwrap();
         for expected in [
             "<svg",
             "loss, nats per token",
@@ -165,6 +221,6 @@ mod tests {
         ] {
             assert!(picture.contains(expected), "{expected}");
         }
-        assert!(svg("").is_none());
+        assert!(svg("", &[]).is_none());
     }
 }

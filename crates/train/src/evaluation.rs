@@ -10,6 +10,7 @@ use crate::network::{Network, State};
 use crate::slices::floats;
 use carousel::inference;
 use carousel::inference::next_token::NextTokenNetwork;
+use carousel::inference::predictor::Predictor;
 use carousel::inference::recurrent_classifier::RecurrentClassifier;
 use carousel::text::Direction;
 use carousel::text::corpus::Ids;
@@ -36,7 +37,7 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 
         threads,
     )
     .expect("every tensor is there");
-    inference::evaluation::nats(&packed, ids, line_end, |_| ())
+    inference::evaluation::nats(&Predictor::Network(packed), ids, line_end, |_| ())
 }
 
 /// The recurrent part of a classifier, packed for inference.
@@ -164,8 +165,8 @@ mod tests {
             let (expected, _) = network.predict(&Tensor::from_slice(&tokens).view([20, 2]), &zeros);
             let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
             let tokens: Vec<u32> = tokens.iter().map(|&t| t as u32).collect();
-            let mut state = model.network.zero_state(2);
-            let found = model.network.forward(&tokens, &mut state, Wanted::All);
+            let mut state = model.predictor.zero_state(2);
+            let found = model.predictor.forward(&tokens, &mut state, Wanted::All);
             assert_eq!(found.len(), expected.len());
             assert!(
                 found
@@ -260,7 +261,7 @@ mod tests {
             let here = mean(nats(&network, &part, line_end, 2));
             assert!((found - here).abs() < 1e-4, "{length}: {found} {here}");
             let expected = mean(inference::evaluation::nats(
-                &model.network,
+                &model.predictor,
                 &part,
                 line_end,
                 |_| (),

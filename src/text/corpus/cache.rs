@@ -18,6 +18,11 @@ use crate::text::tokenizer::Tokenizer;
 /// Prefix of the folders of corpora that are being encoded.
 pub(super) const PARTIAL_PREFIX: &str = "encoding-";
 
+/// The folder of encoded corpora, in the user's cache.
+pub fn corpus_cache() -> PathBuf {
+    files::cache_folder().join("corpora")
+}
+
 /// Statistics of an encoded corpus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CorpusStatistics {

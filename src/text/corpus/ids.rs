@@ -105,7 +105,7 @@ impl Ids {
     ///
     /// # Panics
     /// If the range is not within `0..len()`.
-    pub fn read(&self, range: Range<usize>) -> impl Iterator<Item = u32> + '_ {
+    pub fn read(&self, range: Range<usize>) -> impl DoubleEndedIterator<Item = u32> + '_ {
         let range = self.absolute(range);
         let width = self.width.bytes();
         let bytes = self

@@ -14,7 +14,7 @@ mod plan;
 mod prepare;
 mod scan;
 
-pub use cache::{Corpus, CorpusStatistics};
+pub use cache::{Corpus, CorpusStatistics, corpus_cache};
 pub use encoded_text::{EncodedText, encode_files};
 pub use ids::Ids;
 pub use plan::{CorpusPlan, Validation};

@@ -45,6 +45,35 @@ impl CorpusPlan {
         self.prepare_with(cache, Some((tokenizer, hash)))
     }
 
+    /// Checks that the corpus is there, and still has the hash `hash`.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or have changed.
+    pub fn check_unchanged(&self, hash: &str) -> Result<()> {
+        match Scan::new(self)?.hash == hash {
+            true => Ok(()),
+            false => Err(Error::new(format!(
+                "{} has changed since",
+                self.file_names()
+            ))),
+        }
+    }
+
+    /// The bytes of the training part of the corpus.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn training_text(&self) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        read_parts(self, &Scan::new(self)?, &mut |part, piece| {
+            if part == CorpusPart::Train {
+                text.extend_from_slice(piece);
+            }
+            Ok(())
+        })?;
+        Ok(text)
+    }
+
     /// Prepares the corpus, if given with a known vocabulary and the hash that the corpus must have.
     fn prepare_with(&self, cache: &Path, known: Option<(Tokenizer, &str)>) -> Result<Corpus> {
         let scan = Scan::new(self)?;

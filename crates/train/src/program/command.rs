@@ -2,12 +2,13 @@
 `carousel train` and `carousel train-classifier`: flags, then one run.
 */
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
+use carousel::cli::run_folder::{check_vacant, keep_standard_input};
 use carousel::cli::{interrupt, standard, train, train_classifier};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, ErrorKind, Result};
@@ -32,7 +33,10 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
         let others = flags.output.is_some() || flags.overwrite || !flags.corpus.is_empty();
         check_alone(others, &arguments)?;
         check_existing(&directory, "train CORPUS")?;
-        language_model::resume(directory, started, notify)?
+        match directory.load_request()?.arguments.baseline {
+            Some(_) => None,
+            None => language_model::resume(directory, started, notify)?,
+        }
     } else {
         check_vacant(&directory, flags.overwrite)?;
         let corpus = keep_standard_input(&flags.corpus, &directory)?;
@@ -160,28 +164,4 @@ fn check_existing(directory: &Directory, command: &str) -> Result<()> {
         "{0} holds no run to resume; `carousel {command} -o {0}` begins one",
         directory.path().display()
     )))
-}
-
-fn check_vacant(directory: &Directory, overwrite: bool) -> Result<()> {
-    if overwrite || !directory.holds_run() {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "{0} holds a model already; continue it with --resume {0}, choose another folder, or replace it with --overwrite",
-        directory.path().display()
-    )))
-}
-
-/// Copies standard input, if it is named, to the model's folder, so that the run can be resumed.
-fn keep_standard_input(corpus: &[PathBuf], directory: &Directory) -> Result<Vec<PathBuf>> {
-    let kept = directory.standard_input();
-    if corpus.iter().any(|path| standard::is_input(path)) {
-        directory.create()?;
-        standard::save_input(&kept)?;
-    }
-    let named = |path: &PathBuf| match standard::is_input(path) {
-        true => kept.clone(),
-        false => path.clone(),
-    };
-    Ok(corpus.iter().map(named).collect())
 }

@@ -11,7 +11,7 @@ use carousel::cli::{self, Command};
 
 fn main() -> ExitCode {
     cli::main(|command| match command {
-        Command::Train(arguments) => command::train(&arguments),
+        Command::Train(arguments) if arguments.baseline.is_none() => command::train(&arguments),
         Command::TrainClassifier(arguments) => command::train_classifier(&arguments),
         other => cli::run(other),
     })

@@ -3,7 +3,6 @@ The options of a classifier, resolved.
 */
 
 use super::budget::budget;
-use super::data::{validation, vocabulary};
 use super::defaults::Defaults;
 use super::kept::keep_sizes;
 use super::layers::with_cell;
@@ -50,7 +49,7 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
              or learned",
         ));
     }
-    validation(arguments)?;
+    arguments.validation()?;
     let labels = ["a", "b"].map(String::from).to_vec();
     let anything = Circumstances {
         vocab_size: 1000,
@@ -74,7 +73,7 @@ pub fn resolve(
     base: Option<(&str, &ModelConfig)>,
 ) -> Result<Resolved> {
     let mut arguments = with_level(arguments);
-    let vocabulary = vocabulary(&arguments)?;
+    let vocabulary = arguments.vocabulary()?;
     let defaults = defaults::classifier(documents);
     if let Some((name, config)) = base {
         keep_sizes(name, config, &mut arguments)?;

@@ -3,7 +3,6 @@ The options of a language model, resolved.
 */
 
 use super::budget::{EVALUATIONS, budget, total_steps};
-use super::data::{validation, vocabulary};
 use super::defaults::{self, Defaults};
 use super::layers::with_cell;
 use super::ranges;
@@ -16,7 +15,6 @@ use carousel::checkpoint::arguments::{Schedule, TrainArguments};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel::text::Level;
-use carousel::text::corpus::Validation;
 use carousel::text::streams::TrainingStreams;
 use carousel::text::vocabulary::VocabularyConfig;
 use carousel_kernels::recurrent::Cell;
@@ -57,7 +55,7 @@ pub fn nominal(threads: i32) -> (ModelConfig, TrainingConfig) {
 /// # Errors
 /// As [`resolve`].
 pub fn check(arguments: &TrainArguments) -> Result<()> {
-    validation(arguments)?;
+    arguments.validation()?;
     let anything = Circumstances {
         vocab_size: 1000,
         train_tokens: usize::MAX / 2,
@@ -72,7 +70,7 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
 /// # Errors
 /// Values out of range, options that contradict each other, a corpus too small for what was asked.
 pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Result<Resolved> {
-    let vocabulary = vocabulary(arguments)?;
+    let vocabulary = arguments.vocabulary()?;
     let budget = budget(arguments)?;
     let directions = 1 + usize::from(arguments.bidirectional.unwrap_or(false));
     let mut defaults =
@@ -107,7 +105,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     )?;
     skips_fit(&config, streams.bptt)?;
     if circumstances.valid_tokens == 0 {
-        return Err(nothing_to_validate(arguments)?);
+        return Err(arguments.nothing_to_validate());
     }
     let mut training = ranges::training(
         arguments,
@@ -203,15 +201,6 @@ fn skips_fit(config: &ModelConfig, bptt: usize) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-fn nothing_to_validate(arguments: &TrainArguments) -> Result<Error> {
-    Ok(Error::new(match validation(arguments)? {
-        Validation::Files(_) => "the validation file (--valid) has no text",
-        _ => {
-            "the corpus is too small to validate on a part of it; give more text, or a validation file with --valid"
-        }
-    }))
 }
 
 /// Whether the user gave all of these: a size, dropout, a batch size or window, and a learning rate.
@@ -498,10 +487,11 @@ mod tests {
             );
         }
         assert!(
-            validation(&TrainArguments {
+            TrainArguments {
                 valid: Some("1.5".to_string()),
                 ..TrainArguments::default()
-            })
+            }
+            .validation()
             .is_err()
         );
     }

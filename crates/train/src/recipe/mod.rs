@@ -7,7 +7,6 @@ network and one of the training. The machine's speed matters only where the budg
 
 mod budget;
 pub mod classifier;
-mod data;
 mod defaults;
 mod kept;
 pub mod language_model;
@@ -17,7 +16,6 @@ mod ranges;
 mod resolved;
 
 pub use budget::{between_evaluations, budget, total_steps};
-pub use data::{validation, vocabulary};
 pub use kept::{keep, keep_sizes};
 pub use memory::memory;
 pub use resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};

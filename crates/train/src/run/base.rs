@@ -31,6 +31,7 @@ impl Base {
     /// An incomplete or damaged model.
     pub fn load(directory: &Directory) -> Result<Self> {
         let config = directory.load_config()?;
+        config.check_network(directory.path())?;
         Ok(Base {
             tokenizer: directory.load_tokenizer(&config)?,
             weights: directory.load_weights(&config)?,

@@ -19,23 +19,30 @@ use crate::run::{
 };
 use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
-use carousel::baselines::language_baselines;
+use carousel::baselines::ScoredIds;
 use carousel::checkpoint::architecture::{Head, InitialState, LSA_WEIGHT, Predict};
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
+use carousel::checkpoint::record::{
+    Baseline, Budget, Figures, Record, Request, TextRecord, TrainingConfig,
+};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
-use carousel::files::{self, absolute};
+use carousel::files::absolute;
 use carousel::metrics::LanguageScore;
 use carousel::text::Level;
-use carousel::text::corpus::{Corpus, CorpusPlan, Ids, Validation};
-use carousel::text::source::list_files;
+use carousel::text::corpus::{Corpus, CorpusPlan, Ids, corpus_cache};
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
 
 /// Probability that a stream's state is reset before a step.
 const RESET_PROBABILITY: f64 = 0.02;
+/// About how many tokens of a text n-grams read in a second, counting and evaluating.
+const NGRAM_TOKENS_PER_SECOND: f64 = 2e6;
+/// Most seconds for them.
+const MOST_NGRAM_SECONDS: f64 = 5.0;
+/// Largest part of a time budget for them.
+const MOST_NGRAM_SHARE: f64 = 0.02;
 /// Number of validation tokens that are read even where the budget is too short for them.
 const LEAST_VALID_TOKENS: usize = 4096;
 
@@ -67,21 +74,7 @@ pub fn begin(
     recipe::language_model::check(arguments)?;
     let mut arguments = arguments.clone();
     let base = base(&mut arguments)?;
-    let validation = match recipe::validation(&arguments)? {
-        Validation::Files(files) => {
-            let files = absolute(files)?;
-            arguments.valid = files.first().map(|file| file.display().to_string());
-            Validation::Files(absolute(list_files(&files)?)?)
-        }
-        fraction => fraction,
-    };
-    let plan = CorpusPlan {
-        files: absolute(list_files(paths)?)?,
-        validation,
-        lossy: arguments.lossy,
-        vocabulary: recipe::vocabulary(&arguments)?,
-        from: None,
-    };
+    let plan = arguments.corpus_plan(paths)?;
     let device = device::device(arguments.device.unwrap_or_default())?;
     let request = Request {
         version: env!("CARGO_PKG_VERSION").to_string(),
@@ -147,10 +140,6 @@ fn restore(
     Ok((task(corpus, word_vectors, record, config), base))
 }
 
-fn corpus_cache() -> PathBuf {
-    files::cache_folder().join("corpora")
-}
-
 /// Reads the corpus and resolves every option.
 fn prepare(
     request: Request,
@@ -189,12 +178,7 @@ fn prepare(
     )?;
     let training = machine::complete(resolved.training, &config, device, threads, notify)?;
     let statistics = &corpus.statistics;
-    let baselines = language_baselines(
-        &corpus.valid,
-        &statistics.valid,
-        statistics.valid_spelling_nats,
-        &statistics.token_counts,
-    );
+    let baselines = baselines(&corpus, &training);
     let record = Record {
         request,
         training,
@@ -216,6 +200,27 @@ fn prepare(
     }
     let word_vectors = word_vectors(&config, &corpus, base)?;
     Ok(task(corpus, word_vectors, record, config))
+}
+
+/// Baselines on the validation data: n-grams too, where they take little of the budget and of memory.
+fn baselines(corpus: &Corpus, training: &TrainingConfig) -> Vec<Baseline> {
+    let statistics = &corpus.statistics;
+    let valid = ScoredIds {
+        ids: &corpus.valid,
+        size: &statistics.valid,
+        spelling_nats: statistics.valid_spelling_nats,
+    };
+    let mut baselines = valid.frequency_baselines(&statistics.token_counts);
+    let affordable = match training.budget {
+        Budget::Seconds(seconds) => MOST_NGRAM_SECONDS.min(MOST_NGRAM_SHARE * seconds),
+        Budget::Epochs(_) | Budget::Steps(_) => MOST_NGRAM_SECONDS,
+    };
+    let tokens = (corpus.train.len() + corpus.valid.len()) as f64;
+    if tokens / NGRAM_TOKENS_PER_SECOND <= affordable {
+        // Where there is too little memory for them, the network may still have enough.
+        baselines.extend(valid.ngram_baseline(&corpus.tokenizer, &corpus.train));
+    }
+    baselines
 }
 
 fn report_findings(corpus: &Corpus, notify: Notify) {
@@ -438,6 +443,7 @@ fn base(arguments: &mut TrainArguments) -> Result<Option<Base>> {
     };
     let directory = Directory::find(named.as_ref())?;
     let config = directory.load_config()?;
+    config.check_network(directory.path())?;
     let model = directory.path().display().to_string();
     let tokens = config.tokens();
     recipe::keep_sizes(&model, &config, arguments)?;

@@ -5,7 +5,6 @@ Reading of labelled documents, and their division into training and validation d
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::recipe;
 use crate::run::{Event, Notify};
 use carousel::checkpoint::record::Request;
 use carousel::data::labelled::{DocumentOptions, LabelledRows, RowCount};
@@ -100,7 +99,7 @@ impl Dataset {
                 (train, LabelledTexts::new(given, &labels))
             }
             None => {
-                let fraction = match recipe::validation(&request.arguments)? {
+                let fraction = match request.arguments.validation()? {
                     Validation::Fraction(fraction) => fraction,
                     _ => VALIDATION_FRACTION,
                 };

@@ -96,7 +96,7 @@ pub fn prepare(
 
 /// A vocabulary of the training documents.
 fn vocabulary(arguments: &TrainArguments, dataset: &Dataset) -> Result<Tokenizer> {
-    let config = recipe::vocabulary(&recipe::classifier::with_level(arguments))?;
+    let config = recipe::classifier::with_level(arguments).vocabulary()?;
     let mut trainer = VocabularyTrainer::new(config, dataset.train.bytes() as u64);
     for text in &dataset.train.texts {
         trainer.push(text.as_bytes());

@@ -1,0 +1,134 @@
+/*!
+What predicts the next token: a network, or n-grams, behind one interface with one kind of state.
+*/
+
+use super::next_token::{NextTokenNetwork, Wanted};
+use super::recurrent::RecurrentState;
+use crate::baselines::{KneserNey, NgramContexts};
+use crate::checkpoint::architecture::Body;
+use crate::checkpoint::{ModelConfig, WeightsFile};
+use crate::error::Result;
+use carousel_kernels::{Precision, ThreadPool};
+
+/// What predicts the next token.
+pub enum Predictor {
+    /// A network.
+    Network(NextTokenNetwork),
+    /// N-grams.
+    Ngram(KneserNey),
+}
+
+/// What a predictor knows of the texts that it reads side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PredictorState {
+    /// The state of a network.
+    Network(RecurrentState),
+    /// The contexts of each text.
+    Ngram(Vec<NgramContexts>),
+}
+
+impl PredictorState {
+    /// Number of texts that are read side by side.
+    pub fn streams(&self) -> usize {
+        match self {
+            PredictorState::Network(state) => state.streams(),
+            PredictorState::Ngram(texts) => texts.len(),
+        }
+    }
+
+    /// Resets the state of one stream to that before the first token.
+    pub fn reset(&mut self, stream: usize) {
+        match self {
+            PredictorState::Network(state) => state.reset(stream),
+            PredictorState::Ngram(texts) => texts[stream] = NgramContexts::default(),
+        }
+    }
+
+    /// The states of the given streams, side by side, each as often as it is named.
+    pub fn select(&self, streams: &[usize]) -> Self {
+        match self {
+            PredictorState::Network(state) => PredictorState::Network(state.select(streams)),
+            PredictorState::Ngram(texts) => {
+                PredictorState::Ngram(streams.iter().map(|&stream| texts[stream]).collect())
+            }
+        }
+    }
+}
+
+impl Predictor {
+    /// Loads the weights of a checkpoint. N-grams have one precision.
+    ///
+    /// # Errors
+    /// Weights that are damaged, or of another kind of model.
+    pub fn load(
+        config: &ModelConfig,
+        weights: &WeightsFile,
+        line_end: u32,
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        Ok(match &config.body {
+            Body::Recurrent(_) => Predictor::Network(NextTokenNetwork::load(
+                config,
+                |name| weights.floats(name),
+                precision,
+                threads,
+            )?),
+            Body::Ngram(ngrams) => {
+                Predictor::Ngram(KneserNey::load(ngrams, weights, line_end, threads)?)
+            }
+        })
+    }
+
+    /// Number of tokens in the vocabulary, and so of logits of a step.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Predictor::Network(network) => network.vocab_size(),
+            Predictor::Ngram(ngrams) => ngrams.vocab_size(),
+        }
+    }
+
+    /// The thread pool that its steps run on.
+    pub fn pool(&self) -> &ThreadPool {
+        match self {
+            Predictor::Network(network) => network.pool(),
+            Predictor::Ngram(ngrams) => ngrams.pool(),
+        }
+    }
+
+    /// The state before the first token of streams that are read side by side.
+    pub fn zero_state(&self, streams: usize) -> PredictorState {
+        match self {
+            Predictor::Network(network) => PredictorState::Network(network.zero_state(streams)),
+            Predictor::Ngram(_) => PredictorState::Ngram(vec![NgramContexts::default(); streams]),
+        }
+    }
+
+    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, vocab_size]`;
+    /// those of n-grams are log probabilities.
+    ///
+    /// # Panics
+    /// If a token is not in the vocabulary, the tokens do not fill the streams, or the state is another predictor's.
+    pub fn forward(&self, tokens: &[u32], state: &mut PredictorState, wanted: Wanted) -> Vec<f32> {
+        match (self, state) {
+            (Predictor::Network(network), PredictorState::Network(state)) => {
+                network.forward(tokens, state, wanted)
+            }
+            (Predictor::Ngram(ngrams), PredictorState::Ngram(texts)) => {
+                ngrams.forward(tokens, texts, wanted == Wanted::All)
+            }
+            _ => unreachable!("a state belongs to its predictor"),
+        }
+    }
+
+    /// Reads `tokens` as [`Predictor::forward`] does, but computes no logits.
+    pub fn read(&self, tokens: &[u32], state: &mut PredictorState) {
+        match (self, state) {
+            (Predictor::Network(network), PredictorState::Network(state)) => {
+                network.read(tokens, state);
+            }
+            (Predictor::Ngram(ngrams), PredictorState::Ngram(texts)) => ngrams.read(tokens, texts),
+            _ => unreachable!("a state belongs to its predictor"),
+        }
+    }
+}
