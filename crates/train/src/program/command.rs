@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::plan;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
@@ -20,7 +21,7 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
     if flags.plan {
-        return plan(flags, started);
+        return plan::language_model(flags, started);
     }
     let folder = flags.resume.as_ref().or(flags.output.as_ref());
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
@@ -59,6 +60,9 @@ fn finish<T: Task>(run: Option<Run<T>>, notify: Notify) -> Result<()> {
 pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
+    if flags.plan {
+        return plan::classifier(flags, started);
+    }
     let folder = flags.resume.as_ref().or(flags.output.as_ref());
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
     let directory = Directory::at(folder);
@@ -130,18 +134,6 @@ fn interrupted_before_labels(error: Error, folder: &Path) -> Error {
     }
 }
 
-/// Prepares a run in a temporary folder, and stops after its plan.
-fn plan(flags: &train::Arguments, started: Instant) -> Result<()> {
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
-    let directory = Directory::at(folder.path());
-    let mut progress = Progress::new(directory.clone(), false);
-    let notify: Notify = &mut |event| progress.show(event);
-    let corpus = keep_standard_input(&flags.corpus, &directory)?;
-    language_model::begin(directory, &corpus, &flags.training(), started, notify)?.announce(notify);
-    Ok(())
-}
-
 /// Checks that `--resume` is given alone: the run keeps the options that it began with.
 fn check_alone(others: bool, arguments: &TrainArguments) -> Result<()> {
     if others || *arguments != TrainArguments::default() {
@@ -173,7 +165,7 @@ fn check_vacant(directory: &Directory, overwrite: bool) -> Result<()> {
 }
 
 /// Copies standard input, if it is named, to the model's folder, so that the run can be resumed.
-fn keep_standard_input(corpus: &[PathBuf], directory: &Directory) -> Result<Vec<PathBuf>> {
+pub fn keep_standard_input(corpus: &[PathBuf], directory: &Directory) -> Result<Vec<PathBuf>> {
     let kept = directory.standard_input();
     if corpus.iter().any(|path| standard::is_input(path)) {
         directory.create()?;
