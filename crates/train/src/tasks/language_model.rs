@@ -133,10 +133,11 @@ fn restore(
         false => base(&mut record.request.arguments.clone())?,
     };
     let subject = &record.subject;
-    let corpus =
-        subject
-            .corpus
-            .prepare_again(&corpus_cache(), tokenizer, &subject.statistics.hash)?;
+    let corpus = subject.corpus.prepare_again(
+        &files::corpora_folder(),
+        tokenizer,
+        &subject.statistics.hash,
+    )?;
     let word_vectors = match config.lsa_size() {
         1.. if has_weights => directory
             .load_weights(&config)?
@@ -145,10 +146,6 @@ fn restore(
         _ => word_vectors(&config, &corpus, base.as_ref())?,
     };
     Ok((task(corpus, word_vectors, record, config), base))
-}
-
-fn corpus_cache() -> PathBuf {
-    files::cache_folder().join("corpora")
 }
 
 /// Reads the corpus and resolves every option.
@@ -160,9 +157,9 @@ fn prepare(
     notify: Notify,
 ) -> Result<Prepared<LanguageModelTask>> {
     let corpus = match base {
-        None => plan.prepare(&corpus_cache())?,
+        None => plan.prepare(&files::corpora_folder())?,
         Some(base) => {
-            let corpus = plan.prepare_from(&corpus_cache(), &base.tokenizer)?;
+            let corpus = plan.prepare_from(&files::corpora_folder(), &base.tokenizer)?;
             let size = corpus.tokenizer.vocab_size();
             notify(Event::Note(format!(
                 "going on from {}: {size} tokens, of which {} are new to it",
