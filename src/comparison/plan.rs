@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 
 /// Factors of the recipe's learning rate that are tried.
 const FACTORS: [f64; 3] = [0.5, 1.0, 2.0];
+/// Number of trials for each network.
+pub const TRIALS: usize = FACTORS.len();
 /// Fraction of the budget that a trial of a learning rate has.
 const TRIAL_FRACTION: f64 = 0.1;
 /// Least budget of a trial, where the budget itself allows it: in less, hardly anything is learnt.
