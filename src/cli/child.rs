@@ -39,15 +39,17 @@ impl Ended {
 
     /// The error that it ended with, with its exit code.
     pub fn error(&self, what: &str) -> Error {
-        let lines = self.errors.lines();
-        let said = lines.filter_map(|line| line.split_once(": ")).next_back();
+        let said = |line| {
+            let from = |program| str::strip_prefix(line, program);
+            from("carousel: ").or_else(|| from("error: "))
+        };
+        let said = self.errors.lines().filter_map(said).next_back();
         let message = match (said, self.code) {
-            (Some(("carousel" | "error", message)), _) => message.to_string(),
-            (_, Some(code)) => format!(
-                "carousel-train ended with exit code {code}: {}",
-                self.errors.trim()
-            ),
-            (_, None) => "carousel-train was killed, perhaps as the memory was used up".to_string(),
+            (Some(message), _) => message.to_string(),
+            (None, Some(code)) => format!("carousel-train ended with exit code {code}"),
+            (None, None) => {
+                "carousel-train was killed, perhaps as the memory was used up".to_string()
+            }
         };
         match self.code {
             Some(2) => Error::usage(format!("{what}: {message}")),
@@ -56,20 +58,21 @@ impl Ended {
     }
 }
 
-/// Runs the program `trainer` to its end; when `interrupt` is set, asks it to save its work and end. `each` is called
-/// again and again meanwhile.
+/// Runs the program `trainer` to its end; when `interrupt` is set, asks it to save its work and end. Its standard input is
+/// `input`. `each` is called again and again meanwhile.
 ///
 /// # Errors
 /// If it cannot be started.
 pub fn run(
     trainer: &Path,
     arguments: &[String],
+    input: Stdio,
     interrupt: &AtomicBool,
     mut each: impl FnMut(),
 ) -> Result<Ended> {
     let failed = |e| Error::file("run", trainer, e);
     let mut command = launch::command(trainer);
-    command.args(arguments);
+    command.args(arguments).stdin(input);
     let mut child = start(command).map_err(failed)?;
     let output = child.stdout.take().map(read::<ChildStdout>);
     let errors = child.stderr.take().map(read::<ChildStderr>);
@@ -107,7 +110,6 @@ fn start(mut command: Command) -> std::io::Result<Child> {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

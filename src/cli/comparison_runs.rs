@@ -3,6 +3,7 @@ The runs of a comparison, one after another, with their progress on standard err
 */
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use super::child::{self, Ended};
 use super::standard::message;
 use super::{interrupt, launch};
 use crate::checkpoint::record::Budget;
-use crate::comparison::folder::Folder;
+use crate::comparison::folder::{Folder, Lock};
 use crate::comparison::plan::{Network, Plan, Proposal, TRIALS, trial_budget};
 use crate::comparison::report::{EntryResult, Report};
 use crate::comparison::request::{Matching, budget_flags};
@@ -56,6 +57,9 @@ struct Position {
     count: usize,
     /// Seconds of the runs that are left.
     seconds_left: f64,
+    /// Keeps other comparisons out of the folder. Each process of a run shares it: should this program be killed, no other
+    /// begins while that process still writes.
+    lock: Lock,
 }
 
 impl<'a> Runner<'a> {
@@ -85,12 +89,14 @@ impl<'a> Runner<'a> {
             plan.decide(&proposals)?;
             self.folder.save_plan(&plan)?;
         }
+        let lock = self.folder.lock()?;
         describe(&plan);
         let (count, seconds_left) = plan.total();
         let mut position = Position {
             next: 1,
             count,
             seconds_left,
+            lock,
         };
         let mut entries = Vec::new();
         for network in &plan.networks {
@@ -106,7 +112,13 @@ impl<'a> Runner<'a> {
             let mut arguments = request.arguments(entry);
             arguments.extend(budget_flags(request.budget));
             arguments.extend(["--plan".to_string(), "--json".to_string()]);
-            let ended = child::run(&self.trainer, &arguments, self.interrupt, || ())?;
+            let ended = child::run(
+                &self.trainer,
+                &arguments,
+                Stdio::null(),
+                self.interrupt,
+                || (),
+            )?;
             match ended.code {
                 _ if self.interrupt.load(Ordering::Relaxed) => Err(Error::interrupted(
                     "interrupted before the first run; nothing was saved",
@@ -173,7 +185,13 @@ impl<'a> Runner<'a> {
         };
         arguments.push("--quiet".to_string());
         let bar = Bar::new(run, position);
-        let ended = child::run(&self.trainer, &arguments, self.interrupt, || bar.show())?;
+        let ended = child::run(
+            &self.trainer,
+            &arguments,
+            position.lock.input()?,
+            self.interrupt,
+            || bar.show(),
+        )?;
         bar.clear();
         self.remember(run, &ended)?;
         let finished = self
@@ -246,9 +264,11 @@ fn announce(plan: &Plan) {
 
 /// Shows the networks, and the time of all runs.
 fn describe(plan: &Plan) {
+    let names = plan.request.entries.iter().map(|entry| entry.name.len());
+    let longest = names.max().unwrap_or(0);
     for network in &plan.networks {
         message(format!(
-            "{:<16} width {}, {} parameters, {} without the embedding",
+            "{:<longest$}  width {}, {} parameters, {} without the embedding",
             network.entry.name,
             network.hidden_size,
             HumanCount(network.parameters as u64),

@@ -2,7 +2,9 @@
 The folder of a comparison, and the names in it, which are spelled nowhere else.
 */
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,12 +20,29 @@ const PLAN: &str = "plan.json";
 const RESULT: &str = "compare.json";
 const PICTURE: &str = "compare.svg";
 const RUNS: &str = "runs";
+const LOCK: &str = ".lock";
 const STANDARD_INPUT: &str = "standard-input.txt";
 
 /// The folder of a comparison, which may still be empty.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
+}
+
+/// The right to write in the folder, held until it is dropped and every process that shares it has ended.
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Empty standard input for a process that shares the lock.
+    pub fn input(&self) -> Result<Stdio> {
+        let shared = self.file.try_clone();
+        shared
+            .map(Stdio::from)
+            .map_err(|e| Error::file("share", &self.path, e))
+    }
 }
 
 impl Folder {
@@ -40,6 +59,26 @@ impl Folder {
     /// Whether a comparison was begun in the folder.
     pub fn holds_comparison(&self) -> bool {
         self.path.join(PLAN).exists()
+    }
+
+    /// Locks the folder.
+    ///
+    /// # Errors
+    /// If another comparison, or a process of its runs, has locked it.
+    pub fn lock(&self) -> Result<Lock> {
+        let path = self.path.join(LOCK);
+        let failed = |e| Error::file("lock", &path, e);
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).read(true).write(true);
+        let file = file.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { file, path }),
+            Err(TryLockError::WouldBlock) => Err(Error::new(format!(
+                "a comparison is running in {}, or a run that it began; wait until it has ended",
+                self.path.display()
+            ))),
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
     }
 
     /// Path of the copy of standard input.

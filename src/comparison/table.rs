@@ -8,7 +8,7 @@ use super::report::Report;
 use super::results::{Row, Trained};
 
 /// Least and largest width of the column of names.
-const NAMES: (usize, usize) = (10, 22);
+const NAMES: (usize, usize) = (10, 17);
 
 /// A column: its heading, its width, and what it shows of a row.
 type Column = (&'static str, usize, fn(&Row) -> String);
