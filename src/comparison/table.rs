@@ -5,7 +5,7 @@ The table of a comparison, for people.
 use indicatif::{HumanBytes, HumanCount};
 
 use super::report::Report;
-use super::results::{Row, Trained};
+use super::results::{Row, Scores, Trained};
 
 /// Least and largest width of the column of names.
 const NAMES: (usize, usize) = (10, 17);
@@ -143,20 +143,28 @@ fn notes(report: &Report) -> Vec<String> {
 
 /// The learning rate, and the trials that chose it.
 fn rate(trained: &Trained, labelled: bool) -> String {
+    let score = |scores: &Scores| match labelled {
+        true => scores.macro_f1,
+        false => scores.loss,
+    };
     let trials: Vec<String> = trained
         .trials
         .iter()
         .map(|trial| {
-            let (name, score) = match labelled {
-                true => ("macro F1", trial.scores.macro_f1),
-                false => ("loss", trial.scores.loss),
-            };
-            format!("{name} {} at {}", figure(score, 3), trial.learning_rate)
+            format!(
+                "{} {}",
+                trial.learning_rate,
+                figure(score(&trial.scores), 3)
+            )
         })
         .collect();
     let rate = trained.learning_rate;
+    let figure = if labelled { "macro F1" } else { "loss" };
     match trials.is_empty() {
         true => format!("learning rate {rate}, as given"),
-        false => format!("learning rate {rate}, from trials: {}", trials.join(", ")),
+        false => format!(
+            "learning rate {rate}; {figure} of trials: {}",
+            trials.join(", ")
+        ),
     }
 }

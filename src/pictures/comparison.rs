@@ -5,6 +5,7 @@ The picture of a comparison: losses, or macro F1 of classifiers, against tokens 
 use std::ops::Range;
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::curves::bounds;
@@ -29,64 +30,75 @@ const GREY: RGBColor = RGBColor(110, 110, 110);
 /// Length and distance of the dashes of a baseline, in pixels.
 const DASHES: (u32, u32) = (6, 4);
 
-/// One of the two charts: its title, its axes, and a point's place on them.
+/// One of the two charts.
 struct Chart {
-    title: &'static str,
+    title: String,
     x_name: &'static str,
     x: fn(&Point) -> f64,
-    y: fn(&Point) -> Option<f64>,
+    /// Whether classifiers are shown, by their macro F1.
+    labelled: bool,
+}
+
+/// Points of a line.
+type Line = Vec<(f64, f64)>;
+/// A chart that is being drawn.
+type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+impl Chart {
+    fn y(&self, point: &Point) -> Option<f64> {
+        match self.labelled {
+            true => point.macro_f1,
+            false => Some(point.loss),
+        }
+    }
+
+    /// Names and values of the baselines.
+    fn baselines<'r>(&self, rows: &'r [Row]) -> Vec<(&'r str, f64)> {
+        let value = |row: &Row| match self.labelled {
+            true => row.scores.macro_f1,
+            false => row.scores.loss,
+        };
+        let baselines = rows.iter().filter(|row| row.baseline);
+        baselines
+            .filter_map(|row| Some((row.name.as_str(), value(row)?)))
+            .collect()
+    }
+
+    /// The corner where curves seldom are.
+    fn legend(&self) -> SeriesLabelPosition {
+        match self.labelled {
+            true => SeriesLabelPosition::LowerRight,
+            false => SeriesLabelPosition::UpperRight,
+        }
+    }
 }
 
 /// Charts of the entries' validations, with the baselines as dashed lines; `None` if there is nothing to draw.
 pub fn svg(rows: &[Row], labelled: bool) -> Option<String> {
-    let (titles, y): ([&str; 2], fn(&Point) -> Option<f64>) = match labelled {
-        true => (
-            [
-                "validation macro F1 by tokens",
-                "validation macro F1 by time",
-            ],
-            |point| point.macro_f1,
-        ),
-        false => (
-            [
-                "validation loss by tokens, nats per token",
-                "validation loss by time, nats per token",
-            ],
-            |point| Some(point.loss),
-        ),
+    let (what, unit) = match labelled {
+        true => ("validation macro F1", ""),
+        false => ("validation loss", ", nats per token"),
     };
     let charts = [
         Chart {
-            title: titles[0],
+            title: format!("{what} by tokens{unit}"),
             x_name: "tokens read",
             x: |point| point.tokens as f64,
-            y,
+            labelled,
         },
         Chart {
-            title: titles[1],
+            title: format!("{what} by time{unit}"),
             x_name: "seconds",
             x: |point| point.seconds,
-            y,
+            labelled,
         },
     ];
-    let baselines: Vec<(&str, f64)> = rows
-        .iter()
-        .filter(|row| row.baseline)
-        .filter_map(|row| {
-            let value = if labelled {
-                row.scores.macro_f1
-            } else {
-                row.scores.loss
-            };
-            Some((row.name.as_str(), value?))
-        })
-        .collect();
     let mut picture = String::new();
     {
         let area = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
         area.fill(&WHITE).ok()?;
         for (part, chart) in area.split_evenly((2, 1)).iter().zip(&charts) {
-            draw(part, chart, rows, &baselines)?;
+            draw(part, chart, rows)?;
         }
         area.present().ok()?;
     }
@@ -94,13 +106,8 @@ pub fn svg(rows: &[Row], labelled: bool) -> Option<String> {
 }
 
 /// Draws one chart into a part of the picture.
-fn draw(
-    area: &DrawingArea<SVGBackend, Shift>,
-    chart: &Chart,
-    rows: &[Row],
-    baselines: &[(&str, f64)],
-) -> Option<()> {
-    let entries: Vec<(&str, Vec<Vec<(f64, f64)>>)> = rows
+fn draw(area: &DrawingArea<SVGBackend, Shift>, chart: &Chart, rows: &[Row]) -> Option<()> {
+    let entries: Vec<(&str, Vec<Line>)> = rows
         .iter()
         .filter_map(|row| {
             Some((
@@ -109,17 +116,15 @@ fn draw(
             ))
         })
         .collect();
+    let baselines = chart.baselines(rows);
     let points = || entries.iter().flat_map(|(_, lines)| lines.iter().flatten());
     let x = 0.0..bounds(points().map(|point| point.0))?.end;
-    let y = bounds(
-        points()
-            .map(|point| point.1)
-            .chain(baselines.iter().map(|(_, value)| *value)),
-    )?;
+    let values = baselines.iter().map(|(_, value)| *value);
+    let y = bounds(points().map(|point| point.1).chain(values))?;
     let margin = (y.end - y.start) * 0.04;
     let y = y.start - margin..y.end + margin;
     let mut plot = ChartBuilder::on(area)
-        .caption(chart.title, ("sans-serif", 18))
+        .caption(&chart.title, ("sans-serif", 18))
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(70)
@@ -132,41 +137,49 @@ fn draw(
         .draw()
         .ok()?;
     for ((name, lines), colour) in entries.iter().zip(COLOURS.iter().cycle()) {
-        for (index, line) in lines.iter().enumerate() {
-            let series =
-                LineSeries::new(line.iter().copied(), colour.stroke_width(2)).point_size(2);
-            let drawn = plot.draw_series(series).ok()?;
-            if index == 0 {
-                drawn.label(*name).legend(|(x, y)| {
-                    PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2))
-                });
-            }
-        }
+        draw_entry(&mut plot, name, lines, *colour)?;
     }
     for (name, value) in baselines {
-        let ends = [(x.start, *value), (x.end, *value)];
-        let style = GREY.stroke_width(1);
-        let dashes = DashedLineSeries::new(ends, DASHES.0, DASHES.1, style);
-        plot.draw_series(dashes).ok()?;
-        let place = label_place(*value, &x, &y);
-        let text = Text::new(
-            name.to_string(),
-            place,
-            ("sans-serif", 13).into_font().color(&GREY),
-        );
-        plot.draw_series([text]).ok()?;
+        draw_baseline(&mut plot, name, value, (&x, &y))?;
     }
-    let labels = plot
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .draw();
-    labels.ok()
+    let mut labels = plot.configure_series_labels();
+    let labels = labels.position(chart.legend());
+    labels.background_style(WHITE.mix(0.8)).draw().ok()
+}
+
+fn draw_entry(plot: &mut Plot, name: &str, lines: &[Line], colour: RGBColor) -> Option<()> {
+    for (index, line) in lines.iter().enumerate() {
+        let series = LineSeries::new(line.iter().copied(), colour.stroke_width(2));
+        let drawn = plot.draw_series(series.point_size(2)).ok()?;
+        if index == 0 {
+            drawn.label(name).legend(move |(x, y)| {
+                PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2))
+            });
+        }
+    }
+    Some(())
+}
+
+/// Draws a dashed line over the whole width, with its name.
+fn draw_baseline(
+    plot: &mut Plot,
+    name: &str,
+    value: f64,
+    (x, y): (&Range<f64>, &Range<f64>),
+) -> Option<()> {
+    let ends = [(x.start, value), (x.end, value)];
+    let dashes = DashedLineSeries::new(ends, DASHES.0, DASHES.1, GREY.stroke_width(1));
+    plot.draw_series(dashes).ok()?;
+    let style = ("sans-serif", 13).into_font().color(&GREY);
+    let text = Text::new(name.to_string(), label_place(value, x, y), style);
+    plot.draw_series([text]).ok()?;
+    Some(())
 }
 
 /// A line for each seed.
-fn lines(curve: &[Point], chart: &Chart) -> Vec<Vec<(f64, f64)>> {
+fn lines(curve: &[Point], chart: &Chart) -> Vec<Line> {
     let of_one_seed = |points: &[Point]| {
-        let place = |point: &Point| Some(((chart.x)(point), (chart.y)(point)?));
+        let place = |point: &Point| Some(((chart.x)(point), chart.y(point)?));
         points.iter().filter_map(place).collect()
     };
     curve
