@@ -32,7 +32,7 @@ const DEFAULT_TIME: Duration = Duration::from_secs(120);
 #[command(after_help = "Examples:
   carousel compare book.txt --cells lstm,lstm:autograd --time 1m -o comparison
   carousel compare book.txt --match params --seeds 3 -o comparison
-  carousel compare book.txt --steps 500 -- --num-layers 2
+  carousel compare book.txt --steps 500 --match params -- --num-layers 2
   carousel compare reviews.csv --time 30s
   carousel compare --resume comparison")]
 pub struct Arguments {
@@ -54,8 +54,13 @@ pub struct Arguments {
     /// The length of each run, in updates of the weights
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// What is equal, besides the data [default: time; params with --steps]
-    #[arg(long = "match", id = "matching", value_enum)]
+    /// What is equal, besides the data [default: time; with --steps the number of steps]
+    #[arg(
+        long = "match",
+        id = "matching",
+        value_name = "params|time",
+        value_enum
+    )]
     matching: Option<Matching>,
     /// Number of runs of each, with different seeds
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
@@ -185,9 +190,9 @@ fn request(arguments: &Arguments, folder: &Folder) -> Result<Request> {
         documents,
         entries: known.entries(arguments.cells.as_deref())?,
         budget,
-        matching: arguments.matching.unwrap_or(match budget {
-            Budget::Seconds(_) => Matching::Time,
-            _ => Matching::Params,
+        matching: arguments.matching.or(match budget {
+            Budget::Seconds(_) => Some(Matching::Time),
+            _ => None,
         }),
         seeds: arguments.seeds,
         flags: flags(arguments)?,

@@ -277,8 +277,9 @@ fn describe(plan: &Plan) {
     }
     let (count, seconds) = plan.total();
     let matched = match plan.request.matching {
-        Matching::Params => "equal parameters",
-        Matching::Time => "equal time",
+        Some(Matching::Params) => "equal parameters",
+        Some(Matching::Time) => "equal time",
+        None => "equal steps",
     };
     message(format!(
         "{} at {matched}, about {}",

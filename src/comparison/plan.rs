@@ -109,8 +109,8 @@ impl Plan {
         let mut networks = Vec::new();
         for (entry, proposal) in entries.iter().zip(proposals) {
             let config = match self.request.matching {
-                Matching::Time => proposal.config.clone(),
-                Matching::Params => equal(&proposal.config, &reference.config)?,
+                Some(Matching::Time) | None => proposal.config.clone(),
+                Some(Matching::Params) => equal(&proposal.config, &reference.config)?,
             };
             networks.push(network(&self.request, entry, proposal, &config));
         }

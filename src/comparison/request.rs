@@ -50,9 +50,9 @@ pub struct Request {
     pub entries: Vec<Entry>,
     /// The budget of each run.
     pub budget: Budget,
-    /// What is equal for all entries.
+    /// What is equal for all entries; `None`: the number of steps alone.
     #[serde(rename = "match")]
-    pub matching: Matching,
+    pub matching: Option<Matching>,
     /// Number of runs of each entry, with the seeds from 1 on.
     pub seeds: u64,
     /// Flags for every run.
@@ -72,7 +72,7 @@ impl Request {
             Budget::Seconds(seconds) if seconds <= 0.0 => {
                 return Err(Error::usage("--time 0 is no budget; give 30s, 2m, 1h …"));
             }
-            Budget::Steps(_) if self.matching == Matching::Time => {
+            Budget::Steps(_) if self.matching == Some(Matching::Time) => {
                 return Err(Error::usage(
                     "--match time gives every run the same time, but --steps gives none; give --time, or --match params",
                 ));
@@ -86,7 +86,7 @@ impl Request {
                 flag_name(flag)
             )));
         }
-        if self.matching == Matching::Params && self.gives("--hidden-size") {
+        if self.matching == Some(Matching::Params) && self.gives("--hidden-size") {
             return Err(Error::usage(
                 "--match params chooses each width, but --hidden-size gives one for all; leave one of them away",
             ));
@@ -166,7 +166,7 @@ mod tests {
             documents: None,
             entries: Vec::new(),
             budget,
-            matching,
+            matching: Some(matching),
             seeds: 1,
             flags: flags.iter().map(|flag| flag.to_string()).collect(),
         }
