@@ -13,6 +13,8 @@ const SHORT_NAMES: [(&str, &[&str]); 4] = [
     ("relu", &["--activation", "relu"]),
     ("tanh", &["--activation", "tanh"]),
 ];
+/// The cell of a training command that has no choice.
+const DEFAULT_CELL: &str = "lstm";
 /// The variant that is compared by default, besides the cells.
 const DEFAULT_VARIANT: (&str, &str) = ("lstm", "lstm:autograd");
 
@@ -68,10 +70,12 @@ impl Known {
     }
 
     fn default_names(&self) -> Vec<String> {
+        let trained = |cell: &&String| self.has_flag("cell") || *cell == DEFAULT_CELL;
         let (cell, variant) = DEFAULT_VARIANT;
         let has_cell = self.cells.iter().any(|known| known == cell);
         let variant = has_cell.then(|| variant.to_string());
-        self.cells.iter().cloned().chain(variant).collect()
+        let cells = self.cells.iter().filter(trained).cloned();
+        cells.chain(variant).collect()
     }
 
     fn entry(&self, name: &str) -> Result<Entry> {
@@ -84,9 +88,14 @@ impl Known {
                 self.cells.join(", ")
             )));
         }
-        let mut flags = match self.has_flag("cell") {
-            true => vec!["--cell".to_string(), cell.to_string()],
-            false => Vec::new(),
+        let mut flags = match (self.has_flag("cell"), cell) {
+            (true, _) => vec!["--cell".to_string(), cell.to_string()],
+            (false, DEFAULT_CELL) => Vec::new(),
+            (false, _) => {
+                return Err(Error::usage(format!(
+                    "--cells: {cell} cannot be trained on these data, {DEFAULT_CELL} alone"
+                )));
+            }
         };
         for variant in parts {
             flags.extend(self.variant(name, variant)?);

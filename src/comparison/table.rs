@@ -126,7 +126,7 @@ fn notes(report: &Report) -> Vec<String> {
     let mut notes = vec![String::new()];
     if let (Some(tokens), false) = (report.equal_tokens, report.labelled()) {
         notes.push(format!(
-            "at equal: the loss when {} tokens were read, which every run has",
+            "at equal: the loss at {} tokens, which every run has read; - before a first validation",
             HumanCount(tokens)
         ));
     }
