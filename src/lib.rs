@@ -37,7 +37,8 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`checkpoint`]: the checkpoint directory, the network's configuration, the record of its training
 - [`baselines`]: what a network has to beat; n-grams are a model of their own
 - [`inference`]: networks and n-grams, text generation, classification, evaluation
-- [`pictures`]: training curves
+- [`comparison`]: networks side by side on one corpus
+- [`pictures`]: training curves, and those of a comparison
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
 - [`cli`]: a file for each command
 
@@ -48,6 +49,7 @@ A module uses only those above it, and [`metrics`], [`error`] and [`files`].
 pub mod baselines;
 pub mod checkpoint;
 pub mod cli;
+pub mod comparison;
 pub mod data;
 pub mod error;
 pub mod files;

@@ -332,3 +332,58 @@ fn unknown_options_are_usage_errors() {
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.err.contains("--wings"));
 }
+
+#[test]
+fn comparisons_that_make_no_sense_are_refused_before_any_work() {
+    let sandbox = sandbox();
+    sandbox.write("text.txt", "abc\n".repeat(1000));
+    sandbox.write("table.csv", "label,text\na,b\nc,d\n");
+    let table = [
+        (
+            "text.txt --cells lstm:fast",
+            "--cells: lstm:fast has an unknown variant \"fast\"; variants are autograd, kernels, ",
+        ),
+        (
+            "text.txt --cells brain",
+            "--cells: there is no cell \"brain\"; the cells are ",
+        ),
+        ("text.txt --cells lstm,lstm", "--cells names lstm twice"),
+        ("text.txt --steps 0", "--steps 0 is no budget"),
+        ("text.txt --time 0s", "--time 0 is no budget"),
+        (
+            "text.txt --steps 9 --match time",
+            "--match time gives every run the same time",
+        ),
+        (
+            "text.txt -- --seed 3",
+            "--seed after -- is set by the comparison itself",
+        ),
+        (
+            "text.txt --match params -- --hidden-size 8",
+            "--match params chooses each width, but --hidden-size gives one for all",
+        ),
+        (
+            "table.csv --labelled=false --format csv",
+            "--labelled=false is for text",
+        ),
+    ];
+    for (options, message) in table {
+        let outcome = sandbox.carousel(&format!("compare -o comparison {options}"));
+        assert_eq!(
+            (outcome.code, outcome.out.as_str()),
+            (Some(2), ""),
+            "{options}"
+        );
+        assert!(
+            outcome.err.starts_with(&format!("carousel: {message}")),
+            "{options}: {}",
+            outcome.err
+        );
+        assert!(!sandbox.path("comparison").exists(), "{options}");
+    }
+    let message = "cannot read gone.txt: there is no such file or folder";
+    check(&sandbox, "compare gone.txt", 1, message);
+    let message =
+        "gone holds no comparison to resume; `carousel compare CORPUS -o gone` begins one";
+    check(&sandbox, "compare --resume gone", 1, message);
+}

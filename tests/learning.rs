@@ -3,6 +3,8 @@
 
 /// Training classifiers, and using and evaluating them.
 mod classifier;
+/// Comparing networks, and interrupting that.
+mod comparison;
 /// A fresh folder for each test, and the programs run in it.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;

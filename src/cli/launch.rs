@@ -1,10 +1,10 @@
 /*!
-Running `carousel-train` in the place of this program, as git and cargo run their subcommands: with the same terminal,
-exit code and signals.
+Running `carousel-train`: in the place of this program, as git and cargo run their subcommands, with the same terminal,
+exit code and signals; or as a process of its own.
 */
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Result};
@@ -27,6 +27,17 @@ const ENVIRONMENT: [(&str, &str); 3] = [
 
 /// Replaces this program by `carousel-train` with the same arguments; returns only an error.
 pub fn carousel_train() -> Result<()> {
+    let trainer = trainer()?;
+    let mut command = command(&trainer);
+    command.args(env::args_os().skip(1));
+    replace_by(&trainer, command)
+}
+
+/// Path of `carousel-train`.
+///
+/// # Errors
+/// If it is not beside this program, or lacks a library.
+pub fn trainer() -> Result<PathBuf> {
     let program = env::current_exe()
         .map_err(|e| Error::new(format!("cannot find out where carousel is installed: {e}")))?;
     let trainer = program.with_file_name(format!("{TRAINER}{}", env::consts::EXE_SUFFIX));
@@ -37,13 +48,23 @@ pub fn carousel_train() -> Result<()> {
             program.display()
         )));
     }
-    if let Some(missing) = missing_library(&trainer) {
-        return Err(Error::new(format!(
+    match missing_library(&trainer) {
+        Some(missing) => Err(Error::new(format!(
             "{TRAINER} needs the library {missing}, which is not where it was when {TRAINER} was built; \
              run `make libtorch build` again, or name its folder in LD_LIBRARY_PATH"
-        )));
+        ))),
+        None => Ok(trainer),
     }
-    replace_by(&trainer)
+}
+
+/// The command that runs `carousel-train`, with the environment that suits it.
+pub fn command(trainer: &Path) -> Command {
+    let unset = ENVIRONMENT
+        .iter()
+        .filter(|(name, _)| env::var_os(name).is_none());
+    let mut command = Command::new(trainer);
+    command.envs(unset.copied());
+    command
 }
 
 /// The first shared library that the dynamic loader does not find for `program`. As for `ldd`, the variable makes the
@@ -68,15 +89,9 @@ fn missing_library(program: &Path) -> Option<String> {
 }
 
 #[cfg(unix)]
-fn replace_by(program: &Path) -> Result<()> {
+fn replace_by(program: &Path, mut command: Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
-    let unset = ENVIRONMENT
-        .iter()
-        .filter(|(name, _)| env::var_os(name).is_none());
-    let error = Command::new(program)
-        .args(env::args_os().skip(1))
-        .envs(unset.copied())
-        .exec();
+    let error = command.exec();
     Err(Error::new(format!(
         "cannot run {}: {error}",
         program.display()
@@ -84,9 +99,8 @@ fn replace_by(program: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn replace_by(program: &Path) -> Result<()> {
-    let status = Command::new(program)
-        .args(env::args_os().skip(1))
+fn replace_by(program: &Path, mut command: Command) -> Result<()> {
+    let status = command
         .status()
         .map_err(|e| Error::new(format!("cannot run {}: {e}", program.display())))?;
     std::process::exit(status.code().unwrap_or(1))

@@ -5,7 +5,10 @@ Results go to standard output, everything else to standard error. Each command h
 both programs.
 */
 
+mod child;
 mod classify;
+mod compare;
+mod comparison_runs;
 mod evaluate;
 mod evaluate_documents;
 mod evaluate_text;
@@ -66,6 +69,8 @@ pub enum Command {
     Score(score::Arguments),
     /// Evaluate a model on a text or on labelled texts
     Evaluate(evaluate::Arguments),
+    /// Compare networks on one corpus
+    Compare(Box<compare::Arguments>),
     /// Show what a model is and how it was trained
     Inspect(inspect::Arguments),
     /// Copy a model in fewer bytes, to use and to share
@@ -95,6 +100,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Show what would be done, sizes, memory and speed, and stop
     #[arg(long, conflicts_with_all = ["resume", "quiet"])]
     pub plan: bool,
+    /// Print the plan as a JSON object
+    #[arg(long, requires = "plan")]
+    pub json: bool,
     /// Replace a model that is in the folder already
     #[arg(long)]
     pub overwrite: bool,

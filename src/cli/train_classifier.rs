@@ -22,11 +22,17 @@ pub struct Arguments {
     #[arg(value_name = "LABELLED", required_unless_present = "resume")]
     pub documents: Vec<PathBuf>,
     /// The folder for the model
-    #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
+    #[arg(short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
     /// Continue the run in a folder, with the options it began with
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
+    /// Show what would be done, sizes, memory and speed, and stop
+    #[arg(long, conflicts_with_all = ["resume", "quiet"])]
+    pub plan: bool,
+    /// Print the plan as a JSON object
+    #[arg(long, requires = "plan")]
+    pub json: bool,
     /// Replace a model that is in the folder already
     #[arg(long)]
     pub overwrite: bool,

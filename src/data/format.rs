@@ -17,7 +17,7 @@ const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 const SAMPLE_ROWS: usize = 50;
 
 /// The layout that the extension of a file's name stands for.
-pub(super) fn format_of_name(path: &Path) -> Option<Format> {
+pub fn format_of_name(path: &Path) -> Option<Format> {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     match extension.to_lowercase().as_str() {
         "csv" => Some(Format::Csv),

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use super::document::ParsedDocument;
 pub use super::document::{Document, DocumentOptions, Format};
-use super::format::{format_of_name, guess_delimiter, guess_format};
+pub use super::format::format_of_name;
+use super::format::{guess_delimiter, guess_format};
 use super::json_lines::JsonLinesReader;
 use super::lines::{DocumentInput, LineReader};
 use super::table::TableReader;

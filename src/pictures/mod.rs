@@ -2,4 +2,5 @@
 Pictures, as SVG, and curves for the terminal.
 */
 
+pub mod comparison;
 pub mod curves;

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use crate::plan;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
@@ -21,7 +22,7 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
     if flags.plan {
-        return plan(flags, started);
+        return plan::language_model(flags, started);
     }
     let folder = flags.resume.as_ref().or(flags.output.as_ref());
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
@@ -63,6 +64,9 @@ fn finish<T: Task>(run: Option<Run<T>>, notify: Notify) -> Result<()> {
 pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
+    if flags.plan {
+        return plan::classifier(flags, started);
+    }
     let folder = flags.resume.as_ref().or(flags.output.as_ref());
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
     let directory = Directory::at(folder);
@@ -132,18 +136,6 @@ fn interrupted_before_labels(error: Error, folder: &Path) -> Error {
         )),
         _ => error,
     }
-}
-
-/// Prepares a run in a temporary folder, and stops after its plan.
-fn plan(flags: &train::Arguments, started: Instant) -> Result<()> {
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))?;
-    let directory = Directory::at(folder.path());
-    let mut progress = Progress::new(directory.clone(), false);
-    let notify: Notify = &mut |event| progress.show(event);
-    let corpus = keep_standard_input(&flags.corpus, &directory)?;
-    language_model::begin(directory, &corpus, &flags.training(), started, notify)?.announce(notify);
-    Ok(())
 }
 
 /// Checks that `--resume` is given alone: the run keeps the options that it began with.

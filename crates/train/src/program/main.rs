@@ -3,6 +3,7 @@ The program `carousel-train`: the training commands, which `carousel` passes on 
 */
 
 mod command;
+mod plan;
 mod progress;
 
 use std::process::ExitCode;
