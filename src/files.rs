@@ -18,11 +18,6 @@ pub fn cache_folder() -> PathBuf {
         .join("carousel")
 }
 
-/// The folder of encoded corpora, in the cache.
-pub fn corpora_folder() -> PathBuf {
-    cache_folder().join("corpora")
-}
-
 /// The user's data folder for this program, in `$XDG_DATA_HOME` or `~/.local/share`.
 pub fn data_folder() -> Option<PathBuf> {
     user_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("carousel"))

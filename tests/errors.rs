@@ -262,7 +262,7 @@ fn damaged_models_are_reported() {
     );
     damage(
         &|s| edit(s, "model/config.json", "\"lstm\"", "\"gru\""),
-        "model/config.json: unknown cell `gru`; this program has lstm",
+        "model/config.json: unknown cell `elman`; this program has rnn, leaky, skip, gru, lstm",
     );
     damage(
         &|s| {

@@ -42,9 +42,9 @@ fn one_call_equals_step_by_step() {
     let sandbox = sandbox_with_model();
     let network = open(&sandbox).predictor;
     let tokens = [3, 1, 4, 1, 5, 9, 2, 6];
-    let mut state = network.zero_state(1);
+    let mut state = network.initial_state(1);
     let at_once = network.forward(&tokens, &mut state, Wanted::All);
-    let mut stepped = network.zero_state(1);
+    let mut stepped = network.initial_state(1);
     let by_step: Vec<f32> = tokens
         .iter()
         .flat_map(|&t| network.forward(&[t], &mut stepped, Wanted::Last))
@@ -55,7 +55,7 @@ fn one_call_equals_step_by_step() {
             .zip(&by_step)
             .all(|(a, b)| (a - b).abs() < 1e-5)
     );
-    let mut last = network.zero_state(1);
+    let mut last = network.initial_state(1);
     let last = network.forward(&tokens, &mut last, Wanted::Last);
     let of_all = &at_once[at_once.len() - network.vocab_size()..];
     assert!(last.iter().zip(of_all).all(|(a, b)| (a - b).abs() < 1e-5));
@@ -69,13 +69,13 @@ fn streams_do_not_affect_each_other() {
     let interleaved: Vec<u32> = (0..3)
         .flat_map(|t| streams.map(|stream| stream[t]))
         .collect();
-    let mut state = network.zero_state(5);
+    let mut state = network.initial_state(5);
     let together = network.forward(&interleaved, &mut state, Wanted::Last);
     for (stream, together) in streams
         .iter()
         .zip(together.chunks_exact(network.vocab_size()))
     {
-        let mut state = network.zero_state(1);
+        let mut state = network.initial_state(1);
         let alone = network.forward(stream, &mut state, Wanted::Last);
         assert!(
             alone
@@ -108,9 +108,11 @@ fn evaluation_predicts_each_token_once_after_an_end_of_line() {
         model.tokenizer.line_end(),
         |tokens| predicted += tokens,
     );
+    assert_eq!(nats.one_at_a_time, nats.all);
+    let nats = nats.all;
     assert_eq!(predicted, encoded.size.tokens);
 
-    let mut state = model.predictor.zero_state(1);
+    let mut state = model.predictor.initial_state(1);
     let mut input = model.tokenizer.line_end();
     let mut expected = 0.0;
     for target in encoded.ids.read(0..encoded.ids.len()) {
@@ -140,8 +142,8 @@ fn evaluation_in_streams_equals_one_stream() {
     )
     .unwrap();
     let line_end = model.tokenizer.line_end();
-    let side_by_side = evaluation::nats(&model.predictor, &encoded.ids, line_end, |_| ());
-    let mut state = model.predictor.zero_state(1);
+    let side_by_side = evaluation::nats(&model.predictor, &encoded.ids, line_end, |_| ()).all;
+    let mut state = model.predictor.initial_state(1);
     let inputs: Vec<u32> = [line_end]
         .into_iter()
         .chain(encoded.ids.read(0..encoded.ids.len() - 1))
@@ -168,7 +170,7 @@ fn greedy_text_is_the_most_probable_token_at_each_step() {
         choice: Choice::Greedy,
     };
     let text = generator::sample(&model, sampling, 20, 0);
-    let mut state = model.predictor.zero_state(1);
+    let mut state = model.predictor.initial_state(1);
     let mut ids = vec![model.tokenizer.line_end()];
     let mut expected = Vec::new();
     for step in 0.. {
@@ -473,7 +475,7 @@ fn long_prompt_in_parts_equals_step_by_step() {
                 found.push_str(piece);
             }
         });
-        let mut state = model.predictor.zero_state(1);
+        let mut state = model.predictor.initial_state(1);
         model
             .predictor
             .read(&[model.tokenizer.line_end()], &mut state);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::model::{ModelArguments, PrecisionChoice};
 use super::standard::{self, InputCopy};
 use crate::baselines::{ScoredIds, default_order, xz};
+use crate::checkpoint::architecture::{Head, Predict};
 use crate::checkpoint::record::{Baseline, TextRecord};
 use crate::error::{Error, Result};
 use crate::files;
@@ -35,6 +36,8 @@ struct TextEvaluation {
     unknown_rate: f64,
     tokens_per_second: f64,
     score: LanguageScore,
+    /// The score of a model that predicts several tokens at once, where it predicts one at a time.
+    one_at_a_time: Option<LanguageScore>,
     baselines: Vec<Baseline>,
 }
 
@@ -42,6 +45,13 @@ struct TextEvaluation {
 pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: bool) -> Result<()> {
     let model = arguments.open_language_model(None, PrecisionChoice::F32)?;
     let subject: TextRecord = arguments.directory(None)?.load_record()?;
+    if let Head::NextToken(head) = &model.config.head
+        && head.predict == Predict::Last
+    {
+        standard::message(
+            "the model learnt from the last step of each window alone; it is evaluated at every step, as it generates",
+        );
+    }
     let text = Text::read(files, &model, &subject.statistics.spelling, lossy)?;
     let mut evaluation = evaluate(&model, &text.encoded, &subject.statistics.token_counts);
     let learnt = text.learnt_baselines(&model, &subject);
@@ -165,14 +175,16 @@ fn evaluate(model: &Model, text: &EncodedText, token_counts: &[u64]) -> TextEval
         size: text.size,
         unknown_rate: text.unknown as f64 / text.size.tokens as f64,
         tokens_per_second,
-        score: LanguageScore::new(nats, text.spelling_nats, &text.size),
+        score: LanguageScore::new(nats.all, text.spelling_nats, &text.size),
+        one_at_a_time: (model.predictor.horizon() > 1)
+            .then(|| LanguageScore::new(nats.one_at_a_time, text.spelling_nats, &text.size)),
         baselines: scored(text).frequency_baselines(token_counts),
     }
 }
 
 impl TextEvaluation {
     fn object(&self) -> Value {
-        json!({
+        let mut object = json!({
             "tokens": self.size.tokens,
             "characters": self.size.characters,
             "bytes": self.size.bytes,
@@ -183,7 +195,11 @@ impl TextEvaluation {
             "perplexity": self.score.perplexity,
             "bits_per_character": self.score.bits_per_character,
             "bits_per_byte": self.score.bits_per_byte,
-        })
+        });
+        if let Some(score) = self.one_at_a_time {
+            object["one_at_a_time"] = json!(score);
+        }
+        object
     }
 
     fn print_table(&self) -> Result<()> {
@@ -196,13 +212,16 @@ impl TextEvaluation {
             HumanCount(self.tokens_per_second as u64)
         ))?;
         standard::line(format!(
-            "{:10}{:>10}{:>14}{:>12}{:>12}",
+            "{:14}{:>10}{:>14}{:>12}{:>12}",
             "", "loss", "perplexity", "bits/char", "bits/byte"
         ))?;
         let own = Baseline::new("model", self.score);
-        for Baseline { name, score } in [&own].into_iter().chain(&self.baselines) {
+        // What predicting several tokens at once costs.
+        let one = (self.one_at_a_time).map(|score| Baseline::new("one at a time", score));
+        let rows = [&own].into_iter().chain(&one).chain(&self.baselines);
+        for Baseline { name, score } in rows {
             standard::line(format!(
-                "{name:10}{:>10.4}{:>14.2}{:>12.4}{:>12.4}",
+                "{name:14}{:>10.4}{:>14.2}{:>12.4}{:>12.4}",
                 score.loss, score.perplexity, score.bits_per_character, score.bits_per_byte
             ))?;
         }

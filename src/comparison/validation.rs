@@ -5,11 +5,11 @@ Validation of a run's best weights, on the same tokens for every run, and a line
 use crate::checkpoint::Directory;
 use crate::checkpoint::record::{Record, TextRecord};
 use crate::error::Result;
-use crate::files;
 use crate::inference::sampling::{Choice, Sampling};
 use crate::inference::{Model, evaluation, generator};
 use crate::metrics::LanguageScore;
 use crate::text::Level;
+use crate::text::corpus::corpus_cache;
 use carousel_kernels::Precision;
 
 /// Largest number of validation tokens that are read, as in training.
@@ -29,12 +29,12 @@ pub fn score(directory: &Directory, threads: usize) -> Result<LanguageScore> {
     let hash = &record.subject.statistics.hash;
     let line_end = model.tokenizer.line_end();
     let corpus = record.subject.corpus.prepare_again(
-        &files::corpora_folder(),
+        &corpus_cache(),
         directory.load_tokenizer(&model.config)?,
         hash,
     )?;
     let ids = corpus.valid.slice(0..corpus.valid.len().min(MOST_TOKENS));
-    let nats = evaluation::nats(&model.predictor, &ids, line_end, |_| ());
+    let nats = evaluation::nats(&model.predictor, &ids, line_end, |_| ()).all;
     let statistics = &corpus.statistics;
     // The part that is read of a very long validation part stands for all of it.
     let fraction = ids.len() as f64 / statistics.valid.tokens as f64;

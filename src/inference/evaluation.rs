@@ -16,32 +16,76 @@ use carousel_kernels::log_sum_exp;
 /// Number of steps of a window.
 const WINDOW: usize = 64;
 
-/// Negative log likelihood of `ids` in nats. Each token is predicted once, the first after `line_end`. After each window
-/// `progress` is called with the number of tokens that it predicted.
-pub fn nats(predictor: &Predictor, ids: &Ids, line_end: u32, mut progress: impl FnMut(u64)) -> f64 {
+/// Negative log likelihood of a text, in nats.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Nats {
+    /// Predicted as the model generates: as many tokens at once as its horizon has.
+    pub all: f64,
+    /// Predicted one token at a time.
+    pub one_at_a_time: f64,
+}
+
+/// Negative log likelihood of `ids`. Each token is predicted once, the first after `line_end`. After each window `progress`
+/// is called with the number of tokens that it predicted.
+pub fn nats(
+    predictor: &Predictor,
+    ids: &Ids,
+    line_end: u32,
+    mut progress: impl FnMut(u64),
+) -> Nats {
     if let Predictor::Ngram(ngrams) = predictor {
         // The probability of one token needs no logits of all.
-        return ngrams.nats(ids, progress);
+        let all = ngrams.nats(ids, progress);
+        let one_at_a_time = all;
+        return Nats { all, one_at_a_time };
     }
     let streams = EvaluationStreams::new(ids.len());
-    let mut state = predictor.zero_state(streams.streams);
-    let mut nats = 0.0;
-    for window in streams.windows(ids, line_end, WINDOW) {
+    let mut state = predictor.initial_state(streams.streams);
+    let mut nats = Nats::default();
+    for window in streams.windows(ids, line_end, window_of(predictor)) {
         if window.resets_first_stream {
-            state.reset(0);
+            predictor.reset(&mut state, 0);
         }
         let logits = predictor.forward(&window.inputs, &mut state, Wanted::All);
-        let rows = logits.chunks_exact(predictor.vocab_size());
         let mut counted = 0;
-        for (logits, target) in rows.zip(&window.targets) {
+        for (row, target) in window.targets.iter().enumerate() {
             if let Some(target) = target {
-                nats += token_nats(logits, *target);
+                let own = nats_of(predictor, &logits, (row, streams.streams), *target);
+                nats.all += own.all;
+                nats.one_at_a_time += own.one_at_a_time;
                 counted += 1;
             }
         }
         progress(counted);
     }
     nats
+}
+
+/// Number of steps of a window, within which whole horizons lie.
+fn window_of(predictor: &Predictor) -> usize {
+    WINDOW.next_multiple_of(predictor.horizon())
+}
+
+/// Negative log likelihood of the target of a row, of a window with this number of streams.
+fn nats_of(
+    predictor: &Predictor,
+    logits: &[f32],
+    (row, streams): (usize, usize),
+    target: u32,
+) -> Nats {
+    let (horizon, vocab_size) = (predictor.horizon(), predictor.vocab_size());
+    let at = |row: usize, ahead: usize| {
+        let first = (row * horizon + ahead) * vocab_size;
+        token_nats(&logits[first..first + vocab_size], target)
+    };
+    let one_at_a_time = at(row, 0);
+    // The step that predicted it, and how far ahead it was.
+    let ahead = row / streams % horizon;
+    let all = match ahead {
+        0 => one_at_a_time,
+        ahead => at(row - ahead * streams, ahead),
+    };
+    Nats { all, one_at_a_time }
 }
 
 /// Negative log likelihood of a token, given the logits.
@@ -81,12 +125,13 @@ pub fn score(model: &Model, spelling: &Spelling, text: &str) -> Option<ScoredTex
     let (_, all_but_last) = ids.split_last()?;
     let mut inputs = vec![tokenizer.line_end()];
     inputs.extend_from_slice(all_but_last);
-    let mut state = predictor.zero_state(1);
+    let mut state = predictor.initial_state(1);
     let mut nats = Vec::with_capacity(ids.len());
-    for (inputs, targets) in inputs.chunks(WINDOW).zip(ids.chunks(WINDOW)) {
+    let window = window_of(predictor);
+    for (inputs, targets) in inputs.chunks(window).zip(ids.chunks(window)) {
         let logits = predictor.forward(inputs, &mut state, Wanted::All);
-        let rows = logits.chunks_exact(predictor.vocab_size());
-        nats.extend(rows.zip(targets).map(|(row, &id)| token_nats(row, id)));
+        let own = |(row, &id)| nats_of(predictor, &logits, (row, 1), id).all;
+        nats.extend(targets.iter().enumerate().map(own));
     }
     let size = TextSize {
         tokens: ids.len() as u64,

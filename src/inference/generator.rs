@@ -55,8 +55,8 @@ struct Continuation<'m> {
     sampler: Sampler,
     decoder: Decoder<'m>,
     stop_strings: StopStrings,
-    /// The last token, which the network has not read yet.
-    unread: u32,
+    /// The last tokens, which the network has not read yet.
+    unread: Vec<u32>,
     tokens: u64,
     finish: Option<FinishReason>,
 }
@@ -87,14 +87,10 @@ impl<'m> Prompt<'m> {
         tokens.iter().for_each(|&id| {
             decoder.push(id);
         });
-        let mut state = model.predictor.zero_state(1);
-        let unread = read_tokens(
-            model,
-            &mut state,
-            model.tokenizer.line_end(),
-            &tokens,
-            progress,
-        );
+        let mut state = model.predictor.initial_state(1);
+        let mut all = vec![model.tokenizer.line_end()];
+        all.extend_from_slice(&tokens);
+        let unread = read_tokens(model, &mut state, &all, progress);
         Prompt {
             model,
             tokens,
@@ -105,17 +101,14 @@ impl<'m> Prompt<'m> {
     }
 }
 
-/// Reads the unread token and all of `tokens` but the last, and returns the last, which is then the unread one.
+/// Reads all tokens but the last, and returns that, which is then the unread one.
 fn read_tokens(
     model: &Model,
     state: &mut PredictorState,
-    unread: u32,
     tokens: &[u32],
     mut progress: impl FnMut(u64),
 ) -> u32 {
-    let mut all = vec![unread];
-    all.extend_from_slice(tokens);
-    let (&last, read) = all.split_last().expect("there is at least one token");
+    let (&last, read) = tokens.split_last().expect("there is at least one token");
     for part in read.chunks(WINDOW) {
         model.predictor.read(part, state);
         progress(part.len() as u64);
@@ -143,7 +136,7 @@ impl<'m> Generator<'m> {
                 sampler,
                 decoder: prompt.decoder.clone(),
                 stop_strings: StopStrings::new(&stop.strings),
-                unread: prompt.unread,
+                unread: vec![prompt.unread],
                 tokens: 0,
                 finish: None,
             }
@@ -168,28 +161,45 @@ impl<'m> Generator<'m> {
             .all(|continuation| continuation.finish.is_some())
     }
 
-    /// Adds a token to each unfinished continuation; `on_event` is called with the index of a continuation and its event.
+    /// Adds a token, or as many as the model predicts at once, to each unfinished continuation; `on_event` is called with the
+    /// index of a continuation and its event.
     pub fn step(&mut self, mut on_event: impl FnMut(usize, TextEvent)) {
         if self.is_finished() {
             return;
         }
         self.drop_finished();
         let predictor = &self.model.predictor;
-        let unread: Vec<u32> = self.continuations.iter().map(|c| c.unread).collect();
+        // All continuations have as many unread tokens.
+        let steps = 0..self.continuations[0].unread.len();
+        let step = |step: usize| self.continuations.iter().map(move |c| c.unread[step]);
+        let unread: Vec<u32> = steps.flat_map(step).collect();
         let mut logits = predictor.forward(&unread, &mut self.state, Wanted::Last);
-        let rows = logits.chunks_exact_mut(predictor.vocab_size());
+        let size = predictor.horizon() * predictor.vocab_size();
+        let rows = logits.chunks_exact_mut(size);
         let mut choices: Vec<_> = self.continuations.iter_mut().zip(rows).collect();
-        let threads = 1 + choices.len() * predictor.vocab_size() / LOGITS_PER_THREAD;
+        let threads = 1 + choices.len() * size / LOGITS_PER_THREAD;
         predictor
             .pool()
             .for_each(threads, &mut choices, |_, (continuation, logits)| {
-                if let Some(id) = self.excluded {
-                    logits[id as usize] = f32::NEG_INFINITY;
+                continuation.unread.clear();
+                for logits in logits.chunks_exact_mut(predictor.vocab_size()) {
+                    if let Some(id) = self.excluded {
+                        logits[id as usize] = f32::NEG_INFINITY;
+                    }
+                    let chosen = continuation.sampler.choose(logits);
+                    continuation.unread.push(chosen);
                 }
-                continuation.unread = continuation.sampler.choose(logits);
             });
         for continuation in &mut self.continuations {
-            continuation.grow(self.stop.length, &mut on_event);
+            for index in 0..continuation.unread.len() {
+                let token = continuation.unread[index];
+                continuation.grow(token, self.stop.length, &mut on_event);
+                if continuation.finish.is_some() {
+                    // What was chosen beyond the end is not part of the text.
+                    continuation.unread.truncate(index + 1);
+                    break;
+                }
+            }
         }
     }
 
@@ -232,13 +242,10 @@ impl<'m> Generator<'m> {
         });
         (continuation.tokens, continuation.finish) = (0, None);
         continuation.stop_strings.rest();
-        continuation.unread = read_tokens(
-            self.model,
-            &mut self.state,
-            continuation.unread,
-            tokens,
-            |_| (),
-        );
+        let mut all = continuation.unread.clone();
+        all.extend_from_slice(tokens);
+        let last = read_tokens(self.model, &mut self.state, &all, |_| ());
+        continuation.unread = vec![last];
     }
 }
 
@@ -262,11 +269,16 @@ pub fn sample(model: &Model, sampling: Sampling, length: u64, seed: u64) -> Stri
 }
 
 impl Continuation<'_> {
-    /// Adds the token just chosen, and reports it.
-    fn grow(&mut self, length: Option<u64>, on_event: &mut impl FnMut(usize, TextEvent)) {
+    /// Adds a token that was chosen, and reports it.
+    fn grow(
+        &mut self,
+        token: u32,
+        length: Option<u64>,
+        on_event: &mut impl FnMut(usize, TextEvent),
+    ) {
         self.tokens += 1;
         let last = length == Some(self.tokens);
-        let mut piece = self.decoder.push(self.unread);
+        let mut piece = self.decoder.push(token);
         if last {
             piece.push_str(&self.decoder.finish());
         }

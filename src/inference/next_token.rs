@@ -14,11 +14,13 @@ use crate::text::Direction;
 /// A language model's weights, packed for the CPU at hand.
 pub struct NextTokenNetwork {
     body: RecurrentNetwork,
-    /// `[vocab_size, hidden_size]`.
+    /// `[horizon · vocab_size, hidden_size]`.
     output: Matrix,
     /// `[panels · width]`.
     bias: Vec<f32>,
     vocab_size: usize,
+    /// Number of tokens that a step predicts.
+    horizon: usize,
 }
 
 /// The steps whose logits are wanted.
@@ -57,12 +59,18 @@ impl NextTokenNetwork {
             output,
             bias,
             vocab_size: config.tokens().vocab_size,
+            horizon: config.next_token().horizon,
         })
     }
 
-    /// Number of tokens in the vocabulary, and so of logits of a step.
+    /// Number of tokens in the vocabulary.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
+    }
+
+    /// Number of tokens that a step predicts at once.
+    pub fn horizon(&self) -> usize {
+        self.horizon
     }
 
     /// The thread pool that its steps run on.
@@ -70,12 +78,13 @@ impl NextTokenNetwork {
         self.body.pool()
     }
 
-    /// The state before the first token of streams that are read side by side.
-    pub fn zero_state(&self, streams: usize) -> RecurrentState {
-        self.body.zero_state(streams)
+    /// The state that streams which are read side by side begin with.
+    pub fn initial_state(&self, streams: usize) -> RecurrentState {
+        self.body.initial_state(streams)
     }
 
-    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, vocab_size]`.
+    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, horizon,
+    /// vocab_size]`.
     ///
     /// # Panics
     /// If a token is not in the vocabulary, or the tokens do not fill the streams.
@@ -93,10 +102,16 @@ impl NextTokenNetwork {
         self.body.read(tokens, state);
     }
 
+    /// Sets one stream of a state to that which texts begin with.
+    pub fn reset(&self, state: &mut RecurrentState, stream: usize) {
+        self.body.reset(state, stream);
+    }
+
     fn logits(&self, outputs: &Rows) -> Vec<f32> {
         let panels = self
             .output
             .sums(&self.bias, outputs, 0..outputs.len(), self.pool());
-        rows_of_panels(&panels, outputs.len(), self.output.width(), self.vocab_size)
+        let outer = self.horizon * self.vocab_size;
+        rows_of_panels(&panels, outputs.len(), self.output.width(), outer)
     }
 }

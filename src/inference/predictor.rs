@@ -36,14 +36,6 @@ impl PredictorState {
         }
     }
 
-    /// Resets the state of one stream to that before the first token.
-    pub fn reset(&mut self, stream: usize) {
-        match self {
-            PredictorState::Network(state) => state.reset(stream),
-            PredictorState::Ngram(texts) => texts[stream] = NgramContexts::default(),
-        }
-    }
-
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> Self {
         match self {
@@ -80,11 +72,35 @@ impl Predictor {
         })
     }
 
-    /// Number of tokens in the vocabulary, and so of logits of a step.
+    /// Number of tokens in the vocabulary.
     pub fn vocab_size(&self) -> usize {
         match self {
             Predictor::Network(network) => network.vocab_size(),
             Predictor::Ngram(ngrams) => ngrams.vocab_size(),
+        }
+    }
+
+    /// Number of tokens that a step predicts at once.
+    pub fn horizon(&self) -> usize {
+        match self {
+            Predictor::Network(network) => network.horizon(),
+            Predictor::Ngram(_) => 1,
+        }
+    }
+
+    /// Sets one stream of a state to that which texts begin with.
+    ///
+    /// # Panics
+    /// If the state is another predictor's.
+    pub fn reset(&self, state: &mut PredictorState, stream: usize) {
+        match (self, state) {
+            (Predictor::Network(network), PredictorState::Network(state)) => {
+                network.reset(state, stream);
+            }
+            (Predictor::Ngram(_), PredictorState::Ngram(texts)) => {
+                texts[stream] = NgramContexts::default();
+            }
+            _ => unreachable!("a state belongs to its predictor"),
         }
     }
 
@@ -96,16 +112,16 @@ impl Predictor {
         }
     }
 
-    /// The state before the first token of streams that are read side by side.
-    pub fn zero_state(&self, streams: usize) -> PredictorState {
+    /// The state that streams which are read side by side begin with.
+    pub fn initial_state(&self, streams: usize) -> PredictorState {
         match self {
-            Predictor::Network(network) => PredictorState::Network(network.zero_state(streams)),
+            Predictor::Network(network) => PredictorState::Network(network.initial_state(streams)),
             Predictor::Ngram(_) => PredictorState::Ngram(vec![NgramContexts::default(); streams]),
         }
     }
 
-    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, vocab_size]`;
-    /// those of n-grams are log probabilities.
+    /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, horizon,
+    /// vocab_size]`; those of n-grams are log probabilities.
     ///
     /// # Panics
     /// If a token is not in the vocabulary, the tokens do not fill the streams, or the state is another predictor's.

@@ -33,6 +33,8 @@ struct Stack {
     /// vocabulary is small.
     table: Option<Vec<f32>>,
     layers: Vec<PackedLayer>,
+    /// The state that a text begins with.
+    initial: Vec<LayerState>,
 }
 
 struct PackedLayer {
@@ -80,11 +82,6 @@ impl RecurrentState {
     /// Number of texts that are read side by side.
     pub fn streams(&self) -> usize {
         self.streams
-    }
-
-    /// Resets the state of one stream to zero.
-    pub fn reset(&mut self, stream: usize) {
-        self.layers.iter_mut().for_each(|layer| layer.reset(stream));
     }
 
     /// The states of the given streams, side by side, each as often as it is named.
@@ -145,6 +142,7 @@ impl RecurrentNetwork {
         let has_tables = tokens.vocab_size <= TABLE_TOKENS;
         let stack = |&direction: &Direction| -> Result<Stack> {
             let (mut table, mut layers) = (None, Vec::with_capacity(recurrent.num_layers));
+            let mut initial = Vec::with_capacity(recurrent.num_layers);
             for index in 0..recurrent.num_layers {
                 let names = recurrent.layer_names(direction, index);
                 let weights = names.try_map(|name| floats(&name))?;
@@ -157,12 +155,17 @@ impl RecurrentNetwork {
                     layer = layer.with_input(&weights.weight_ih, input_size, &pool);
                 }
                 let bias = layer.start(&weights.bias_ih, &weights.bias_hh);
+                initial.push(match &weights.initial[..] {
+                    [] => layer.zero_state(1),
+                    parts => layer.state_of(&parts[0], parts.last().expect("a part"), &pool),
+                });
                 layers.push(PackedLayer { layer, bias });
             }
             Ok(Stack {
                 direction,
                 table,
                 layers,
+                initial,
             })
         };
         let stacks = directions.iter().map(stack).collect::<Result<_>>()?;
@@ -186,10 +189,16 @@ impl RecurrentNetwork {
         self.units
     }
 
-    /// The state before the first token of texts that are read side by side.
-    pub fn zero_state(&self, streams: usize) -> RecurrentState {
-        let zeros = |packed: &PackedLayer| packed.layer.zero_state(streams);
-        let layers: Vec<LayerState> = self.forward_stack().layers.iter().map(zeros).collect();
+    /// The state that texts which are read side by side begin with.
+    pub fn initial_state(&self, streams: usize) -> RecurrentState {
+        self.initial_of(self.forward_stack(), streams)
+    }
+
+    fn initial_of(&self, stack: &Stack, streams: usize) -> RecurrentState {
+        let initial = stack.initial.iter();
+        let layers: Vec<LayerState> = initial
+            .map(|layer| layer.select(&vec![0; streams]))
+            .collect();
         let residual = self.residual.then(|| ResidualSum {
             values: layers[0].hidden().to_vec(),
             encoded: layers[0].encoded().clone(),
@@ -198,6 +207,15 @@ impl RecurrentNetwork {
             streams,
             layers,
             residual,
+        }
+    }
+
+    /// Sets one stream of a state to that which texts begin with. What residual connections add up is computed anew at the
+    /// next step.
+    pub fn reset(&self, state: &mut RecurrentState, stream: usize) {
+        let initial = &self.forward_stack().initial;
+        for (layer, initial) in state.layers.iter_mut().zip(initial) {
+            layer.copy(stream, initial);
         }
     }
 
@@ -215,7 +233,7 @@ impl RecurrentNetwork {
         }
     }
 
-    /// Reads texts side by side, the longest first, each from a zero state, in every direction. After each step `each` is
+    /// Reads texts side by side, the longest first, each from its initial state, in every direction. After each step `each` is
     /// given the direction's index, how many texts still had a token, and the last layer's outputs for these, `[panels,
     /// texts, lanes]`.
     ///
@@ -229,7 +247,7 @@ impl RecurrentNetwork {
     }
 
     fn read_direction(&self, stack: &Stack, texts: &[&[u32]], mut each: impl FnMut(usize, &[f32])) {
-        let mut state = self.zero_state(texts.len());
+        let mut state = self.initial_of(stack, texts.len());
         let mut reading = texts.len();
         for step in 0..texts.first().map_or(0, |text| text.len()) {
             let left = texts[..reading].partition_point(|text| text.len() > step);

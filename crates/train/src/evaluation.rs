@@ -12,7 +12,6 @@ use carousel::inference;
 use carousel::inference::next_token::NextTokenNetwork;
 use carousel::inference::predictor::Predictor;
 use carousel::inference::recurrent_classifier::RecurrentClassifier;
-use carousel::text::Direction;
 use carousel::text::corpus::Ids;
 use carousel::text::streams::EvaluationStreams;
 use carousel_kernels::Precision;
@@ -27,9 +26,20 @@ const IGNORED: i64 = -100;
 /// Sum of the network's losses on `ids`, in nats. Each token is predicted once, the first after `line_end`; nothing is
 /// dropped.
 pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 {
-    if network.device() != Device::Cpu {
-        return by_libtorch(network, ids, line_end);
-    }
+    let on_cpu;
+    let network = match (network.device(), network.config.next_token().horizon) {
+        (Device::Cpu, _) => network,
+        (_, 1) => return by_libtorch(network, ids, line_end),
+        _ => {
+            on_cpu = Network {
+                config: network.config.clone(),
+                parameters: network
+                    .parameters
+                    .map(|tensor| tensor.to_device(Device::Cpu)),
+            };
+            &on_cpu
+        }
+    };
     let packed = NextTokenNetwork::load(
         &network.config,
         |name| Ok(values(network, name)),
@@ -37,7 +47,7 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 
         threads,
     )
     .expect("every tensor is there");
-    inference::evaluation::nats(&Predictor::Network(packed), ids, line_end, |_| ())
+    inference::evaluation::nats(&Predictor::Network(packed), ids, line_end, |_| ()).all
 }
 
 /// The recurrent part of a classifier, packed for inference.
@@ -60,12 +70,17 @@ fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
     let device = network.device();
     let recurrent = network.config.recurrent();
     let row = streams.streams * network.config.tokens().vocab_size;
-    let mut state = State::zeros(recurrent, streams.streams, device);
     let mut nats = 0.0;
     tch::no_grad(|| {
+        let zeros = || State::zeros(recurrent, streams.streams, device);
+        let initial = network.initial_state(streams.streams as i64);
+        let initial = initial.unwrap_or_else(zeros);
+        let mut state = initial.map(Tensor::copy);
         for window in streams.windows(ids, line_end, (LOGITS / row).clamp(1, WINDOW)) {
             if window.resets_first_stream {
-                state.reset(recurrent.stack(Direction::Forward), 0);
+                for (part, initial) in state.parts.iter().zip(&initial.parts) {
+                    part.select(1, 0).copy_(&initial.select(1, 0));
+                }
             }
             let inputs: Vec<i64> = window.inputs.iter().map(|&id| i64::from(id)).collect();
             let inputs = Tensor::from_slice(&inputs)
@@ -165,7 +180,7 @@ mod tests {
             let (expected, _) = network.predict(&Tensor::from_slice(&tokens).view([20, 2]), &zeros);
             let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
             let tokens: Vec<u32> = tokens.iter().map(|&t| t as u32).collect();
-            let mut state = model.predictor.zero_state(2);
+            let mut state = model.predictor.initial_state(2);
             let found = model.predictor.forward(&tokens, &mut state, Wanted::All);
             assert_eq!(found.len(), expected.len());
             assert!(
@@ -260,12 +275,8 @@ mod tests {
             let found = mean(by_libtorch(&network, &part, line_end));
             let here = mean(nats(&network, &part, line_end, 2));
             assert!((found - here).abs() < 1e-4, "{length}: {found} {here}");
-            let expected = mean(inference::evaluation::nats(
-                &model.predictor,
-                &part,
-                line_end,
-                |_| (),
-            ));
+            let expected =
+                mean(inference::evaluation::nats(&model.predictor, &part, line_end, |_| ()).all);
             assert!(
                 (found - expected).abs() < 1e-4,
                 "{length}: {found} {expected}"

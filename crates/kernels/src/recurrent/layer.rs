@@ -58,17 +58,25 @@ impl LayerState {
         }
     }
 
-    /// Sets the state of one stream to zero.
-    pub fn reset(&mut self, stream: usize) {
+    /// Replaces the state of one stream by that of the only stream of another.
+    ///
+    /// # Panics
+    /// If they are of different layers, or the other has several streams.
+    pub fn copy(&mut self, stream: usize, other: &LayerState) {
+        assert!(other.streams == 1 && other.units == self.units);
         let (streams, units) = (self.streams, self.units);
-        for values in [&mut self.hidden, &mut self.carried] {
-            for group in values.chunks_exact_mut(streams * units) {
-                group[stream * units..(stream + 1) * units].fill(0.0);
+        let parts = [
+            (&mut self.hidden, &other.hidden),
+            (&mut self.carried, &other.carried),
+        ];
+        for (values, others) in parts {
+            let groups = values.chunks_exact_mut(streams * units);
+            for (group, other) in groups.zip(others.chunks_exact(units)) {
+                group[stream * units..(stream + 1) * units].copy_from_slice(other);
             }
         }
-        for encoded in &mut self.encoded {
-            let zeros = encoded.like(1);
-            encoded.copy(stream, &zeros, 0);
+        for (encoded, other) in self.encoded.iter_mut().zip(&other.encoded) {
+            encoded.copy(stream, other, 0);
         }
     }
 
@@ -222,6 +230,22 @@ impl Layer {
     /// The zero state for `streams` streams.
     pub fn zero_state(&self, streams: usize) -> LayerState {
         LayerState::zeros(&self.spec, self.kernel(), streams)
+    }
+
+    /// The state of one stream with this hidden state, which all that recurrence reads begins with, and this part that is
+    /// carried over, if one other than the hidden state is; `[hidden_size]` each.
+    pub fn state_of(&self, hidden: &[f32], carried: &[f32], pool: &ThreadPool) -> LayerState {
+        let mut state = self.zero_state(1);
+        state.hidden[..hidden.len()].copy_from_slice(hidden);
+        match self.spec.cell.carried() {
+            Some(0) => state.carried[..hidden.len()].copy_from_slice(hidden),
+            Some(_) => state.carried[..carried.len()].copy_from_slice(carried),
+            None => {}
+        }
+        for encoded in &mut state.encoded {
+            encoded.set_panels(0..1, &state.hidden, state.units, pool);
+        }
+        state
     }
 
     /// Takes one step of all streams. `x` is the input, `[streams, input_size]`, if its products are not in `start`.
@@ -656,7 +680,7 @@ mod tests {
             };
             let mut all = run(&[0, 1, 2]);
             assert_eq!(all.select(&[2, 0, 0]), run(&[2, 0, 0]));
-            all.reset(1);
+            all.copy(1, &layer.zero_state(1));
             assert_eq!(all.select(&[0, 2]), run(&[0, 2]));
             assert_eq!(all.select(&[1]), layer.zero_state(1));
         }

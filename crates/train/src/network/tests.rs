@@ -217,23 +217,30 @@ fn cells_step_by_step_agree_with_libtorchs_operations() {
 #[test]
 fn every_cell_gives_the_same_numbers_in_inference() {
     // The engine's steps are tested against a loop in float64; here the whole network is, with a table and without.
-    for vocab_size in [7, 600] {
+    let states = [InitialState::Carried, InitialState::Learned];
+    for (vocab_size, initial_state) in [7, 600].into_iter().zip(states) {
         let mut config = config(false, 0.0);
         config.tokens_mut().vocab_size = vocab_size;
         config.recurrent_mut().hidden_size = 19;
+        config.recurrent_mut().initial_state = initial_state;
+        config.head = Head::NextToken(NextToken {
+            horizon: 2,
+            ..NextToken::default()
+        });
         for layers in every_reference(&config.recurrent().clone()) {
             *config.recurrent_mut() = layers;
             let network = network_of_cosines(&config);
             calm(&network);
             let floats = |name: &str| Ok(floats(network.parameters.get(name)).into());
             let engine = NextTokenNetwork::load(&config, floats, Precision::Float32, 2).unwrap();
-            let zeros = State::zeros(config.recurrent(), 2, Device::Cpu);
+            let zeros = || State::zeros(config.recurrent(), 2, Device::Cpu);
+            let initial = network.initial_state(2).unwrap_or_else(zeros);
             let ids = Tensor::from_slice(&INPUTS.map(i64::from)).view([3, 2]);
-            let (expected, _) = network.predict(&ids, &zeros);
+            let (expected, _) = network.predict(&ids, &initial);
             let expected = Vec::<f32>::try_from(expected.flatten(0, -1)).unwrap();
-            let mut state = engine.zero_state(2);
+            let mut state = engine.initial_state(2);
             let all = engine.forward(&INPUTS, &mut state, Wanted::All);
-            let mut apart = engine.zero_state(2);
+            let mut apart = engine.initial_state(2);
             let steps = INPUTS.chunks(2);
             let steps = steps.flat_map(|tokens| engine.forward(tokens, &mut apart, Wanted::Last));
             for found in [all, steps.collect()] {
