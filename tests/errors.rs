@@ -261,7 +261,7 @@ fn damaged_models_are_reported() {
          the version of carousel that wrote it",
     );
     damage(
-        &|s| edit(s, "model/config.json", "\"lstm\"", "\"gru\""),
+        &|s| edit(s, "model/config.json", "\"lstm\"", "\"elman\""),
         "model/config.json: unknown cell `elman`; this program has rnn, leaky, skip, gru, lstm",
     );
     damage(

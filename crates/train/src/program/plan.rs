@@ -14,7 +14,7 @@ use carousel::checkpoint::arguments::TrainArguments;
 use carousel::cli::run_folder::keep_standard_input;
 use carousel::cli::{standard, train, train_classifier};
 use carousel::error::{Error, Result};
-use carousel_train::run::{DataSummary, Event, Plan};
+use carousel_train::run::{DataSummary, Event, ExampleRow, Plan};
 use carousel_train::tasks::{classifier, language_model as text};
 
 /// Shows the plan of a language model.
@@ -87,6 +87,14 @@ impl Output {
     fn take(&mut self, event: Event) {
         match event {
             Event::Plan(plan) if self.json => self.plan = Some(plan),
+            Event::Plan(plan) => {
+                let rows = match &plan.data {
+                    DataSummary::Text { rows, .. } => rows_table(rows),
+                    DataSummary::Documents { .. } => Vec::new(),
+                };
+                self.progress.show(Event::Plan(plan));
+                rows.into_iter().for_each(standard::message);
+            }
             event => self.progress.show(event),
         }
     }
@@ -98,6 +106,39 @@ impl Output {
             None => Ok(()),
         }
     }
+}
+
+/// The first rows of a window, what each step reads above what it is to predict.
+fn rows_table(rows: &[ExampleRow]) -> Vec<String> {
+    let visible = |text: &String| match text.as_str() {
+        "\n" => "⏎".to_string(),
+        " " => "␣".to_string(),
+        text => text.replace('\n', "⏎").replace(' ', "␣"),
+    };
+    let mut lines = Vec::new();
+    for (number, row) in (1..).zip(rows) {
+        let last = row.inputs.len() - 1;
+        let (mut inputs, mut targets) = (String::new(), String::new());
+        for (index, (input, predicted)) in row.inputs.iter().zip(&row.targets).enumerate() {
+            let input = visible(input);
+            let predicted: Vec<String> = predicted.iter().map(visible).collect();
+            let predicted = match predicted.is_empty() {
+                true => "·".to_string(),
+                false => predicted.join(" "),
+            };
+            let width = input.chars().count().max(predicted.chars().count()) + 2;
+            let gap = if index == last && last > 0 {
+                "…  "
+            } else {
+                ""
+            };
+            inputs += &format!("{gap}{input:<width$}");
+            targets += &format!("{gap}{predicted:<width$}");
+        }
+        lines.push(format!("row {number:<4}inputs   {}", inputs.trim_end()));
+        lines.push(format!("        targets  {}", targets.trim_end()));
+    }
+    lines
 }
 
 fn object(plan: &Plan) -> Value {
@@ -120,11 +161,16 @@ fn data(data: &DataSummary) -> Value {
             train_tokens,
             valid_tokens,
             vocab_size,
+            rows,
             ..
         } => json!({
             "train_tokens": train_tokens,
             "valid_tokens": valid_tokens,
             "vocab_size": vocab_size,
+            "rows": rows.iter().map(|row| json!({
+                "inputs": row.inputs,
+                "targets": row.targets,
+            })).collect::<Vec<_>>(),
         }),
         DataSummary::Documents {
             train_documents,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::architecture::Head;
+use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::message;
@@ -183,6 +183,7 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
             valid_tokens,
             evaluated_tokens,
             vocab_size,
+            ..
         } => {
             let corpus = format!(
                 "{} tokens ({level}) for training, {} for validation, vocabulary of {}",
@@ -282,8 +283,13 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         recurrent.dropout,
         count(config.parameters() as u64),
     );
-    let batch = match config.head {
-        Head::NextToken(_) => format!("batch {}, window {}", training.batch_size, training.bptt),
+    let batch = match &config.head {
+        Head::NextToken(head) => format!(
+            "batch {}, window {}{}",
+            training.batch_size,
+            training.bptt,
+            predictions(head)
+        ),
         Head::Labels(_) => format!("batch {}", training.batch_size),
     };
     let budget = match training.budget {
@@ -310,6 +316,7 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         ("gradients", gradients(plan)),
         ("weights", recurrent_weights(training.recurrent_init)),
     ];
+    lines.extend(initial_state(recurrent.initial_state).map(|words| ("state", words)));
     lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
     if plan.resumed_at > 0 {
         lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
@@ -329,6 +336,30 @@ fn gradients(plan: &Plan) -> String {
             format!("by libtorch's autograd, at {speed} tokens/s{why}")
         }
         GradientMethod::Kernels | GradientMethod::Auto => "by kernels".to_string(),
+    }
+}
+
+/// What a window predicts, where it is not the next token at every step.
+fn predictions(head: &NextToken) -> String {
+    let tokens = match head.horizon {
+        1 => "the next token".to_string(),
+        horizon => format!("the next {horizon} tokens at once"),
+    };
+    match (head.predict, head.horizon) {
+        (Predict::Every, 1) => String::new(),
+        (Predict::Every, _) => format!(", each step predicting {tokens}"),
+        (Predict::Last, _) => format!(", the last step alone predicting {tokens}"),
+    }
+}
+
+/// What texts and windows begin with, where it is not the default.
+fn initial_state(state: InitialState) -> Option<String> {
+    match state {
+        InitialState::Carried => None,
+        InitialState::Zero => Some("texts and windows begin with zeros".to_string()),
+        InitialState::Learned => {
+            Some("texts and windows begin with a state that is learnt".to_string())
+        }
     }
 }
 

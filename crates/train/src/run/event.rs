@@ -71,6 +71,8 @@ pub enum DataSummary {
         evaluated_tokens: u64,
         /// Entries of the vocabulary.
         vocab_size: u64,
+        /// The first rows of the first window.
+        rows: Vec<ExampleRow>,
     },
     /// Labelled documents.
     Documents {
@@ -95,6 +97,15 @@ pub enum DataSummary {
         /// Accuracy of the most frequent label on the validation part.
         majority: f64,
     },
+}
+
+/// The beginning of a row of a window, a text for each token.
+#[derive(Clone, Debug)]
+pub struct ExampleRow {
+    /// The first tokens that are read, and the last one.
+    pub inputs: Vec<String>,
+    /// For each of them, the tokens that it is to predict; none where it predicts nothing.
+    pub targets: Vec<Vec<String>>,
 }
 
 /// An update of the weights.

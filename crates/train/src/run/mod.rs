@@ -16,7 +16,7 @@ mod task;
 mod training;
 
 pub use base::Base;
-pub use event::{DataSummary, Event, Notify, Plan, StepReport};
+pub use event::{DataSummary, Event, ExampleRow, Notify, Plan, StepReport};
 pub use resume::{FittedTensor, FittedValues, model_weights};
 pub use saved::{SavedRun, resume};
 pub use state::{Counters, Mean, TrainingState};

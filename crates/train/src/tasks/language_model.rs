@@ -15,7 +15,7 @@ use crate::gradients::{Batch, Gradients, StreamBatch, Window};
 use crate::network::{DropoutMasks, State};
 use crate::recipe::{self, Circumstances, MOST_VALID_TOKENS};
 use crate::run::{
-    self, Base, DataSummary, Event, FittedTensor, FittedValues, Notify, Prepared, Run,
+    self, Base, DataSummary, Event, ExampleRow, FittedTensor, FittedValues, Notify, Prepared, Run,
 };
 use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
@@ -29,10 +29,10 @@ use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
 use carousel::metrics::LanguageScore;
-use carousel::text::Level;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, corpus_cache};
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
 use carousel::text::tokenizer::Tokenizer;
+use carousel::text::{Direction, Level};
 use carousel_kernels::ThreadPool;
 
 /// Probability that a stream's state is reset before a step.
@@ -43,6 +43,9 @@ const NGRAM_TOKENS_PER_SECOND: f64 = 2e6;
 const MOST_NGRAM_SECONDS: f64 = 5.0;
 /// Largest part of a time budget for them.
 const MOST_NGRAM_SHARE: f64 = 0.02;
+/// Number of rows, and of tokens of each besides the last one, that the plan shows.
+const EXAMPLE_ROWS: usize = 3;
+const EXAMPLE_STEPS: usize = 10;
 /// Number of validation tokens that are read even where the budget is too short for them.
 const LEAST_VALID_TOKENS: usize = 4096;
 
@@ -52,6 +55,8 @@ pub struct LanguageModelTask {
     streams: TrainingStreams,
     /// Number of directions in which they are read, in turn.
     directions: usize,
+    /// The steps of a window that predict.
+    predict: Predict,
     valid: Ids,
     gradients: Gradients,
     /// The tokens that take part in a step's softmax, where not all do.
@@ -282,6 +287,7 @@ fn task(
             sampled: (training.candidates > 0).then(sampled),
             corpus,
             directions: config.recurrent().directions().len(),
+            predict: config.next_token().predict,
             gradients: Gradients::new(&config, training),
             word_vectors,
         },
@@ -402,6 +408,7 @@ impl Task for LanguageModelTask {
             valid_tokens: record.statistics.valid.tokens,
             evaluated_tokens: record.valid_tokens_read as u64,
             vocab_size: tokenizer.vocab_size() as u64,
+            rows: self.example_rows(),
         }
     }
 
@@ -412,6 +419,33 @@ impl Task for LanguageModelTask {
 
     fn memory(&self, config: &ModelConfig, training: &TrainingConfig) -> u64 {
         memory(config, training, self.corpus.valid.len())
+    }
+}
+
+impl LanguageModelTask {
+    /// The first rows of the first window: their first tokens, and the last one.
+    fn example_rows(&self) -> Vec<ExampleRow> {
+        let (inputs, targets) = self.streams.read(&self.corpus.train, 0, Direction::Forward);
+        let (size, streams) = (inputs.len(), self.streams.batch_size);
+        let steps = size / streams;
+        let text = |&id: &u32| self.corpus.tokenizer.decode(&[id]);
+        let row = |stream: usize| {
+            let shown = (0..steps.saturating_sub(1).min(EXAMPLE_STEPS)).chain([steps - 1]);
+            let mut row = ExampleRow {
+                inputs: Vec::new(),
+                targets: Vec::new(),
+            };
+            for step in shown {
+                let position = step * streams + stream;
+                let predicts = self.predict == Predict::Every || step + 1 == steps;
+                let all = targets.chunks_exact(size).filter(|_| predicts);
+                row.inputs.push(text(&inputs[position]));
+                row.targets
+                    .push(all.map(|targets| text(&targets[position])).collect());
+            }
+            row
+        };
+        (0..streams.min(EXAMPLE_ROWS)).map(row).collect()
     }
 }
 
