@@ -70,15 +70,15 @@ def row(name, pairs, note=""):
     print(f"{name:28}{ours:12,.0f}{theirs:12,.0f}{ratio:8.2f}  {note}", flush=True)
 
 
-def model(folder, hidden):
+def model(folder, hidden, flags=()):
     """A checkpoint of the given size, trained for one step: its quality does not matter here."""
     corpus = os.path.join(folder, "corpus.txt")
     random.seed(1)
     with open(corpus, "w") as file:
         file.write(SYMBOLS + "".join(random.choices(SYMBOLS, k=50_000)))
-    name = os.path.join(folder, str(hidden))
+    name = os.path.join(folder, "-".join([str(hidden), *flags]))
     sizes = ["--num-layers", "2", "--hidden-size", str(hidden), "--embedding-size", str(hidden)]
-    command = [CAROUSEL, "train", corpus, "-o", name, "--steps", "1", "--batch-size", "4", "--quiet", *sizes]
+    command = [CAROUSEL, "train", corpus, "-o", name, "--steps", "1", "--batch-size", "4", "--quiet", *sizes, *flags]
     subprocess.run(command, check=True)
     return name
 

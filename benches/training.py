@@ -2,9 +2,10 @@
 """Training speed of carousel and PyTorch: the same network on the same text, in turn, in one run.
 
     make bench
+    python3 benches/training.py lstm gru rnn leaky skip
 
-PyTorch has a virtual environment of its own (.venv), made on demand. The network is an embedding, stacked LSTM layers
-and an output, trained by truncated back-propagation through time, with the state carried from window to window,
+PyTorch has a virtual environment of its own (.venv), made on demand. The network is an embedding, stacked layers of a
+cell (LSTM, unless others are named; leaky and skip stand beside PyTorch's plain RNN, which has no such cells) and an output, trained by truncated back-propagation through time, with the state carried from window to window,
 clipping and AdamW: PyTorch in float32, eagerly, carousel in float32 and with bfloat16 products. Run it on a quiet
 machine.
 """
@@ -30,17 +31,18 @@ SHAPES = [
     ({"num_layers": 1, "hidden_size": 256, "batch_size": 32, "bptt": 64}, 200),
 ]
 PRECISIONS = ["f32", "bf16"]
+MODULES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "leaky": "RNN", "skip": "RNN"}
 
 
-def main():
+def main(cells):
     python = venv()
     print(f"{machine()}; medians of {ROUNDS} runs of each, in turn; training tokens a second")
-    print(f"{'network':36}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
+    print(f"{'network':42}{'carousel':>12}{'PyTorch':>12}{'ratio':>8}")
     folder = tempfile.TemporaryDirectory()
     corpus = os.path.join(folder.name, "corpus.txt")
     with open(corpus, "w") as file:
         file.write(text() * REPEATED)
-    for shape, steps in SHAPES:
+    for shape, steps in ((dict(shape, cell=cell), steps) for shape, steps in SHAPES for cell in cells):
         rounds = []
         for _ in range(ROUNDS):
             ours = {precision: carousel(corpus, shape, steps, precision) for precision in PRECISIONS}
@@ -50,8 +52,8 @@ def main():
             pairs = [(ours[precision], theirs) for ours, theirs in rounds]
             ours, theirs = (statistics.median(side) for side in zip(*pairs))
             ratio = statistics.median(a / b for a, b in pairs)
-            name = f"{shape['num_layers']} x {shape['hidden_size']}, batch {shape['batch_size']} x {shape['bptt']}, {precision}"
-            print(f"{name:36}{ours:12,.0f}{theirs:12,.0f}{ratio:8.2f}", flush=True)
+            name = f"{shape['cell']}, {shape['num_layers']} x {shape['hidden_size']}, batch {shape['batch_size']} x {shape['bptt']}, {precision}"
+            print(f"{name:42}{ours:12,.0f}{theirs:12,.0f}{ratio:8.2f}", flush=True)
 
 
 def text():
@@ -84,9 +86,9 @@ def pytorch(corpus, shape, steps):
     batch, bptt, hidden = shape["batch_size"], shape["bptt"], shape["hidden_size"]
     streams = ids[: len(ids) // batch * batch].view(batch, -1).t().contiguous()
     embedding = torch.nn.Embedding(len(symbols), hidden)
-    lstm = torch.nn.LSTM(hidden, hidden, shape["num_layers"])
+    layers = getattr(torch.nn, MODULES[shape["cell"]])(hidden, hidden, shape["num_layers"])
     output = torch.nn.Linear(hidden, len(symbols))
-    parameters = [*embedding.parameters(), *lstm.parameters(), *output.parameters()]
+    parameters = [*embedding.parameters(), *layers.parameters(), *output.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3)
     state, at, began = None, 0, None
     for step in range(WARM_UP + steps):
@@ -96,8 +98,8 @@ def pytorch(corpus, shape, steps):
             state, at = None, 0
         inputs, targets = streams[at : at + bptt], streams[at + 1 : at + 1 + bptt]
         at += bptt
-        outputs, state = lstm(embedding(inputs), state)
-        state = tuple(s.detach() for s in state)
+        outputs, state = layers(embedding(inputs), state)
+        state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
         loss = torch.nn.functional.cross_entropy(output(outputs).flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -108,7 +110,7 @@ def pytorch(corpus, shape, steps):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 1 and sys.argv[1] not in MODULES:
         pytorch(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))
     else:
-        main()
+        main(sys.argv[1:] or ["lstm"])

@@ -736,6 +736,95 @@ fn dropout_and_averaged_weights_are_resumed_bit_for_bit() {
 }
 
 #[test]
+fn networks_of_every_kind_are_resumed_bit_for_bit_and_evaluated_alike() {
+    let sandbox = sandbox();
+    let kinds = [
+        "--cell rnn --activation relu",
+        "--cell leaky --initial-state learned",
+        "--cell leaky --leak 0.9 --layer-norm",
+        "--cell skip --skip 2,5 --residual",
+        "--cell gru --bidirectional",
+        "--cell lstm --horizon 3 --initial-state zero",
+        "--cell gru --predict last",
+    ];
+    for (number, kind) in kinds.iter().enumerate() {
+        let whole = format!("train tale.txt -o whole-{number} {SMALL} {kind} --steps 40 -q");
+        sandbox.carousel(&whole).success();
+        let cut = whole.replace("-o whole", "-o cut");
+        sandbox.kill_at(&cut, &format!("cut-{number}/resume.safetensors"));
+        sandbox
+            .carousel(&format!("train --resume cut-{number} -q"))
+            .success();
+        let weights = |model: &str| sandbox.read(&format!("{model}-{number}/model.safetensors"));
+        assert!(weights("whole") == weights("cut"), "{kind}");
+
+        // The validation part is the last tenth.
+        let tale = tale();
+        let start = tale.len() - tale.len() / 10;
+        sandbox.write("last.txt", &tale[start..]);
+        let line = format!("evaluate -m whole-{number} last.txt --json");
+        let found: serde_json::Value =
+            serde_json::from_str(&sandbox.carousel(&line).success().out).unwrap();
+        let best = metrics(&sandbox, &format!("whole-{number}"));
+        let losses = best.iter().filter_map(|line| line["valid_loss"].as_f64());
+        let best = losses.fold(f64::INFINITY, f64::min);
+        let off = found["loss"].as_f64().unwrap() - best;
+        assert!(off.abs() < 0.02, "{kind}: {found} {best}");
+        let length = "--length 20 --seed 1 -p the --json";
+        let line = format!("generate -m whole-{number} {length}");
+        let written: serde_json::Value =
+            serde_json::from_str(&sandbox.carousel(&line).success().out).unwrap();
+        assert_eq!(written["tokens"], 20, "{kind}");
+    }
+}
+
+#[test]
+fn options_of_other_cells_are_refused_before_any_work() {
+    let sandbox = Sandbox::new();
+    let table = [
+        (
+            "--cell elman",
+            "there is no cell elman; give rnn, leaky, skip, gru, lstm",
+        ),
+        (
+            "--cell gru --activation relu",
+            "--activation is for rnn, leaky and skip",
+        ),
+        ("--leak 0.5", "--leak is for --cell leaky"),
+        (
+            "--cell leaky --leak 1.5",
+            "give a fraction from 0 to below 1, or learn",
+        ),
+        ("--cell rnn --skip 4", "--skip is for --cell skip"),
+        ("--cell skip --skip 1", "give 2 to 1024"),
+        ("--cell skip --skip 8,4", "in ascending order"),
+        (
+            "--cell skip --skip 40 --bptt 32",
+            "beyond the window of 32 tokens",
+        ),
+        (
+            "--layer-norm --gradients kernels",
+            "no kernels for --layer-norm",
+        ),
+        ("--horizon 0", "a step predicts 1 to 64 tokens at once"),
+        ("--horizon 3 --tie-weights", "one token at a time"),
+        ("--horizon 2 --bidirectional", "one token at a time"),
+        (
+            "--predict last --candidates 50",
+            "--candidates is for one target",
+        ),
+    ];
+    for (options, message) in table {
+        let outcome = sandbox.carousel(&format!("train nothing.txt -o model {options}"));
+        assert_eq!(outcome.code, Some(2), "{options}: {}", outcome.err);
+        assert!(outcome.err.contains(message), "{options}: {}", outcome.err);
+    }
+    let line = "train-classifier nothing.csv -o model --initial-state carried";
+    let outcome = sandbox.carousel(line);
+    assert!(outcome.err.contains("zero or learned"), "{}", outcome.err);
+}
+
+#[test]
 fn autograd_trains_as_the_kernels_do() {
     let sandbox = sandbox();
     let rows: Vec<String> = tale()
