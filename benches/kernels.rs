@@ -6,7 +6,7 @@ three matrices `[4 · hidden_size, hidden_size]` and one `[65, hidden_size]`.
 */
 
 use carousel::inference::sampling::{Choice, Sampler, Sampling};
-use carousel_kernels::recurrent::Cell;
+use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -65,9 +65,15 @@ fn gates_of_64_times_512(bencher: Bencher) {
     let lanes = 16;
     let sums = numbers(4 * 64 * 512);
     let (mut cell, mut hidden) = (numbers(64 * 512), numbers(64 * 512));
+    let layer = LayerSpec {
+        cell: Cell::Lstm,
+        activation: Activation::Tanh,
+        hidden_size: 512,
+        lags: vec![1],
+    };
     bencher
         .counter(ItemsCount::new(64usize))
-        .bench_local(|| Cell::Lstm.step(black_box(&sums), &mut cell, &mut hidden, lanes));
+        .bench_local(|| layer.step(black_box(&sums), &mut cell, &mut hidden, &[], lanes));
 }
 
 #[divan::bench(args = [VOCAB_SIZE, 10_000])]

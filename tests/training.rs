@@ -739,7 +739,7 @@ fn dropout_and_averaged_weights_are_resumed_bit_for_bit() {
 fn networks_of_every_kind_are_resumed_bit_for_bit_and_evaluated_alike() {
     let sandbox = sandbox();
     let kinds = [
-        "--cell rnn --activation relu",
+        "--cell rnn --activation relu --recurrent-init uniform",
         "--cell leaky --initial-state learned",
         "--cell leaky --leak 0.9 --layer-norm",
         "--cell skip --skip 2,5 --residual",

@@ -309,38 +309,20 @@ impl Tape {
         let threads = 1 + streams * first.panels() * width * words / MULTIPLICATIONS_PER_THREAD;
         let rows_per_part = first.rows_per_part(streams, groups, threads.min(pool.threads()));
         let all_rows = self.steps * streams;
-        let mut parts = Vec::new();
         let gates = split_panels(&mut self.gates, groups);
         let carried = split_panels(&mut self.carried, groups);
         let hidden = split_panels(&mut self.hidden, groups);
+        let mut parts = Vec::new();
         for (group, ((gates, carried), hidden)) in gates.zip(carried).zip(hidden).enumerate() {
-            let mut own = gates.chunks_exact_mut(all_rows * width);
-            let mut gates: [_; MOST_PANELS] = std::array::from_fn(|_| {
-                let panel = own.next().unwrap_or_default();
-                let range = (first_row * width).min(panel.len())
-                    ..((first_row + streams) * width).min(panel.len());
-                panel[range].chunks_mut(rows_per_part * width)
-            });
-            let carried = match carried.is_empty() {
-                true => carried,
-                false => &mut carried[first_row * units..(first_row + 2 * streams) * units],
+            let step = GroupStep {
+                gates: gates.chunks_exact_mut(all_rows * width),
+                rows: first_row..first_row + streams,
+                carried,
+                hidden,
+                leak: unit_values(&self.leak, group, units),
             };
-            let (before, after) = carried.split_at_mut(carried.len() / 2);
-            let mut before = before.chunks(rows_per_part * units);
-            let mut after = after.chunks_mut(rows_per_part * units);
-            for (part, hidden) in hidden.chunks_mut(rows_per_part * units).enumerate() {
-                let first = part * rows_per_part;
-                let step = ForwardStep {
-                    gates: gates
-                        .each_mut()
-                        .map(|gates| gates.next().unwrap_or_default()),
-                    before: before.next().unwrap_or_default(),
-                    after: after.next().unwrap_or_default(),
-                    leak: unit_values(&self.leak, group, units),
-                    hidden,
-                };
-                parts.push((group, first..first + step.hidden.len() / units, Some(step)));
-            }
+            let own = step.parts(rows_per_part, width, units).into_iter();
+            parts.extend(own.map(|(streams, step)| (group, streams, Some(step))));
         }
         pool.for_each(threads, &mut parts, |_, (group, streams_range, step)| {
             let mut step = step.take().expect("a part is worked on once");
@@ -537,6 +519,62 @@ impl Tape {
     /// The rows of a step.
     fn rows_of(&self, step: usize) -> Range<usize> {
         step * self.streams..(step + 1) * self.streams
+    }
+}
+
+/// One step of a group of units.
+struct GroupStep<'a> {
+    /// The panels of its sums, of all rows of the window.
+    gates: std::slice::ChunksExactMut<'a, f32>,
+    /// The rows of the step.
+    rows: Range<usize>,
+    /// What is carried over, of the whole window; empty if nothing is.
+    carried: &'a mut [f32],
+    hidden: &'a mut [f32],
+    leak: &'a [f32],
+}
+
+impl<'a> GroupStep<'a> {
+    /// The step in parts of some streams, with the streams of each.
+    fn parts(
+        mut self,
+        streams_per_part: usize,
+        width: usize,
+        units: usize,
+    ) -> Vec<(Range<usize>, ForwardStep<'a>)> {
+        let Range { start, end } = self.rows;
+        let mut gates: [_; MOST_PANELS] = std::array::from_fn(|_| {
+            let panel = self
+                .gates
+                .next()
+                .map(|panel| &mut panel[start * width..end * width]);
+            panel
+                .unwrap_or_default()
+                .chunks_mut(streams_per_part * width)
+        });
+        let carried = match self.carried.is_empty() {
+            true => self.carried,
+            false => &mut self.carried[start * units..(2 * end - start) * units],
+        };
+        let (before, after) = carried.split_at_mut(carried.len() / 2);
+        let mut before = before.chunks(streams_per_part * units);
+        let mut after = after.chunks_mut(streams_per_part * units);
+        let hidden = self.hidden.chunks_mut(streams_per_part * units);
+        let part = |(part, hidden): (usize, &'a mut [f32])| {
+            let first = part * streams_per_part;
+            let streams = first..first + hidden.len() / units;
+            let step = ForwardStep {
+                gates: gates
+                    .each_mut()
+                    .map(|gates| gates.next().unwrap_or_default()),
+                before: before.next().unwrap_or_default(),
+                after: after.next().unwrap_or_default(),
+                leak: self.leak,
+                hidden,
+            };
+            (streams, step)
+        };
+        hidden.enumerate().map(part).collect()
     }
 }
 

@@ -55,7 +55,7 @@ impl Gradients {
 /// The method to take on a device, where it was left open.
 ///
 /// # Errors
-/// Kernels asked for on a GPU, or for what has none.
+/// Kernels asked for on a GPU.
 pub fn method(
     asked: GradientMethod,
     config: &ModelConfig,
@@ -67,9 +67,6 @@ pub fn method(
         GradientMethod::Auto => Ok(GradientMethod::Autograd),
         GradientMethod::Kernels if device != Device::Cpu => Err(Error::usage(
             "--gradients kernels is for the CPU; leave it away, or give --device cpu",
-        )),
-        GradientMethod::Kernels if normalised => Err(Error::usage(
-            "there are no kernels for --layer-norm yet; leave --gradients kernels away",
         )),
         asked => Ok(asked),
     }

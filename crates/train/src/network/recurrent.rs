@@ -88,13 +88,14 @@ impl Network {
             if let Some(mask) = &masks.recurrent[layer] {
                 weights.weight_hh[0] = &weights.weight_hh[0] * mask.to_kind(kind);
             }
-            let (mut after, state) = cells::forward(recurrent, &outputs, &before, &weights);
+            let (after, state) = cells::forward(recurrent, &outputs, &before, &weights);
             for (part, after) in parts.iter_mut().zip(state) {
                 part[position] = after.to_kind(own);
             }
-            if let Some(mask) = &masks.outputs[layer] {
-                after = after * mask.to_kind(kind);
-            }
+            let after = match &masks.outputs[layer] {
+                Some(mask) => after * mask.to_kind(kind),
+                None => after,
+            };
             outputs = match recurrent.residual && layer > 0 {
                 true => outputs + after,
                 false => after,

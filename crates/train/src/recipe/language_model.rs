@@ -17,10 +17,12 @@ use carousel::error::{Error, Result};
 use carousel::text::Level;
 use carousel::text::streams::TrainingStreams;
 use carousel::text::vocabulary::VocabularyConfig;
-use carousel_kernels::recurrent::Cell;
+use carousel_kernels::recurrent::{Activation, Cell};
 
 /// Factor of the learning rate where a run starts from a trained model: a high rate would undo what the model has learnt.
 const FROM_FACTOR: f64 = 0.25;
+/// The same for rectified units, whose states have no bound: at the rates of other cells they explode.
+const RELU_FACTOR: f64 = 0.1;
 /// Tokens that training may read for each that is validated; validating costs a third of training.
 const TRAINED_PER_VALIDATED: u64 = 7;
 /// Patience of schedules that do not end by themselves.
@@ -78,19 +80,15 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     if arguments.from.is_some() {
         defaults.learning_rate *= FROM_FACTOR;
     }
+    if arguments.activation == Some(Activation::Relu) {
+        defaults.learning_rate *= RELU_FACTOR;
+    }
     if let Some(Schedule::Constant | Schedule::Plateau) = arguments.schedule {
         defaults.patience = PATIENCE;
     }
     let config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults);
     config.check().map_err(|e| Error::usage(e.to_string()))?;
-    let head = config.next_token();
-    if head.horizon > 1 || head.predict == Predict::Last {
-        // A sample suits many targets of the same step.
-        if let Some(1..) = arguments.candidates {
-            return Err(Error::usage(
-                "--candidates is for one target at every step; leave it away, or --predict last and --horizon",
-            ));
-        }
+    if !may_sample(arguments, config.next_token())? {
         defaults.candidates = 0;
     }
     let mut chosen = Vec::new();
@@ -189,6 +187,17 @@ fn sizes(arguments: &TrainArguments, defaults: &Defaults, level: Level) -> Sizes
         embedding_size: embedding.unwrap_or(default_embedding),
         hidden_size,
         tie_weights,
+    }
+}
+
+/// Whether a part of the tokens may take part in a step: a sample suits one target at every step.
+fn may_sample(arguments: &TrainArguments, head: &NextToken) -> Result<bool> {
+    let one_at_every_step = head.horizon == 1 && head.predict == Predict::Every;
+    match arguments.candidates {
+        Some(1..) if !one_at_every_step => Err(Error::usage(
+            "--candidates is for one target at every step; leave it away, or --predict last and --horizon",
+        )),
+        _ => Ok(one_at_every_step),
     }
 }
 

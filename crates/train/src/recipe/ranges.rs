@@ -14,13 +14,18 @@ use carousel_kernels::recurrent::Activation;
 /// smaller; steps between evaluations and what depends on the machine are filled in later.
 ///
 /// # Errors
-/// Values out of range.
+/// Values out of range; kernels asked for where there are none.
 pub fn training(
     arguments: &TrainArguments,
     defaults: &Defaults,
     budget: Budget,
     [batch_size, bptt]: [usize; 2],
 ) -> Result<TrainingConfig> {
+    if arguments.gradients == Some(GradientMethod::Kernels) && arguments.layer_norm == Some(true) {
+        return Err(Error::usage(
+            "there are no kernels for --layer-norm yet; leave --gradients kernels away",
+        ));
+    }
     let drop =
         |name: &str, given: Option<f64>, default: f64| fraction(name, given.unwrap_or(default));
     Ok(TrainingConfig {

@@ -9,7 +9,7 @@ use crate::gradients::batch::StreamBatch;
 use crate::gradients::sampled_softmax::SampledTokens;
 use crate::network::Network;
 use crate::slices::floats;
-use carousel_kernels::{Layout, PackedWeights, Rows, ThreadPool, cross_entropy};
+use carousel_kernels::{Kernel, Layout, PackedWeights, Rows, ThreadPool, cross_entropy};
 
 use super::memory::StepMemory;
 
@@ -38,8 +38,13 @@ impl NextTokenHead {
         let own = (outputs, rows.end - predicting..rows.end);
         let (mut nats, mut gradient) = (0.0, Vec::new());
         for (ahead, targets) in batch.targets.chunks_exact(predicting).enumerate() {
-            let output = Output { ahead, targets };
-            let (more, own) = self.output(network, batch, output, own.clone(), memory, pool);
+            let output = Output {
+                network,
+                sampled: batch.sampled,
+                ahead,
+                targets,
+            };
+            let (more, own) = self.output(output, own.clone(), memory, pool);
             nats += more / horizon as f64;
             match gradient.is_empty() {
                 true => gradient = own,
@@ -64,44 +69,25 @@ impl NextTokenHead {
     /// The same for one token of the horizon.
     fn output(
         &mut self,
-        network: &Network,
-        batch: &StreamBatch,
         output: Output,
         (outputs, rows): (&Rows, Range<usize>),
         memory: &mut StepMemory,
         pool: &ThreadPool,
     ) -> (f64, Vec<f32>) {
         let StepMemory { gradients, scratch } = memory;
-        let (inner, vocab_size) = (
-            network.config.recurrent().hidden_size,
-            network.config.tokens().vocab_size,
-        );
+        let (network, sampled) = (output.network, output.sampled);
+        let vocab_size = network.config.tokens().vocab_size;
         let first = output.ahead * vocab_size;
-        let (weight, bias) = network.head();
-        let weight = &floats(weight)[first * inner..][..vocab_size * inner];
-        let bias = &floats(bias)[first..][..vocab_size];
-        let (bias, targets): (Cow<[f32]>, Cow<[u32]>) = match batch.sampled {
+        let bias = &floats(network.head().1)[first..][..vocab_size];
+        let (bias, targets): (Cow<[f32]>, Cow<[u32]>) = match sampled {
             None => (bias.into(), output.targets.into()),
             Some(sampled) => (
                 sampled_bias(bias, sampled).into(),
                 sampled.positions(output.targets).into(),
             ),
         };
-        let kernel = scratch.kernel;
-        let count = bias.len();
-        if self.packed.len() <= output.ahead {
-            let zeros = PackedWeights::zeros(count, inner, Layout::Plain, kernel);
-            self.packed.push(zeros);
-        }
-        let packed = &mut self.packed[output.ahead];
-        packed.resize(count, inner);
-        match batch.sampled {
-            None => packed.fill(weight, None, pool),
-            Some(sampled) => {
-                copy_rows(weight, inner, &sampled.tokens, &mut self.sampled, pool);
-                packed.fill(&self.sampled, None, pool);
-            }
-        }
+        let (kernel, count) = (scratch.kernel, bias.len());
+        let packed = self.pack(output, (first, count), kernel, pool);
         let mut logits_gradient = Rows::zeros(kernel, rows.len(), count);
         let input = (outputs, rows.clone());
         let (nats, bias_gradient) = cross_entropy(
@@ -113,7 +99,7 @@ impl NextTokenHead {
             pool,
         );
 
-        let token = |position: usize| match batch.sampled {
+        let token = |position: usize| match sampled {
             None => (position < count).then_some(first + position),
             Some(sampled) => sampled.tokens.get(position).map(|&token| token as usize),
         };
@@ -136,11 +122,40 @@ impl NextTokenHead {
             scratch.products(&packed.backward, &logits_gradient, all, pool),
         )
     }
+
+    /// Packs the weights of `count` outputs, or of those that take part, from the row `first` on.
+    fn pack(
+        &mut self,
+        output: Output,
+        (first, count): (usize, usize),
+        kernel: Kernel,
+        pool: &ThreadPool,
+    ) -> &PackedWeights {
+        let inner = output.network.config.recurrent().hidden_size;
+        let weight = floats(output.network.head().0);
+        if self.packed.len() <= output.ahead {
+            let zeros = PackedWeights::zeros(count, inner, Layout::Plain, kernel);
+            self.packed.push(zeros);
+        }
+        let packed = &mut self.packed[output.ahead];
+        packed.resize(count, inner);
+        match output.sampled {
+            None => packed.fill(&weight[first * inner..][..count * inner], None, pool),
+            Some(sampled) => {
+                copy_rows(weight, inner, &sampled.tokens, &mut self.sampled, pool);
+                packed.fill(&self.sampled, None, pool);
+            }
+        }
+        packed
+    }
 }
 
 /// One of the tokens that a step predicts.
 #[derive(Clone, Copy)]
 struct Output<'a> {
+    network: &'a Network,
+    /// The tokens that take part, if not all do.
+    sampled: Option<&'a SampledTokens>,
     /// How many tokens after the next one it is.
     ahead: usize,
     /// The token id of each row.
