@@ -14,7 +14,10 @@ mod export;
 mod flags;
 mod generate;
 mod generation;
-mod inspect;
+pub mod inspect;
+mod inspect_gates;
+mod inspect_parameters;
+mod inspect_units;
 mod interactive;
 pub mod interrupt;
 mod launch;
@@ -24,6 +27,7 @@ mod score;
 pub mod standard;
 pub mod train;
 pub mod train_classifier;
+mod unit;
 mod values;
 
 use std::io::Write;
@@ -87,6 +91,7 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),
+        Command::Inspect(arguments) if arguments.gradients => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

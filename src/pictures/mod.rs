@@ -2,4 +2,5 @@
 Pictures, as SVG, and curves for the terminal.
 */
 
+pub mod activations;
 pub mod curves;
