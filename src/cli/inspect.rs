@@ -110,7 +110,10 @@ impl Arguments {
     }
 
     /// Checks that nothing was given that what was asked for would ignore.
-    fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// The first option that has no effect.
+    pub fn check(&self) -> Result<()> {
         let reads = self.gates || self.gradients || self.unit.is_some();
         if self.text.is_some() && !reads {
             return Err(Error::usage(

@@ -50,7 +50,7 @@ fn explain(recurrent: &Recurrent) -> Result<()> {
             Cell::Gru => "an update gate that is open keeps the hidden state; with the reset gate closed, a unit forgets it",
             Cell::Leaky => "no gates; each unit keeps the same part of its state at every step",
             Cell::Rnn | Cell::Skip => {
-                "no gates, and so no time constants; a saturated unit passes almost no gradient on"
+                "no gates, and so no time constants; a saturated unit passes little of a gradient on, 1 − h²"
             }
         }
         .to_string(),

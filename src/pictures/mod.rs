@@ -4,3 +4,4 @@ Pictures, as SVG, and curves for the terminal.
 
 pub mod activations;
 pub mod curves;
+pub mod gradients;

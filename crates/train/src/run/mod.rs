@@ -21,4 +21,4 @@ pub use resume::{FittedTensor, FittedValues, model_weights};
 pub use saved::{SavedRun, resume};
 pub use state::{Counters, Mean, TrainingState};
 pub use task::{Prepared, Task};
-pub use training::Run;
+pub use training::{Run, initial_network};

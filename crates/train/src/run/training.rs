@@ -19,10 +19,9 @@ use crate::gradients::Window;
 use crate::network::{Network, State};
 use crate::optimizer::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use crate::optimizer::{AdamW, Update};
-use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::Schedule;
-use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request};
-use carousel::checkpoint::{MetricsFile, WeightsFile};
+use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request, TrainingConfig};
+use carousel::checkpoint::{Directory, MetricsFile, ModelConfig, WeightsFile};
 use carousel::error::{Error, Result};
 use carousel::files;
 use carousel_kernels::ThreadPool;
@@ -161,8 +160,7 @@ impl<T: Task> Run<T> {
         } = prepared;
         let training = &record.training;
         let device = device::named(&training.device)?;
-        tch::manual_seed(step_seed(training.seed, u64::MAX, 0) as i64);
-        let network = Network::initialise(&config, training.recurrent_init, device);
+        let network = initial_network(&config, training, device);
         let streams = State::zeros(config.recurrent(), task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
         let mut good = Snapshot::of(&state);
@@ -556,6 +554,16 @@ impl<T: Task> Run<T> {
             resumed_at: self.resumed_at,
         }
     }
+}
+
+/// The network of a run before its first step, unless it goes on from another model.
+pub fn initial_network(
+    config: &ModelConfig,
+    training: &TrainingConfig,
+    device: tch::Device,
+) -> Network {
+    tch::manual_seed(step_seed(training.seed, u64::MAX, 0) as i64);
+    Network::initialise(config, training.recurrent_init, device)
 }
 
 /// The seed of one step of a run. Every step has its own, so that a resumed run draws the same numbers.
