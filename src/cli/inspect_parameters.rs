@@ -59,7 +59,7 @@ pub fn object(directory: &Directory, config: &ModelConfig) -> Result<Value> {
         "config": config.to_json(),
         "parameters": total,
         "tensors": tensors,
-        "training": record["training"],
+        "options": record["options"],
         "chosen": record["chosen"],
         "evaluations": record["evaluations"],
         "finished": record["finished"],

@@ -143,3 +143,88 @@ fn ids(tokens: &[u32]) -> Tensor {
     let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
     Tensor::from_slice(&ids)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::testing::{calm, config, every_reference, network_of_cosines};
+    use tch::Device;
+
+    const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+    fn tokens() -> Vec<u32> {
+        (0..200).map(|i| (i * i + i / 3) % 7).collect()
+    }
+
+    #[test]
+    fn windows_are_spread_over_the_text() {
+        let tokens: Vec<u32> = (0..100).collect();
+        let windows = ReachWindows::spread(&tokens, 10, 3).unwrap();
+        assert_eq!((windows.count(), windows.steps()), (3, 10));
+        assert_eq!(windows.targets, [20, 59, 99]);
+        assert_eq!(windows.inputs[27..], [19, 58, 98]);
+        // A short text is one window, from the zero state.
+        let short = ReachWindows::spread(&tokens[..5], 10, 3).unwrap();
+        assert_eq!(
+            (short.before.len(), &short.inputs[..]),
+            (0, &[0, 1, 2, 3][..])
+        );
+        assert!(ReachWindows::spread(&tokens[..2], 10, 3).is_none());
+    }
+
+    /// Every path from a state to the loss counts: of the same layer and of the layers above.
+    #[test]
+    fn gradients_are_those_of_small_changes() {
+        let base = config(false, 0.0);
+        for layers in every_reference(base.recurrent()) {
+            let mut config = base.clone();
+            *config.recurrent_mut() = layers;
+            let network = network_of_cosines(&config);
+            calm(&network);
+            let windows = ReachWindows::spread(&tokens(), 4, 1).unwrap();
+            let found = reach(&network, &windows);
+            // A change of the first layer's hidden state before the window is one of the state that it begins with.
+            let network = network.to_kind(Kind::Double);
+            let recurrent = config.recurrent();
+            let zeros =
+                State::zeros(recurrent, 1, Device::Cpu).map(|part| part.to_kind(Kind::Double));
+            let read = |tokens: &[u32], state: &State| {
+                let tokens = ids(tokens).view([-1, 1]);
+                tch::no_grad(|| network.predict(&tokens, state))
+            };
+            let (_, begin) = read(&windows.before, &zeros);
+            let (_, begin) = read(&windows.inputs[..2], &begin);
+            let loss = |state: &State| {
+                let (logits, _) = read(&windows.inputs[2..], state);
+                let targets = ids(&windows.targets);
+                let last = logits.narrow(0, 1, 1);
+                let sum = Reduction::Sum;
+                last.cross_entropy_loss::<Tensor>(&targets, None, sum, -100, 0.0)
+                    .double_value(&[])
+            };
+            let mut squares = 0.0;
+            for unit in 0..recurrent.hidden_size as i64 {
+                let change = |by: f64| {
+                    let state = begin.map(|part| part.copy());
+                    let cell = state.parts[0].get(1).get(0).get(unit);
+                    let _ = cell.shallow_clone().g_add_(&Tensor::full([], by, DOUBLE));
+                    loss(&state)
+                };
+                squares += ((change(1e-5) - change(-1e-5)) / 2e-5).powi(2);
+            }
+            let top = found
+                .iter()
+                .find(|layer| layer.layer == 1 && !layer.of_cell)
+                .unwrap();
+            let expected = squares.sqrt();
+            // A change of the state after a step is not one of the outputs of that step, but the last layer's have no other
+            // reader two steps before the loss.
+            assert!(
+                (top.norms[2] - expected).abs() < 1e-6 * expected.max(1e-3),
+                "{}: {} and {expected}",
+                recurrent.cell_description(),
+                top.norms[2]
+            );
+        }
+    }
+}

@@ -7,7 +7,7 @@ use tch::Device;
 
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::architecture::Head;
-use carousel::checkpoint::record::TrainingConfig;
+use carousel::checkpoint::record::{Record, TextRecord};
 use carousel::cli::inspect::Arguments;
 use carousel::cli::standard::{self, line};
 use carousel::error::{Error, Result};
@@ -55,15 +55,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "{text} has one token; gradients through time need more"
         ))
     })?;
-    let record = directory.load_any_record()?;
-    let training: TrainingConfig =
-        serde_json::from_value(record["training"].clone()).map_err(|e| {
-            Error::new(format!(
-                "the training of {} cannot be understood: {e}",
-                directory.path().display()
-            ))
-        })?;
-    let mut network = initial_network(&base.config, &training, Device::Cpu);
+    let record: Record<TextRecord> = directory.load_record()?;
+    let mut network = initial_network(&base.config, &record.training, Device::Cpu);
     let untrained = reach(&network, &windows);
     base.copy_into(&mut network)?;
     let trained = reach(&network, &windows);

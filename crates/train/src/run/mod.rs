@@ -8,6 +8,7 @@ rescue; [`Event`]s are what it reports. An interrupted run is resumed bit for bi
 mod base;
 mod clock;
 mod event;
+mod explosion;
 mod report;
 mod resume;
 mod saved;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::base::Base;
 use super::clock::{self, MOST_RESCUES, Moment};
 use super::event::{Event, Notify, Plan, StepReport};
+use super::explosion::{self, GradientWatch};
 use super::report;
 use super::resume::Snapshot;
 use super::state::TrainingState;
@@ -47,6 +48,10 @@ pub struct Run<T: Task> {
     metrics: MetricsFile,
     clock: Clock,
     resumed_at: u64,
+    /// For notes alone: it decides nothing.
+    watch: GradientWatch,
+    /// The loss of the last step.
+    last_loss: f64,
 }
 
 /// Measured times of a run.
@@ -174,6 +179,8 @@ impl<T: Task> Run<T> {
         Ok(Run {
             metrics: directory.open_metrics(state.counters.metrics_length)?,
             clock: Clock::new(started, state.counters.seconds),
+            watch: GradientWatch::default(),
+            last_loss: f64::NAN,
             resumed_at: state.counters.step,
             directory,
             record,
@@ -222,7 +229,7 @@ impl<T: Task> Run<T> {
             if let Some(finish) = self.moment().finish() {
                 break finish;
             }
-            let Some(report) = self.step()? else {
+            let Some(report) = self.step(notify)? else {
                 if let Some(finish) = self.rescue(notify)? {
                     break finish;
                 }
@@ -260,14 +267,13 @@ impl<T: Task> Run<T> {
         notify(Event::Finished(finish));
         match finish {
             Finish::Diverged => Err(Error::new(format!(
-                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; try a --learning-rate well \
-                 below {}, or --clip-norm 1",
+                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; what helps: {}",
                 MOST_RESCUES + 1,
                 match self.directory.has_weights() {
                     true => "the best weights so far are saved",
                     false => "no weights were worth saving",
                 },
-                self.record.training.learning_rate
+                explosion::advice(self.state.network.config.recurrent(), &self.record.training)
             ))),
             Finish::Budget | Finish::Patience => Ok(()),
         }
@@ -297,12 +303,13 @@ impl<T: Task> Run<T> {
     }
 
     /// One update of the weights; `None`, and no update, if the loss exploded or the gradients are not finite.
-    fn step(&mut self) -> Result<Option<StepReport>> {
+    fn step(&mut self, notify: Notify) -> Result<Option<StepReport>> {
         let spent = self.moment().spent();
         let began = Instant::now();
         let (training, counters) = (&self.record.training, &self.state.counters);
         let seed = step_seed(training.seed, counters.step, counters.rescues);
         let window = self.task.step(&mut self.state, training, seed, &self.pool);
+        self.last_loss = window.loss;
         let counters = &mut self.state.counters;
         counters.jumps = clock::jumps(
             counters.jumps,
@@ -315,6 +322,11 @@ impl<T: Task> Run<T> {
         }
         let rate = learning_rate(training, spent, counters.learning_rate_scale);
         let gradient_norm = self.update(&window, rate, spent);
+        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let step = self.state.counters.step + 1;
+        if let Some(note) = self.watch.see(gradient_norm, step, recurrent, training) {
+            notify(Event::Note(note));
+        }
         if !gradient_norm.is_finite() {
             return Ok(None);
         }
@@ -469,7 +481,7 @@ impl<T: Task> Run<T> {
     /// Returns to the last good state with a smaller learning rate. If that was done often enough, the run is over.
     fn rescue(&mut self, notify: Notify) -> Result<Option<Finish>> {
         let counters = &self.state.counters;
-        let exploded_at = counters.step + 1;
+        let (exploded_at, before_loss) = (counters.step + 1, counters.smooth_loss);
         let Some((rescues, scale)) = clock::rescue(counters.rescues, counters.learning_rate_scale)
         else {
             return Ok(Some(Finish::Diverged));
@@ -480,11 +492,14 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
+        let peak = self.watch.peak();
+        self.watch.restart();
         let step = self.state.counters.step;
         self.metrics
             .append(&json!({"step": step, "rescue": rescues, "learning_rate_scale": scale}))?;
         notify(Event::Note(format!(
-            "the loss exploded at step {exploded_at}: back to step {step}, with the learning rate times {scale}"
+            "the loss exploded at step {exploded_at}{}{peak}: back to step {step}, with the learning rate times {scale}",
+            saw(before_loss, exploded_at, self.last_loss)
         )));
         Ok(None)
     }
@@ -553,6 +568,18 @@ impl<T: Task> Run<T> {
             },
             resumed_at: self.resumed_at,
         }
+    }
+}
+
+/// From what and to what the loss rose, where both are known.
+fn saw(before: f64, step: u64, after: f64) -> String {
+    match step > 1 && before.is_finite() && !(after <= before) {
+        true => format!(
+            " from {} to {}",
+            explosion::number(before),
+            explosion::number(after)
+        ),
+        false => String::new(),
     }
 }
 
