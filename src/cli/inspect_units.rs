@@ -114,8 +114,12 @@ impl Search<'_> {
             line(found.object())?;
         } else {
             found.print()?;
-            if let Head::NextToken(_) = config.head {
-                found.suggest(directory);
+            match config.head {
+                _ if !found.separates() => standard::message(
+                    "no unit separates the labels clearly better than the majority; more training, or a larger network, may have one",
+                ),
+                Head::NextToken(_) => found.suggest(directory),
+                Head::Labels(_) => {}
             }
         }
         rows.check()
@@ -214,6 +218,15 @@ impl Found {
             ))?;
         }
         line(format!("{:>8}{:>10.4}", "majority", self.majority))
+    }
+
+    /// Whether the best unit is better than the majority by more than twice the standard error of its accuracy.
+    fn separates(&self) -> bool {
+        let tested = (self.counts[0] / 2 + self.counts[1] / 2).max(1) as f64;
+        self.best.first().is_some_and(|best| {
+            let error = (best.accuracy * (1.0 - best.accuracy) / tested).sqrt();
+            best.accuracy > self.majority + 2.0 * error
+        })
     }
 
     /// A command to try with the best unit.

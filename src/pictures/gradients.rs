@@ -78,11 +78,13 @@ fn draw(
         .y_label_area_size(70)
         .build_cartesian_2d(0.0..last, lowest..highest)
         .ok()?;
-    let power = |decade: &f64| format!("1e{decade:.0}");
+    let power = |decade: &f64| format!("{:.0e}", 10f64.powf(*decade));
+    let whole = |distance: &f64| format!("{distance:.0}");
     chart
         .configure_mesh()
         .x_desc("distance in time, steps")
         .y_desc("norm of the gradient, relative")
+        .x_label_formatter(&whole)
         .y_label_formatter(&power)
         .max_light_lines(0)
         .draw()

@@ -205,6 +205,7 @@ fn verdict(layer: &Reach) -> String {
 fn number(value: f64) -> String {
     match value {
         value if (0.01..100.0).contains(&value) => format!("{value:.2}"),
+        value if (100.0..1e5).contains(&value) => format!("{value:.0}"),
         value => format!("{value:.0e}"),
     }
 }

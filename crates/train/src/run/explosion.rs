@@ -30,8 +30,7 @@ impl GradientWatch {
         recurrent: &Recurrent,
         training: &TrainingConfig,
     ) -> Option<String> {
-        let above = norm.is_nan() || self.peak.is_none_or(|(peak, _)| norm > peak);
-        if above {
+        if norm.is_finite() && self.peak.is_none_or(|(peak, _)| norm > peak) {
             self.peak = Some((norm, step));
         }
         let usual = *self.usual.get_or_insert(norm);
@@ -45,14 +44,25 @@ impl GradientWatch {
         }
         self.noted = true;
         let before = match step > 1 && usual.is_finite() && usual < norm {
-            true => format!(", from about {}", number(usual)),
+            true => format!(" from about {}", number(usual)),
             false => String::new(),
         };
+        let saw = match norm.is_finite() {
+            true => format!("reached {} at step {step}", number(norm)),
+            false => format!("went beyond what numbers can hold at step {step}"),
+        };
         Some(format!(
-            "the gradient norm rose to {} at step {step}{before}, and no --clip-norm limits it; what helps: {}",
-            number(norm),
+            "the gradient norm {saw}{before}, and no --clip-norm limits it; what helps: {}",
             advice(recurrent, training)
         ))
+    }
+
+    /// What helps, the first time that a run needs it; later it is empty.
+    pub fn help(&mut self, recurrent: &Recurrent, training: &TrainingConfig) -> String {
+        match std::mem::replace(&mut self.noted, true) {
+            true => String::new(),
+            false => format!("; what helps: {}", advice(recurrent, training)),
+        }
     }
 
     /// The largest norm so far, in words; empty if there was none.
@@ -102,7 +112,7 @@ pub fn advice(recurrent: &Recurrent, training: &TrainingConfig) -> String {
 /// A number for people: `2.41`, `15.3`, `1.2e6`.
 pub fn number(value: f64) -> String {
     match value.abs() {
-        size if !size.is_finite() => "no finite number".to_string(),
+        size if !size.is_finite() => "beyond what numbers can hold".to_string(),
         size if size >= 1e5 => format!("{value:.1e}"),
         _ => format!("{value:.2}"),
     }
@@ -129,7 +139,7 @@ mod tests {
         assert_eq!(watch.see(900.0, 2, &network, &free), None);
         let note = watch.see(1.2e6, 40, &network, &free).unwrap();
         assert!(
-            note.contains("rose to 1.2e6 at step 40, from about 92.70"),
+            note.contains("reached 1.2e6 at step 40 from about 92.70"),
             "{note}"
         );
         assert!(
@@ -137,6 +147,9 @@ mod tests {
             "{note}"
         );
         assert_eq!(watch.see(1e9, 41, &network, &free), None);
+        assert_eq!(watch.help(&network, &free), "");
+        let help = GradientWatch::default().help(&network, &free);
+        assert!(help.starts_with("; what helps: --clip-norm 1,"), "{help}");
         assert!(
             watch.peak().contains("1.0e9 at step 41"),
             "{}",
@@ -150,7 +163,7 @@ mod tests {
         let mut watch = GradientWatch::default();
         let note = watch.see(f64::INFINITY, 1, &network, &free).unwrap();
         assert!(
-            note.contains("rose to no finite number at step 1,"),
+            note.contains("beyond what numbers can hold at step 1,"),
             "{note}"
         );
     }

@@ -492,13 +492,14 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
-        let peak = self.watch.peak();
+        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let (peak, help) = (self.watch.peak(), self.watch.help(recurrent, training));
         self.watch.restart();
         let step = self.state.counters.step;
         self.metrics
             .append(&json!({"step": step, "rescue": rescues, "learning_rate_scale": scale}))?;
         notify(Event::Note(format!(
-            "the loss exploded at step {exploded_at}{}{peak}: back to step {step}, with the learning rate times {scale}",
+            "the loss exploded at step {exploded_at}{}{peak}: back to step {step}, with the learning rate times {scale}{help}",
             saw(before_loss, exploded_at, self.last_loss)
         )));
         Ok(None)
