@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent, Tokens};
 use carousel::checkpoint::arguments::{
-    GradientMethod, Schedule, TrainArguments, TrainingPrecision,
+    GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
 use carousel::checkpoint::record::{
     Baselines, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
@@ -287,6 +287,7 @@ fn made_up_training() -> TrainingConfig {
         seed: 1,
         precision: TrainingPrecision::F32,
         gradients: GradientMethod::Auto,
+        recurrent_init: RecurrentInit::default(),
         device: "cpu".to_string(),
         threads: 1,
     }
