@@ -140,6 +140,18 @@ pub fn model_by_hand(
     num_layers: usize,
     tie_weights: bool,
 ) -> ModelConfig {
+    let hidden_size = if tie_weights { 12 } else { 20 };
+    let layers = Recurrent::new(Cell::Lstm, hidden_size, num_layers);
+    model_of_layers(directory, alphabet, layers, tie_weights)
+}
+
+/// The same with layers of any kind.
+pub fn model_of_layers(
+    directory: &Path,
+    alphabet: &str,
+    layers: Recurrent,
+    tie_weights: bool,
+) -> ModelConfig {
     let mut characters: Vec<char> = alphabet.chars().collect();
     characters.sort_unstable();
     characters.dedup();
@@ -151,9 +163,7 @@ pub fn model_by_hand(
             vocab_size: tokenizer.vocab_size(),
             embedding_size: 12,
         }),
-        body: Body::Recurrent(Recurrent {
-            ..Recurrent::new(Cell::Lstm, if tie_weights { 12 } else { 20 }, num_layers)
-        }),
+        body: Body::Recurrent(layers),
         head: Head::NextToken(NextToken {
             tie_weights,
             ..NextToken::default()

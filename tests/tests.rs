@@ -5,6 +5,8 @@
 mod errors;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
 mod inference;
+/// What happens inside a network, with made-up models.
+mod inspection;
 /// Models of n-grams.
 mod ngrams;
 /// A temporary folder for each test, in which programs are run.

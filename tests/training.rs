@@ -301,6 +301,43 @@ fn a_run_with_an_exploding_loss_is_rescued_a_few_times() {
             .unwrap()
             .contains("\"finished\": \"diverged\"")
     );
+    // The run says what it saw, and what helps beyond what was chosen.
+    assert!(
+        outcome.err.contains("the largest gradient norm was")
+            && outcome
+                .err
+                .contains("what helps: --clip-norm 1, or a --learning-rate well below 10000"),
+        "{}",
+        outcome.err
+    );
+}
+
+#[test]
+fn gradients_through_time_are_shown_for_the_model_and_untrained() {
+    let sandbox = sandbox();
+    sandbox
+        .carousel(&format!("train tale.txt -o model {SMALL} --steps 20 -q"))
+        .success();
+    let line = "inspect model tale.txt --gradients --window 20";
+    let outcome = sandbox
+        .carousel(&format!("{line} -o gradients.svg"))
+        .success();
+    for expected in [
+        "16 windows of 20 steps from tale.txt",
+        "trained",
+        "untrained",
+        "layer 1, cell state",
+    ] {
+        assert!(outcome.out.contains(expected), "{}", outcome.out);
+    }
+    let picture = String::from_utf8(sandbox.read("gradients.svg")).unwrap();
+    assert!(picture.contains("<svg") && picture.contains("layer 1, untrained"));
+    let json = sandbox.carousel(&format!("{line} --json")).success().out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["layers"].as_array().unwrap().len(), 8);
+    assert_eq!(json["layers"][0]["norms"].as_array().unwrap().len(), 20);
+    let outcome = sandbox.carousel("inspect model --gradients");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
 }
 
 #[test]

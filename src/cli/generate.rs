@@ -16,9 +16,11 @@ use super::interrupt;
 use super::model::{ModelArguments, PrecisionChoice};
 use super::sampling_flags::SamplingFlags;
 use super::standard;
+use super::unit;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions};
+use crate::inference::recurrent::Clamp;
 use crate::inference::sampling::Sampling;
 
 /// The model that is used if none is given.
@@ -69,6 +71,11 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 
+    /// Hold a unit's hidden state at a value, at every step: a unit of the last layer, or LAYER:UNIT, both counted from 0;
+    /// may be given several times. `carousel inspect --find-unit` finds units worth it
+    #[arg(long, value_name = "UNIT=VALUE", allow_hyphen_values = true)]
+    clamp: Vec<String>,
+
     #[command(flatten)]
     sampling: SamplingFlags,
     /// The same seed gives the same text, on any number of threads, with one precision on one kind of CPU
@@ -88,11 +95,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model.open_language_model(Some(DEFAULT_MODEL), PrecisionChoice::Auto)
     };
     if arguments.interactive {
-        return interactive::run(&open()?, sampling, stop, seed);
+        let model = open()?;
+        let clamps = unit::clamps(&arguments.clamp, &model.config)?;
+        return interactive::run(&model, &clamps, sampling, stop, seed);
     }
     let text = prompt_text(arguments)?;
     let model = open()?;
-    let prompt = read_prompt(&model, &text);
+    let clamps = unit::clamps(&arguments.clamp, &model.config)?;
+    let prompt = read_prompt(&model, &text, &clamps);
     let printer = SamplePrinter::new(text, seed, arguments.samples, arguments.json);
     generate_samples(&prompt, sampling, &stop, printer, seed, arguments.samples)
 }
@@ -136,7 +146,7 @@ fn generate_samples(
 }
 
 /// Encodes the prompt and lets the network read it, with a progress bar if it is long.
-fn read_prompt<'m>(model: &'m Model, text: &str) -> Prompt<'m> {
+fn read_prompt<'m>(model: &'m Model, text: &str, clamps: &[Clamp]) -> Prompt<'m> {
     let (tokens, unknown_words) = model.tokenizer.encode(text);
     standard::note_unknown_words(unknown_words);
     let bar = if tokens.len() > LONG_PROMPT {
@@ -144,7 +154,7 @@ fn read_prompt<'m>(model: &'m Model, text: &str) -> Prompt<'m> {
     } else {
         ProgressBar::hidden()
     };
-    let prompt = Prompt::read(model, tokens, |read| bar.inc(read));
+    let prompt = Prompt::read_clamped(model, tokens, clamps, |read| bar.inc(read));
     bar.finish_and_clear();
     prompt
 }

@@ -15,13 +15,20 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
+use crate::inference::recurrent::Clamp;
 use crate::inference::sampling::Sampling;
 
 /// File of the lines that were typed, in the user's cache folder.
 const HISTORY: &str = "history";
 
 /// Lets the user and the model write in turns, until the input ends.
-pub fn run(model: &Model, sampling: Sampling, stop: StopConditions, seed: u64) -> Result<()> {
+pub fn run(
+    model: &Model,
+    clamps: &[Clamp],
+    sampling: Sampling,
+    stop: StopConditions,
+    seed: u64,
+) -> Result<()> {
     let mut editor = DefaultEditor::new().map_err(cannot_read)?;
     let history = files::cache_folder().join(HISTORY);
     // The first time there is no history.
@@ -49,7 +56,7 @@ pub fn run(model: &Model, sampling: Sampling, stop: StopConditions, seed: u64) -
                 generator
             }
             none => {
-                let prompt = Prompt::read(model, tokens, |_| ());
+                let prompt = Prompt::read_clamped(model, tokens, clamps, |_| ());
                 none.insert(Generator::new(&prompt, sampling, stop.clone(), seed, 0..1))
             }
         };

@@ -17,7 +17,10 @@ mod export;
 mod flags;
 mod generate;
 mod generation;
-mod inspect;
+pub mod inspect;
+mod inspect_gates;
+mod inspect_parameters;
+mod inspect_units;
 mod interactive;
 pub mod interrupt;
 mod launch;
@@ -29,6 +32,7 @@ pub mod standard;
 pub mod train;
 mod train_baseline;
 pub mod train_classifier;
+mod unit;
 mod values;
 
 use std::io::Write;
@@ -97,6 +101,7 @@ pub fn run(command: Command) -> Result<()> {
             train_baseline::run(&arguments)
         }
         Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),
+        Command::Inspect(arguments) if arguments.gradients => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

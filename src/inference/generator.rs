@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::model::Model;
 use super::next_token::Wanted;
 use super::predictor::PredictorState;
+use super::recurrent::Clamp;
 use super::sampling::{Sampler, Sampling};
 use super::stop_strings::StopStrings;
 use crate::text::Split;
@@ -83,11 +84,22 @@ pub struct Prompt<'m> {
 impl<'m> Prompt<'m> {
     /// Reads a prompt's tokens after an end of line; `progress` is called with the number of tokens of each part.
     pub fn read(model: &'m Model, tokens: Vec<u32>, progress: impl FnMut(u64)) -> Self {
+        Self::read_clamped(model, tokens, &[], progress)
+    }
+
+    /// The same, with units held at values, then and in all continuations.
+    pub fn read_clamped(
+        model: &'m Model,
+        tokens: Vec<u32>,
+        clamps: &[Clamp],
+        progress: impl FnMut(u64),
+    ) -> Self {
         let mut decoder = Decoder::new(&model.tokenizer);
         tokens.iter().for_each(|&id| {
             decoder.push(id);
         });
         let mut state = model.predictor.initial_state(1);
+        state.clamp(clamps);
         let mut all = vec![model.tokenizer.line_end()];
         all.extend_from_slice(&tokens);
         let unread = read_tokens(model, &mut state, &all, progress);

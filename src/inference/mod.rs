@@ -7,6 +7,7 @@ pub mod encoded_document;
 pub mod evaluation;
 pub mod explanation;
 pub mod generator;
+pub mod inspection;
 pub mod linear;
 mod model;
 pub mod next_token;

@@ -3,7 +3,7 @@ What predicts the next token: a network, or n-grams, behind one interface with o
 */
 
 use super::next_token::{NextTokenNetwork, Wanted};
-use super::recurrent::RecurrentState;
+use super::recurrent::{Clamp, RecurrentState};
 use crate::baselines::{KneserNey, NgramContexts};
 use crate::checkpoint::architecture::Body;
 use crate::checkpoint::{ModelConfig, WeightsFile};
@@ -33,6 +33,13 @@ impl PredictorState {
         match self {
             PredictorState::Network(state) => state.streams(),
             PredictorState::Ngram(texts) => texts.len(),
+        }
+    }
+
+    /// Holds units of a network at fixed values from the next step on; n-grams have no units.
+    pub fn clamp(&mut self, clamps: &[Clamp]) {
+        if let PredictorState::Network(state) = self {
+            state.clamp(clamps);
         }
     }
 

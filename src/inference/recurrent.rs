@@ -50,6 +50,19 @@ pub struct RecurrentState {
     layers: Vec<LayerState>,
     /// With residual connections, the sum of all layers' hidden states.
     residual: Option<ResidualSum>,
+    /// Units that are set to a value after every step.
+    clamps: Vec<Clamp>,
+}
+
+/// A unit whose hidden state is held at a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// Its layer, from 0.
+    pub layer: usize,
+    /// Its number in the layer, from 0.
+    pub unit: usize,
+    /// The value.
+    pub value: f32,
 }
 
 /// The sum of the hidden states of some layers.
@@ -106,7 +119,21 @@ impl RecurrentState {
             streams: streams.len(),
             layers,
             residual,
+            clamps: self.clamps.clone(),
         }
+    }
+
+    /// Holds units at values from the next step on.
+    ///
+    /// # Panics
+    /// If there is no such unit, at the next step.
+    pub fn clamp(&mut self, clamps: &[Clamp]) {
+        self.clamps = clamps.to_vec();
+    }
+
+    /// The state of a layer.
+    pub fn layer(&self, layer: usize) -> &LayerState {
+        &self.layers[layer]
     }
 
     /// The stack's outputs at the last step, as products take them, `[streams, hidden_size]`.
@@ -207,6 +234,7 @@ impl RecurrentNetwork {
             streams,
             layers,
             residual,
+            clamps: Vec::new(),
         }
     }
 
@@ -269,7 +297,10 @@ impl RecurrentNetwork {
         let zeros = vec![0; tokens.len()];
         let embedded = self.embed(tokens);
         let RecurrentState {
-            layers, residual, ..
+            layers,
+            residual,
+            clamps,
+            ..
         } = state;
         let mut below = embedded.as_ref();
         for (index, (packed, state)) in stack.layers.iter().zip(layers).enumerate() {
@@ -284,6 +315,7 @@ impl RecurrentNetwork {
                 },
             };
             packed.layer.step(start, below, state, &self.pool);
+            hold(clamps, index, packed, state, &self.pool);
             match residual {
                 Some(sum) if index == 0 => sum.begin(state),
                 Some(sum) => sum.add(state, &self.pool),
@@ -303,7 +335,10 @@ impl RecurrentNetwork {
         let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
         let stack = self.forward_stack();
         let RecurrentState {
-            layers, residual, ..
+            layers,
+            residual,
+            clamps,
+            ..
         } = state;
         let mut residuals: Vec<ResidualSum> = Vec::new();
         let mut inputs = self.embed(tokens);
@@ -322,6 +357,7 @@ impl RecurrentNetwork {
             for (step, rows) in rows.chunks_exact(streams).enumerate() {
                 let start = Start { values, rows };
                 packed.layer.step(start, None, state, &self.pool);
+                hold(clamps, index, packed, state, &self.pool);
                 if let Some(zeros) = residual.as_ref().filter(|_| index == 0) {
                     residuals.push(zeros.clone());
                     residuals[step].begin(state);
@@ -352,6 +388,19 @@ impl RecurrentNetwork {
             tokens,
             &self.pool,
         ))
+    }
+}
+
+/// Sets the units of a layer that are held at values.
+fn hold(
+    clamps: &[Clamp],
+    layer: usize,
+    packed: &PackedLayer,
+    state: &mut LayerState,
+    pool: &ThreadPool,
+) {
+    for clamp in clamps.iter().filter(|clamp| clamp.layer == layer) {
+        state.set_unit(packed.layer.spec(), clamp.unit, clamp.value, pool);
     }
 }
 

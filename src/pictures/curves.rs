@@ -145,11 +145,18 @@ pub(super) fn bounds(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
 
 /// A sparkline: for each finite value a block whose height is its place between the lowest and the highest.
 pub fn sparkline(values: &[f64]) -> String {
-    let Some(Range { start, end }) = bounds(values.iter().copied()) else {
-        return String::new();
-    };
+    match bounds(values.iter().copied()) {
+        Some(range) => sparkline_within(values, &range),
+        None => String::new(),
+    }
+}
+
+/// A sparkline whose blocks reach from the start of a range to its end.
+pub fn sparkline_within(values: &[f64], range: &Range<f64>) -> String {
+    let Range { start, end } = *range;
     let block = |value: &f64| {
-        let height = (value - start) / (end - start) * (BLOCKS.len() - 1) as f64;
+        let place = ((value - start) / (end - start)).max(0.0);
+        let height = place * (BLOCKS.len() - 1) as f64;
         BLOCKS[(height.round() as usize).min(BLOCKS.len() - 1)]
     };
     values

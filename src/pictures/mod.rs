@@ -2,5 +2,7 @@
 Pictures, as SVG, and curves for the terminal.
 */
 
+pub mod activations;
 pub mod comparison;
 pub mod curves;
+pub mod gradients;

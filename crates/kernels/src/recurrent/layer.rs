@@ -112,6 +112,39 @@ impl LayerState {
         &self.hidden
     }
 
+    /// The hidden state of one stream, `[hidden_size]`.
+    pub fn hidden_of(&self, stream: usize) -> Vec<f32> {
+        self.of_stream(&self.hidden, stream)
+    }
+
+    /// What the cell carries over for one stream, `[hidden_size]`: the cell state of an LSTM; empty if there is nothing.
+    pub fn carried_of(&self, stream: usize) -> Vec<f32> {
+        self.of_stream(&self.carried, stream)
+    }
+
+    fn of_stream(&self, values: &[f32], stream: usize) -> Vec<f32> {
+        let groups = values.chunks_exact(self.streams * self.units);
+        let own = groups.flat_map(|group| &group[stream * self.units..(stream + 1) * self.units]);
+        own.take(self.hidden_size).copied().collect()
+    }
+
+    /// Sets a unit of the hidden state of all streams, also where the cell carries that over.
+    ///
+    /// # Panics
+    /// If there is no such unit.
+    pub fn set_unit(&mut self, spec: &LayerSpec, unit: usize, value: f32, pool: &ThreadPool) {
+        assert!(unit < self.hidden_size, "a unit of the layer");
+        let (group, lane) = (unit / self.units, unit % self.units);
+        for stream in 0..self.streams {
+            let place = (group * self.streams + stream) * self.units + lane;
+            self.hidden[place] = value;
+            if spec.cell.carried() == Some(0) {
+                self.carried[place] = value;
+            }
+        }
+        self.encoded[0].set_panels(0..self.streams, &self.hidden, self.units, pool);
+    }
+
     /// Number of units in a group.
     pub fn units(&self) -> usize {
         self.units

@@ -7,6 +7,7 @@ mod autograd;
 mod batch;
 mod kernels;
 mod pooling;
+pub mod reach;
 pub mod sampled_softmax;
 
 pub use autograd::Autograd;

@@ -12,8 +12,10 @@ mod state;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod unrolled;
 
 pub use dropout::DropoutMasks;
 pub use parameters::NamedTensors;
 pub use recurrent::{Network, Reading};
 pub use state::State;
+pub use unrolled::Unrolled;

@@ -3,6 +3,7 @@ The program `carousel-train`: the training commands, which `carousel` passes on 
 */
 
 mod command;
+mod inspect;
 mod plan;
 mod progress;
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     cli::main(|command| match command {
         Command::Train(arguments) if arguments.baseline.is_none() => command::train(&arguments),
         Command::TrainClassifier(arguments) => command::train_classifier(&arguments),
+        Command::Inspect(arguments) if arguments.gradients => inspect::run(&arguments),
         other => cli::run(other),
     })
 }

@@ -8,6 +8,7 @@ rescue; [`Event`]s are what it reports. An interrupted run is resumed bit for bi
 mod base;
 mod clock;
 mod event;
+mod explosion;
 mod report;
 mod resume;
 mod saved;
@@ -21,4 +22,4 @@ pub use resume::{FittedTensor, FittedValues, model_weights};
 pub use saved::{SavedRun, resume};
 pub use state::{Counters, Mean, TrainingState};
 pub use task::{Prepared, Task};
-pub use training::Run;
+pub use training::{Run, initial_network};

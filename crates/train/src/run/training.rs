@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::base::Base;
 use super::clock::{self, MOST_RESCUES, Moment};
 use super::event::{Event, Notify, Plan, StepReport};
+use super::explosion::{self, GradientWatch};
 use super::report;
 use super::resume::Snapshot;
 use super::state::TrainingState;
@@ -19,10 +20,9 @@ use crate::gradients::Window;
 use crate::network::{Network, State};
 use crate::optimizer::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use crate::optimizer::{AdamW, Update};
-use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::Schedule;
-use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request};
-use carousel::checkpoint::{MetricsFile, WeightsFile};
+use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request, TrainingConfig};
+use carousel::checkpoint::{Directory, MetricsFile, ModelConfig, WeightsFile};
 use carousel::error::{Error, Result};
 use carousel::files;
 use carousel_kernels::ThreadPool;
@@ -48,6 +48,10 @@ pub struct Run<T: Task> {
     metrics: MetricsFile,
     clock: Clock,
     resumed_at: u64,
+    /// For notes alone: it decides nothing.
+    watch: GradientWatch,
+    /// The loss of the last step.
+    last_loss: f64,
 }
 
 /// Measured times of a run.
@@ -161,8 +165,7 @@ impl<T: Task> Run<T> {
         } = prepared;
         let training = &record.training;
         let device = device::named(&training.device)?;
-        tch::manual_seed(step_seed(training.seed, u64::MAX, 0) as i64);
-        let network = Network::initialise(&config, training.recurrent_init, device);
+        let network = initial_network(&config, training, device);
         let streams = State::zeros(config.recurrent(), task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
         let mut good = Snapshot::of(&state);
@@ -176,6 +179,8 @@ impl<T: Task> Run<T> {
         Ok(Run {
             metrics: directory.open_metrics(state.counters.metrics_length)?,
             clock: Clock::new(started, state.counters.seconds),
+            watch: GradientWatch::default(),
+            last_loss: f64::NAN,
             resumed_at: state.counters.step,
             directory,
             record,
@@ -224,7 +229,7 @@ impl<T: Task> Run<T> {
             if let Some(finish) = self.moment().finish() {
                 break finish;
             }
-            let Some(report) = self.step()? else {
+            let Some(report) = self.step(notify)? else {
                 if let Some(finish) = self.rescue(notify)? {
                     break finish;
                 }
@@ -262,14 +267,13 @@ impl<T: Task> Run<T> {
         notify(Event::Finished(finish));
         match finish {
             Finish::Diverged => Err(Error::new(format!(
-                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; try a --learning-rate well \
-                 below {}, or --clip-norm 1",
+                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; what helps: {}",
                 MOST_RESCUES + 1,
                 match self.directory.has_weights() {
                     true => "the best weights so far are saved",
                     false => "no weights were worth saving",
                 },
-                self.record.training.learning_rate
+                explosion::advice(self.state.network.config.recurrent(), &self.record.training)
             ))),
             Finish::Budget | Finish::Patience => Ok(()),
         }
@@ -299,12 +303,13 @@ impl<T: Task> Run<T> {
     }
 
     /// One update of the weights; `None`, and no update, if the loss exploded or the gradients are not finite.
-    fn step(&mut self) -> Result<Option<StepReport>> {
+    fn step(&mut self, notify: Notify) -> Result<Option<StepReport>> {
         let spent = self.moment().spent();
         let began = Instant::now();
         let (training, counters) = (&self.record.training, &self.state.counters);
         let seed = step_seed(training.seed, counters.step, counters.rescues);
         let window = self.task.step(&mut self.state, training, seed, &self.pool);
+        self.last_loss = window.loss;
         let counters = &mut self.state.counters;
         counters.jumps = clock::jumps(
             counters.jumps,
@@ -317,6 +322,11 @@ impl<T: Task> Run<T> {
         }
         let rate = learning_rate(training, spent, counters.learning_rate_scale);
         let gradient_norm = self.update(&window, rate, spent);
+        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let step = self.state.counters.step + 1;
+        if let Some(note) = self.watch.see(gradient_norm, step, recurrent, training) {
+            notify(Event::Note(note));
+        }
         if !gradient_norm.is_finite() {
             return Ok(None);
         }
@@ -471,7 +481,7 @@ impl<T: Task> Run<T> {
     /// Returns to the last good state with a smaller learning rate. If that was done often enough, the run is over.
     fn rescue(&mut self, notify: Notify) -> Result<Option<Finish>> {
         let counters = &self.state.counters;
-        let exploded_at = counters.step + 1;
+        let (exploded_at, before_loss) = (counters.step + 1, counters.smooth_loss);
         let Some((rescues, scale)) = clock::rescue(counters.rescues, counters.learning_rate_scale)
         else {
             return Ok(Some(Finish::Diverged));
@@ -482,11 +492,15 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
+        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let (peak, help) = (self.watch.peak(), self.watch.help(recurrent, training));
+        self.watch.restart();
         let step = self.state.counters.step;
         self.metrics
             .append(&json!({"step": step, "rescue": rescues, "learning_rate_scale": scale}))?;
         notify(Event::Note(format!(
-            "the loss exploded at step {exploded_at}: back to step {step}, with the learning rate times {scale}"
+            "the loss exploded at step {exploded_at}{}{peak}: back to step {step}, with the learning rate times {scale}{help}",
+            saw(before_loss, exploded_at, self.last_loss)
         )));
         Ok(None)
     }
@@ -556,6 +570,28 @@ impl<T: Task> Run<T> {
             resumed_at: self.resumed_at,
         }
     }
+}
+
+/// From what and to what the loss rose, where both are known.
+fn saw(before: f64, step: u64, after: f64) -> String {
+    match step > 1 && before.is_finite() && !(after <= before) {
+        true => format!(
+            " from {} to {}",
+            explosion::number(before),
+            explosion::number(after)
+        ),
+        false => String::new(),
+    }
+}
+
+/// The network of a run before its first step, unless it goes on from another model.
+pub fn initial_network(
+    config: &ModelConfig,
+    training: &TrainingConfig,
+    device: tch::Device,
+) -> Network {
+    tch::manual_seed(step_seed(training.seed, u64::MAX, 0) as i64);
+    Network::initialise(config, training.recurrent_init, device)
 }
 
 /// The seed of one step of a run. Every step has its own, so that a resumed run draws the same numbers.
