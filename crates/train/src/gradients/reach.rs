@@ -172,7 +172,6 @@ mod tests {
         assert!(ReachWindows::spread(&tokens[..2], 10, 3).is_none());
     }
 
-    /// Every path from a state to the loss counts: of the same layer and of the layers above.
     #[test]
     fn gradients_are_those_of_small_changes() {
         let base = config(false, 0.0);
@@ -183,7 +182,6 @@ mod tests {
             calm(&network);
             let windows = ReachWindows::spread(&tokens(), 4, 1).unwrap();
             let found = reach(&network, &windows);
-            // A change of the first layer's hidden state before the window is one of the state that it begins with.
             let network = network.to_kind(Kind::Double);
             let recurrent = config.recurrent();
             let zeros =
@@ -217,8 +215,7 @@ mod tests {
                 .find(|layer| layer.layer == 1 && !layer.of_cell)
                 .unwrap();
             let expected = squares.sqrt();
-            // A change of the state after a step is not one of the outputs of that step, but the last layer's have no other
-            // reader two steps before the loss.
+            // Of the last layer, whose output at an earlier step nothing but its own next step reads.
             assert!(
                 (top.norms[2] - expected).abs() < 1e-6 * expected.max(1e-3),
                 "{}: {} and {expected}",

@@ -574,7 +574,7 @@ impl<T: Task> Run<T> {
 
 /// From what and to what the loss rose, where both are known.
 fn saw(before: f64, step: u64, after: f64) -> String {
-    match step > 1 && before.is_finite() && !(after <= before) {
+    match step > 1 && before.is_finite() && (after.is_nan() || after > before) {
         true => format!(
             " from {} to {}",
             explosion::number(before),
