@@ -52,30 +52,32 @@ pub fn clamps(asked: &[String], config: &ModelConfig) -> Result<Vec<Clamp>> {
         ));
     }
     let recurrent = config.recurrent();
-    let clamp = |asked: &String| {
-        let (name, value) = asked.split_once('=').ok_or_else(|| {
-            Error::usage(format!(
-                "--clamp {asked} has no value; give UNIT=VALUE, such as 7=1"
-            ))
-        })?;
-        let found = unit(name, recurrent)?;
-        let value = value
-            .trim()
-            .parse()
-            .ok()
-            .filter(|value: &f32| value.is_finite());
-        let value = value.ok_or_else(|| {
-            Error::usage(format!(
-                "--clamp {asked}: the value is no finite number; give one such as 0.9"
-            ))
-        })?;
-        Ok(Clamp {
-            layer: found.layer,
-            unit: found.unit,
-            value,
-        })
-    };
-    asked.iter().map(clamp).collect()
+    asked.iter().map(|asked| clamp(asked, recurrent)).collect()
+}
+
+/// One unit with its value.
+fn clamp(asked: &str, recurrent: &Recurrent) -> Result<Clamp> {
+    let (name, value) = asked.split_once('=').ok_or_else(|| {
+        Error::usage(format!(
+            "--clamp {asked} has no value; give UNIT=VALUE, such as 7=1"
+        ))
+    })?;
+    let found = unit(name, recurrent)?;
+    let value = value
+        .trim()
+        .parse()
+        .ok()
+        .filter(|value: &f32| value.is_finite());
+    let value = value.ok_or_else(|| {
+        Error::usage(format!(
+            "--clamp {asked}: the value is no finite number; give one such as 0.9"
+        ))
+    })?;
+    Ok(Clamp {
+        layer: found.layer,
+        unit: found.unit,
+        value,
+    })
 }
 
 #[cfg(test)]
@@ -109,17 +111,17 @@ mod tests {
     #[test]
     fn clamps_have_a_finite_value() {
         let network = Recurrent::new(Cell::Lstm, 20, 2);
-        let found = clamps(&["0:3=-1.5".to_string()], &network).unwrap();
+        let found = clamp("0:3=-1.5", &network).unwrap();
         assert_eq!(
             found,
-            [Clamp {
+            Clamp {
                 layer: 0,
                 unit: 3,
                 value: -1.5
-            }]
+            }
         );
         for wrong in ["3", "3=", "3=nan", "3=inf", "99=1", "=1"] {
-            assert!(clamps(&[wrong.to_string()], &network).is_err(), "{wrong}");
+            assert!(clamp(wrong, &network).is_err(), "{wrong}");
         }
     }
 }
