@@ -13,6 +13,9 @@ use super::validation;
 use crate::checkpoint::record::{Evaluation, Figures};
 use crate::error::{Error, Result};
 
+/// Difference of two losses, as a fraction, that a short trial does not decide.
+const CLOSE: f64 = 0.02;
+
 /// Figures of one run, or means of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -204,14 +207,31 @@ fn best_evaluation(record: &Value) -> Result<Scores> {
     Ok(best.unwrap_or_default())
 }
 
-/// The learning rate of the best trial; of trials without a result, the lowest.
+/// The learning rate of the best trial, or a lower one whose loss is hardly higher: short trials favour high rates. Of
+/// trials without a result, the lowest.
 pub fn best_rate(trials: &[Trial]) -> Option<f64> {
     let better = |best: Trial, other: &Trial| match other.scores.better_than(&best.scores) {
         true => *other,
         false => best,
     };
     let (first, others) = trials.split_first()?;
-    Some(others.iter().fold(*first, better).learning_rate)
+    let best = others.iter().fold(*first, better);
+    let is_close = |trial: &&Trial| match (trial.scores, best.scores) {
+        (
+            Scores {
+                macro_f1: None,
+                loss: Some(own),
+                ..
+            },
+            Scores {
+                loss: Some(best), ..
+            },
+        ) => own <= best * (1.0 + CLOSE),
+        _ => false,
+    };
+    let close = trials.iter().filter(is_close);
+    let rates = close.map(|trial| trial.learning_rate);
+    Some(rates.fold(best.learning_rate, f64::min))
 }
 
 impl Row {
@@ -312,6 +332,12 @@ mod tests {
             trial(4.0, None, None),
         ];
         assert_eq!(best_rate(&losses), Some(2.0));
+        let close = [
+            trial(1.0, Some(2.6), None),
+            trial(2.0, Some(2.52), None),
+            trial(4.0, Some(2.5), None),
+        ];
+        assert_eq!(best_rate(&close), Some(2.0));
         let scores = [
             trial(1.0, Some(0.3), Some(0.8)),
             trial(2.0, Some(0.2), Some(0.7)),
