@@ -81,7 +81,7 @@ impl TrainingFlags {
 /// Flags of the recurrent cell.
 #[derive(Args)]
 pub struct CellFlags {
-    /// The recurrent cell: rnn, leaky, skip, gru or lstm [default: lstm]
+    /// The recurrent cell: rnn, leaky, skip, gru or lstm [default: gru for much text in characters and little time, else lstm]
     #[arg(long, value_name = "CELL", value_parser = cell, help_heading = "Network")]
     cell: Option<Cell>,
     /// What rnn, leaky and skip apply to their sums: tanh or relu [default: tanh]

@@ -15,7 +15,6 @@ use carousel::checkpoint::architecture::{
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::error::{Error, Result};
 use carousel::text::Level;
-use carousel_kernels::recurrent::Cell;
 
 /// The arguments with a level: word, unless another was asked for.
 pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
@@ -110,7 +109,7 @@ pub fn resolve(
 
 /// The layers that were asked for, with defaults.
 fn layers(arguments: &TrainArguments, defaults: &Defaults) -> Recurrent {
-    let cell = arguments.cell.unwrap_or(Cell::Lstm);
+    let cell = arguments.cell.unwrap_or(defaults.cell);
     let hidden_size = arguments.hidden_size.unwrap_or(defaults.hidden_size);
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
     let layers = Recurrent {

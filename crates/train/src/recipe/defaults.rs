@@ -6,6 +6,7 @@ use super::resolved::Circumstances;
 use carousel::checkpoint::arguments::Schedule;
 use carousel::checkpoint::record::Budget;
 use carousel::text::Level;
+use carousel_kernels::recurrent::Cell;
 
 /// Speed, in tokens a second, and tokens in a step of the nominal network, on two cores of 2023.
 const NOMINAL_SPEED: f64 = 60_000.0;
@@ -28,6 +29,8 @@ const FEW_DOCUMENTS: usize = 5_000;
 
 /// Values of the options that the user does not give.
 pub struct Defaults {
+    /// The recurrent cell.
+    pub cell: Cell,
     /// Width of a token's vector.
     pub embedding_size: usize,
     /// Width of each layer.
@@ -64,16 +67,19 @@ pub struct Defaults {
 ///
 /// A small corpus is overfitted without much dropout, and small batches suit it. For a larger one the number of passes
 /// matters: twice the tokens and a wider layer are useful only together with more dropout, also of recurrent weights.
+/// `cell` is the cell that was asked for, if one was.
 pub fn language_model(
     level: Level,
     circumstances: &Circumstances,
     budget: &Budget,
     directions: usize,
+    cell: Option<Cell>,
 ) -> Defaults {
     let words = matches!(level, Level::Word | Level::Subword);
     let reading = CorpusReading::of(words, circumstances, budget, directions);
     let sampled = sampled(circumstances.vocab_size);
     let base = Defaults {
+        cell: cell.unwrap_or(Cell::Lstm),
         embedding_size: 128,
         hidden_size: 512,
         num_layers: 1,
@@ -118,7 +124,10 @@ pub fn language_model(
             reason: "a small corpus, which is easily overfitted",
             ..base
         },
-        (false, _) => many_characters(&reading, matches!(budget, Budget::Seconds(_)), base),
+        (false, _) => {
+            let timed = matches!(budget, Budget::Seconds(_));
+            many_characters(&reading, timed, cell, base)
+        }
         (true, 0..100_000) => Defaults {
             hidden_size: 128,
             dropout: 0.5,
@@ -160,8 +169,20 @@ impl CorpusReading {
     }
 }
 
-fn many_characters(reading: &CorpusReading, timed: bool, base: Defaults) -> Defaults {
+fn many_characters(
+    reading: &CorpusReading,
+    timed: bool,
+    cell: Option<Cell>,
+    base: Defaults,
+) -> Defaults {
     let wide = reading.tokens >= WORTH_512;
+    // In a short time a GRU comes further, as it is faster; it wants a lower rate, and so do cells without gates.
+    let cell = cell.unwrap_or(if wide { Cell::Lstm } else { Cell::Gru });
+    let learning_rate = match (wide, cell) {
+        (true, Cell::Lstm) => 6e-3,
+        (false, Cell::Lstm) => 8e-3,
+        _ => 4e-3,
+    };
     let passes = match wide && timed {
         true => reading.passes * SPEED_OF_512,
         false => reading.passes,
@@ -176,7 +197,8 @@ fn many_characters(reading: &CorpusReading, timed: bool, base: Defaults) -> Defa
         hidden_size: if wide { 512 } else { 384 },
         dropout,
         weight_drop,
-        learning_rate: if wide { 6e-3 } else { 8e-3 },
+        cell,
+        learning_rate,
         reason,
         ..base
     }
@@ -232,6 +254,7 @@ pub fn classifier(documents: usize) -> Defaults {
         false => (128, 256, 32, "many documents"),
     };
     Defaults {
+        cell: Cell::Lstm,
         embedding_size,
         hidden_size,
         num_layers: 1,

@@ -31,6 +31,7 @@ const PATIENCE: u64 = 10;
 /// The network and the training options that a machine's speed is measured with.
 pub fn nominal(threads: i32) -> (ModelConfig, TrainingConfig) {
     let arguments = TrainArguments {
+        cell: Some(Cell::Lstm),
         embedding_size: Some(128),
         hidden_size: Some(384),
         num_layers: Some(1),
@@ -75,8 +76,13 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     let vocabulary = arguments.vocabulary()?;
     let budget = budget(arguments)?;
     let directions = 1 + usize::from(arguments.bidirectional.unwrap_or(false));
-    let mut defaults =
-        defaults::language_model(vocabulary.level, circumstances, &budget, directions);
+    let mut defaults = defaults::language_model(
+        vocabulary.level,
+        circumstances,
+        &budget,
+        directions,
+        arguments.cell,
+    );
     if arguments.from.is_some() {
         defaults.learning_rate *= FROM_FACTOR;
     }
@@ -139,7 +145,7 @@ fn configuration(
 ) -> ModelConfig {
     let sizes = sizes(arguments, defaults, vocabulary.level);
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
-    let cell = arguments.cell.unwrap_or(Cell::Lstm);
+    let cell = defaults.cell;
     let layers = Recurrent {
         dropout: arguments.dropout.unwrap_or(defaults.dropout),
         bidirectional: arguments.bidirectional.unwrap_or(false),
@@ -400,6 +406,13 @@ mod tests {
         assert_eq!(characters(100_000_000, 600, 6e4), (512, 0.1, 0.0));
         // A machine of a quarter of the speed does less.
         assert_eq!(characters(1_000_000, 600, 1.5e4), (384, 0.3, 0.0));
+        let cell = |seconds| {
+            let resolved = chosen(Level::Character, 65, 1_000_000, seconds, 6e4);
+            let rate = resolved.training.learning_rate;
+            (resolved.config.recurrent().cell, rate)
+        };
+        assert_eq!(cell(120), (Cell::Gru, 4e-3));
+        assert_eq!(cell(600), (Cell::Lstm, 6e-3));
         let words = |seconds| summary(chosen(Level::Word, 10_000, 930_000, seconds, 6e4));
         assert_eq!(words(30), (256, 0.1, 0.0));
         assert_eq!(words(120), (512, 0.2, 0.0));
