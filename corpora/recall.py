@@ -10,6 +10,7 @@ than those that are written.
 
 import argparse
 import json
+import math
 import random
 import shutil
 import string
@@ -28,8 +29,8 @@ def check(model, lines, program):
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     probabilities = []
     for row in map(json.loads, out.splitlines()):
-        answer = next(i for i, token in enumerate(row["tokens"]) if token["text"] == "=") + 1
-        probabilities.append(2.718281828459045 ** row["tokens"][answer]["log_probability"])
+        answer = next(i for i, score in enumerate(row["token_scores"]) if score["token"] == "=") + 1
+        probabilities.append(math.exp(row["token_scores"][answer]["log_probability"]))
     # A letter that is more probable than all others together is the most probable one.
     known = sum(p > 0.5 for p in probabilities) / len(probabilities)
     return known, sum(probabilities) / len(probabilities)

@@ -119,6 +119,12 @@ fn draw(area: &DrawingArea<SVGBackend, Shift>, chart: &Chart, rows: &[Row]) -> O
     let baselines = chart.baselines(rows);
     let points = || entries.iter().flat_map(|(_, lines)| lines.iter().flatten());
     let x = 0.0..bounds(points().map(|point| point.0))?.end;
+    // Baselines far from the curves would press these together, and are named below instead.
+    let curves = bounds(points().map(|point| point.1))?;
+    let size = curves.end - curves.start;
+    let near = |value: f64| value >= curves.start - size && value <= curves.end + size;
+    let (baselines, far): (Vec<_>, Vec<_>) =
+        baselines.into_iter().partition(|(_, value)| near(*value));
     let values = baselines.iter().map(|(_, value)| *value);
     let y = bounds(points().map(|point| point.1).chain(values))?;
     let margin = (y.end - y.start) * 0.04;
@@ -131,7 +137,7 @@ fn draw(area: &DrawingArea<SVGBackend, Shift>, chart: &Chart, rows: &[Row]) -> O
         .build_cartesian_2d(x.clone(), y.clone())
         .ok()?;
     plot.configure_mesh()
-        .x_desc(chart.x_name)
+        .x_desc(x_name(chart.x_name, &far))
         .x_label_formatter(&|value| short(*value))
         .max_light_lines(0)
         .draw()
@@ -145,6 +151,18 @@ fn draw(area: &DrawingArea<SVGBackend, Shift>, chart: &Chart, rows: &[Row]) -> O
     let mut labels = plot.configure_series_labels();
     let labels = labels.position(chart.legend());
     labels.background_style(WHITE.mix(0.8)).draw().ok()
+}
+
+/// The name of the x axis, with the baselines that lie outside.
+fn x_name(name: &str, far: &[(&str, f64)]) -> String {
+    if far.is_empty() {
+        return name.to_string();
+    }
+    let far: Vec<String> = far
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.2}"))
+        .collect();
+    format!("{name}  (outside: {})", far.join(", "))
 }
 
 fn draw_entry(plot: &mut Plot, name: &str, lines: &[Line], colour: RGBColor) -> Option<()> {

@@ -77,33 +77,7 @@ pub fn language_model(
 ) -> Defaults {
     let words = matches!(level, Level::Word | Level::Subword);
     let reading = CorpusReading::of(words, circumstances, budget, directions);
-    let sampled = sampled(circumstances.vocab_size);
-    let base = Defaults {
-        cell: cell.unwrap_or(Cell::Lstm),
-        embedding_size: 128,
-        hidden_size: 512,
-        num_layers: 1,
-        dropout: 0.1,
-        embedding_dropout: 0.0,
-        input_dropout: 0.0,
-        weight_drop: 0.0,
-        batch_size: 32,
-        bptt: 64,
-        learning_rate: 6e-3,
-        schedule: if words {
-            Schedule::Cosine
-        } else {
-            Schedule::Linear
-        },
-        warmup: 0.05,
-        patience: 0,
-        candidates: if sampled == circumstances.vocab_size {
-            0
-        } else {
-            sampled
-        },
-        reason: "a corpus that the budget hardly goes over twice",
-    };
+    let base = base(words, circumstances.vocab_size, cell.unwrap_or(Cell::Lstm));
     match (words, circumstances.train_tokens) {
         (false, 0..20_000) => Defaults {
             embedding_size: 64,
@@ -138,6 +112,32 @@ pub fn language_model(
             ..base
         },
         (true, _) => many_words(&reading, base),
+    }
+}
+
+/// The defaults for a corpus that the budget hardly goes over twice.
+fn base(words: bool, vocab_size: usize, cell: Cell) -> Defaults {
+    let sampled = sampled(vocab_size);
+    Defaults {
+        cell,
+        embedding_size: 128,
+        hidden_size: 512,
+        num_layers: 1,
+        dropout: 0.1,
+        embedding_dropout: 0.0,
+        input_dropout: 0.0,
+        weight_drop: 0.0,
+        batch_size: 32,
+        bptt: 64,
+        learning_rate: 6e-3,
+        schedule: match words {
+            true => Schedule::Cosine,
+            false => Schedule::Linear,
+        },
+        warmup: 0.05,
+        patience: 0,
+        candidates: if sampled == vocab_size { 0 } else { sampled },
+        reason: "a corpus that the budget hardly goes over twice",
     }
 }
 
