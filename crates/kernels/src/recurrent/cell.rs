@@ -9,12 +9,10 @@ group are one panel, `[streams, width]`, or several; the hidden state is `[strea
 `[streams, units]`.
 */
 
+use super::step::{Activation, BackwardStep, ForwardStep, Panels};
 use super::{gru, leaky, lstm, simple};
 use crate::kernel::Kernel;
 use crate::layout::Layout;
-
-/// Largest number of panels that the sums of a group have.
-pub(crate) const MOST_PANELS: usize = 4;
 
 /// A kind of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,29 +29,6 @@ pub enum Cell {
     Lstm,
 }
 
-/// What plain, leaky and skipping cells apply to their sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// tanh(x).
-    #[default]
-    Tanh,
-    /// max(x, 0).
-    Relu,
-}
-
-impl Activation {
-    /// All activations.
-    pub const ALL: [Activation; 2] = [Activation::Tanh, Activation::Relu];
-
-    /// The name in files and options.
-    pub fn name(self) -> &'static str {
-        match self {
-            Activation::Tanh => "tanh",
-            Activation::Relu => "relu",
-        }
-    }
-}
-
 /// What a layer computes, but for its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerSpec {
@@ -65,16 +40,6 @@ pub struct LayerSpec {
     pub hidden_size: usize,
     /// How many steps ago the hidden states are from that recurrence reads: 1, and more where connections skip steps.
     pub lags: Vec<usize>,
-}
-
-/// The panels of sums that products are added to, within a group.
-pub(crate) struct Panels {
-    /// Number of panels.
-    pub count: usize,
-    /// For each panel of the input's weights, the panel of sums.
-    pub input: &'static [usize],
-    /// For each panel of recurrent weights, the panel of sums.
-    pub recurrent: &'static [usize],
 }
 
 impl Cell {
@@ -226,34 +191,4 @@ impl LayerSpec {
             Cell::Lstm => lstm::backward(step, lanes),
         }
     }
-}
-
-/// One step of a group forward.
-pub(crate) struct ForwardStep<'a> {
-    /// The sums of each panel; what is beyond the cell's panels is empty.
-    pub gates: [&'a mut [f32]; MOST_PANELS],
-    /// What was carried before the step.
-    pub before: &'a [f32],
-    /// What is carried after it.
-    pub after: &'a mut [f32],
-    /// The hidden state after it.
-    pub hidden: &'a mut [f32],
-    /// The leak of each unit, `[units]`; empty for other cells.
-    pub leak: &'a [f32],
-}
-
-/// One step of a group backward.
-pub(crate) struct BackwardStep<'a> {
-    /// The gates as [`LayerSpec::forward`] left them; replaced by the gradients of their sums.
-    pub gates: [&'a mut [f32]; MOST_PANELS],
-    /// What was carried before and after the step.
-    pub carried: (&'a [f32], &'a [f32]),
-    /// Gradient of the hidden state.
-    pub hidden_gradient: &'a [f32],
-    /// Gradient of what was carried after the step; replaced by that of what was carried before it.
-    pub carried_gradient: &'a mut [f32],
-    /// Gradients of the sums are added to it, `[panels, width]`.
-    pub bias_gradient: &'a mut [f32],
-    /// The leak of each unit, and its gradient, which is added to; empty for other cells.
-    pub leak: (&'a [f32], &'a mut [f32]),
 }

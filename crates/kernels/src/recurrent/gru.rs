@@ -11,7 +11,7 @@ h′ = (1 − z) · n + z · h
 The gates are in libtorch's order: reset, update, new.
 */
 
-use super::cell::{BackwardStep, ForwardStep, Panels};
+use super::step::{BackwardStep, ForwardStep, Panels};
 use crate::cpu::{for_each_cpu, multiply_add};
 use crate::elementwise::{add_rows, sigmoid, tanh};
 

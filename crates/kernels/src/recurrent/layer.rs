@@ -4,9 +4,10 @@ One step of a recurrent layer: products, gates and state of some units at a time
 
 use std::collections::VecDeque;
 
-use super::cell::{LayerSpec, MOST_PANELS};
+use super::cell::LayerSpec;
 use super::norm::{Norms, normalise};
 use super::start::Start;
+use super::step::MOST_PANELS;
 use crate::kernel::Kernel;
 use crate::layout::{MAX_WIDTH, split_panels};
 use crate::matrix::Matrix;
@@ -458,7 +459,8 @@ impl Sums<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell::{Activation, Cell};
+    use super::super::cell::Cell;
+    use super::super::step::Activation;
     use super::*;
     use crate::kernel::Precision;
 

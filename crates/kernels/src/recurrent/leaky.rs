@@ -7,8 +7,8 @@ h′ = α · h + (1 − α) · n    α: the leak of each unit
 ```
 */
 
-use super::cell::{Activation, BackwardStep, ForwardStep};
 use super::simple::{activate, slopes};
+use super::step::{Activation, BackwardStep, ForwardStep};
 use crate::elementwise::add_rows;
 
 /// One step: `sums`, `state` and `hidden` are `[rows, units]`; `state` and `hidden` are replaced.

@@ -11,7 +11,7 @@ o = σ(sum)     output gate
 The gates are in libtorch's order: input, forget, cell, output.
 */
 
-use super::cell::{BackwardStep, ForwardStep};
+use super::step::{BackwardStep, ForwardStep};
 use crate::cpu::{for_each_cpu, multiply_add};
 use crate::elementwise::{sigmoid, sigmoid_times_tanh, tanh};
 

@@ -12,10 +12,12 @@ mod lstm;
 mod norm;
 mod simple;
 mod start;
+mod step;
 mod tape;
 
-pub use cell::{Activation, Cell, LayerSpec};
+pub use cell::{Cell, LayerSpec};
 pub use layer::{Layer, LayerState};
 pub use norm::normalise_rows;
 pub use start::{Start, TABLE_TOKENS};
+pub use step::Activation;
 pub use tape::{OutputGradients, Tape};

@@ -6,7 +6,7 @@ h′ = f(sum)     f: tanh, or max(·, 0)
 ```
 */
 
-use super::cell::{Activation, BackwardStep, ForwardStep};
+use super::step::{Activation, BackwardStep, ForwardStep};
 use crate::cpu::for_each_cpu;
 use crate::elementwise::{add_rows, tanh};
 

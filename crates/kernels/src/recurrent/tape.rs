@@ -8,9 +8,10 @@ before, and the gradients of the weights after (Appleyard et al. 2016, who descr
 
 use std::ops::Range;
 
-use super::cell::{BackwardStep, ForwardStep, LayerSpec, MOST_PANELS};
+use super::cell::LayerSpec;
 use super::layer::fill_rows;
 use super::start::Start;
+use super::step::{BackwardStep, ForwardStep, MOST_PANELS};
 use crate::kernel::Kernel;
 use crate::layout::split_panels;
 use crate::packed_weights::PackedWeights;
