@@ -5,7 +5,8 @@
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::inspect::{Arguments, row};
+use super::inspect_flags::Arguments;
+use super::standard::row;
 use super::standard::{self, line};
 use crate::checkpoint::architecture::Recurrent;
 use crate::checkpoint::{Directory, ModelConfig};

@@ -8,7 +8,8 @@ use std::thread::available_parallelism;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::inspect::{Arguments, row};
+use super::inspect_flags::Arguments;
+use super::standard::row;
 use super::standard::{self, line};
 use crate::checkpoint::architecture::Head;
 use crate::checkpoint::{Directory, ModelConfig};

@@ -17,7 +17,8 @@ mod export;
 mod flags;
 mod generate;
 mod generation;
-pub mod inspect;
+mod inspect;
+pub mod inspect_flags;
 mod inspect_gates;
 mod inspect_parameters;
 mod inspect_units;
@@ -76,7 +77,7 @@ pub enum Command {
     /// Compare networks on one corpus
     Compare(Box<compare::Arguments>),
     /// Show what a model is and how it was trained
-    Inspect(inspect::Arguments),
+    Inspect(inspect_flags::Arguments),
     /// Copy a model in fewer bytes, to use and to share
     Export(export::Arguments),
 }

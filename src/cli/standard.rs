@@ -176,3 +176,8 @@ pub fn progress_bar(length: u64) -> ProgressBar {
     };
     ProgressBar::with_draw_target(Some(length), target)
 }
+
+/// Prints a named value.
+pub(super) fn row(name: &str, value: String) -> Result<()> {
+    line(format!("{name:<12}{value}"))
+}

@@ -8,7 +8,7 @@ use tch::Device;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::architecture::Head;
 use carousel::checkpoint::record::{Record, TextRecord};
-use carousel::cli::inspect::Arguments;
+use carousel::cli::inspect_flags::Arguments;
 use carousel::cli::standard::{self, line};
 use carousel::error::{Error, Result};
 use carousel::files;
