@@ -219,16 +219,15 @@ impl LayerStack {
                 mask: window.masks.outputs[index].as_ref().map(floats),
             };
             layer.tape.backward(&layer.recurrent, outputs, pool);
-            for (part, name) in layer.names.initial.iter().enumerate() {
-                let own = match window.is_first {
-                    true => layer
-                        .tape
-                        .initial_gradients(&layer.recurrent, pool)
-                        .swap_remove(part),
-                    // What came before has no gradient.
-                    false => vec![0.0; layer.spec.hidden_size],
-                };
-                memory.gradients.get_mut(name).copy_from_slice(&own);
+            if !layer.names.initial.is_empty() {
+                let found = layer.tape.initial_gradients(&layer.recurrent, pool);
+                for (name, mut found) in layer.names.initial.iter().zip(found) {
+                    if !window.is_first {
+                        // What came before has no gradient.
+                        found.fill(0.0);
+                    }
+                    memory.gradients.get_mut(name).copy_from_slice(&found);
+                }
             }
             self.recurrent_gradients(index, window, activations, memory, pool);
             let mut below = self.input_gradients(index, window, activations, memory, pool);
