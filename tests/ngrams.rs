@@ -240,7 +240,7 @@ fn contradictions_are_refused() {
         assert_eq!(outcome.code, Some(2), "{options}");
         assert!(outcome.err.contains(expected), "{options}: {}", outcome.err);
     }
-    let outcome = sandbox.carousel("train tale.txt -o x --order 3");
+    let outcome = sandbox.carousel("train tale.txt -o x --interpolate --baseline ngram");
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.err.contains("--baseline"), "{}", outcome.err);
     assert!(!sandbox.path("x").exists());

@@ -816,6 +816,109 @@ fn networks_of_every_kind_are_resumed_bit_for_bit_and_evaluated_alike() {
 }
 
 #[test]
+fn ngrams_beside_a_network_lower_its_loss() {
+    let sandbox = sandbox();
+    let json = |line: &str| -> serde_json::Value {
+        let out = sandbox.carousel(line).success().out;
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
+    };
+    // The validation part is the last tenth.
+    let tale = tale();
+    sandbox.write("last.txt", &tale[tale.len() - tale.len() / 10..]);
+    for options in [
+        "",
+        "--level word --order 3",
+        "--level word --bidirectional --cache 9",
+        "--level bpe --vocab-size 300",
+    ] {
+        let line = format!("train tale.txt -o model --overwrite {SMALL} --steps 60 {options}");
+        let outcome = sandbox.carousel(&line).success();
+        assert!(
+            outcome.err.contains("interpolated with the network"),
+            "{outcome:?}"
+        );
+        let lines = metrics(&sandbox, "model");
+        let last = lines
+            .iter()
+            .rfind(|line| line["valid_loss"].is_f64())
+            .unwrap();
+        let loss = |figures: &serde_json::Value, key: &str| figures[key].as_f64().unwrap();
+        let (both, network) = (loss(last, "valid_loss"), loss(last, "network_loss"));
+        assert!(both < network - 0.1, "{options}: {both} {network}");
+
+        // Whoever uses the model measures the same, of both and of each.
+        let found = json("evaluate -m model last.txt --json");
+        assert!((loss(&found, "loss") - both).abs() < 0.02, "{found} {both}");
+        assert!(
+            (loss(&found["network"], "loss") - network).abs() < 0.02,
+            "{found} {network}"
+        );
+        let ngrams = found["baselines"].as_array().unwrap().iter();
+        let ngrams = ngrams
+            .map(|baseline| loss(baseline, "loss"))
+            .fold(f64::INFINITY, f64::min);
+        assert!(loss(&found, "loss") < ngrams, "{found}");
+        let table = sandbox.carousel("evaluate -m model last.txt").success().out;
+        assert!(table.contains("network alone"), "{table}");
+
+        // Token by token it costs the same as in many streams, and copies are the same model.
+        let text = &tale[tale.len() - 300..];
+        sandbox.write("end.txt", text);
+        let score = json(&format!("score -m model --json '{text}'"));
+        let whole = json("evaluate -m model end.txt --json");
+        assert!(
+            (loss(&score, "loss") - loss(&whole, "loss")).abs() < 1e-4,
+            "{score} {whole}"
+        );
+        sandbox
+            .carousel("export -m model -o copy --overwrite")
+            .success();
+        let copy = json("evaluate -m copy end.txt --json");
+        assert!(
+            (loss(&copy, "loss") - loss(&whole, "loss")).abs() < 5e-3,
+            "{copy} {whole}"
+        );
+        let written = json("generate -m model --length 20 --seed 1 -p the --json");
+        assert_eq!(written["tokens"], 20);
+    }
+}
+
+#[test]
+fn ngrams_beside_a_network_can_be_left_out() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt -o alone -q {SMALL} --steps 20 --interpolate=false");
+    sandbox.carousel(&line).success();
+    let lines = metrics(&sandbox, "alone");
+    assert!(
+        lines.iter().all(|line| line["network_loss"].is_null()),
+        "{lines:?}"
+    );
+    let table = [
+        (
+            "--interpolate=false --order 4",
+            "--interpolate=false leaves n-grams and the cache out, but --order or --cache asks for them; leave one of both \
+             away",
+        ),
+        (
+            "--interpolate --horizon 2",
+            "n-grams predict one token at a time, and --horizon 2 several at once; leave --horizon away, or \
+             --interpolate, --order and --cache",
+        ),
+        (
+            "--order 11",
+            "--order 11 is not possible: n-grams of characters have an order between 1 and 10",
+        ),
+    ];
+    for (options, message) in table {
+        let outcome = sandbox.carousel(&format!("train tale.txt -o model {options}"));
+        let found = (outcome.code, outcome.err.as_str());
+        let expected = format!("carousel: {message}\n");
+        assert_eq!(found, (Some(2), expected.as_str()), "{options}");
+        assert!(!sandbox.path("model").exists(), "{options}");
+    }
+}
+
+#[test]
 fn options_of_other_cells_are_refused_before_any_work() {
     let sandbox = Sandbox::new();
     let table = [

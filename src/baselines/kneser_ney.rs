@@ -61,6 +61,20 @@ impl NgramContexts {
     fn nodes(&self) -> &[u32] {
         &self.nodes[..self.length]
     }
+
+    /// Number of tokens of the longest context that the model knows: below its order.
+    pub fn known(&self) -> usize {
+        self.length
+    }
+}
+
+/// How n-grams predict one token of a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NgramPrediction {
+    /// The probability of the token.
+    pub probability: f64,
+    /// Number of tokens of the longest known context before it.
+    pub known: usize,
 }
 
 impl KneserNey {
@@ -140,24 +154,32 @@ impl KneserNey {
         }
     }
 
+    /// What config.json says of it.
+    pub fn description(&self) -> Ngrams {
+        let levels = self.trie.levels.iter();
+        Ngrams {
+            order: self.shape.order,
+            ngrams: levels.map(|level| level.tokens.len()).collect(),
+            by_line: self.shape.by_line,
+        }
+    }
+
+    /// The values of the tensors of its description, in their order.
+    pub fn tensors(&self) -> impl Iterator<Item = &[u32]> {
+        let levels = self.trie.levels.iter();
+        let lists = levels.flat_map(|level| [&level.tokens, &level.counts, &level.children]);
+        // Of the last list there is nothing: nothing continues the longest n-grams.
+        lists.map(|list| &list[..])
+    }
+
     /// The tensors of a checkpoint, as the bytes of a safetensors file, and what config.json says of them.
     ///
     /// # Errors
     /// If they cannot be written.
     pub fn save(&self) -> Result<(Ngrams, Vec<u8>)> {
-        let levels = &self.trie.levels;
-        let ngrams = Ngrams {
-            order: self.shape.order,
-            ngrams: levels.iter().map(|level| level.tokens.len()).collect(),
-            by_line: self.shape.by_line,
-        };
-        let bytes = |list: &Vec<u32>| list.iter().flat_map(|n| n.to_le_bytes()).collect();
-        let bytes: Vec<Vec<u8>> = levels
-            .iter()
-            .flat_map(|level| [&level.tokens, &level.counts, &level.children])
-            .map(bytes)
-            .collect();
-        // The last list is that of what continues the longest n-grams: there is none.
+        let ngrams = self.description();
+        let bytes = |list: &[u32]| list.iter().flat_map(|n| n.to_le_bytes()).collect();
+        let bytes: Vec<Vec<u8>> = self.tensors().map(bytes).collect();
         let tensors = ngrams.tensors();
         let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
             let view = TensorView::new(Dtype::I32, shape.clone(), bytes);
@@ -266,17 +288,25 @@ impl KneserNey {
     /// called with numbers of tokens.
     pub fn nats(&self, ids: &Ids, mut progress: impl FnMut(u64)) -> f64 {
         const PART: usize = 1 << 12;
-        let mut contexts = NgramContexts::default();
-        self.next(&mut contexts, self.shape.line_end);
         let mut nats = 0.0;
-        for start in (0..ids.len()).step_by(PART) {
-            let part = start..ids.len().min(start + PART);
-            let read = part.len();
-            let tokens = ids.read(part);
-            nats -= tokens.fold(0.0, |sum, id| sum + self.next(&mut contexts, id).ln());
-            progress(read as u64);
+        for (position, prediction) in self.predictions(ids).enumerate() {
+            nats -= prediction.probability.ln();
+            let read = position + 1;
+            if read.is_multiple_of(PART) || read == ids.len() {
+                progress(((read - 1) % PART + 1) as u64);
+            }
         }
         nats
+    }
+
+    /// How each token of `ids` is predicted, the first after a line end.
+    pub fn predictions(&self, ids: &Ids) -> impl Iterator<Item = NgramPrediction> {
+        let mut contexts = NgramContexts::default();
+        self.next(&mut contexts, self.shape.line_end);
+        ids.read(0..ids.len()).map(move |id| NgramPrediction {
+            known: contexts.known(),
+            probability: self.next(&mut contexts, id),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ mod naive_bayes;
 mod ngram_trie;
 pub mod xz;
 
-pub use kneser_ney::{KneserNey, NgramContexts};
+pub use kneser_ney::{KneserNey, NgramContexts, NgramPrediction};
 pub use language::{ScoredIds, check_order, default_order};
 pub use naive_bayes::naive_baselines;
 pub use ngram_trie::NgramShape;

@@ -35,6 +35,12 @@ pub const NGRAM_WEIGHTS: &str = "ngrams.weight";
 pub const NGRAM_BIAS: &str = "ngrams.bias";
 /// The tensors of the n-grams of one length.
 pub const NGRAM_LEVEL_TENSORS: [&str; 3] = ["tokens", "counts", "children"];
+/// Weights of the n-grams beside a network, for each number of tokens that they know of a context.
+pub const INTERPOLATION_WEIGHTS: &str = "interpolation.weights";
+/// Weights of the cache beside a network, as of the n-grams, and the scale of its products.
+pub const CACHE_WEIGHTS: &str = "cache.weights";
+/// Scale of the products of the cache's outputs, `[1]`.
+pub const CACHE_SCALE: &str = "cache.scale";
 /// Scales of the head's and the linear classifier's logits.
 pub const CALIBRATION_SCALES: &str = "calibration.scales";
 /// Calibration's bias of each label.
@@ -91,6 +97,17 @@ pub struct Ngrams {
     pub ngrams: Vec<usize>,
     /// Whether no n-gram reaches across a line end.
     pub by_line: bool,
+}
+
+/// What is interpolated with a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interpolation {
+    /// N-grams of its training data.
+    #[serde(flatten)]
+    pub ngrams: Ngrams,
+    /// Most tokens of a continuous cache; 0 without one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache: usize,
 }
 
 /// Stacked recurrent layers. A bidirectional body has a second stack that reads texts from their end, as the language
@@ -163,6 +180,9 @@ pub struct NextToken {
     /// Number of tokens that a step predicts at once: one output for each.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub horizon: usize,
+    /// What is interpolated with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
 }
 
 impl Default for NextToken {
@@ -173,6 +193,7 @@ impl Default for NextToken {
             lsa_size: 0,
             predict: Predict::Every,
             horizon: 1,
+            interpolation: None,
         }
     }
 }
@@ -651,6 +672,20 @@ impl Ngrams {
     }
 }
 
+impl Interpolation {
+    /// The n-grams' tensors, then their weights, and those and the scale of a cache.
+    pub fn tensors(&self) -> TensorShapes {
+        let order = self.ngrams.order;
+        let mut tensors = self.ngrams.tensors();
+        tensors.push((INTERPOLATION_WEIGHTS.to_string(), vec![order]));
+        if self.cache > 0 {
+            tensors.push((CACHE_WEIGHTS.to_string(), vec![order]));
+            tensors.push((CACHE_SCALE.to_string(), vec![1]));
+        }
+        tensors
+    }
+}
+
 impl NextToken {
     /// The output's tensors that are learnt by gradients: the rows of the next token first, then of the one after.
     pub fn tensors(&self, vocab_size: usize, hidden_size: usize) -> TensorShapes {
@@ -663,10 +698,15 @@ impl NextToken {
             .collect()
     }
 
-    /// The tensors that are not learnt by gradients: vectors by latent semantic analysis.
+    /// The tensors that are not learnt by gradients: vectors by latent semantic analysis, and what is interpolated.
     pub fn fitted(&self, vocab_size: usize) -> TensorShapes {
-        let shape = (LSA_WEIGHT.to_string(), vec![vocab_size, self.lsa_size]);
-        (self.lsa_size > 0).then_some(shape).into_iter().collect()
+        let vectors = (LSA_WEIGHT.to_string(), vec![vocab_size, self.lsa_size]);
+        let mut tensors: TensorShapes =
+            (self.lsa_size > 0).then_some(vectors).into_iter().collect();
+        if let Some(interpolation) = &self.interpolation {
+            tensors.extend(interpolation.tensors());
+        }
+        tensors
     }
 }
 

@@ -126,9 +126,15 @@ pub struct TrainArguments {
     /// The baseline that is learnt instead of a network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineChoice>,
-    /// Most tokens of its n-grams.
+    /// Most tokens of n-grams: of that baseline, or of those beside a network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<usize>,
+    /// Most tokens of the cache beside a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<usize>,
+    /// Whether n-grams and a cache are interpolated with the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpolate: Option<bool>,
 }
 
 /// A baseline that is a model of its own.

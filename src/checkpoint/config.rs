@@ -198,6 +198,16 @@ impl ModelConfig {
             Body::Recurrent(recurrent) => (self.tokens(), recurrent),
             Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
         };
+        if let Head::NextToken(head) = &self.head
+            && let Some(interpolation) = &head.interpolation
+        {
+            self.check_ngrams(&interpolation.ngrams)?;
+            if head.horizon > 1 {
+                return Err(Error::new(
+                    "n-grams predict one token at a time, and are not interpolated with a network that predicts several",
+                ));
+            }
+        }
         let sizes = [
             ("vocab_size", tokens.vocab_size),
             ("embedding_size", tokens.embedding_size),
@@ -249,7 +259,7 @@ impl ModelConfig {
         }
     }
 
-    /// Checks the parts of an n-gram model.
+    /// Checks n-grams, those of a model of their own or beside a network.
     fn check_ngrams(&self, ngrams: &Ngrams) -> Result<()> {
         let vocab_size = self.tokens().vocab_size;
         let refused = |reason: String| Err(Error::new(format!("an n-gram model {reason}")));

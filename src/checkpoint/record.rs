@@ -113,6 +113,9 @@ pub struct Figures {
     /// Validation loss of a language model, in bits per character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_character: Option<f64>,
+    /// Mean loss of a language model's network alone, where n-grams are interpolated with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_loss: Option<f64>,
     /// Accuracy of a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,

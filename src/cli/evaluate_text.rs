@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::Model;
 use crate::inference::evaluation;
+use crate::inference::predictor::Predictor;
 use crate::metrics::{LanguageScore, TextSize};
 use crate::text::corpus::{EncodedText, corpus_cache, encode_files};
 use crate::text::source::{InvalidBytes, list_files, read};
@@ -38,6 +39,8 @@ struct TextEvaluation {
     score: LanguageScore,
     /// The score of a model that predicts several tokens at once, where it predicts one at a time.
     one_at_a_time: Option<LanguageScore>,
+    /// The score of the network alone, where n-grams are interpolated with it.
+    network: Option<LanguageScore>,
     baselines: Vec<Baseline>,
 }
 
@@ -171,13 +174,15 @@ fn evaluate(model: &Model, text: &EncodedText, token_counts: &[u64]) -> TextEval
     let nats = evaluation::nats(&model.predictor, &text.ids, line_end, |read| bar.inc(read));
     let tokens_per_second = text.size.tokens as f64 / start.elapsed().as_secs_f64();
     bar.finish_and_clear();
+    let predictor = &model.predictor;
+    let score = |nats| LanguageScore::new(nats, text.spelling_nats, &text.size);
     TextEvaluation {
         size: text.size,
         unknown_rate: text.unknown as f64 / text.size.tokens as f64,
         tokens_per_second,
-        score: LanguageScore::new(nats.all, text.spelling_nats, &text.size),
-        one_at_a_time: (model.predictor.horizon() > 1)
-            .then(|| LanguageScore::new(nats.one_at_a_time, text.spelling_nats, &text.size)),
+        score: score(nats.all),
+        one_at_a_time: (predictor.horizon() > 1).then(|| score(nats.one_at_a_time)),
+        network: matches!(predictor, Predictor::Interpolated(_)).then(|| score(nats.network)),
         baselines: scored(text).frequency_baselines(token_counts),
     }
 }
@@ -199,6 +204,9 @@ impl TextEvaluation {
         if let Some(score) = self.one_at_a_time {
             object["one_at_a_time"] = json!(score);
         }
+        if let Some(score) = self.network {
+            object["network"] = json!(score);
+        }
         object
     }
 
@@ -218,7 +226,9 @@ impl TextEvaluation {
         let own = Baseline::new("model", self.score);
         // What predicting several tokens at once costs.
         let one = (self.one_at_a_time).map(|score| Baseline::new("one at a time", score));
-        let rows = [&own].into_iter().chain(&one).chain(&self.baselines);
+        let network = (self.network).map(|score| Baseline::new("network alone", score));
+        let rows = [&own].into_iter().chain(&one).chain(&network);
+        let rows = rows.chain(&self.baselines);
         for Baseline { name, score } in rows {
             standard::line(format!(
                 "{name:14}{:>10.4}{:>14.2}{:>12.4}{:>12.4}",

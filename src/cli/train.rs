@@ -49,17 +49,26 @@ pub struct Arguments {
         value_enum,
         value_name = "BASELINE",
         conflicts_with = "resume",
-        help_heading = "Baseline"
+        help_heading = "N-grams"
     )]
     pub baseline: Option<BaselineChoice>,
-    /// Most tokens of its n-grams: up to 10 characters or bytes, 5 words or subwords [default: 6; words 5, bpe 4]
+    /// Most tokens of n-grams: up to 10 characters or bytes, 5 words or subwords [default: 6; words 5, bpe 4]
+    #[arg(long, value_name = "N", help_heading = "N-grams")]
+    order: Option<usize>,
+    /// Interpolate the network with n-grams of the same text and a cache, weighed by the validation data; they are saved
+    /// with it [default: true, where n-grams take little time and room]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", conflicts_with = "baseline", help_heading = "N-grams")]
+    interpolate: Option<bool>,
+    /// Recent tokens, likely again where the network's output is alike (a continuous cache); 0 for none
+    /// [default: 500 for words and bpe, else 0]
     #[arg(
         long,
         value_name = "N",
-        requires = "baseline",
-        help_heading = "Baseline"
+        conflicts_with = "baseline",
+        help_heading = "N-grams"
     )]
-    order: Option<usize>,
+    cache: Option<usize>,
 
     /// What a token is [default: char]
     #[arg(long, value_enum, help_heading = "Text")]
@@ -174,6 +183,8 @@ impl Arguments {
             device: self.device,
             baseline: self.baseline,
             order: self.order,
+            interpolate: self.interpolate,
+            cache: self.cache,
             ..self.cell.added_to(self.training.arguments())
         }
     }

@@ -133,6 +133,10 @@ impl Request {
                 );
             }
         }
+        if self.documents.is_none() && !self.gives("--interpolate") {
+            // The networks themselves are compared, with n-grams as a baseline.
+            arguments.push("--interpolate=false".to_string());
+        }
         arguments.extend(entry.flags.iter().chain(&self.flags).cloned());
         arguments
     }

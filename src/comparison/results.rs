@@ -128,6 +128,7 @@ impl Scores {
             bits_per_character: self.bits_per_character,
             accuracy: self.accuracy,
             macro_f1: self.macro_f1,
+            ..Figures::default()
         }
     }
 

@@ -2,16 +2,17 @@
 Evaluation of a language model on texts.
 */
 
+use super::cache::Cache;
 use super::model::Model;
-use super::next_token::Wanted;
+use super::next_token::{NextTokenNetwork, Wanted};
 use super::predictor::Predictor;
 use crate::metrics::{LanguageScore, TextSize};
 use crate::text::corpus::Ids;
 use crate::text::spelling::Spelling;
-use crate::text::streams::EvaluationStreams;
+use crate::text::streams::{EvaluationStreams, EvaluationWindow, Target};
 use crate::text::tokenizer::{Decoder, UNKNOWN};
 use crate::text::{Level, Split};
-use carousel_kernels::log_sum_exp;
+use carousel_kernels::{Rows, log_sum_exp};
 
 /// Number of steps of a window.
 const WINDOW: usize = 64;
@@ -23,6 +24,8 @@ pub struct Nats {
     pub all: f64,
     /// Predicted one token at a time.
     pub one_at_a_time: f64,
+    /// Predicted by the network alone, where n-grams are interpolated with it.
+    pub network: f64,
 }
 
 /// Negative log likelihood of `ids`. Each token is predicted once, the first after `line_end`. After each window `progress`
@@ -33,50 +36,157 @@ pub fn nats(
     line_end: u32,
     mut progress: impl FnMut(u64),
 ) -> Nats {
-    if let Predictor::Ngram(ngrams) = predictor {
-        // The probability of one token needs no logits of all.
-        let all = ngrams.nats(ids, progress);
-        let one_at_a_time = all;
-        return Nats { all, one_at_a_time };
-    }
-    let streams = EvaluationStreams::new(ids.len());
-    let mut state = predictor.initial_state(streams.streams);
     let mut nats = Nats::default();
-    for window in streams.windows(ids, line_end, window_of(predictor)) {
-        if window.resets_first_stream {
-            predictor.reset(&mut state, 0);
+    match predictor {
+        // The probability of one token needs no logits of all.
+        Predictor::Ngram(ngrams) => {
+            let all = ngrams.nats(ids, progress);
+            return Nats {
+                all,
+                one_at_a_time: all,
+                network: all,
+            };
         }
-        let logits = predictor.forward(&window.inputs, &mut state, Wanted::All);
+        Predictor::Network(network) => {
+            predict_tokens(network, ids, line_end, None, &mut progress, |token| {
+                nats.all += token.nats;
+                nats.one_at_a_time += token.one_at_a_time;
+            });
+            nats.network = nats.all;
+        }
+        Predictor::Interpolated(parts) => {
+            let scale = [parts.weights.cache_scale()];
+            let cache = (parts.cache > 0).then_some(CacheLookup {
+                capacity: parts.cache,
+                scales: &scale,
+            });
+            let mut found = vec![(0.0, None); ids.len()];
+            let network = &parts.network;
+            predict_tokens(network, ids, line_end, cache, &mut progress, |token| {
+                let cached = token.cached.map(|cached| cached[0]);
+                found[token.position] = (token.nats, cached);
+            });
+            for ((network, cached), ngrams) in found.into_iter().zip(parts.ngrams.predictions(ids))
+            {
+                nats.network += network;
+                nats.all += parts.weights.nats(network, &ngrams, cached);
+            }
+            nats.one_at_a_time = nats.all;
+        }
+    }
+    nats
+}
+
+/// A cache that is looked up while a network predicts a text.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheLookup<'a> {
+    /// Most tokens that it keeps.
+    pub capacity: usize,
+    /// Scales of its products.
+    pub scales: &'a [f32],
+}
+
+/// A token of a text that a network predicted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictedToken {
+    /// Its position in the text.
+    pub position: usize,
+    /// Its negative log likelihood in nats, as the network generates.
+    pub nats: f64,
+    /// The same, predicted one token at a time.
+    pub one_at_a_time: f64,
+    /// Its probability under the cache at each scale; `None` without a cache, or while that holds nothing.
+    pub cached: Option<Vec<f64>>,
+}
+
+/// Calls `each` with every token of `ids`. The first is predicted after `line_end`. After each window `progress` is called
+/// with the number of tokens that it predicted.
+pub fn predict_tokens(
+    network: &NextTokenNetwork,
+    ids: &Ids,
+    line_end: u32,
+    cache: Option<CacheLookup>,
+    mut progress: impl FnMut(u64),
+    mut each: impl FnMut(PredictedToken),
+) {
+    let streams = EvaluationStreams::new(ids.len());
+    let mut state = network.initial_state(streams.streams);
+    let new_cache = || Cache::new(cache.map_or(0, |cache| cache.capacity));
+    let mut caches = vec![new_cache(); streams.streams];
+    let (horizon, vocab_size) = (network.horizon(), network.vocab_size());
+    for window in streams.windows(ids, line_end, window_of(horizon)) {
+        if window.resets_first_stream {
+            network.reset(&mut state, 0);
+            caches[0] = new_cache();
+        }
+        let outputs = network.outputs(&window.inputs, &mut state);
+        let mut cached = match cache {
+            Some(cache) => look_up(&mut caches, cache.scales, network, (&window, &outputs)),
+            None => Vec::new(),
+        };
+        let logits = network.logits(&outputs, 0..window.inputs.len());
         let mut counted = 0;
         for (row, target) in window.targets.iter().enumerate() {
-            if let Some(target) = target {
-                let own = nats_of(predictor, &logits, (row, streams.streams), *target);
-                nats.all += own.all;
-                nats.one_at_a_time += own.one_at_a_time;
+            if let Some(Target { position, id }) = *target {
+                let place = (row, streams.streams);
+                let (nats, one_at_a_time) = nats_of(&logits, [horizon, vocab_size], place, id);
+                each(PredictedToken {
+                    position,
+                    nats,
+                    one_at_a_time,
+                    cached: cached.get_mut(row).and_then(Option::take),
+                });
                 counted += 1;
             }
         }
         progress(counted);
     }
-    nats
+}
+
+/// Reads a window with the cache of each stream, and returns the targets' probabilities under it, for each row and scale.
+fn look_up(
+    caches: &mut [Cache],
+    scales: &[f32],
+    network: &NextTokenNetwork,
+    (window, outputs): (&EvaluationWindow, &Rows),
+) -> Vec<Option<Vec<f64>>> {
+    let streams = caches.len();
+    let rows = window.inputs.len();
+    let mut found: Vec<(&mut Cache, Vec<Option<Vec<f64>>>)> = caches
+        .iter_mut()
+        .map(|cache| (cache, Vec::with_capacity(rows / streams)))
+        .collect();
+    let threads = network.pool().threads();
+    (network.pool()).for_each(threads, &mut found, |stream, (cache, found)| {
+        for row in (stream..rows).step_by(streams) {
+            cache.read(window.inputs[row], |last| {
+                network.output(outputs, row, last)
+            });
+            let target = window.targets[row];
+            found.push(target.and_then(|target| cache.probabilities(target.id, scales)));
+        }
+    });
+    let steps = 0..rows / streams;
+    let row = |step: usize| found.iter().map(move |(_, found)| found[step].clone());
+    steps.flat_map(row).collect()
 }
 
 /// Number of steps of a window, within which whole horizons lie.
-fn window_of(predictor: &Predictor) -> usize {
-    WINDOW.next_multiple_of(predictor.horizon())
+fn window_of(horizon: usize) -> usize {
+    WINDOW.next_multiple_of(horizon)
 }
 
-/// Negative log likelihood of the target of a row, of a window with this number of streams.
+/// Negative log likelihood of the target of a row, of a window with this number of streams: predicted as many at once as the
+/// horizon has, and one at a time.
 fn nats_of(
-    predictor: &Predictor,
     logits: &[f32],
+    [horizon, vocab_size]: [usize; 2],
     (row, streams): (usize, usize),
     target: u32,
-) -> Nats {
-    let (horizon, vocab_size) = (predictor.horizon(), predictor.vocab_size());
+) -> (f64, f64) {
     let at = |row: usize, ahead: usize| {
         let first = (row * horizon + ahead) * vocab_size;
-        token_nats(&logits[first..first + vocab_size], target)
+        nats_given(&logits[first..first + vocab_size], target)
     };
     let one_at_a_time = at(row, 0);
     // The step that predicted it, and how far ahead it was.
@@ -85,11 +195,11 @@ fn nats_of(
         0 => one_at_a_time,
         ahead => at(row - ahead * streams, ahead),
     };
-    Nats { all, one_at_a_time }
+    (all, one_at_a_time)
 }
 
 /// Negative log likelihood of a token, given the logits.
-fn token_nats(logits: &[f32], token: u32) -> f64 {
+fn nats_given(logits: &[f32], token: u32) -> f64 {
     log_sum_exp(logits) - f64::from(logits[token as usize])
 }
 
@@ -127,10 +237,11 @@ pub fn score(model: &Model, spelling: &Spelling, text: &str) -> Option<ScoredTex
     inputs.extend_from_slice(all_but_last);
     let mut state = predictor.initial_state(1);
     let mut nats = Vec::with_capacity(ids.len());
-    let window = window_of(predictor);
+    let (horizon, vocab_size) = (predictor.horizon(), predictor.vocab_size());
+    let window = window_of(horizon);
     for (inputs, targets) in inputs.chunks(window).zip(ids.chunks(window)) {
         let logits = predictor.forward(inputs, &mut state, Wanted::All);
-        let own = |(row, &id)| nats_of(predictor, &logits, (row, 1), id).all;
+        let own = |(row, &id)| nats_of(&logits, [horizon, vocab_size], (row, 1), id).0;
         nats.extend(targets.iter().enumerate().map(own));
     }
     let size = TextSize {

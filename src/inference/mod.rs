@@ -2,12 +2,14 @@
 Inference with trained models, in plain Rust: text generation, classification, evaluation and explanation.
 */
 
+pub mod cache;
 pub mod classifier;
 pub mod encoded_document;
 pub mod evaluation;
 pub mod explanation;
 pub mod generator;
 pub mod inspection;
+pub mod interpolation;
 pub mod linear;
 mod model;
 pub mod next_token;

@@ -3,6 +3,7 @@ Networks that predict the next token: recurrent layers, and a softmax over the v
 */
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 
@@ -18,6 +19,7 @@ pub struct NextTokenNetwork {
     output: Matrix,
     /// `[panels · width]`.
     bias: Vec<f32>,
+    hidden_size: usize,
     vocab_size: usize,
     /// Number of tokens that a step predicts.
     horizon: usize,
@@ -58,6 +60,7 @@ impl NextTokenNetwork {
             body,
             output,
             bias,
+            hidden_size,
             vocab_size: config.tokens().vocab_size,
             horizon: config.next_token().horizon,
         })
@@ -91,10 +94,27 @@ impl NextTokenNetwork {
     pub fn forward(&self, tokens: &[u32], state: &mut RecurrentState, wanted: Wanted) -> Vec<f32> {
         assert_eq!(tokens.len() % state.streams(), 0, "tokens fill the streams");
         if wanted == Wanted::All && tokens.len() > state.streams() {
-            return self.logits(&self.body.outputs(tokens, state));
+            return self.logits(&self.body.outputs(tokens, state), 0..tokens.len());
         }
         self.body.read(tokens, state);
-        self.logits(state.output())
+        self.logits(state.output(), 0..state.streams())
+    }
+
+    /// Reads `tokens`, time-major `[steps, streams]`, and returns the outputs of the last layer, `[steps, streams]`.
+    pub fn outputs(&self, tokens: &[u32], state: &mut RecurrentState) -> Rows {
+        match tokens.len() == state.streams() {
+            true => {
+                self.body.read(tokens, state);
+                state.output().clone()
+            }
+            false => self.body.outputs(tokens, state),
+        }
+    }
+
+    /// Decodes one row of outputs into `values`.
+    pub fn output(&self, outputs: &Rows, row: usize, values: &mut Vec<f32>) {
+        values.resize(self.hidden_size, 0.0);
+        outputs.get(row, values);
     }
 
     /// Reads `tokens` as [`NextTokenNetwork::forward`] does, but computes no logits.
@@ -107,11 +127,11 @@ impl NextTokenNetwork {
         self.body.reset(state, stream);
     }
 
-    fn logits(&self, outputs: &Rows) -> Vec<f32> {
-        let panels = self
-            .output
-            .sums(&self.bias, outputs, 0..outputs.len(), self.pool());
+    /// The logits of a range of outputs, `[rows, horizon, vocab_size]`.
+    pub fn logits(&self, outputs: &Rows, rows: Range<usize>) -> Vec<f32> {
+        let count = rows.len();
+        let panels = self.output.sums(&self.bias, outputs, rows, self.pool());
         let outer = self.horizon * self.vocab_size;
-        rows_of_panels(&panels, outputs.len(), self.output.width(), outer)
+        rows_of_panels(&panels, count, self.output.width(), outer)
     }
 }

@@ -1,7 +1,8 @@
 /*!
-What predicts the next token: a network, or n-grams, behind one interface with one kind of state.
+What predicts the next token: a network, n-grams, or several of them, behind one interface with one kind of state.
 */
 
+use super::interpolation::{Interpolated, InterpolatedState};
 use super::next_token::{NextTokenNetwork, Wanted};
 use super::recurrent::{Clamp, RecurrentState};
 use crate::baselines::{KneserNey, NgramContexts};
@@ -16,6 +17,8 @@ pub enum Predictor {
     Network(NextTokenNetwork),
     /// N-grams.
     Ngram(KneserNey),
+    /// A network with n-grams and a cache, interpolated.
+    Interpolated(Interpolated),
 }
 
 /// What a predictor knows of the texts that it reads side by side.
@@ -25,6 +28,8 @@ pub enum PredictorState {
     Network(RecurrentState),
     /// The contexts of each text.
     Ngram(Vec<NgramContexts>),
+    /// That of all parts.
+    Interpolated(InterpolatedState),
 }
 
 impl PredictorState {
@@ -33,13 +38,16 @@ impl PredictorState {
         match self {
             PredictorState::Network(state) => state.streams(),
             PredictorState::Ngram(texts) => texts.len(),
+            PredictorState::Interpolated(state) => state.streams(),
         }
     }
 
     /// Holds units of a network at fixed values from the next step on; n-grams have no units.
     pub fn clamp(&mut self, clamps: &[Clamp]) {
-        if let PredictorState::Network(state) = self {
-            state.clamp(clamps);
+        match self {
+            PredictorState::Network(state) => state.clamp(clamps),
+            PredictorState::Interpolated(state) => state.clamp(clamps),
+            PredictorState::Ngram(_) => {}
         }
     }
 
@@ -49,6 +57,9 @@ impl PredictorState {
             PredictorState::Network(state) => PredictorState::Network(state.select(streams)),
             PredictorState::Ngram(texts) => {
                 PredictorState::Ngram(streams.iter().map(|&stream| texts[stream]).collect())
+            }
+            PredictorState::Interpolated(state) => {
+                PredictorState::Interpolated(state.select(streams))
             }
         }
     }
@@ -67,12 +78,19 @@ impl Predictor {
         threads: usize,
     ) -> Result<Self> {
         Ok(match &config.body {
-            Body::Recurrent(_) => Predictor::Network(NextTokenNetwork::load(
-                config,
-                |name| weights.floats(name),
-                precision,
-                threads,
-            )?),
+            Body::Recurrent(_) => {
+                let floats = |name: &str| weights.floats(name);
+                let network = NextTokenNetwork::load(config, floats, precision, threads)?;
+                match &config.next_token().interpolation {
+                    None => Predictor::Network(network),
+                    Some(interpolation) => Predictor::Interpolated(Interpolated::load(
+                        network,
+                        interpolation,
+                        weights,
+                        line_end,
+                    )?),
+                }
+            }
             Body::Ngram(ngrams) => {
                 Predictor::Ngram(KneserNey::load(ngrams, weights, line_end, threads)?)
             }
@@ -84,6 +102,7 @@ impl Predictor {
         match self {
             Predictor::Network(network) => network.vocab_size(),
             Predictor::Ngram(ngrams) => ngrams.vocab_size(),
+            Predictor::Interpolated(all) => all.network.vocab_size(),
         }
     }
 
@@ -91,7 +110,7 @@ impl Predictor {
     pub fn horizon(&self) -> usize {
         match self {
             Predictor::Network(network) => network.horizon(),
-            Predictor::Ngram(_) => 1,
+            Predictor::Ngram(_) | Predictor::Interpolated(_) => 1,
         }
     }
 
@@ -107,6 +126,9 @@ impl Predictor {
             (Predictor::Ngram(_), PredictorState::Ngram(texts)) => {
                 texts[stream] = NgramContexts::default();
             }
+            (Predictor::Interpolated(all), PredictorState::Interpolated(state)) => {
+                all.reset(state, stream);
+            }
             _ => unreachable!("a state belongs to its predictor"),
         }
     }
@@ -116,6 +138,7 @@ impl Predictor {
         match self {
             Predictor::Network(network) => network.pool(),
             Predictor::Ngram(ngrams) => ngrams.pool(),
+            Predictor::Interpolated(all) => all.network.pool(),
         }
     }
 
@@ -124,11 +147,14 @@ impl Predictor {
         match self {
             Predictor::Network(network) => PredictorState::Network(network.initial_state(streams)),
             Predictor::Ngram(_) => PredictorState::Ngram(vec![NgramContexts::default(); streams]),
+            Predictor::Interpolated(all) => {
+                PredictorState::Interpolated(all.initial_state(streams))
+            }
         }
     }
 
     /// Reads `tokens`, time-major `[steps, streams]`, and returns the wanted logits, `[steps or 1, streams, horizon,
-    /// vocab_size]`; those of n-grams are log probabilities.
+    /// vocab_size]`; where n-grams take part, they are log probabilities.
     ///
     /// # Panics
     /// If a token is not in the vocabulary, the tokens do not fill the streams, or the state is another predictor's.
@@ -139,6 +165,9 @@ impl Predictor {
             }
             (Predictor::Ngram(ngrams), PredictorState::Ngram(texts)) => {
                 ngrams.forward(tokens, texts, wanted == Wanted::All)
+            }
+            (Predictor::Interpolated(all), PredictorState::Interpolated(state)) => {
+                all.forward(tokens, state, wanted)
             }
             _ => unreachable!("a state belongs to its predictor"),
         }
@@ -151,6 +180,9 @@ impl Predictor {
                 network.read(tokens, state);
             }
             (Predictor::Ngram(ngrams), PredictorState::Ngram(texts)) => ngrams.read(tokens, texts),
+            (Predictor::Interpolated(all), PredictorState::Interpolated(state)) => {
+                all.read(tokens, state);
+            }
             _ => unreachable!("a state belongs to its predictor"),
         }
     }

@@ -97,13 +97,22 @@ pub struct EvaluationStreams {
     length: usize,
 }
 
+/// A token of the text that is predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its position in the text.
+    pub position: usize,
+    /// The token.
+    pub id: u32,
+}
+
 /// Some steps of all streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EvaluationWindow {
     /// Inputs, time-major `[length, streams]`.
     pub inputs: Vec<u32>,
     /// Targets, of the same shape; `None` where the prediction is not counted.
-    pub targets: Vec<Option<u32>>,
+    pub targets: Vec<Option<Target>>,
     /// Whether the state of stream 0 is reset before this window.
     pub resets_first_stream: bool,
 }
@@ -164,9 +173,12 @@ impl EvaluationStreams {
                 window
                     .inputs
                     .push(input.map_or(line_end, |before| ids.get(before)));
-                let counts = warm_up.is_none() && start + step < self.tokens;
-                let target = counts.then(|| ids.get(start + step));
-                window.targets.push(target);
+                let position = start + step;
+                let counts = warm_up.is_none() && position < self.tokens;
+                let id = || ids.get(position);
+                window
+                    .targets
+                    .push(counts.then(|| Target { position, id: id() }));
             }
         }
         window
@@ -274,12 +286,11 @@ mod tests {
                     }
                 }
             }
-            let targets: Vec<u32> = counted
-                .concat()
-                .into_iter()
-                .map(|(_, target)| target)
-                .collect();
-            assert_eq!(targets, ids.read(0..count).collect::<Vec<_>>(), "{count}");
+            let targets = counted.concat().into_iter();
+            let targets: Vec<Target> = targets.map(|(_, target)| target).collect();
+            let all = ids.read(0..count).enumerate();
+            let all: Vec<Target> = all.map(|(position, id)| Target { position, id }).collect();
+            assert_eq!(targets, all, "{count}");
             assert_eq!(read[0][0], LINE_END);
             for (stream, read) in read.iter().enumerate().skip(1) {
                 let begin = stream * count.div_ceil(streams.streams) - WARM_UP - 1;

@@ -26,6 +26,35 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
+    /// The product of each of `rows`, `[count, width]`, with `x`, `[width]`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn dot_products(rows: &[f32], x: &[f32], products: &mut [f32]) {
+        assert!(rows.len() == x.len() * products.len(), "whole rows");
+        let (others, last) = x.as_chunks::<LANES>();
+        for index in 0..products.len() {
+            let row = &rows[index * x.len()..(index + 1) * x.len()];
+            let (lanes, rest) = row.as_chunks::<LANES>();
+            let mut sums = [0.0f32; LANES];
+            for block in 0..lanes.len() {
+                for lane in 0..LANES {
+                    sums[lane] = multiply_add::<FMA>(lanes[block][lane], others[block][lane], sums[lane]);
+                }
+            }
+            let mut product = 0.0;
+            for lane in 0..LANES {
+                product += sums[lane];
+            }
+            for position in 0..rest.len() {
+                product += rest[position] * last[position];
+            }
+            products[index] = product;
+        }
+    }
+}
+
+for_each_cpu! {
     /// Adds outputs of one step to running sums and maxima, and notes the step of each new maximum.
     ///
     /// # Panics
@@ -224,6 +253,24 @@ mod tests {
                 (sum_of_squares(&x) - expected).abs() <= 1e-5 * expected,
                 "{count}"
             );
+        }
+    }
+
+    #[test]
+    fn dot_products_agree_with_the_float64_twin() {
+        for (count, width) in [(0, 5), (1, 1), (3, 31), (4, 32), (7, 100), (2, 0)] {
+            let (rows, x) = (numbers(count * width, 1), numbers(width, 2));
+            let mut products = vec![0.0; count];
+            dot_products(&rows, &x, &mut products);
+            for (index, found) in products.into_iter().enumerate() {
+                let row = rows[index * width..(index + 1) * width].iter();
+                let terms = row.zip(&x).map(|(&a, &b)| f64::from(a) * f64::from(b));
+                let expected: f64 = terms.sum();
+                assert!(
+                    (f64::from(found) - expected).abs() < 1e-4,
+                    "{count} {width}"
+                );
+            }
         }
     }
 

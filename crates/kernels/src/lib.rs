@@ -35,7 +35,9 @@ mod twins;
 
 pub use columns::Columns;
 pub use cross_entropy::cross_entropy;
-pub use elementwise::{AdamWStep, adamw, add_to_pools, exponentials, log_sum_exp, sum_of_squares};
+pub use elementwise::{
+    AdamWStep, adamw, add_to_pools, dot_products, exponentials, log_sum_exp, sum_of_squares,
+};
 pub use kernel::{Kernel, Precision};
 pub use layout::Layout;
 pub use matrix::Matrix;

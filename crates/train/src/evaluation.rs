@@ -8,12 +8,12 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::network::{Network, State};
 use crate::slices::floats;
-use carousel::inference;
+use carousel::inference::evaluation::{CacheLookup, predict_tokens};
+use carousel::inference::interpolation::CACHE_SCALES;
 use carousel::inference::next_token::NextTokenNetwork;
-use carousel::inference::predictor::Predictor;
 use carousel::inference::recurrent_classifier::RecurrentClassifier;
 use carousel::text::corpus::Ids;
-use carousel::text::streams::EvaluationStreams;
+use carousel::text::streams::{EvaluationStreams, Target};
 use carousel_kernels::Precision;
 
 /// Largest number of steps that are read at once.
@@ -23,13 +23,33 @@ const LOGITS: usize = 1 << 24;
 /// The target that libtorch's cross entropy ignores.
 const IGNORED: i64 = -100;
 
-/// Sum of the network's losses on `ids`, in nats. Each token is predicted once, the first after `line_end`; nothing is
-/// dropped.
-pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 {
+/// How a network predicts the tokens of a text.
+pub struct TokenLosses {
+    /// The loss of each, in nats.
+    pub nats: Vec<f64>,
+    /// With a cache, the probability of each at each of its scales.
+    pub cached: Option<Vec<Vec<f64>>>,
+}
+
+/// The network's losses on the tokens of `ids`, and how a cache that keeps `cache` tokens predicts them, unless that is 0.
+/// Each token is predicted once, the first after `line_end`; nothing is dropped.
+pub fn token_losses(
+    network: &Network,
+    ids: &Ids,
+    line_end: u32,
+    cache: usize,
+    threads: usize,
+) -> TokenLosses {
     let on_cpu;
-    let network = match (network.device(), network.config.next_token().horizon) {
-        (Device::Cpu, _) => network,
-        (_, 1) => return by_libtorch(network, ids, line_end),
+    let horizon = network.config.next_token().horizon;
+    let network = match (network.device(), horizon, cache) {
+        (Device::Cpu, ..) => network,
+        (_, 1, 0) => {
+            return TokenLosses {
+                nats: by_libtorch(network, ids, line_end),
+                cached: None,
+            };
+        }
         _ => {
             on_cpu = Network {
                 config: network.config.clone(),
@@ -47,7 +67,30 @@ pub fn nats(network: &Network, ids: &Ids, line_end: u32, threads: usize) -> f64 
         threads,
     )
     .expect("every tensor is there");
-    inference::evaluation::nats(&Predictor::Network(packed), ids, line_end, |_| ()).all
+    let lookup = (cache > 0).then_some(CacheLookup {
+        capacity: cache,
+        scales: &CACHE_SCALES,
+    });
+    let mut losses = TokenLosses {
+        nats: vec![0.0; ids.len()],
+        cached: lookup.map(|lookup| vec![vec![0.0; ids.len()]; lookup.scales.len()]),
+    };
+    predict_tokens(
+        &packed,
+        ids,
+        line_end,
+        lookup,
+        |_| (),
+        |token| {
+            losses.nats[token.position] = token.nats;
+            for (scale, cached) in losses.cached.iter_mut().flatten().enumerate() {
+                // A cache that holds nothing yet leaves its weight to the network.
+                let probability = token.cached.as_ref().map(|cached| cached[scale]);
+                cached[token.position] = probability.unwrap_or_else(|| (-token.nats).exp());
+            }
+        },
+    );
+    losses
 }
 
 /// The recurrent part of a classifier, packed for inference.
@@ -65,12 +108,12 @@ fn values<'n>(network: &'n Network, name: &str) -> Cow<'n, [f32]> {
     Cow::Borrowed(floats(network.parameters.get(name)))
 }
 
-fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
+fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> Vec<f64> {
     let streams = EvaluationStreams::new(ids.len());
     let device = network.device();
     let recurrent = network.config.recurrent();
     let row = streams.streams * network.config.tokens().vocab_size;
-    let mut nats = 0.0;
+    let mut nats = vec![0.0; ids.len()];
     tch::no_grad(|| {
         let zeros = || State::zeros(recurrent, streams.streams, device);
         let initial = network.initial_state(streams.streams as i64);
@@ -89,19 +132,22 @@ fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> f64 {
             let (logits, next) = network.predict(&inputs, &state);
             state = next;
             if window.targets.iter().any(Option::is_some) {
-                let targets = window
-                    .targets
-                    .iter()
-                    .map(|id| id.map_or(IGNORED, i64::from));
+                let id = |target: &Option<Target>| target.map_or(IGNORED, |t| i64::from(t.id));
+                let targets = window.targets.iter().map(id);
                 let targets = Tensor::from_slice(&targets.collect::<Vec<_>>()).to_device(device);
                 let loss = logits.cross_entropy_loss::<Tensor>(
                     &targets,
                     None,
-                    Reduction::Sum,
+                    Reduction::None,
                     IGNORED,
                     0.0,
                 );
-                nats += loss.to_kind(Kind::Double).double_value(&[]);
+                let loss = loss.to_kind(Kind::Float).to_device(Device::Cpu);
+                for (target, &loss) in window.targets.iter().zip(floats(&loss)) {
+                    if let Some(target) = target {
+                        nats[target.position] = loss.into();
+                    }
+                }
             }
         }
     });
@@ -118,6 +164,7 @@ mod tests {
     use crate::tasks::classifier::calibration;
     use carousel::checkpoint::Directory;
     use carousel::checkpoint::arguments::TrainingPrecision;
+    use carousel::inference;
     use carousel::inference::next_token::Wanted;
     use carousel::inference::sampling::{Choice, Sampling, argmax_token};
     use carousel::text::corpus::encode_files;
@@ -272,8 +319,12 @@ mod tests {
             let part = ids.slice(0..length);
             let line_end = model.tokenizer.line_end();
             let mean = |nats: f64| nats / length as f64;
-            let found = mean(by_libtorch(&network, &part, line_end));
-            let here = mean(nats(&network, &part, line_end, 2));
+            let found = by_libtorch(&network, &part, line_end);
+            let here = token_losses(&network, &part, line_end, 0, 2).nats;
+            for (position, (found, here)) in found.iter().zip(&here).enumerate() {
+                assert!((found - here).abs() < 1e-3, "{position}: {found} {here}");
+            }
+            let (found, here) = (mean(found.iter().sum()), mean(here.iter().sum()));
             assert!((found - here).abs() < 1e-4, "{length}: {found} {here}");
             let expected =
                 mean(inference::evaluation::nats(&model.predictor, &part, line_end, |_| ()).all);
@@ -281,7 +332,8 @@ mod tests {
                 (found - expected).abs() < 1e-4,
                 "{length}: {found} {expected}"
             );
-            assert_eq!(mean(nats(&network, &part, line_end, 2)), here);
+            let again = token_losses(&network, &part, line_end, 0, 2).nats;
+            assert_eq!(mean(again.iter().sum()), here);
         }
     }
 }

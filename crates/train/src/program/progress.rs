@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict};
+use carousel::checkpoint::architecture::{Head, InitialState, Interpolation, NextToken, Predict};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::message;
@@ -316,6 +316,7 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         ("gradients", gradients(plan)),
         ("weights", recurrent_weights(training.recurrent_init)),
     ];
+    lines.extend(beside(&config.head).map(|words| ("beside", words)));
     lines.extend(initial_state(recurrent.initial_state).map(|words| ("state", words)));
     lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
     if plan.resumed_at > 0 {
@@ -352,6 +353,26 @@ fn predictions(head: &NextToken) -> String {
     }
 }
 
+/// What is interpolated with the network.
+fn beside(head: &Head) -> Option<String> {
+    let Head::NextToken(NextToken {
+        interpolation: Some(Interpolation { ngrams, cache }),
+        ..
+    }) = head
+    else {
+        return None;
+    };
+    let recent = match cache {
+        0 => String::new(),
+        cache => format!(" and a cache of {cache} tokens"),
+    };
+    Some(format!(
+        "{} n-grams of up to {} tokens{recent}, interpolated with the network (--interpolate=false: none)",
+        count(ngrams.ngrams.iter().sum::<usize>() as u64),
+        ngrams.order
+    ))
+}
+
 /// What texts and windows begin with, where it is not the default.
 fn initial_state(state: InitialState) -> Option<String> {
     match state {
@@ -383,8 +404,12 @@ fn loss_and_figures(figures: &Figures) -> String {
     match *figures {
         Figures {
             bits_per_character: Some(bits),
+            network_loss,
             ..
-        } => format!("{loss}  {bits:.3} bits/char"),
+        } => {
+            let alone = network_loss.map(|loss| format!(" (the network alone {loss:.4})"));
+            format!("{loss}{}  {bits:.3} bits/char", alone.unwrap_or_default())
+        }
         Figures {
             accuracy: Some(accuracy),
             macro_f1: Some(f1),

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
+use super::beside::{self, Beside};
 use super::lsa::{self, WordVectors};
 use crate::gradients::sampled_softmax::SampledSoftmax;
 use crate::gradients::{Batch, Gradients, StreamBatch, Window};
@@ -19,12 +20,9 @@ use crate::run::{
 };
 use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
-use carousel::baselines::ScoredIds;
-use carousel::checkpoint::architecture::{Head, InitialState, LSA_WEIGHT, Predict};
+use carousel::checkpoint::architecture::{Head, InitialState, Interpolation, LSA_WEIGHT, Predict};
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::record::{
-    Baseline, Budget, Figures, Record, Request, TextRecord, TrainingConfig,
-};
+use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
@@ -37,12 +35,6 @@ use carousel_kernels::ThreadPool;
 
 /// Probability that a stream's state is reset before a step.
 const RESET_PROBABILITY: f64 = 0.02;
-/// About how many tokens of a text n-grams read in a second, counting and evaluating.
-const NGRAM_TOKENS_PER_SECOND: f64 = 2e6;
-/// Most seconds for them.
-const MOST_NGRAM_SECONDS: f64 = 5.0;
-/// Largest part of a time budget for them.
-const MOST_NGRAM_SHARE: f64 = 0.02;
 /// Number of rows, and of tokens of each besides the last one, that the plan shows.
 const EXAMPLE_ROWS: usize = 3;
 const EXAMPLE_STEPS: usize = 10;
@@ -63,6 +55,8 @@ pub struct LanguageModelTask {
     sampled: Option<SampledSoftmax>,
     /// Vectors of words by latent semantic analysis, `[vocab_size, lsa_size]`: for classifiers that go on from the model.
     word_vectors: Vec<f32>,
+    /// What is interpolated with the network.
+    beside: Option<Beside>,
 }
 
 /// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began.
@@ -77,6 +71,7 @@ pub fn begin(
     notify: Notify,
 ) -> Result<Run<LanguageModelTask>> {
     recipe::language_model::check(arguments)?;
+    beside::check(arguments, arguments.vocabulary()?.level)?;
     let mut arguments = arguments.clone();
     let base = base(&mut arguments)?;
     let plan = arguments.corpus_plan(paths)?;
@@ -142,7 +137,11 @@ fn restore(
             .into_owned(),
         _ => word_vectors(&config, &corpus, base.as_ref())?,
     };
-    Ok((task(corpus, word_vectors, record, config), base))
+    let interpolation = config.next_token().interpolation.as_ref();
+    let beside = interpolation
+        .map(|interpolation| Beside::restore(&corpus, interpolation))
+        .transpose()?;
+    Ok((task(corpus, word_vectors, beside, record, config), base))
 }
 
 /// Reads the corpus and resolves every option.
@@ -183,7 +182,9 @@ fn prepare(
     )?;
     let training = machine::complete(resolved.training, &config, device, threads, notify)?;
     let statistics = &corpus.statistics;
-    let baselines = baselines(&corpus, &training);
+    let (budget, horizon) = (&training.budget, config.next_token().horizon);
+    let beside = Beside::learn(&corpus, &request.arguments, budget, horizon)?;
+    let baselines = beside::baselines(&corpus, budget, beside.as_ref());
     let record = Record {
         request,
         training,
@@ -198,34 +199,12 @@ fn prepare(
         },
     };
     let has_words = matches!(config.tokens().level, Level::Word | Level::Subword);
-    if let Head::NextToken(head) = &mut config.head
-        && has_words
-    {
-        head.lsa_size = lsa::DIMENSIONS;
+    if let Head::NextToken(head) = &mut config.head {
+        head.lsa_size = if has_words { lsa::DIMENSIONS } else { 0 };
+        head.interpolation = beside.as_ref().map(Beside::description);
     }
     let word_vectors = word_vectors(&config, &corpus, base)?;
-    Ok(task(corpus, word_vectors, record, config))
-}
-
-/// Baselines on the validation data: n-grams too, where they take little of the budget and of memory.
-fn baselines(corpus: &Corpus, training: &TrainingConfig) -> Vec<Baseline> {
-    let statistics = &corpus.statistics;
-    let valid = ScoredIds {
-        ids: &corpus.valid,
-        size: &statistics.valid,
-        spelling_nats: statistics.valid_spelling_nats,
-    };
-    let mut baselines = valid.frequency_baselines(&statistics.token_counts);
-    let affordable = match training.budget {
-        Budget::Seconds(seconds) => MOST_NGRAM_SECONDS.min(MOST_NGRAM_SHARE * seconds),
-        Budget::Epochs(_) | Budget::Steps(_) => MOST_NGRAM_SECONDS,
-    };
-    let tokens = (corpus.train.len() + corpus.valid.len()) as f64;
-    if tokens / NGRAM_TOKENS_PER_SECOND <= affordable {
-        // Where there is too little memory for them, the network may still have enough.
-        baselines.extend(valid.ngram_baseline(&corpus.tokenizer, &corpus.train));
-    }
-    baselines
+    Ok(task(corpus, word_vectors, beside, record, config))
 }
 
 fn report_findings(corpus: &Corpus, notify: Notify) {
@@ -267,6 +246,7 @@ fn word_vectors(config: &ModelConfig, corpus: &Corpus, base: Option<&Base>) -> R
 fn task(
     corpus: Corpus,
     word_vectors: Vec<f32>,
+    beside: Option<Beside>,
     record: Record<TextRecord>,
     config: ModelConfig,
 ) -> Prepared<LanguageModelTask> {
@@ -290,6 +270,7 @@ fn task(
             predict: config.next_token().predict,
             gradients: Gradients::new(&config, training),
             word_vectors,
+            beside,
         },
         record,
         config,
@@ -376,14 +357,24 @@ impl Task for LanguageModelTask {
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
         let threads = training.threads.max(1) as usize;
         let line_end = self.corpus.tokenizer.line_end();
-        let nats = evaluation::nats(&state.averaged_network(), &self.valid, line_end, threads);
+        let network = state.averaged_network();
+        let cache = self.beside.as_ref().map_or(0, Beside::cache);
+        let losses = evaluation::token_losses(&network, &self.valid, line_end, cache, threads);
+        let network_nats: f64 = losses.nats.iter().sum();
+        let all = match &mut self.beside {
+            // What stands beside a network would hide that it has exploded.
+            Some(beside) if network_nats.is_finite() => beside.fit(&losses),
+            _ => network_nats,
+        };
         let statistics = &self.corpus.statistics;
         // The part that is read of a very long validation part stands for all of it.
         let fraction = self.valid.len() as f64 / statistics.valid.tokens as f64;
         let spelling_nats = statistics.valid_spelling_nats;
-        let score = LanguageScore::new(nats / fraction, spelling_nats, &statistics.valid);
+        let score = |nats| LanguageScore::new(nats / fraction, spelling_nats, &statistics.valid);
+        let (network, score) = (score(network_nats), score(all));
         score.loss.is_finite().then_some(Figures {
             valid_loss: score.loss,
+            network_loss: self.beside.is_some().then_some(network.loss),
             bits_per_character: Some(score.bits_per_character),
             ..Figures::default()
         })
@@ -396,8 +387,16 @@ impl Task for LanguageModelTask {
             shape: vec![config.tokens().vocab_size, config.lsa_size()],
             values: FittedValues::Floats(&self.word_vectors),
         };
-        let vectors = (!self.word_vectors.is_empty()).then_some(vectors);
-        model_weights(state, vectors.as_slice())
+        let mut fitted = Vec::new();
+        if !self.word_vectors.is_empty() {
+            fitted.push(vectors);
+        }
+        let description = config.next_token().interpolation.as_ref();
+        let description = description.map(Interpolation::tensors).unwrap_or_default();
+        if let Some(beside) = &self.beside {
+            fitted.extend(beside.tensors(&description));
+        }
+        model_weights(state, &fitted)
     }
 
     fn summary(&self, record: &TextRecord) -> DataSummary {

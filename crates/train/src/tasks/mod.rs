@@ -2,6 +2,7 @@
 The kinds of models that can be trained, each as a [`Task`](crate::run::Task).
 */
 
+mod beside;
 pub mod classifier;
 pub mod language_model;
 mod lsa;

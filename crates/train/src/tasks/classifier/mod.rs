@@ -152,6 +152,8 @@ fn language_model_arguments(asked: &TrainArguments) -> Result<TrainArguments> {
         precision: asked.precision,
         gradients: asked.gradients,
         device: asked.device,
+        // Only its layers are used.
+        interpolate: Some(false),
         ..TrainArguments::default()
     };
     let fraction = LANGUAGE_MODEL_FRACTION;

@@ -1,0 +1,144 @@
+/*!
+A continuous cache (Grave et al. 2017): of one text the last outputs of a network, each with the token that followed. The
+tokens that followed outputs like the present one are likely again.
+*/
+
+use carousel_kernels::dot_products;
+
+/// The cache of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// Most tokens that are kept.
+    capacity: usize,
+    /// The outputs before each token, `[tokens, hidden_size]`. Once there are as many as are kept, the next replaces the
+    /// oldest.
+    outputs: Vec<f32>,
+    tokens: Vec<u32>,
+    /// Where the next token goes.
+    next: usize,
+    /// The output after the last token; empty before the first.
+    last: Vec<f32>,
+}
+
+impl Cache {
+    /// An empty cache that keeps the last `capacity` tokens.
+    pub fn new(capacity: usize) -> Self {
+        Cache {
+            capacity,
+            outputs: Vec::new(),
+            tokens: Vec::new(),
+            next: 0,
+            last: Vec::new(),
+        }
+    }
+
+    /// Reads a token, and the network's output after it.
+    pub fn read(&mut self, token: u32, output: impl FnOnce(&mut Vec<f32>)) {
+        if !self.last.is_empty() && self.capacity > 0 {
+            let width = self.last.len();
+            if self.tokens.len() < self.capacity {
+                self.outputs.extend_from_slice(&self.last);
+                self.tokens.push(token);
+            } else {
+                self.outputs[self.next * width..][..width].copy_from_slice(&self.last);
+                self.tokens[self.next] = token;
+            }
+            self.next = (self.next + 1) % self.capacity;
+        }
+        output(&mut self.last);
+    }
+
+    /// The kept tokens with their shares in the prediction of the next token, which sum to one: exponentials of the products
+    /// of the outputs before them with the last one, times `scale`.
+    fn shares(&self, products: &[f32], scale: f32) -> impl Iterator<Item = (u32, f32)> {
+        let highest = products.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let share = move |product: &f32| (scale * (product - highest)).exp();
+        let sum: f32 = products.iter().map(share).sum();
+        let shares = products.iter().map(move |product| share(product) / sum);
+        self.tokens.iter().copied().zip(shares)
+    }
+
+    /// The products of the kept outputs with the last one.
+    fn products(&self) -> Vec<f32> {
+        let mut products = vec![0.0; self.tokens.len()];
+        dot_products(&self.outputs, &self.last, &mut products);
+        products
+    }
+
+    /// The probability of `token` at each of some scales; `None` while nothing is kept.
+    pub fn probabilities(&self, token: u32, scales: &[f32]) -> Option<Vec<f64>> {
+        if self.tokens.is_empty() {
+            return None;
+        }
+        if !self.tokens.contains(&token) {
+            return Some(vec![0.0; scales.len()]);
+        }
+        let products = self.products();
+        let probability = |&scale: &f32| {
+            let own = self
+                .shares(&products, scale)
+                .filter(|&(kept, _)| kept == token);
+            own.map(|(_, share)| f64::from(share)).sum()
+        };
+        Some(scales.iter().map(probability).collect())
+    }
+
+    /// Adds the probabilities of all tokens, times `weight`, to `sums`; whether anything is kept.
+    pub fn add_to(&self, sums: &mut [f32], scale: f32, weight: f32) -> bool {
+        for (token, share) in self.shares(&self.products(), scale) {
+            sums[token as usize] += weight * share;
+        }
+        !self.tokens.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(output: [f32; 3]) -> impl FnOnce(&mut Vec<f32>) {
+        move |last| *last = output.to_vec()
+    }
+
+    #[test]
+    fn tokens_after_similar_outputs_are_likely() {
+        let mut cache = Cache::new(3);
+        assert_eq!(cache.probabilities(1, &[1.0]), None);
+        cache.read(7, set([1.0, 0.0, 0.0]));
+        assert_eq!(
+            cache.probabilities(1, &[1.0]),
+            None,
+            "nothing has followed yet"
+        );
+        cache.read(1, set([0.0, 1.0, 0.0]));
+        cache.read(2, set([0.5, 2.0, 0.0]));
+        // Kept: [1, 0, 0] before 1, [0, 1, 0] before 2; their products with the last output are 0.5 and 2.
+        let expected = |scale: f64| 1.0 / (1.0 + (scale * (2.0 - 0.5)).exp());
+        let found = cache.probabilities(1, &[1.0, 0.3]).unwrap();
+        for (found, scale) in found.into_iter().zip([1.0, 0.3]) {
+            assert!((found - expected(scale)).abs() < 1e-6, "{found}");
+        }
+        assert_eq!(cache.probabilities(9, &[1.0]), Some(vec![0.0]));
+        let mut sums = vec![0.25; 4];
+        assert!(cache.add_to(&mut sums, 1.0, 0.5));
+        let own = |token: u32| cache.probabilities(token, &[1.0]).unwrap()[0] as f32;
+        let with = [0.25, 0.25 + 0.5 * own(1), 0.25 + 0.5 * own(2), 0.25];
+        assert!(
+            sums.iter().zip(with).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{sums:?}"
+        );
+    }
+
+    #[test]
+    fn the_oldest_tokens_are_forgotten() {
+        let mut cache = Cache::new(2);
+        for token in [1, 2, 3, 4] {
+            cache.read(token, set([token as f32, 1.0, 0.0]));
+        }
+        // Kept are the pairs that end with 3 and 4.
+        let own = |token: u32| cache.probabilities(token, &[0.1]).unwrap()[0];
+        assert_eq!((own(1), own(2)), (0.0, 0.0));
+        assert!((own(3) + own(4) - 1.0).abs() < 1e-6 && own(3) > 0.0);
+        assert!(Cache::new(0).probabilities(1, &[1.0]).is_none());
+    }
+}
