@@ -198,16 +198,6 @@ impl ModelConfig {
             Body::Recurrent(recurrent) => (self.tokens(), recurrent),
             Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
         };
-        if let Head::NextToken(head) = &self.head
-            && let Some(interpolation) = &head.interpolation
-        {
-            self.check_ngrams(&interpolation.ngrams)?;
-            if head.horizon > 1 {
-                return Err(Error::new(
-                    "n-grams predict one token at a time, and are not interpolated with a network that predicts several",
-                ));
-            }
-        }
         let sizes = [
             ("vocab_size", tokens.vocab_size),
             ("embedding_size", tokens.embedding_size),
@@ -233,23 +223,32 @@ impl ModelConfig {
                 "labels are {:?}; a classifier has two or more",
                 head.labels
             ))),
-            Head::NextToken(head) if !(1..=MOST_AT_ONCE).contains(&head.horizon) => {
-                Err(Error::new(format!(
-                    "horizon is {}; a step predicts 1 to {MOST_AT_ONCE} tokens at once",
-                    head.horizon
-                )))
-            }
-            Head::NextToken(head) if head.horizon > 1 && head.tie_weights => Err(Error::new(
+            Head::NextToken(head) => self.check_next_token(head),
+            Head::Labels(_) => Ok(()),
+        }
+    }
+
+    /// Checks the head of a language model.
+    fn check_next_token(&self, head: &NextToken) -> Result<()> {
+        let (tokens, recurrent) = (self.tokens(), self.recurrent());
+        if let Some(interpolation) = &head.interpolation {
+            self.check_ngrams(&interpolation.ngrams)?;
+        }
+        let refused = |reason: &str| Err(Error::new(reason));
+        match head.horizon {
+            horizon if !(1..=MOST_AT_ONCE).contains(&horizon) => Err(Error::new(format!(
+                "horizon is {horizon}; a step predicts 1 to {MOST_AT_ONCE} tokens at once"
+            ))),
+            2.. if head.interpolation.is_some() => refused(
+                "n-grams predict one token at a time, and are not interpolated with a network that predicts several",
+            ),
+            2.. if head.tie_weights => refused(
                 "tied weights predict one token at a time; leave --tie-weights or --horizon away",
-            )),
-            Head::NextToken(head) if head.horizon > 1 && recurrent.bidirectional => {
-                Err(Error::new(
-                    "layers that read backwards predict one token at a time; leave --bidirectional or --horizon away",
-                ))
-            }
-            Head::NextToken(head)
-                if head.tie_weights && tokens.embedding_size != recurrent.hidden_size =>
-            {
+            ),
+            2.. if recurrent.bidirectional => refused(
+                "layers that read backwards predict one token at a time; leave --bidirectional or --horizon away",
+            ),
+            _ if head.tie_weights && tokens.embedding_size != recurrent.hidden_size => {
                 Err(Error::new(format!(
                     "tied weights need an embedding as wide as the hidden state, but embedding_size is {} and hidden_size {}",
                     tokens.embedding_size, recurrent.hidden_size

@@ -18,7 +18,7 @@ pub enum Predictor {
     /// N-grams.
     Ngram(KneserNey),
     /// A network with n-grams and a cache, interpolated.
-    Interpolated(Interpolated),
+    Interpolated(Box<Interpolated>),
 }
 
 /// What a predictor knows of the texts that it reads side by side.
@@ -83,12 +83,10 @@ impl Predictor {
                 let network = NextTokenNetwork::load(config, floats, precision, threads)?;
                 match &config.next_token().interpolation {
                     None => Predictor::Network(network),
-                    Some(interpolation) => Predictor::Interpolated(Interpolated::load(
-                        network,
-                        interpolation,
-                        weights,
-                        line_end,
-                    )?),
+                    Some(interpolation) => {
+                        let all = Interpolated::load(network, interpolation, weights, line_end)?;
+                        Predictor::Interpolated(Box::new(all))
+                    }
                 }
             }
             Body::Ngram(ngrams) => {

@@ -42,10 +42,7 @@ for_each_cpu! {
                     sums[lane] = multiply_add::<FMA>(lanes[block][lane], others[block][lane], sums[lane]);
                 }
             }
-            let mut product = 0.0;
-            for lane in 0..LANES {
-                product += sums[lane];
-            }
+            let mut product: f32 = sums.iter().sum();
             for position in 0..rest.len() {
                 product += rest[position] * last[position];
             }

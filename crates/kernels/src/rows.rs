@@ -129,10 +129,10 @@ impl Rows {
         words.zip(scales).map(block).collect()
     }
 
-    /// Decodes a row.
+    /// Decodes a row; in int8 its values are rounded to steps of a 127th of the largest.
     ///
     /// # Panics
-    /// In int8, or if there is no such row.
+    /// If there is no such row.
     pub fn get(&self, row: usize, values: &mut [f32]) {
         let words = self.words(row..row + 1);
         match self.kernel.precision() {
@@ -149,7 +149,14 @@ impl Rows {
                     }
                 }
             }
-            Precision::Int8 => unimplemented!("training does not use int8"),
+            Precision::Int8 => {
+                let (scale, offset) = (self.scales[row], self.kernel.input_offset());
+                for (values, word) in values.chunks_mut(4).zip(words) {
+                    for (value, byte) in values.iter_mut().zip(word.to_le_bytes()) {
+                        *value = f32::from(byte.wrapping_sub(offset) as i8) * scale;
+                    }
+                }
+            }
         }
     }
 
@@ -232,5 +239,41 @@ impl RowsBlock<'_> {
     pub fn set(&mut self, row: usize, values: &[f32]) {
         let words = &mut self.words[row * self.words_per_row..(row + 1) * self.words_per_row];
         self.scales[row] = self.kernel.encode_inputs(values, words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twins::numbers;
+
+    #[test]
+    fn rows_are_decoded_as_they_were_encoded() {
+        // A value may be off by half of a step: of float32 none, of bfloat16 2⁻⁹ of it, of int8 a 254th of the largest.
+        for (precision, step) in [
+            (Precision::Float32, 0.0),
+            (Precision::Bfloat16, 2.0 / 512.0),
+            (Precision::Int8, 2.0 / 254.0),
+        ] {
+            let kernel = Kernel::fastest(precision);
+            for inner in [1, 5, 64, 130] {
+                let values = numbers(3 * inner, 7);
+                let mut rows = Rows::zeros(kernel, 3, inner);
+                for (row, values) in values.chunks_exact(inner).enumerate() {
+                    rows.set(row, values);
+                }
+                for (row, values) in values.chunks_exact(inner).enumerate() {
+                    let mut found = vec![0.0; inner];
+                    rows.get(row, &mut found);
+                    let largest = values
+                        .iter()
+                        .fold(0.0f32, |most, value| most.max(value.abs()));
+                    for (found, value) in found.iter().zip(values) {
+                        let off = (found - value).abs();
+                        assert!(off <= step * largest, "{precision:?}: {found} {value}");
+                    }
+                }
+            }
+        }
     }
 }
