@@ -1,6 +1,8 @@
 //! Tests of the program `carousel`, without training, and properties that hold for any text.
 #![allow(clippy::too_many_lines, reason = "tables of cases")]
 
+/// Names that people bring, lists, and what helps on a machine.
+mod commands;
 /// Complete messages of wrong uses.
 mod errors;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.

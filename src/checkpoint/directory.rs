@@ -4,8 +4,6 @@ The checkpoint directory, and the names of its files, which are spelled nowhere 
 Each file is written under another name, flushed, and renamed into place, so that the directory is valid at any moment.
 */
 
-use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,35 +41,11 @@ impl Directory {
         Directory { path: path.into() }
     }
 
-    /// Finds the directory of a model by its path, or by the name of a model that ships.
+    /// The same directory, which must hold a checkpoint.
     ///
     /// # Errors
-    /// If there is no such model; the message lists the folders that were searched.
-    pub fn find(model: &Path) -> Result<Self> {
-        if model.is_dir() {
-            return Self::at(model).existing();
-        }
-        let folders = model_folders(env::current_exe().ok().as_deref());
-        if let Some(found) = folders
-            .iter()
-            .map(|folder| folder.join(model))
-            .find(|path| path.join(CONFIG).is_file())
-        {
-            return Ok(Self::at(found));
-        }
-        let searched: Vec<String> = folders
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
-        Err(Error::new(format!(
-            "there is no model {}: it is not a folder, and not in {}; `carousel train CORPUS -o {}` makes one",
-            model.display(),
-            searched.join(", "),
-            model.display()
-        )))
-    }
-
-    fn existing(self) -> Result<Self> {
+    /// If it does not.
+    pub fn existing(self) -> Result<Self> {
         if self.holds_checkpoint() {
             return Ok(self);
         }
@@ -79,6 +53,12 @@ impl Directory {
             "{} is not a checkpoint: it has no {CONFIG}; give the folder that `carousel train` wrote with -o",
             self.path.display()
         )))
+    }
+
+    /// Name of the folder, by which the model is known.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// Path of the directory.
@@ -268,48 +248,9 @@ impl Directory {
     }
 }
 
-/// Folders that are searched for a model's name, for a program at this path.
-fn model_folders(program: Option<&Path>) -> Vec<PathBuf> {
-    let named = env::var_os("CAROUSEL_MODELS").map(PathBuf::from);
-    let above = |levels: usize| program?.ancestors().nth(levels);
-    let beside = above(2).map(|folder| folder.join("share/carousel"));
-    // A program that was built in a clone may be run from elsewhere.
-    let built = above(2)
-        .filter(|folder| folder.file_name() == Some(OsStr::new("target")))
-        .and(above(3))
-        .map(|folder| folder.join("checkpoints"));
-    let data = files::data_folder();
-    named
-        .into_iter()
-        .chain([PathBuf::from("checkpoints")])
-        .chain(beside)
-        .chain(built)
-        .chain(data)
-        .collect()
-}
-
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn models_are_searched_beside_the_program_and_in_its_clone() {
-        let searches = |program: &str, folder: &str| {
-            let folders = model_folders(Some(Path::new(program)));
-            folders.contains(&PathBuf::from(folder))
-        };
-        assert!(searches(
-            "/clone/target/release/carousel",
-            "/clone/checkpoints"
-        ));
-        assert!(searches("/some/bin/carousel", "/some/share/carousel"));
-        assert!(!searches("/some/user/bin/carousel", "/some/checkpoints"));
     }
 }

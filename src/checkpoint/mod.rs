@@ -11,6 +11,7 @@ pub mod config;
 mod corpus_options;
 pub mod directory;
 mod metrics_file;
+pub mod models;
 pub mod record;
 mod version1;
 pub mod weights_file;

@@ -15,6 +15,9 @@ use super::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files;
 
+/// Beginnings of the names of tensors that are copied exactly.
+const EXACT: [&str; 3] = ["calibration.", "interpolation.", "cache."];
+
 /// A safetensors file mapped into memory, its tensors found by name.
 pub struct WeightsFile {
     map: Mmap,
@@ -28,6 +31,8 @@ pub enum NumberFormat {
     Float32,
     /// float16: half the bytes, about three decimal digits.
     Float16,
+    /// bfloat16: half the bytes, between two and three decimal digits.
+    Bfloat16,
 }
 
 impl WeightsFile {
@@ -90,9 +95,14 @@ impl WeightsFile {
                 let float = |&bytes| half::f16::from_le_bytes(bytes).to_f32();
                 bytes.iter().map(float).collect()
             }
+            (Dtype::BF16, _) => {
+                let (bytes, _) = tensor.data().as_chunks::<2>();
+                let float = |&bytes| half::bf16::from_le_bytes(bytes).to_f32();
+                bytes.iter().map(float).collect()
+            }
             (other, _) => {
                 return Err(Error::new(format!(
-                    "{}: {name} is {other:?}, but this program reads F32 and F16",
+                    "{}: {name} is {other:?}, but this program reads F32, F16 and BF16",
                     self.path.display()
                 )));
             }
@@ -130,7 +140,8 @@ impl WeightsFile {
             .collect())
     }
 
-    /// All tensors of a model, as the bytes of a new safetensors file. Calibration stays float32.
+    /// All tensors of a model, as the bytes of a new safetensors file. The few weights of calibration and interpolation stay
+    /// float32.
     ///
     /// # Errors
     /// As [`WeightsFile::floats`] and [`WeightsFile::integers`].
@@ -154,12 +165,22 @@ impl WeightsFile {
             return Ok((Dtype::I32, self.tensor(name)?.data().to_vec()));
         }
         let floats = self.floats(name)?;
-        if format == NumberFormat::Float16 && !name.starts_with("calibration.") {
-            let half = |&value: &f32| half::f16::from_f32(value).to_le_bytes();
-            return Ok((Dtype::F16, floats.iter().flat_map(half).collect()));
-        }
-        let bytes = floats.iter().flat_map(|value| value.to_le_bytes());
-        Ok((Dtype::F32, bytes.collect()))
+        let exact = EXACT.iter().any(|prefix| name.starts_with(prefix));
+        let floats = floats.iter();
+        Ok(match format {
+            NumberFormat::Float16 if !exact => {
+                let half = |&value: &f32| half::f16::from_f32(value).to_le_bytes();
+                (Dtype::F16, floats.flat_map(half).collect())
+            }
+            NumberFormat::Bfloat16 if !exact => {
+                let half = |&value: &f32| half::bf16::from_f32(value).to_le_bytes();
+                (Dtype::BF16, floats.flat_map(half).collect())
+            }
+            _ => (
+                Dtype::F32,
+                floats.flat_map(|value| value.to_le_bytes()).collect(),
+            ),
+        })
     }
 
     /// Checks that the file has tensors of the expected names and shapes.

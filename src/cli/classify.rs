@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::explanation;
 use super::flags::DocumentFlags;
+use super::line_editor::LineEditor;
 use super::model::{ModelArguments, PrecisionChoice};
 use super::standard;
 use crate::data::labelled::{Document, RowCount};
@@ -22,6 +23,8 @@ use crate::metrics::argmax;
 const DEFAULT_MODEL: &str = "sentiment";
 /// Answer where no label is probable enough.
 const UNSURE: &str = "unsure";
+/// File of the texts that were typed, in the user's cache folder.
+const HISTORY: &str = "classify-history";
 /// Largest number of rows that are classified together.
 const BATCH_ROWS: usize = 512;
 /// Number of bytes of text that fill a batch before it has that many rows.
@@ -46,6 +49,9 @@ pub struct Arguments {
     /// A file of lines, CSV, TSV or JSONL, of any length; - is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Type texts one after another, and see their labels
+    #[arg(short, long, conflicts_with_all = ["texts", "input", "json"])]
+    interactive: bool,
     /// Print the N most probable labels of each text
     #[arg(long, value_name = "N", default_value_t = 1)]
     top_k: usize,
@@ -84,6 +90,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     check(arguments)?;
     let model = &arguments.model;
     let classifier = model.open_classifier(Some(DEFAULT_MODEL), PrecisionChoice::Auto)?;
+    if arguments.interactive {
+        return classify_typed(arguments, &classifier);
+    }
+    arguments.texts.iter().for_each(|text| note_file(text));
     if !arguments.texts.is_empty() {
         let input = |text: &String| InputText {
             row: None,
@@ -106,11 +116,34 @@ fn check(arguments: &Arguments) -> Result<()> {
     if arguments.top_k == 0 {
         return Err(Error::usage("--top-k 0 prints no label; give 1 or more"));
     }
-    if arguments.texts.is_empty() && arguments.input.is_none() && stdin().is_terminal() {
+    let given = !arguments.texts.is_empty() || arguments.input.is_some() || arguments.interactive;
+    if !given && stdin().is_terminal() {
         return Err(Error::usage(
-            "give the texts to classify, a file with --input, or a pipe",
+            "give the texts to classify, a file with --input, a pipe, or --interactive",
         ));
     }
+    Ok(())
+}
+
+/// Prints a note if a text is the name of a file, whose rows may have been meant.
+fn note_file(text: &str) {
+    if Path::new(text).is_file() {
+        standard::message(format!(
+            "note: {text} is a file, and its name was classified; --input {text} classifies its rows"
+        ));
+    }
+}
+
+/// Classifies the lines that are typed, until the input ends.
+fn classify_typed(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
+    let mut editor = LineEditor::new(HISTORY)?;
+    standard::message("Type a text to see its label; Ctrl-D ends.");
+    while let Some(text) = editor.read()? {
+        if !text.trim().is_empty() {
+            classify(arguments, classifier, &[InputText { row: None, text }])?;
+        }
+    }
+    editor.save();
     Ok(())
 }
 

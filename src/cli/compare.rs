@@ -2,7 +2,7 @@
 `carousel compare`: networks side by side on one corpus.
 */
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, ValueEnum};
@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use super::comparison_runs::Runner;
 use super::flags::DocumentFlags;
 use super::standard;
+use super::time::time;
 use crate::checkpoint::record::Budget;
 use crate::comparison::entry::Known;
 use crate::comparison::folder::Folder;
@@ -17,7 +18,7 @@ use crate::comparison::plan::Plan;
 use crate::comparison::report::Report;
 use crate::comparison::request::{Matching, Request};
 use crate::comparison::table;
-use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
+use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::pictures;
@@ -49,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "LIST")]
     cells: Option<String>,
     /// The time of each run, by the wall clock [default: 2m]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "steps")]
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "steps")]
     time: Option<Duration>,
     /// The length of each run, in updates of the weights
     #[arg(long, value_name = "N")]
@@ -254,7 +255,7 @@ fn documents(arguments: &Arguments) -> Result<Option<DocumentOptions>> {
                 || arguments
                     .corpus
                     .iter()
-                    .all(|path| is_labelled(path, &options))
+                    .all(|path| standard::is_labelled(path, &options))
         }
     };
     let has_input = arguments.corpus.iter().any(|path| standard::is_input(path));
@@ -265,11 +266,6 @@ fn documents(arguments: &Arguments) -> Result<Option<DocumentOptions>> {
         true => Ok(Some(options)),
         false => Ok(None),
     }
-}
-
-/// Whether a file is a table by its name, with columns of labels and texts.
-fn is_labelled(path: &Path, options: &DocumentOptions) -> bool {
-    format_of_name(path).is_some() && LabelledRows::open(path, options).is_ok()
 }
 
 fn print(report: &Report, json: bool) -> Result<()> {

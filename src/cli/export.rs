@@ -9,8 +9,8 @@ use indicatif::HumanBytes;
 use serde_json::Value;
 
 use super::standard;
-use crate::checkpoint::Directory;
 use crate::checkpoint::weights_file::NumberFormat;
+use crate::checkpoint::{Directory, models};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -40,11 +40,13 @@ enum ExportPrecision {
     F32,
     /// float16: half the bytes
     F16,
+    /// bfloat16: half the bytes, of wider range and coarser steps
+    Bf16,
 }
 
 /// Copies a model.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let from = Directory::find(&arguments.model)?;
+    let from = models::find(&arguments.model)?;
     let to = Directory::at(&arguments.output);
     if files::same_file(from.path(), to.path()) {
         return Err(Error::usage(
@@ -63,6 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let format = match arguments.precision {
         ExportPrecision::F32 => NumberFormat::Float32,
         ExportPrecision::F16 => NumberFormat::Float16,
+        ExportPrecision::Bf16 => NumberFormat::Bfloat16,
     };
     let bytes = weights.copy(&config, format)?;
     let mut record: Value = from.load_record()?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::time::time;
 use crate::checkpoint::architecture::{InitialState, Leak};
 use crate::checkpoint::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
@@ -24,8 +25,8 @@ pub struct TrainingFlags {
     #[arg(long, value_name = "N", help_heading = "Text")]
     min_count: Option<u64>,
 
-    /// How long to train, by the wall clock of the whole command: 90s, 2m, 1h30m [default: 3m]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, group = "budget", help_heading = "Training")]
+    /// How long to train, by the wall clock of the whole command: 90s, 2m, 1h30m, or a number of seconds [default: 3m]
+    #[arg(long, value_name = "TIME", value_parser = time, group = "budget", help_heading = "Training")]
     time: Option<Duration>,
     /// How long to train, in passes over the training data
     #[arg(long, value_name = "N", group = "budget", help_heading = "Training")]

@@ -33,7 +33,7 @@ const LONG_PROMPT: usize = 100_000;
 /// Generate text from a prompt.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  carousel generate -m model -p \"It was\"
+  carousel generate -m model \"It was\"
   carousel generate -m model -p \"It was\" --length 2000 --temperature 0.6 --seed 7
   carousel generate -m model --prompt-file opening.txt --samples 3
   carousel generate -m model --interactive
@@ -43,6 +43,9 @@ penalty, top-k, top-p, min-p, temperature.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
+    /// The text to continue, as with --prompt
+    #[arg(value_name = "PROMPT", group = "start")]
+    text: Option<String>,
     /// The text to continue; - is standard input [default: an empty line]
     #[arg(
         short,
@@ -59,13 +62,20 @@ pub struct Arguments {
     #[arg(short, long, conflicts_with_all = ["samples", "json", "start"])]
     interactive: bool,
     /// Number of tokens to generate; 0 continues until it is interrupted
-    #[arg(short, long, value_name = "N", default_value_t = 500)]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value_t = 500,
+        visible_short_alias = 'n',
+        aliases = ["n-predict", "max-tokens", "max-new-tokens", "num-tokens"]
+    )]
     length: u64,
     /// End a text before this string; may be given several times
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     stop: Vec<String>,
     /// Number of texts to generate, side by side
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, alias = "num-samples", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     samples: u64,
     /// Print a JSON object for each text
     #[arg(long)]
@@ -178,7 +188,8 @@ fn stop_conditions(arguments: &Arguments) -> Result<StopConditions> {
 }
 
 fn prompt_text(arguments: &Arguments) -> Result<String> {
-    let text = match (&arguments.prompt, &arguments.prompt_file) {
+    let prompt = arguments.prompt.as_ref().or(arguments.text.as_ref());
+    let text = match (prompt, &arguments.prompt_file) {
         (Some(prompt), _) if prompt != "-" => return Ok(prompt.clone()),
         (None, None) => return Ok(String::new()),
         (None, Some(file)) if !standard::is_input(file) => standard::read_text_file(file)?,

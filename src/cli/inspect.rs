@@ -11,7 +11,7 @@ use crate::checkpoint::architecture::{Body, Head, Labels, Ngrams, Recurrent, Tok
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NgramRecord, Record, TextRecord,
 };
-use crate::checkpoint::{Directory, ModelConfig};
+use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
 use crate::files;
@@ -21,7 +21,7 @@ use crate::text::corpus::Validation;
 /// Prints what was asked for: what a model is, or what happens inside.
 pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.check()?;
-    let directory = Directory::find(&arguments.model)?;
+    let directory = models::find(&arguments.model)?;
     let config = directory.load_config()?;
     let inside = arguments.gates || arguments.unit.is_some() || arguments.find_unit.is_some();
     if inside && config.ngram_body().is_some() {

@@ -9,6 +9,8 @@ mod child;
 mod classify;
 mod compare;
 mod comparison_runs;
+mod completions;
+pub mod doctor;
 mod evaluate;
 mod evaluate_documents;
 mod evaluate_text;
@@ -25,21 +27,25 @@ mod inspect_units;
 mod interactive;
 pub mod interrupt;
 mod launch;
+mod line_editor;
 mod model;
+mod models;
 pub mod run_folder;
 mod sampling_flags;
 mod score;
 pub mod standard;
+mod time;
 pub mod train;
 mod train_baseline;
 pub mod train_classifier;
 mod unit;
 mod values;
+pub mod version;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{ErrorKind, Result};
 
@@ -47,7 +53,8 @@ use crate::error::{ErrorKind, Result};
 #[derive(Parser)]
 #[command(
     name = "carousel",
-    version,
+    version = version::VERSION,
+    long_version = version::LONG.as_str(),
     propagate_version = true,
     max_term_width = 100
 )]
@@ -80,6 +87,14 @@ pub enum Command {
     Inspect(inspect_flags::Arguments),
     /// Copy a model in fewer bytes, to use and to share
     Export(export::Arguments),
+    /// List the models that are found by name
+    Models(models::Arguments),
+    /// Show what the program finds on this machine, and what mends each problem
+    Doctor(doctor::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionArguments),
+    /// Write the manual pages
+    Man(completions::ManArguments),
 }
 
 /// Parses the command line, runs the command, and prints its error, if any.
@@ -110,5 +125,9 @@ pub fn run(command: Command) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => completions::man(&arguments, Cli::command()),
     }
 }

@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 
 use clap::{Args, ValueEnum};
 
-use crate::checkpoint::Directory;
+use crate::checkpoint::{Directory, models};
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::classifier::Classifier;
@@ -50,8 +50,8 @@ impl ModelArguments {
     /// If there is no such model, or none was given and there is no default.
     pub fn directory(&self, default: Option<&str>) -> Result<Directory> {
         match (&self.model, default) {
-            (Some(model), _) => Directory::find(model),
-            (None, Some(default)) => Directory::find(default.as_ref()),
+            (Some(model), _) => models::find(model),
+            (None, Some(default)) => models::find(default.as_ref()),
             (None, None) => Err(Error::usage("give the model with -m")),
         }
     }

@@ -14,6 +14,7 @@ pub struct SamplingFlags {
     #[arg(
         short,
         long,
+        visible_alias = "temp",
         value_name = "T",
         default_value_t = 0.8,
         allow_negative_numbers = true,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use tempfile::TempDir;
 
-use crate::data::labelled::{DocumentOptions, LabelledRows};
+use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
 use crate::error::{Error, Result};
 use crate::text::source::{InvalidBytes, ReadMode, read};
 
@@ -132,6 +132,11 @@ pub fn open_rows(path: &Path, options: &DocumentOptions) -> Result<LabelledRows>
     Ok(rows)
 }
 
+/// Whether a file is a table by its name, with columns of labels and texts as they are laid out by `options`.
+pub fn is_labelled(path: &Path, options: &DocumentOptions) -> bool {
+    format_of_name(path).is_some() && LabelledRows::open(path, options).is_ok()
+}
+
 /// Prints notes, such as those on the reading of a file.
 pub fn notes(notes: &[String]) {
     notes
@@ -162,9 +167,11 @@ pub fn note_unknown_words(mut words: Vec<String>) {
     ));
 }
 
-/// Whether standard output shows colours: it is a terminal, and NO_COLOR is not set.
+/// Whether standard output shows colours: it is a terminal that has some, and NO_COLOR is not set.
 pub fn has_colours() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let plain = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !plain && !refused
 }
 
 /// A progress bar on standard error, where that is a terminal.

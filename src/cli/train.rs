@@ -91,10 +91,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", help_heading = "Network")]
     embedding_size: Option<usize>,
     /// Width of each layer's hidden state [default: suits the corpus]
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(long, aliases = ["hidden", "rnn-size"], value_name = "N", help_heading = "Network")]
     hidden_size: Option<usize>,
     /// Stacked recurrent layers [default: suits the corpus]
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(long, alias = "layers", value_name = "N", help_heading = "Network")]
     num_layers: Option<usize>,
     /// Fraction of a layer's outputs dropped in training, the same for a whole window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
@@ -132,10 +132,20 @@ pub struct Arguments {
     #[arg(long, value_name = "N", help_heading = "Training")]
     batch_size: Option<usize>,
     /// Window length: tokens of a stream before each update [default: suits the corpus]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(
+        long,
+        alias = "seq-length",
+        value_name = "N",
+        help_heading = "Training"
+    )]
     bptt: Option<usize>,
     /// The highest learning rate [default: suits the corpus]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(
+        long,
+        visible_alias = "lr",
+        value_name = "RATE",
+        help_heading = "Training"
+    )]
     learning_rate: Option<f64>,
     /// Fraction of the budget over which the learning rate rises [default: 0.05]
     #[arg(long, value_name = "FRACTION", help_heading = "Training")]

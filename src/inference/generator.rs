@@ -240,6 +240,18 @@ impl<'m> Generator<'m> {
         }
     }
 
+    /// Chooses tokens otherwise from now on.
+    pub fn set_sampling(&mut self, sampling: Sampling) {
+        let continuations = self.continuations.iter_mut();
+        continuations.for_each(|continuation| continuation.sampler.set_sampling(sampling));
+    }
+
+    /// Takes random numbers from another seed from now on.
+    pub fn reseed(&mut self, seed: u64) {
+        let continuations = self.continuations.iter_mut();
+        continuations.for_each(|continuation| continuation.sampler.reseed(seed));
+    }
+
     /// Starts a new continuation after the last one and the given tokens.
     ///
     /// # Panics

@@ -58,6 +58,33 @@ pub struct Sampler {
     recent: RecentTokens,
 }
 
+impl Sampling {
+    /// The same at another temperature; 0 always chooses the most probable token.
+    pub fn at_temperature(self, temperature: f32) -> Self {
+        let choice = match self.choice {
+            _ if temperature == 0.0 => Choice::Greedy,
+            Choice::Random {
+                top_k,
+                top_p,
+                min_p,
+                ..
+            } => Choice::Random {
+                top_k,
+                top_p,
+                min_p,
+                temperature,
+            },
+            Choice::Greedy => Choice::Random {
+                top_k: None,
+                top_p: None,
+                min_p: None,
+                temperature,
+            },
+        };
+        Sampling { choice, ..self }
+    }
+}
+
 impl Sampler {
     /// A sampler; different values of `stream` with one seed give independent texts.
     pub fn new(sampling: Sampling, seed: u64, stream: u64) -> Self {
@@ -68,6 +95,16 @@ impl Sampler {
             random,
             recent: RecentTokens::new(sampling.repetition.map_or(0, |r| r.last_n)),
         }
+    }
+
+    /// Chooses otherwise from now on. The number of recent tokens that a penalty applies to stays.
+    pub fn set_sampling(&mut self, sampling: Sampling) {
+        self.sampling = sampling;
+    }
+
+    /// Takes random numbers from another seed from now on.
+    pub fn reseed(&mut self, seed: u64) {
+        self.random = ChaCha8Rng::seed_from_u64(seed);
     }
 
     /// Adds tokens to the recent ones.

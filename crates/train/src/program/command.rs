@@ -40,12 +40,28 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
         }
     } else {
         check_vacant(&directory, flags.overwrite)?;
+        flags.corpus.iter().for_each(|path| note_labels(path));
         let corpus = keep_standard_input(&flags.corpus, &directory)?;
         Some(language_model::begin(
             directory, &corpus, &arguments, started, notify,
         )?)
     };
     finish(run, notify)
+}
+
+/// Prints a note if a file to be read as text has columns of labels and texts.
+fn note_labels(path: &Path) {
+    let options = DocumentOptions {
+        labels: true,
+        ..DocumentOptions::default()
+    };
+    if standard::is_labelled(path, &options) {
+        standard::message(format!(
+            "note: {0} has columns of labels and texts, and is read as text; `carousel train-classifier {0} -o DIR` learns \
+             its labels",
+            path.display()
+        ));
+    }
 }
 
 /// Trains, if there is something left to do.

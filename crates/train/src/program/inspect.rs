@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 use tch::Device;
 
-use carousel::checkpoint::Directory;
 use carousel::checkpoint::architecture::Head;
+use carousel::checkpoint::models;
 use carousel::checkpoint::record::{Record, TextRecord};
 use carousel::cli::inspect_flags::Arguments;
 use carousel::cli::standard::{self, line};
@@ -39,7 +39,7 @@ struct Gradients {
 /// Computes and prints gradients by distance in time, of the model and of the same network untrained.
 pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.check()?;
-    let directory = Directory::find(&arguments.model)?;
+    let directory = models::find(&arguments.model)?;
     let base = Base::load(&directory)?;
     if let Head::Labels(_) = base.config.head {
         return Err(Error::new(format!(

@@ -3,6 +3,7 @@ The program `carousel-train`: the training commands, which `carousel` passes on 
 */
 
 mod command;
+mod doctor;
 mod inspect;
 mod plan;
 mod progress;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) if arguments.baseline.is_none() => command::train(&arguments),
         Command::TrainClassifier(arguments) => command::train_classifier(&arguments),
         Command::Inspect(arguments) if arguments.gradients => inspect::run(&arguments),
+        Command::Doctor(arguments) if arguments.libtorch => doctor::run(),
         other => cli::run(other),
     })
 }

@@ -23,7 +23,7 @@ use crate::{device, evaluation, machine};
 use carousel::checkpoint::architecture::{Head, InitialState, Interpolation, LSA_WEIGHT, Predict};
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
-use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::checkpoint::{Directory, ModelConfig, models};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
 use carousel::metrics::LanguageScore;
@@ -474,7 +474,7 @@ fn base(arguments: &mut TrainArguments) -> Result<Option<Base>> {
     let Some(named) = &arguments.from else {
         return Ok(None);
     };
-    let directory = Directory::find(named.as_ref())?;
+    let directory = models::find(named.as_ref())?;
     let config = directory.load_config()?;
     config.check_network(directory.path())?;
     let model = directory.path().display().to_string();

@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use crate::recipe;
 use crate::run::{self, Base, Event, Notify, Prepared, Run, SavedRun};
-use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Request};
+use carousel::checkpoint::{Directory, models};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
@@ -66,7 +66,7 @@ pub fn begin(
     };
     let dataset = Dataset::read(&request, validation.as_deref(), notify)?;
     let base = match &request.arguments.from {
-        Some(named) => Some(Base::load(&Directory::find(named.as_ref())?)?),
+        Some(named) => Some(Base::load(&models::find(named.as_ref())?)?),
         None if dataset.train.bytes() >= WORTH_A_LANGUAGE_MODEL => Some(language_model_of(
             &dataset,
             &directory,
@@ -86,7 +86,7 @@ pub fn begin(
 /// folder. Returns the validation file, if there is one.
 fn name_absolutely(arguments: &mut TrainArguments) -> Result<Option<PathBuf>> {
     if let Some(named) = &arguments.from {
-        let found = Directory::find(named.as_ref())?.path().to_path_buf();
+        let found = models::find(named.as_ref())?.path().to_path_buf();
         arguments.from = Some(absolute(vec![found])?[0].display().to_string());
     }
     let Some(file) = validation_file(arguments) else {
@@ -209,7 +209,7 @@ fn restore(
     let has_weights = directory.has_weights();
     let needs_base = !(has_state && has_weights);
     let base = match &arguments.from {
-        Some(named) if needs_base => Some(Base::load(&Directory::find(named.as_ref())?)?),
+        Some(named) if needs_base => Some(Base::load(&models::find(named.as_ref())?)?),
         None if needs_base && record.subject.thaws => {
             Some(Base::load(&directory.language_model())?)
         }
