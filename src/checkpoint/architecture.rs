@@ -673,6 +673,15 @@ impl Ngrams {
 }
 
 impl Interpolation {
+    /// What it is in words, such as `n-grams of up to 5 tokens and a cache of 500 tokens`.
+    pub fn description(&self) -> String {
+        let cache = match self.cache {
+            0 => String::new(),
+            tokens => format!(" and a cache of {tokens} tokens"),
+        };
+        format!("n-grams of up to {} tokens{cache}", self.ngrams.order)
+    }
+
     /// The n-grams' tensors, then their weights, and those and the scale of a cache.
     pub fn tensors(&self) -> TensorShapes {
         let order = self.ngrams.order;

@@ -26,7 +26,7 @@ pub struct TrainingFlags {
     min_count: Option<u64>,
 
     /// How long to train, by the wall clock of the whole command: 90s, 2m, 1h30m, or a number of seconds [default: 3m]
-    #[arg(long, value_name = "TIME", value_parser = time, group = "budget", help_heading = "Training")]
+    #[arg(display_order = 2, long, value_name = "TIME", value_parser = time, group = "budget")]
     time: Option<Duration>,
     /// How long to train, in passes over the training data
     #[arg(long, value_name = "N", group = "budget", help_heading = "Training")]
@@ -35,26 +35,26 @@ pub struct TrainingFlags {
     #[arg(long, value_name = "N", group = "budget", help_heading = "Training")]
     steps: Option<u64>,
     /// How the learning rate changes over the budget [default: linear for characters and bytes, cosine for words, bpe and labels]
-    #[arg(long, value_enum, help_heading = "Training")]
+    #[arg(long, value_enum, help_heading = "Advanced")]
     schedule: Option<Schedule>,
     /// Weight decay, on matrices [default: 0.01]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(long, value_name = "RATE", help_heading = "Advanced")]
     weight_decay: Option<f64>,
     /// Largest norm of the gradients, to which larger ones are scaled down; 0 for no limit [default: 1]
-    #[arg(long, value_name = "NORM", help_heading = "Training")]
+    #[arg(long, value_name = "NORM", help_heading = "Advanced")]
     clip_norm: Option<f64>,
     /// Decay of the moving average of the weights, such as 0.999; the averaged weights are then validated and saved; 0 for
     /// no average [default: 0]
-    #[arg(long, value_name = "FRACTION", help_heading = "Training")]
+    #[arg(long, value_name = "FRACTION", help_heading = "Advanced")]
     ema: Option<f64>,
     /// Seed of everything random [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
     seed: Option<u64>,
     /// Precision of matrix products; weights, sums and losses are always float32 [default: auto]
-    #[arg(long, value_enum, help_heading = "Training")]
+    #[arg(long, value_enum, help_heading = "Advanced")]
     precision: Option<TrainingPrecision>,
     /// What computes gradients [default: auto]
-    #[arg(long, value_enum, value_name = "METHOD", help_heading = "Training")]
+    #[arg(long, value_enum, value_name = "METHOD", help_heading = "Advanced")]
     gradients: Option<GradientMethod>,
 }
 
@@ -86,33 +86,33 @@ pub struct CellFlags {
     #[arg(long, value_name = "CELL", value_parser = cell, help_heading = "Network")]
     cell: Option<Cell>,
     /// What rnn, leaky and skip apply to their sums: tanh or relu [default: tanh]
-    #[arg(long, value_name = "NAME", value_parser = activation, help_heading = "Network")]
+    #[arg(long, value_name = "NAME", value_parser = activation, help_heading = "Advanced")]
     activation: Option<Activation>,
     /// The part of their state that leaky units keep at each step: a fraction, or learn for one of each unit
     /// [default: learn]
-    #[arg(long, value_name = "FRACTION|learn", help_heading = "Network")]
+    #[arg(long, value_name = "FRACTION|learn", help_heading = "Advanced")]
     leak: Option<Leak>,
     /// How many steps back the connections of skip go, besides the last step, such as 4 or 4,16 [default: 4]
     #[arg(
         long,
         value_name = "STEPS",
         value_delimiter = ',',
-        help_heading = "Network"
+        help_heading = "Advanced"
     )]
     skip: Vec<usize>,
     /// Normalise the products of each layer; trained by autograd [default: false]
     #[arg(long, value_name = "true|false", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+        require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
     layer_norm: Option<bool>,
     /// Add what a layer above the first reads to its outputs [default: false]
     #[arg(long, value_name = "true|false", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+        require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
     residual: Option<bool>,
     /// The state that texts, and windows in training, begin with [default: carried; zero for a classifier]
-    #[arg(long, value_enum, value_name = "STATE", help_heading = "Network")]
+    #[arg(long, value_enum, value_name = "STATE", help_heading = "Advanced")]
     initial_state: Option<InitialState>,
     /// What the recurrent weights begin as [default: orthogonal; identity with --activation relu]
-    #[arg(long, value_enum, value_name = "INIT", help_heading = "Network")]
+    #[arg(long, value_enum, value_name = "INIT", help_heading = "Advanced")]
     recurrent_init: Option<RecurrentInit>,
 }
 

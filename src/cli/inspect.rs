@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use super::inspect_flags::Arguments;
 use super::standard::{line, row};
 use super::{inspect_gates, inspect_parameters, inspect_units, unit};
-use crate::checkpoint::architecture::{Body, Head, Labels, Ngrams, Recurrent, Tokens};
+use crate::checkpoint::architecture::{Body, Head, Labels, NextToken, Ngrams, Recurrent, Tokens};
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NgramRecord, Record, TextRecord,
 };
@@ -93,6 +93,13 @@ fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
         ),
     )?;
     row("parameters", count(config.parameters() as u64))?;
+    if let Head::NextToken(NextToken {
+        interpolation: Some(interpolation),
+        ..
+    }) = &config.head
+    {
+        row("beside", interpolation.description())?;
+    }
     print_tokens(tokens)
 }
 

@@ -25,22 +25,22 @@ pub struct Arguments {
     #[arg(value_name = "CORPUS", required_unless_present = "resume")]
     pub corpus: Vec<PathBuf>,
     /// The folder for the model
-    #[arg(short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
+    #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
     /// Continue the run in a folder, with the options it began with
-    #[arg(long, value_name = "DIR")]
+    #[arg(display_order = 6, long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
     /// Show what would be done, sizes, memory and speed, and stop
-    #[arg(long, conflicts_with_all = ["resume", "quiet"])]
+    #[arg(display_order = 7, long, conflicts_with_all = ["resume", "quiet"])]
     pub plan: bool,
     /// Print the plan as a JSON object
-    #[arg(long, requires = "plan")]
+    #[arg(display_order = 8, long, requires = "plan")]
     pub json: bool,
     /// Replace a model that is in the folder already
-    #[arg(long)]
+    #[arg(display_order = 9, long)]
     pub overwrite: bool,
     /// Show no plan, progress or samples
-    #[arg(short, long)]
+    #[arg(display_order = 10, short, long)]
     pub quiet: bool,
 
     /// Learn a baseline instead of a network: a model as any other, in about a second
@@ -71,63 +71,18 @@ pub struct Arguments {
     cache: Option<usize>,
 
     /// What a token is [default: char]
-    #[arg(long, value_enum, help_heading = "Text")]
+    #[arg(display_order = 3, long, value_enum)]
     level: Option<Level>,
     /// Most entries of the vocabulary [default: all characters; 30000 words; bpe by the corpus's size]
     #[arg(long, value_name = "N", help_heading = "Text")]
     vocab_size: Option<usize>,
     /// The validation data: a file, or a fraction of the corpus, taken from its end [default: 0.1]
-    #[arg(long, value_name = "FILE|FRACTION", help_heading = "Text")]
+    #[arg(display_order = 5, long, value_name = "FILE|FRACTION")]
     valid: Option<String>,
     /// Replace invalid UTF-8 instead of refusing it
     #[arg(long, help_heading = "Text")]
     lossy: bool,
 
-    /// Go on from a trained model: its folder, or the name of one that ships. Its network is kept, and its vocabulary,
-    /// which grows by the characters or words that are new
-    #[arg(long, value_name = "MODEL", help_heading = "Network")]
-    from: Option<String>,
-    /// Width of a token's vector [default: suits the corpus]
-    #[arg(long, value_name = "N", help_heading = "Network")]
-    embedding_size: Option<usize>,
-    /// Width of each layer's hidden state [default: suits the corpus]
-    #[arg(long, aliases = ["hidden", "rnn-size"], value_name = "N", help_heading = "Network")]
-    hidden_size: Option<usize>,
-    /// Stacked recurrent layers [default: suits the corpus]
-    #[arg(long, alias = "layers", value_name = "N", help_heading = "Network")]
-    num_layers: Option<usize>,
-    /// Fraction of a layer's outputs dropped in training, the same for a whole window [default: suits the corpus]
-    #[arg(long, value_name = "P", help_heading = "Network")]
-    dropout: Option<f64>,
-    /// Fraction of the vocabulary whose vectors are dropped in training, for a whole window [default: suits the corpus]
-    #[arg(long, value_name = "P", help_heading = "Network")]
-    embedding_dropout: Option<f64>,
-    /// Fraction of the components of token vectors dropped in training, for a whole window [default: suits the corpus]
-    #[arg(long, value_name = "P", help_heading = "Network")]
-    input_dropout: Option<f64>,
-    /// Fraction of recurrent weights dropped in training, for a whole window [default: suits the corpus]
-    #[arg(long, value_name = "P", help_heading = "Network")]
-    weight_drop: Option<f64>,
-    /// Where a window predicts in training [default: every]
-    #[arg(long, value_enum, value_name = "STEPS", help_heading = "Network")]
-    predict: Option<Predict>,
-    /// Number of tokens that a step predicts at once; generation then writes so many a step [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Network")]
-    horizon: Option<usize>,
-    /// Use the embedding as the output's weights [default: for words and bpe]
-    #[arg(long, value_name = "true|false", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", help_heading = "Network")]
-    tie_weights: Option<bool>,
-    /// Train layers that read the text backwards too, for a classifier that goes on from the model; they get half of the
-    /// budget [default: false]
-    #[arg(long, value_name = "true|false", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", help_heading = "Network")]
-    bidirectional: Option<bool>,
-
-    /// About how many tokens take part in the softmax of a training step, 0 for all; validation always uses all
-    /// [default: all, or a fifth of very many]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    candidates: Option<usize>,
     /// Parallel streams that the corpus is cut into [default: suits the corpus]
     #[arg(long, value_name = "N", help_heading = "Training")]
     batch_size: Option<usize>,
@@ -147,15 +102,61 @@ pub struct Arguments {
         help_heading = "Training"
     )]
     learning_rate: Option<f64>,
+
+    /// Go on from a trained model: its folder, or the name of one that ships. Its network is kept, and its vocabulary,
+    /// which grows by the characters or words that are new
+    #[arg(display_order = 4, long, value_name = "MODEL")]
+    from: Option<String>,
+    /// Width of a token's vector [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    embedding_size: Option<usize>,
+    /// Width of each layer's hidden state [default: suits the corpus]
+    #[arg(long, aliases = ["hidden", "rnn-size"], value_name = "N", help_heading = "Network")]
+    hidden_size: Option<usize>,
+    /// Stacked recurrent layers [default: suits the corpus]
+    #[arg(long, alias = "layers", value_name = "N", help_heading = "Network")]
+    num_layers: Option<usize>,
+    /// Fraction of a layer's outputs dropped in training, the same for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    dropout: Option<f64>,
+    /// Fraction of the vocabulary whose vectors are dropped in training, for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
+    embedding_dropout: Option<f64>,
+    /// Fraction of the components of token vectors dropped in training, for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
+    input_dropout: Option<f64>,
+    /// Fraction of recurrent weights dropped in training, for a whole window [default: suits the corpus]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
+    weight_drop: Option<f64>,
+    /// Where a window predicts in training [default: every]
+    #[arg(long, value_enum, value_name = "STEPS", help_heading = "Advanced")]
+    predict: Option<Predict>,
+    /// Number of tokens that a step predicts at once; generation then writes so many a step [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Advanced")]
+    horizon: Option<usize>,
+    /// Use the embedding as the output's weights [default: for words and bpe]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
+    tie_weights: Option<bool>,
+    /// Train layers that read the text backwards too, for a classifier that goes on from the model; they get half of the
+    /// budget [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
+    bidirectional: Option<bool>,
+
+    /// About how many tokens take part in the softmax of a training step, 0 for all; validation always uses all
+    /// [default: all, or a fifth of very many]
+    #[arg(long, value_name = "N", help_heading = "Advanced")]
+    candidates: Option<usize>,
     /// Fraction of the budget over which the learning rate rises [default: 0.05]
-    #[arg(long, value_name = "FRACTION", help_heading = "Training")]
+    #[arg(long, value_name = "FRACTION", help_heading = "Advanced")]
     warmup: Option<f64>,
     /// Stop after this many evaluations without improvement, 0 for never
     /// [default: 0; 10 with --schedule constant or plateau]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", help_heading = "Advanced")]
     patience: Option<u64>,
     /// Where to compute: auto, cpu or cuda:N [default: auto]
-    #[arg(long, value_name = "DEVICE", help_heading = "Training")]
+    #[arg(long, value_name = "DEVICE", help_heading = "Advanced")]
     device: Option<DeviceChoice>,
 
     #[command(flatten)]

@@ -22,22 +22,22 @@ pub struct Arguments {
     #[arg(value_name = "LABELLED", required_unless_present = "resume")]
     pub documents: Vec<PathBuf>,
     /// The folder for the model
-    #[arg(short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
+    #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
     /// Continue the run in a folder, with the options it began with
-    #[arg(long, value_name = "DIR")]
+    #[arg(display_order = 6, long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
     /// Show what would be done, sizes, memory and speed, and stop
-    #[arg(long, conflicts_with_all = ["resume", "quiet"])]
+    #[arg(display_order = 7, long, conflicts_with_all = ["resume", "quiet"])]
     pub plan: bool,
     /// Print the plan as a JSON object
-    #[arg(long, requires = "plan")]
+    #[arg(display_order = 8, long, requires = "plan")]
     pub json: bool,
     /// Replace a model that is in the folder already
-    #[arg(long)]
+    #[arg(display_order = 9, long)]
     pub overwrite: bool,
     /// Show no plan and no progress
-    #[arg(short, long)]
+    #[arg(display_order = 10, short, long)]
     pub quiet: bool,
 
     /// How documents are laid out in the files
@@ -45,18 +45,18 @@ pub struct Arguments {
     pub layout: DocumentFlags,
 
     /// What a token is [default: word, or the model's with --from]
-    #[arg(long, value_enum, help_heading = "Text")]
+    #[arg(display_order = 3, long, value_enum)]
     level: Option<Level>,
     /// Most entries of the vocabulary [default: 30000 words; all characters; bpe by the texts' size]
     #[arg(long, value_name = "N", help_heading = "Text")]
     vocab_size: Option<usize>,
     /// The validation data: a file, or a fraction of each label's documents [default: 0.1]
-    #[arg(long, value_name = "FILE|FRACTION", help_heading = "Text")]
+    #[arg(display_order = 5, long, value_name = "FILE|FRACTION")]
     valid: Option<String>,
 
     /// Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of a
     /// classifier of the same labels the head too, and its weights of words where they help
-    #[arg(long, value_name = "MODEL", help_heading = "Network")]
+    #[arg(display_order = 4, long, value_name = "MODEL")]
     from: Option<String>,
     /// Width of a token's vector [default: suits the documents]
     #[arg(long, value_name = "N", help_heading = "Network")]
@@ -71,22 +71,22 @@ pub struct Arguments {
     #[arg(long, value_name = "P", help_heading = "Network")]
     dropout: Option<f64>,
     /// Fraction of the vocabulary whose vectors are dropped in training, for a whole batch [default: 0.1]
-    #[arg(long, value_name = "P", help_heading = "Network")]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
     embedding_dropout: Option<f64>,
     /// Fraction of the components of token vectors dropped in training, for a whole text [default: 0.2]
-    #[arg(long, value_name = "P", help_heading = "Network")]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
     input_dropout: Option<f64>,
     /// Fraction of recurrent weights dropped in training, for a whole batch [default: 0.2]
-    #[arg(long, value_name = "P", help_heading = "Network")]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
     weight_drop: Option<f64>,
     /// Read texts from their end too, by layers of their own [default: false, or as the model's with --from]
     #[arg(long, value_name = "true|false", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+        require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
     bidirectional: Option<bool>,
 
     /// Adversarial training: length of the perturbation of a text's vectors towards a higher loss, in units of the root mean
     /// square of their components; steps take twice as long unless it is 0 [default: 0]
-    #[arg(long, value_name = "LENGTH", help_heading = "Training")]
+    #[arg(long, value_name = "LENGTH", help_heading = "Advanced")]
     adversarial: Option<f64>,
     /// Documents before each update [default: suits the documents]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -95,10 +95,10 @@ pub struct Arguments {
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     learning_rate: Option<f64>,
     /// Fraction of the budget over which the learning rate rises [default: 0.1]
-    #[arg(long, value_name = "FRACTION", help_heading = "Training")]
+    #[arg(long, value_name = "FRACTION", help_heading = "Advanced")]
     warmup: Option<f64>,
     /// Stop after this many evaluations without a better macro F1, 0 for never [default: 8]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", help_heading = "Advanced")]
     patience: Option<u64>,
 
     #[command(flatten)]

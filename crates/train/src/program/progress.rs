@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::architecture::{Head, InitialState, Interpolation, NextToken, Predict};
+use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::message;
@@ -356,20 +356,16 @@ fn predictions(head: &NextToken) -> String {
 /// What is interpolated with the network.
 fn beside(head: &Head) -> Option<String> {
     let Head::NextToken(NextToken {
-        interpolation: Some(Interpolation { ngrams, cache }),
+        interpolation: Some(interpolation),
         ..
     }) = head
     else {
         return None;
     };
-    let recent = match cache {
-        0 => String::new(),
-        cache => format!(" and a cache of {cache} tokens"),
-    };
     Some(format!(
-        "{} n-grams of up to {} tokens{recent}, interpolated with the network (--interpolate=false: none)",
-        count(ngrams.ngrams.iter().sum::<usize>() as u64),
-        ngrams.order
+        "{} {}, interpolated with the network (--interpolate=false: none)",
+        count(interpolation.ngrams.ngrams.iter().sum::<usize>() as u64),
+        interpolation.description()
     ))
 }
 
