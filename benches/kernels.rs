@@ -108,6 +108,6 @@ fn choose(bencher: Bencher, vocab_size: usize, choice: Choice) {
     let mut buffer = logits.clone();
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
         buffer.copy_from_slice(&logits);
-        sampler.choose(&mut buffer)
+        sampler.choose(&mut buffer, |_| true)
     });
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use carousel::checkpoint::Directory;
+use carousel::checkpoint::architecture::Recurrent;
 use carousel::inference::generator::{self, Generator, Prompt, StopConditions, TextEvent};
 use carousel::inference::next_token::Wanted;
 use carousel::inference::sampling::{Choice, Sampling, argmax_token};
@@ -10,9 +11,13 @@ use carousel::inference::{Model, evaluation};
 use carousel::text::corpus::encode_files;
 use carousel::text::source::InvalidBytes;
 use carousel::text::spelling::Spelling;
+use carousel::text::tokenizer::Tokenizer;
+use carousel::text::vocabulary::{VocabularyConfig, VocabularyTrainer};
+use carousel::text::{Level, Normalization, Split};
+use carousel_kernels::recurrent::Cell;
 use carousel_kernels::{Precision, log_sum_exp};
 
-use crate::sandbox::{Outcome, Sandbox, model_by_hand};
+use crate::sandbox::{Outcome, Sandbox, model_by_hand, model_of_tokenizer};
 
 const ALPHABET: &str = "abcdefghijklmnopqrstuvwxyz .\né世😀";
 
@@ -502,7 +507,7 @@ fn score_equals_evaluation_of_the_same_text() {
             .success()
             .out,
     );
-    for key in ["tokens", "perplexity", "bits_per_character"] {
+    for key in ["tokens", "bits_per_character"] {
         let (a, b) = (score[key].as_f64().unwrap(), figures[key].as_f64().unwrap());
         assert!((a - b).abs() < 1e-6 * b, "{key}: {a} {b}");
     }
@@ -512,7 +517,13 @@ fn score_equals_evaluation_of_the_same_text() {
         .map(|t| t["log_probability"].as_f64().unwrap())
         .sum();
     assert!((sum - score["log_probability"].as_f64().unwrap()).abs() < 1e-9);
-    assert!((sum + figures["loss"].as_f64().unwrap() * 13.0).abs() < 1e-4);
+    // Every figure counts the spelling of the unknown character, as bits do in the evaluation.
+    let bits = figures["bits_per_character"].as_f64().unwrap();
+    assert!((sum + bits * 13.0 * 2f64.ln()).abs() < 1e-4);
+    assert!((score["perplexity"].as_f64().unwrap().ln() * 13.0 + sum).abs() < 1e-9);
+    assert_eq!(score["unknown"], serde_json::json!(["Ü"]));
+    let unknown = tokens.iter().map(|token| token["unknown"] == true);
+    assert_eq!(unknown.collect::<Vec<_>>(), shown_as_unknown(text, 'Ü'));
     // The text of an unknown token is the character itself.
     let shown: String = tokens
         .iter()
@@ -531,6 +542,149 @@ fn score_equals_evaluation_of_the_same_text() {
         .stdin(std::fs::File::open(sandbox.path("text")).unwrap());
     let piped = parse(String::from_utf8(command.output().unwrap().stdout).unwrap());
     assert_eq!(piped["log_probability"], score["log_probability"]);
+}
+
+fn shown_as_unknown(text: &str, unknown: char) -> Vec<bool> {
+    text.chars().map(|character| character == unknown).collect()
+}
+
+#[test]
+fn invented_words_are_less_probable_than_known_ones() {
+    let sandbox = Sandbox::new();
+    let words = ["the", " old", " boat", " sank", "\n"].map(String::from);
+    let tokenizer = Tokenizer::words(Split::Natural, words.to_vec());
+    let layers = Recurrent::new(Cell::Lstm, 12, 1);
+    model_of_tokenizer(&sandbox.path("model"), &tokenizer, layers, false);
+    let out = sandbox
+        .carousel("score -m model --json 'the old boat sank' 'the old zrgl sank'")
+        .success()
+        .out;
+    let scores: Vec<serde_json::Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (key, invented_is_higher) in [
+        ("log_probability", false),
+        ("perplexity", true),
+        ("bits_per_character", true),
+    ] {
+        let [known, invented] = [0, 1].map(|text| scores[text][key].as_f64().unwrap());
+        assert_eq!(invented > known, invented_is_higher, "{key}: {out}");
+    }
+    assert_eq!(scores[0]["unknown"], serde_json::json!([]));
+    assert_eq!(scores[1]["unknown"], serde_json::json!(["zrgl"]));
+    let shown = sandbox
+        .carousel("score -m model --tokens 'the old zrgl sank'")
+        .success()
+        .out;
+    assert!(shown.contains("\" zrgl\"  unknown\n"), "{shown}");
+    assert!(
+        shown.contains("4 tokens, 1 of them unknown and spelt out: \"zrgl\""),
+        "{shown}"
+    );
+}
+
+/// A tokenizer of a text.
+fn train(text: &str, level: Level, split: Split) -> Tokenizer {
+    let config = VocabularyConfig {
+        level,
+        split,
+        vocab_size: (level == Level::Subword).then_some(330),
+        min_count: 1,
+        normalization: Normalization::of(level),
+    };
+    let mut trainer = VocabularyTrainer::new(config, text.len() as u64);
+    trainer.push(config.normalization.apply(text).as_bytes());
+    trainer.finish().unwrap()
+}
+
+#[test]
+fn a_thousand_written_tokens_are_encoded_as_they_were_written() {
+    let text =
+        "The end's near, the ends' ends:\n\tgo on -- or don't ('maybe').  Then, cafe\u{301}s!\n";
+    let text = format!("{text}{}", text.to_lowercase());
+    let random = |top_k, temperature| Choice::Random {
+        top_k,
+        top_p: None,
+        min_p: None,
+        temperature,
+    };
+    for (level, split) in [
+        (Level::Character, Split::Natural),
+        (Level::Word, Split::Natural),
+        (Level::Word, Split::Whitespace),
+        (Level::Subword, Split::Natural),
+    ] {
+        let sandbox = Sandbox::new();
+        let tokenizer = train(&text, level, split);
+        let layers = Recurrent::new(Cell::Lstm, 12, 1);
+        model_of_tokenizer(&sandbox.path("model"), &tokenizer, layers, false);
+        let model = open(&sandbox);
+        for choice in [random(None, 2.0), random(Some(9), 1.0), Choice::Greedy] {
+            let sampling = Sampling {
+                repetition: None,
+                choice,
+            };
+            let written = generator::sample(&model, sampling, 1000, 3);
+            // The last character may be incomplete.
+            let whole = written.trim_end_matches('\u{FFFD}');
+            let (ids, unknown) = tokenizer.encode(whole);
+            assert_eq!(unknown, [""; 0], "{level} {choice:?}: {written:?}");
+            assert!(
+                (997..=1000).contains(&ids.len()),
+                "{level} {choice:?}: {written:?}"
+            );
+            assert!(
+                ids.len() == 1000 || whole != written,
+                "{level} {choice:?}: {written:?}"
+            );
+            assert_eq!(tokenizer.decode(&ids), whole);
+        }
+    }
+}
+
+#[test]
+fn where_no_token_can_follow_the_text_ends() {
+    let sandbox = Sandbox::new();
+    for (words, expected) in [(vec!["lonely"], Some("lonely")), (vec![], None)] {
+        let words = words.into_iter().map(String::from).collect();
+        let tokenizer = Tokenizer::words(Split::Natural, words);
+        let layers = Recurrent::new(Cell::Lstm, 12, 1);
+        model_of_tokenizer(&sandbox.path("model"), &tokenizer, layers, false);
+        let outcome = sandbox.carousel("generate -m model --length 9 --samples 2 --json");
+        let Some(text) = expected else {
+            assert_eq!(outcome.code, Some(1));
+            assert!(
+                outcome.err.contains("it can write nothing"),
+                "{}",
+                outcome.err
+            );
+            continue;
+        };
+        for line in outcome.success().out.lines() {
+            let written: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(written["text"], text);
+            assert_eq!(written["tokens"], 1);
+            assert_eq!(written["finish_reason"], "exhausted");
+        }
+    }
+}
+
+#[test]
+fn stop_strings_are_found_in_any_form() {
+    let sandbox = Sandbox::new();
+    let tokenizer = train("\u{e9}", Level::Character, Split::Natural);
+    let layers = Recurrent::new(Cell::Lstm, 12, 1);
+    model_of_tokenizer(&sandbox.path("model"), &tokenizer, layers, false);
+    let out = sandbox
+        .carousel("generate -m model --json --length 9 --stop e\u{301}")
+        .success()
+        .out;
+    let written: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&written["text"], &written["finish_reason"]),
+        (&"".into(), &"stop".into())
+    );
 }
 
 #[test]

@@ -258,3 +258,125 @@ fn records_of_earlier_versions_are_read() {
     assert!(out.contains("uniform") && out.contains("unigram"), "{out}");
     sandbox.carousel("score -m model abc").success();
 }
+
+#[test]
+fn both_unicode_forms_of_a_text_are_one() {
+    let sandbox = Sandbox::new();
+    let composed: String = (0..200)
+        .map(|i| {
+            format!(
+                "Zo\u{eb} went to caf\u{e9} {} for cr\u{ea}pes.\n",
+                i * i % 7
+            )
+        })
+        .collect();
+    let decomposed = composed
+        .replace('\u{eb}', "e\u{308}")
+        .replace('\u{e9}', "e\u{301}")
+        .replace('\u{ea}', "e\u{302}");
+    sandbox.write("composed.txt", &composed);
+    sandbox.write("decomposed.txt", &decomposed);
+    for level in ["char", "word", "bpe"] {
+        let train = format!("--level {level} --baseline ngram --overwrite -q");
+        sandbox
+            .carousel(&format!("train decomposed.txt -o other {train}"))
+            .success();
+        sandbox
+            .carousel(&format!("train composed.txt -o model {train}"))
+            .success();
+        let tokenizer = sandbox.read("model/tokenizer.json");
+        assert_eq!(tokenizer, sandbox.read("other/tokenizer.json"), "{level}");
+        let all = |line: &str| {
+            let out = sandbox.carousel(line).success().out;
+            let mut all = json(&out);
+            let removed = ["tokens_per_second", "text", "prompt"];
+            for key in removed {
+                all.as_object_mut().unwrap().remove(key);
+            }
+            all
+        };
+        for [one, other] in [
+            [
+                "score -m model --json 'Zo\u{eb} at caf\u{e9} 4'",
+                "score -m model --json 'Zoe\u{308} at cafe\u{301} 4'",
+            ],
+            [
+                "evaluate -m model --json composed.txt",
+                "evaluate -m model --json decomposed.txt",
+            ],
+        ] {
+            assert_eq!(all(one), all(other), "{level}");
+        }
+        let text = |prompt: &str| {
+            let line = format!("generate -m model -p '{prompt}' --seed 2 --length 20 --json");
+            json(&sandbox.carousel(&line).success().out)["text"].clone()
+        };
+        assert_eq!(text("Zo\u{eb}"), text("Zoe\u{308}"), "{level}");
+    }
+    // Bytes stay as they are.
+    sandbox
+        .carousel("train composed.txt -o bytes --level byte --baseline ngram -q")
+        .success();
+    let figures = |file: &str| {
+        let line = format!("evaluate -m bytes --json {file}");
+        json(&sandbox.carousel(&line).success().out)["tokens"].clone()
+    };
+    assert_eq!(figures("composed.txt"), composed.len());
+    assert_eq!(figures("decomposed.txt"), decomposed.len());
+}
+
+#[test]
+fn a_vocabulary_without_a_word_is_refused_before_anything_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "once.txt",
+        "each word of these two lines\nis written here once, never twice\n",
+    );
+    for (options, expected) in [
+        ("--level word", "no word of the text occurs 2 times or more"),
+        ("--level word --min-count 9", "give --min-count 1"),
+        (
+            "--level char --min-count 99",
+            "no character of the text occurs 99 times",
+        ),
+        (
+            "--level word --min-count 1 --vocab-size 2",
+            "--vocab-size 2 has room for",
+        ),
+    ] {
+        let line = format!("train once.txt -o model --baseline ngram {options}");
+        // The second time the corpus may be in the cache.
+        for _ in 0..2 {
+            let outcome = sandbox.carousel(&line);
+            assert_eq!(outcome.code, Some(1), "{outcome:?}");
+            assert!(outcome.err.contains(expected), "{}", outcome.err);
+            assert!(!sandbox.path("model").exists());
+        }
+    }
+    let line = "train once.txt -o model --baseline ngram --level word --min-count 1 --order 2 -q";
+    sandbox.carousel(line).success();
+}
+
+#[test]
+fn lines_without_a_space_are_learnt_in_time() {
+    let sandbox = Sandbox::new();
+    let mut state = 1u32;
+    let mut letter = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b"ACGT"[(state >> 30) as usize] as char
+    };
+    let genes: String = (0..100_000).map(|_| letter()).collect();
+    for text in [genes, "a".repeat(200_000), "世界和平".repeat(20_000)] {
+        sandbox.write("line.txt", &text);
+        let started = std::time::Instant::now();
+        let line = "train line.txt -o model --baseline ngram --level bpe --order 3 --overwrite -q";
+        sandbox.carousel(line).success();
+        let seconds = started.elapsed().as_secs_f64();
+        assert!(seconds < 20.0, "{seconds}");
+        let out = sandbox
+            .carousel("generate -m model --length 300 --json")
+            .success()
+            .out;
+        assert_eq!(json(&out)["tokens"], 300);
+    }
+}

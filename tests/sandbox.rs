@@ -15,7 +15,6 @@ use carousel::text::corpus::{CorpusPlan, CorpusStatistics, Validation};
 use carousel::text::spelling::Spelling;
 use carousel::text::tokenizer::Tokenizer;
 use carousel::text::vocabulary::VocabularyConfig;
-use carousel::text::{Level, Split};
 use carousel_kernels::recurrent::Cell;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -155,11 +154,25 @@ pub fn model_of_layers(
     let mut characters: Vec<char> = alphabet.chars().collect();
     characters.sort_unstable();
     characters.dedup();
-    let tokenizer = Tokenizer::characters(&characters);
+    model_of_tokenizer(
+        directory,
+        &Tokenizer::characters(&characters),
+        layers,
+        tie_weights,
+    )
+}
+
+/// The same for any tokens.
+pub fn model_of_tokenizer(
+    directory: &Path,
+    tokenizer: &Tokenizer,
+    layers: Recurrent,
+    tie_weights: bool,
+) -> ModelConfig {
     let config = ModelConfig {
         input: Input::Tokens(Tokens {
-            level: Level::Character,
-            split: Split::Natural,
+            level: tokenizer.level(),
+            split: tokenizer.split(),
             vocab_size: tokenizer.vocab_size(),
             embedding_size: 12,
         }),
@@ -173,9 +186,9 @@ pub fn model_of_layers(
     directory.create().unwrap();
     directory.save_weights(&made_up_weights(&config)).unwrap();
     directory
-        .save_record(&made_up_record(&config, &characters))
+        .save_record(&made_up_record(&config, tokenizer))
         .unwrap();
-    directory.save_description(&config, &tokenizer).unwrap();
+    directory.save_description(&config, tokenizer).unwrap();
     config
 }
 
@@ -199,7 +212,7 @@ fn made_up_weights(config: &ModelConfig) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecord> {
+fn made_up_record(config: &ModelConfig, tokenizer: &Tokenizer) -> Record<TextRecord> {
     Record {
         request: Request {
             version: "0.0.0".to_string(),
@@ -207,7 +220,7 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
             arguments: TrainArguments::default(),
             documents: None,
         },
-        subject: made_up_corpus(config, characters),
+        subject: made_up_corpus(config, tokenizer),
         training: made_up_training(),
         chosen: Vec::new(),
         evaluations: vec![Evaluation {
@@ -225,7 +238,10 @@ fn made_up_record(config: &ModelConfig, characters: &[char]) -> Record<TextRecor
     }
 }
 
-fn made_up_corpus(config: &ModelConfig, characters: &[char]) -> TextRecord {
+fn made_up_corpus(config: &ModelConfig, tokenizer: &Tokenizer) -> TextRecord {
+    let ids = 0..tokenizer.vocab_size() as u32;
+    let known = ids.filter(|&id| Some(id) != tokenizer.unknown());
+    let text = tokenizer.decode(&known.collect::<Vec<_>>());
     let size = TextSize {
         tokens: 100,
         characters: 100,
@@ -242,6 +258,7 @@ fn made_up_corpus(config: &ModelConfig, characters: &[char]) -> TextRecord {
                 split: config.tokens().split,
                 vocab_size: None,
                 min_count: 1,
+                normalization: tokenizer.normalization(),
             },
             from: None,
         },
@@ -253,7 +270,7 @@ fn made_up_corpus(config: &ModelConfig, characters: &[char]) -> TextRecord {
             hash: "0".repeat(64),
             token_counts: (0..config.tokens().vocab_size as u64).collect(),
             spelling: Spelling {
-                characters: characters.iter().map(|&c| (c, 3)).collect(),
+                characters: text.chars().map(|c| (c, 3)).collect(),
                 tokens: 100,
             },
             notes: Vec::new(),

@@ -10,7 +10,7 @@ use crate::files::absolute;
 use crate::text::corpus::{CorpusPlan, Validation};
 use crate::text::source::list_files;
 use crate::text::vocabulary::VocabularyConfig;
-use crate::text::{Level, Split};
+use crate::text::{Level, Normalization, Split};
 
 impl TrainArguments {
     /// How the vocabulary is to be made.
@@ -41,6 +41,7 @@ impl TrainArguments {
             split,
             vocab_size: self.vocab_size.or((level == Level::Word).then_some(30_000)),
             min_count: self.min_count.unwrap_or(if natural_words { 2 } else { 1 }),
+            normalization: Normalization::of(level),
         })
     }
 

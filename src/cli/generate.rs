@@ -102,7 +102,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
     let open = || {
         let model = &arguments.model;
-        model.open_language_model(Some(DEFAULT_MODEL), PrecisionChoice::Auto)
+        let model = model.open_language_model(Some(DEFAULT_MODEL), PrecisionChoice::Auto)?;
+        check_writes(&model)?;
+        Ok(model)
     };
     if arguments.interactive {
         let model = open()?;
@@ -153,6 +155,19 @@ fn generate_samples(
         return Err(Error::interrupted("interrupted"));
     }
     Ok(())
+}
+
+/// Checks that a model has a token to write. Before training refused to begin with such a vocabulary, there were models
+/// without one.
+fn check_writes(model: &Model) -> Result<()> {
+    let tokenizer = &model.tokenizer;
+    match tokenizer.vocab_size() == 1 && tokenizer.barred().is_some() {
+        false => Ok(()),
+        true => Err(Error::new(
+            "the model has no token but the unknown one, so that it can write nothing; train it again, with a lower \
+             --min-count or another --level",
+        )),
+    }
 }
 
 /// Encodes the prompt and lets the network read it, with a progress bar if it is long.

@@ -132,6 +132,7 @@ impl SamplePrinter {
             "finish_reason": match text.finish {
                 FinishReason::Length => "length",
                 FinishReason::Stop => "stop",
+                FinishReason::Exhausted => "exhausted",
                 FinishReason::Interrupted => "interrupted",
             },
             "tokens_per_second": tokens_per_second,

@@ -13,6 +13,9 @@ use crate::checkpoint::record::TextRecord;
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
 
+/// Most unknown words that are named.
+const MOST_SHOWN: usize = 10;
+
 /// Print the probability of texts under a model.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -20,8 +23,9 @@ use crate::inference::evaluation::{ScoredText, ScoredToken, score};
   carousel score -m model --tokens \"It was a dark night.\"
   carousel score -m model - < letter.txt
 
-Each text is scored by itself, as if it began a line. On a terminal its tokens are coloured by
-their probability, from green for probable tokens over yellow to red.")]
+Each text is scored by itself, as if it began a line. A word that the model does not know costs what
+its spelling costs, and is named. On a terminal the tokens are coloured by their probability, from
+green for probable tokens over yellow to red.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -77,12 +81,14 @@ fn object(text: &str, scored: &ScoredText, tokens: bool) -> serde_json::Value {
         "log_probability": scored.log_probability(),
         "perplexity": scored.score.perplexity,
         "bits_per_character": scored.score.bits_per_character,
+        "unknown": scored.unknown().collect::<Vec<_>>(),
     });
     if tokens {
         let of_token = |token: &ScoredToken| {
             json!({
                 "token": token.text,
                 "log_probability": token.log_probability,
+                "unknown": token.is_unknown,
             })
         };
         object["token_scores"] = scored.tokens.iter().map(of_token).collect();
@@ -105,16 +111,44 @@ fn print(text: &str, scored: &ScoredText, tokens: bool) -> Result<()> {
     if tokens {
         for token in &scored.tokens {
             // Quotes show a token's spaces and line ends.
-            standard::line(format!("{:>10.4}  {:?}", token.log_probability, token.text))?;
+            let note = if token.is_unknown { "  unknown" } else { "" };
+            let ScoredToken {
+                text,
+                log_probability,
+                ..
+            } = token;
+            standard::line(format!("{log_probability:>10.4}  {text:?}{note}"))?;
         }
     }
     standard::line(format!(
-        "log probability {:.4}, perplexity {:.2}, {:.4} bits/char, {} tokens",
+        "log probability {:.4}, perplexity {:.2}, {:.4} bits/char, {} tokens{}",
         scored.log_probability(),
         scored.score.perplexity,
         scored.score.bits_per_character,
-        scored.tokens.len()
+        scored.tokens.len(),
+        unknown_note(&scored.unknown().collect::<Vec<_>>())
     ))
+}
+
+/// What is said of unknown words or characters; nothing if there are none.
+fn unknown_note(unknown: &[&str]) -> String {
+    if unknown.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = unknown
+        .iter()
+        .take(MOST_SHOWN)
+        .map(|word| format!("{word:?}"))
+        .collect();
+    let more = match unknown.len().saturating_sub(MOST_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        ", {} of them unknown and spelt out: {}{more}",
+        unknown.len(),
+        shown.join(", ")
+    )
 }
 
 /// A token on a background of the terminal's 256 colours.
@@ -144,6 +178,17 @@ fn coloured(token: &str, log_probability: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_words_are_named() {
+        assert_eq!(unknown_note(&[]), "");
+        assert_eq!(
+            unknown_note(&["a", "\t"]),
+            ", 2 of them unknown and spelt out: \"a\", \"\\t\""
+        );
+        let many = unknown_note(&["w"; 13]);
+        assert!(many.starts_with(", 13 of them") && many.ends_with("\"w\" and 3 more"));
+    }
 
     #[test]
     fn colours_do_not_cross_line_ends() {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
 use crate::error::{Error, Result};
+use crate::text::Normalization;
 use crate::text::source::{InvalidBytes, ReadMode, read};
 
 /// Longest time that text is buffered. A reader does not notice it, and a system call for each character would take
@@ -103,7 +104,9 @@ pub fn read_text_file(path: &Path) -> Result<String> {
         Ok(())
     };
     let invalid = InvalidBytes::Refused("convert the file to UTF-8");
-    read(&[path.to_path_buf()], ReadMode::Text, invalid, each)?;
+    // What reads the text brings it into its own form.
+    let mode = ReadMode::Text(Normalization::None);
+    read(&[path.to_path_buf()], mode, invalid, each)?;
     String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
 }
 

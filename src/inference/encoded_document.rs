@@ -20,7 +20,8 @@ pub struct EncodedDocument {
 impl EncodedDocument {
     /// Encodes a document, by a forgiving encoder; `line_end` is its tokenizer's token for an end of line.
     pub fn new(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
-        let text = normalize(strip_markup(text));
+        let text = encoder.normalized(text);
+        let text = normalize(strip_markup(&text));
         // A word may have fewer subwords after a space than at the beginning of a line.
         let first = text.split_whitespace().next().unwrap_or_default();
         let mut count = |text: &str| encoder.encode(text).0.len();

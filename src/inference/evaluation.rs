@@ -208,7 +208,8 @@ fn nats_given(logits: &[f32], token: u32) -> f64 {
 pub struct ScoredText {
     /// Tokens of the text.
     pub tokens: Vec<ScoredToken>,
-    /// Score of the whole text.
+    /// Score of the whole text. The spelling of unknown words counts in all its figures, so that texts compare that have
+    /// different numbers of them.
     pub score: LanguageScore,
 }
 
@@ -217,20 +218,33 @@ pub struct ScoredText {
 pub struct ScoredToken {
     /// Text of the token, in whole characters; for an unknown token the word that it stands for.
     pub text: String,
-    /// Natural logarithm of its probability, given the tokens before it; an unknown word counts as one token.
+    /// Natural logarithm of its probability, given the tokens before it; of an unknown token, with the spelling of its word.
     pub log_probability: f64,
+    /// Whether the vocabulary does not have it.
+    pub is_unknown: bool,
 }
 
 impl ScoredText {
+    /// The words, or characters, that the vocabulary does not have, in their order.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        let unknown = self.tokens.iter().filter(|token| token.is_unknown);
+        unknown.map(|token| match token.text.trim_start_matches(' ') {
+            "" => &token.text[..],
+            word => word,
+        })
+    }
+
     /// Natural logarithm of the probability of all tokens.
     pub fn log_probability(&self) -> f64 {
         self.tokens.iter().map(|token| token.log_probability).sum()
     }
 }
 
-/// Scores a text that begins after an end of line, as [`nats`] does; `None` if it has no token.
+/// Scores a text, in the form in which the model reads it, that begins after an end of line, as [`nats`] does; `None` if it
+/// has no token.
 pub fn score(model: &Model, spelling: &Spelling, text: &str) -> Option<ScoredText> {
     let (tokenizer, predictor) = (&model.tokenizer, &model.predictor);
+    let text = &*tokenizer.normalized(text);
     let (ids, unknown_words) = tokenizer.encode(text);
     let (_, all_but_last) = ids.split_last()?;
     let mut inputs = vec![tokenizer.line_end()];
@@ -252,21 +266,29 @@ pub fn score(model: &Model, spelling: &Spelling, text: &str) -> Option<ScoredTex
         } as u64,
         bytes: text.len() as u64,
     };
-    let spelling_nats = unknown_words.iter().map(|word| spelling.nats(word)).sum();
-    let score = LanguageScore::new(nats.iter().sum(), spelling_nats, &size);
     let texts = token_texts(model, text, &ids, unknown_words);
-    let tokens = texts.into_iter().zip(nats).map(|(text, nats)| ScoredToken {
-        text,
-        log_probability: -nats,
+    let tokens = texts.into_iter().zip(nats).map(|((text, unknown), nats)| {
+        let spelt = unknown.as_ref().map_or(0.0, |word| spelling.nats(word));
+        ScoredToken {
+            text,
+            log_probability: -(nats + spelt),
+            is_unknown: unknown.is_some(),
+        }
     });
-    Some(ScoredText {
-        tokens: tokens.collect(),
-        score,
-    })
+    let tokens: Vec<ScoredToken> = tokens.collect();
+    let all = tokens.iter().map(|token| -token.log_probability).sum();
+    let score = LanguageScore::new(all, 0.0, &size);
+    Some(ScoredText { tokens, score })
 }
 
-/// Text of each token of `text`; `unknown_words` are the words and characters that are not in the vocabulary, in order.
-fn token_texts(model: &Model, text: &str, ids: &[u32], unknown_words: Vec<String>) -> Vec<String> {
+/// Text of each token of `text`, and the word that it stands for where that is unknown; `unknown_words` are the words and
+/// characters that are not in the vocabulary, in order.
+fn token_texts(
+    model: &Model,
+    text: &str,
+    ids: &[u32],
+    unknown_words: Vec<String>,
+) -> Vec<(String, Option<String>)> {
     let tokenizer = &model.tokenizer;
     let mut decoder = Decoder::new(tokenizer);
     let mut unknown_words = unknown_words.into_iter();
@@ -281,17 +303,16 @@ fn token_texts(model: &Model, text: &str, ids: &[u32], unknown_words: Vec<String
             rest = rest.trim_start_matches(|c: char| c.is_whitespace() && c != '\n');
         }
         let literal = at_whitespace && rest.split(char::is_whitespace).next() == Some(UNKNOWN);
-        if tokenizer.unknown() == Some(id)
-            && !literal
-            && let Some(word) = unknown_words.next()
-        {
-            piece = piece.replace(unspaced, &word);
+        let stands_for_word = tokenizer.unknown() == Some(id) && !literal;
+        let unknown = stands_for_word.then(|| unknown_words.next()).flatten();
+        if let Some(word) = &unknown {
+            piece = piece.replace(unspaced, word);
         }
         if at_whitespace {
             let word = piece.trim_start_matches(' ');
             rest = rest.strip_prefix(word).unwrap_or(rest);
         }
-        piece
+        (piece, unknown)
     };
     ids.iter().map(text_of).collect()
 }

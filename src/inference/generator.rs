@@ -10,7 +10,7 @@ use super::predictor::PredictorState;
 use super::recurrent::Clamp;
 use super::sampling::{Sampler, Sampling};
 use super::stop_strings::StopStrings;
-use crate::text::Split;
+use crate::text::seam::Seam;
 use crate::text::tokenizer::Decoder;
 
 /// Number of steps of a prompt that are computed together.
@@ -25,8 +25,6 @@ pub struct Generator<'m> {
     state: PredictorState,
     /// Continuations, in the order of the state's streams. Those that finish before the last are dropped.
     continuations: Vec<Continuation<'m>>,
-    /// The unknown token, which is never generated.
-    excluded: Option<u32>,
 }
 
 /// Conditions that end a continuation.
@@ -45,6 +43,8 @@ pub enum FinishReason {
     Length,
     /// A stop string was generated.
     Stop,
+    /// The vocabulary has no token that can follow.
+    Exhausted,
     /// Generation was interrupted.
     Interrupted,
 }
@@ -55,9 +55,12 @@ struct Continuation<'m> {
     index: usize,
     sampler: Sampler,
     decoder: Decoder<'m>,
+    seam: Seam<'m>,
     stop_strings: StopStrings,
     /// The last tokens, which the network has not read yet.
     unread: Vec<u32>,
+    /// Whether no token can follow these.
+    exhausted: bool,
     tokens: u64,
     finish: Option<FinishReason>,
 }
@@ -77,6 +80,7 @@ pub struct Prompt<'m> {
     tokens: Vec<u32>,
     state: PredictorState,
     decoder: Decoder<'m>,
+    seam: Seam<'m>,
     /// The last token, which the network has not read yet.
     unread: u32,
 }
@@ -95,8 +99,10 @@ impl<'m> Prompt<'m> {
         progress: impl FnMut(u64),
     ) -> Self {
         let mut decoder = Decoder::new(&model.tokenizer);
+        let mut seam = Seam::new(&model.tokenizer);
         tokens.iter().for_each(|&id| {
             decoder.push(id);
+            seam.push(id);
         });
         let mut state = model.predictor.initial_state(1);
         state.clamp(clamps);
@@ -108,6 +114,7 @@ impl<'m> Prompt<'m> {
             tokens,
             state,
             decoder,
+            seam,
             unread,
         }
     }
@@ -140,6 +147,10 @@ impl<'m> Generator<'m> {
     ) -> Self {
         let model = prompt.model;
         let streams = vec![0; (samples.end - samples.start) as usize];
+        let strings = stop.strings.iter();
+        let strings: Vec<String> = strings
+            .map(|string| model.tokenizer.normalized(string).into_owned())
+            .collect();
         let continuation = |(index, sample)| {
             let mut sampler = Sampler::new(sampling, seed, sample);
             sampler.observe(&prompt.tokens);
@@ -147,8 +158,10 @@ impl<'m> Generator<'m> {
                 index,
                 sampler,
                 decoder: prompt.decoder.clone(),
-                stop_strings: StopStrings::new(&stop.strings),
+                seam: prompt.seam.clone(),
+                stop_strings: StopStrings::new(&strings),
                 unread: vec![prompt.unread],
+                exhausted: false,
                 tokens: 0,
                 finish: None,
             }
@@ -157,11 +170,6 @@ impl<'m> Generator<'m> {
             model,
             state: prompt.state.select(&streams),
             continuations: samples.enumerate().map(continuation).collect(),
-            // In a text that is split at white space, <unk> is a word like any other.
-            excluded: model
-                .tokenizer
-                .unknown()
-                .filter(|_| model.tokenizer.split() != Split::Whitespace),
             stop,
         }
     }
@@ -190,16 +198,16 @@ impl<'m> Generator<'m> {
         let rows = logits.chunks_exact_mut(size);
         let mut choices: Vec<_> = self.continuations.iter_mut().zip(rows).collect();
         let threads = 1 + choices.len() * size / LOGITS_PER_THREAD;
+        let barred = self.model.tokenizer.barred();
         predictor
             .pool()
             .for_each(threads, &mut choices, |_, (continuation, logits)| {
                 continuation.unread.clear();
                 for logits in logits.chunks_exact_mut(predictor.vocab_size()) {
-                    if let Some(id) = self.excluded {
+                    if let Some(id) = barred {
                         logits[id as usize] = f32::NEG_INFINITY;
                     }
-                    let chosen = continuation.sampler.choose(logits);
-                    continuation.unread.push(chosen);
+                    continuation.choose(logits);
                 }
             });
         for continuation in &mut self.continuations {
@@ -211,6 +219,11 @@ impl<'m> Generator<'m> {
                     continuation.unread.truncate(index + 1);
                     break;
                 }
+            }
+            if continuation.exhausted && continuation.finish.is_none() {
+                continuation.end(FinishReason::Exhausted, &mut on_event);
+                // Whatever follows begins a line.
+                continuation.unread.push(self.model.tokenizer.line_end());
             }
         }
     }
@@ -228,15 +241,7 @@ impl<'m> Generator<'m> {
     pub fn interrupt(&mut self, mut on_event: impl FnMut(usize, TextEvent)) {
         let unfinished = self.continuations.iter_mut();
         for continuation in unfinished.filter(|c| c.finish.is_none()) {
-            let mut rest = continuation.stop_strings.rest();
-            rest.push_str(&continuation.decoder.finish());
-            on_event(continuation.index, TextEvent::Piece(&rest));
-            let finish = FinishReason::Interrupted;
-            on_event(
-                continuation.index,
-                TextEvent::Finished(finish, continuation.tokens),
-            );
-            continuation.finish = Some(finish);
+            continuation.end(FinishReason::Interrupted, &mut on_event);
         }
     }
 
@@ -263,8 +268,10 @@ impl<'m> Generator<'m> {
         continuation.sampler.observe(tokens);
         tokens.iter().for_each(|&id| {
             continuation.decoder.push(id);
+            continuation.seam.push(id);
         });
         (continuation.tokens, continuation.finish) = (0, None);
+        continuation.exhausted = false;
         continuation.stop_strings.rest();
         let mut all = continuation.unread.clone();
         all.extend_from_slice(tokens);
@@ -293,6 +300,30 @@ pub fn sample(model: &Model, sampling: Sampling, length: u64, seed: u64) -> Stri
 }
 
 impl Continuation<'_> {
+    /// Chooses the next token, which the network will read, unless there is none.
+    fn choose(&mut self, logits: &mut [f32]) {
+        if self.exhausted {
+            return;
+        }
+        let seam = &mut self.seam;
+        match self.sampler.choose(logits, |id| seam.allows(id)) {
+            Some(chosen) => {
+                seam.push(chosen);
+                self.unread.push(chosen);
+            }
+            None => self.exhausted = true,
+        }
+    }
+
+    /// Ends the text where it is, and reports what was held back of it.
+    fn end(&mut self, finish: FinishReason, on_event: &mut impl FnMut(usize, TextEvent)) {
+        let mut rest = self.stop_strings.rest();
+        rest.push_str(&self.decoder.finish());
+        on_event(self.index, TextEvent::Piece(&rest));
+        on_event(self.index, TextEvent::Finished(finish, self.tokens));
+        self.finish = Some(finish);
+    }
+
     /// Adds a token that was chosen, and reports it.
     fn grow(
         &mut self,

@@ -10,6 +10,8 @@ use rustc_hash::FxHashMap;
 
 use carousel_kernels::exponentials;
 
+/// Most tokens that are chosen and not allowed before all others are asked for.
+const MOST_REFUSED: usize = 32;
 /// Weights that are summed together to find the block of a drawn index.
 const BLOCK: usize = 32;
 /// Partial sums, which the compiler keeps in a vector.
@@ -116,14 +118,16 @@ impl Sampler {
             .for_each(|&token| self.recent.push(token));
     }
 
-    /// Chooses a token, and adds it to the recent ones. Tokens with a logit of minus infinity are never chosen. The logits
-    /// are overwritten.
-    pub fn choose(&mut self, logits: &mut [f32]) -> u32 {
+    /// Chooses a token that is allowed, and adds it to the recent ones; `None` if there is none. Tokens with a logit of minus
+    /// infinity are never chosen. The logits are overwritten.
+    pub fn choose(&mut self, logits: &mut [f32], allows: impl FnMut(u32) -> bool) -> Option<u32> {
         if let Some(repetition) = self.sampling.repetition {
             penalize(logits, self.recent.tokens(), repetition.penalty);
         }
         let token = match self.sampling.choice {
-            Choice::Greedy => argmax_token(logits),
+            Choice::Greedy => choose_allowed(logits, f32::NEG_INFINITY, allows, |logits| {
+                Some(argmax_token(logits)).filter(|&id| logits[id as usize] > f32::NEG_INFINITY)
+            }),
             Choice::Random {
                 top_k: None,
                 top_p: None,
@@ -131,14 +135,16 @@ impl Sampler {
                 temperature,
             } => {
                 exponentials(logits, temperature);
-                draw(logits, self.random.random()) as u32
+                choose_allowed(logits, 0.0, allows, |weights| {
+                    draw(weights, self.random.random()).map(|index| index as u32)
+                })
             }
             Choice::Random {
                 top_k,
                 top_p,
                 min_p,
                 temperature,
-            } => {
+            } => choose_allowed(logits, f32::NEG_INFINITY, allows, |logits| {
                 let mut candidates = Candidates::new(logits);
                 if let Some(k) = top_k {
                     candidates.keep_top_k(k);
@@ -150,11 +156,36 @@ impl Sampler {
                     candidates.keep_min_p(p);
                 }
                 candidates.draw(temperature, self.random.random())
-            }
-        };
+            }),
+        }?;
         self.recent.push(token);
-        token
+        Some(token)
     }
+}
+
+/// Picks a token by its score until one is allowed; the others get the score `barred`. Most of those that are picked are
+/// allowed, so that all are asked for only after many refusals.
+fn choose_allowed(
+    scores: &mut [f32],
+    barred: f32,
+    mut allows: impl FnMut(u32) -> bool,
+    mut pick: impl FnMut(&[f32]) -> Option<u32>,
+) -> Option<u32> {
+    for _ in 0..MOST_REFUSED {
+        let token = pick(scores)?;
+        if allows(token) {
+            return Some(token);
+        }
+        scores[token as usize] = barred;
+    }
+    for (token, score) in (0..).zip(scores.iter_mut()) {
+        if *score > barred && !allows(token) {
+            *score = barred;
+        }
+    }
+    let token = pick(scores)?;
+    // So that it is the last one that was asked for.
+    allows(token).then_some(token)
 }
 
 /// The recent tokens of a text, and the number of times each occurs.
@@ -222,8 +253,8 @@ pub fn argmax_token(logits: &[f32]) -> u32 {
     best as u32
 }
 
-/// Draws an index with a probability proportional to its weight; `uniform` is in [0, 1).
-fn draw(weights: &[f32], uniform: f64) -> usize {
+/// Draws an index with a probability proportional to its weight; `uniform` is in [0, 1). `None` without any weight.
+fn draw(weights: &[f32], uniform: f64) -> Option<usize> {
     // The sums of blocks give the block; a walk from there gives the index.
     let blocks = || weights.chunks(BLOCK).map(sum);
     let mut left = uniform * blocks().sum::<f64>();
@@ -239,13 +270,10 @@ fn draw(weights: &[f32], uniform: f64) -> usize {
         left < 0.0
     });
     if let Some((index, _)) = found {
-        return index;
+        return Some(index);
     }
-    // Rounding may leave a rest; without any weight the index is 0.
-    weights
-        .iter()
-        .rposition(|&weight| weight > 0.0)
-        .unwrap_or(0)
+    // Rounding may leave a rest.
+    weights.iter().rposition(|&weight| weight > 0.0)
 }
 
 fn sum(weights: &[f32]) -> f64 {
@@ -307,9 +335,9 @@ impl Candidates {
     }
 
     /// Draws a token by softmax(logits / temperature); `uniform` is in [0, 1).
-    fn draw(&self, temperature: f32, uniform: f64) -> u32 {
-        let drawn = draw(&self.weights(temperature), uniform);
-        self.tokens.get(drawn).map_or(0, |&(id, _)| id)
+    fn draw(&self, temperature: f32, uniform: f64) -> Option<u32> {
+        let drawn = draw(&self.weights(temperature), uniform)?;
+        Some(self.tokens[drawn].0)
     }
 
     fn highest(&self) -> f32 {
@@ -415,7 +443,7 @@ mod tests {
             sampler.observe(&[4, 0]);
             let mut tokens = Vec::new();
             for _ in 0..4 {
-                tokens.push(sampler.choose(&mut LOGITS.clone()));
+                tokens.push(sampler.choose(&mut LOGITS.clone(), |_| true).unwrap());
             }
             tokens
         };
@@ -440,7 +468,8 @@ mod tests {
             let mut sampler = Sampler::new(sampling, 1, 0);
             let mut counts = [0.0; 5];
             for _ in 0..40_000 {
-                counts[sampler.choose(&mut LOGITS.clone()) as usize] += 1.0 / 40_000.0;
+                let chosen = sampler.choose(&mut LOGITS.clone(), |_| true).unwrap();
+                counts[chosen as usize] += 1.0 / 40_000.0;
             }
             let weights = LOGITS.map(|logit| (logit / temperature).exp());
             let sum: f32 = weights.iter().sum();
@@ -458,16 +487,44 @@ mod tests {
         assert_eq!(argmax_token(&LOGITS), 1);
         assert_eq!(argmax_token(&[f32::NAN, 1.0, 2.0]), 2);
         let empty = Candidates::new(&[f32::NAN, NONE]);
-        assert_eq!(empty.draw(1.0, 0.5), 0);
+        assert_eq!(empty.draw(1.0, 0.5), None);
     }
 
     #[test]
     fn ends_of_the_unit_interval_draw_the_first_and_last() {
         let candidates = Candidates::new(&LOGITS);
-        assert_eq!(candidates.draw(1.0, 0.0), 0);
-        assert_eq!(candidates.draw(1.0, 0.999_999_999), 4);
-        assert_eq!(draw(&[0.0, 1.0, 0.0, 2.0, 0.0], 0.0), 1);
-        assert_eq!(draw(&[0.0, 1.0, 0.0, 2.0, 0.0], 1.0), 3);
-        assert_eq!(draw(&[0.0, 0.0], 0.5), 0);
+        assert_eq!(candidates.draw(1.0, 0.0), Some(0));
+        assert_eq!(candidates.draw(1.0, 0.999_999_999), Some(4));
+        assert_eq!(draw(&[0.0, 1.0, 0.0, 2.0, 0.0], 0.0), Some(1));
+        assert_eq!(draw(&[0.0, 1.0, 0.0, 2.0, 0.0], 1.0), Some(3));
+        assert_eq!(draw(&[0.0, 0.0], 0.5), None);
+    }
+
+    #[test]
+    fn only_allowed_tokens_are_chosen() {
+        let choices = [None, Some(3)].map(|top_k| Choice::Random {
+            top_k,
+            top_p: None,
+            min_p: None,
+            temperature: 1.0,
+        });
+        let logits: Vec<f32> = (0..500).map(|id| (id % 7) as f32).collect();
+        for choice in choices.into_iter().chain([Choice::Greedy]) {
+            let sampling = Sampling {
+                repetition: None,
+                choice,
+            };
+            let mut sampler = Sampler::new(sampling, 1, 0);
+            let mut choose = |logits: &[f32], allows: fn(u32) -> bool| {
+                sampler.choose(&mut logits.to_vec(), allows)
+            };
+            // After one refusal, after very many, and where nothing is left.
+            let some = choose(&logits, |id| id % 7 != 6).unwrap();
+            assert_ne!(some % 7, 6, "{choice:?}");
+            assert_eq!(choose(&logits, |id| id == 3), Some(3), "{choice:?}");
+            assert_eq!(choose(&logits, |_| false), None, "{choice:?}");
+            assert_eq!(choose(&[NONE, NONE], |_| true), None, "{choice:?}");
+            assert_eq!(choose(&[f32::NAN], |_| true), None, "{choice:?}");
+        }
     }
 }

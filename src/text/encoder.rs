@@ -6,12 +6,13 @@ This is ten to a hundred times as fast as the `tokenizers` crate, which encodes 
 both give the same ids, also where pieces of text meet. A forgiving encoder, which classifiers use, knows more words.
 */
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
-use tokenizers::Model;
 
 use super::level::Level;
 use super::splitter::Splitter;
-use super::tokenizer::{Tokenizer, byte_characters};
+use super::tokenizer::Tokenizer;
 
 /// Largest number of words whose subwords are cached.
 const CACHED_WORDS: usize = 1 << 19;
@@ -27,6 +28,7 @@ impl Tokenizer {
 
 /// Encodes text that comes in pieces as token ids.
 pub struct Encoder<'t> {
+    tokenizer: &'t Tokenizer,
     level: LevelEncoder<'t>,
 }
 
@@ -70,7 +72,7 @@ impl<'t> Encoder<'t> {
     }
 
     fn with(tokenizer: &'t Tokenizer, forgiving: bool) -> Self {
-        let splitter = || Splitter::new(tokenizer.level(), tokenizer.split());
+        let splitter = || Splitter::new(tokenizer.division());
         let level = match (tokenizer.level(), tokenizer.unknown()) {
             (Level::Character, Some(unknown)) => LevelEncoder::Characters {
                 ids: character_ids(tokenizer, unknown),
@@ -82,16 +84,22 @@ impl<'t> Encoder<'t> {
             },
             (Level::Subword, _) => LevelEncoder::Subwords {
                 splitter: splitter(),
-                words: Box::new(SubwordCache::new(tokenizer.subword_model())),
+                words: Box::new(SubwordCache::new(tokenizer)),
             },
             _ => LevelEncoder::Bytes,
         };
-        Encoder { level }
+        Encoder { tokenizer, level }
     }
 
-    /// Encodes a whole text: its token ids, and its characters or words that are not in the vocabulary. Making an encoder
-    /// takes longer than encoding a short text, so many texts should share one.
+    /// A whole text in the form in which its tokenizer reads it.
+    pub fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.tokenizer.normalized(text)
+    }
+
+    /// Encodes a whole text, in any form: its token ids, and its characters or words that are not in the vocabulary. Making
+    /// an encoder takes longer than encoding a short text, so many texts should share one.
     pub fn encode(&mut self, text: &str) -> (Vec<u32>, Vec<String>) {
+        let text = self.normalized(text);
         let mut ids = Vec::new();
         let mut unknown_words = Vec::new();
         let mut unknown_word = |word: &str| unknown_words.push(word.to_string());
@@ -100,7 +108,8 @@ impl<'t> Encoder<'t> {
         (ids, unknown_words)
     }
 
-    /// Appends the ids of the next piece of text to `ids`, and passes what is not in the vocabulary to `unknown_word`.
+    /// Appends the ids of the next piece of text to `ids`, and passes what is not in the vocabulary to `unknown_word`. The
+    /// text has the tokenizer's form, as [`super::source::read`] gives it for its mode.
     ///
     /// # Panics
     /// If a piece is not UTF-8 at another level than bytes; [`super::source::read`] only gives UTF-8.
@@ -206,18 +215,16 @@ fn folded(word: &str) -> String {
 
 /// Subwords of words, computed by the `tokenizers` crate and cached.
 struct SubwordCache<'t> {
-    model: &'t tokenizers::ModelWrapper,
-    byte_characters: [char; 256],
+    tokenizer: &'t Tokenizer,
     /// Range in `ids` of each word's subwords.
     words: FxHashMap<Box<str>, (u32, u32)>,
     ids: Vec<u32>,
 }
 
 impl<'t> SubwordCache<'t> {
-    fn new(model: &'t tokenizers::ModelWrapper) -> Self {
+    fn new(tokenizer: &'t Tokenizer) -> Self {
         SubwordCache {
-            model,
-            byte_characters: byte_characters(),
+            tokenizer,
             words: FxHashMap::default(),
             ids: Vec::new(),
         }
@@ -229,16 +236,8 @@ impl<'t> SubwordCache<'t> {
             ids.extend_from_slice(&self.ids[start as usize..end as usize]);
             return;
         }
-        let written: String = word
-            .bytes()
-            .map(|byte| self.byte_characters[byte as usize])
-            .collect();
-        let tokens = self
-            .model
-            .tokenize(&written)
-            .expect("byte-level subwords have a token for every byte");
         let before = ids.len();
-        ids.extend(tokens.iter().map(|token| token.id));
+        ids.extend(self.tokenizer.subwords_of(word));
         if word.len() > CACHED_LENGTH {
             return;
         }

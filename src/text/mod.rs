@@ -3,6 +3,7 @@ Text as token ids. Nothing here depends on a model.
 
 [`source`] reads files as text, [`vocabulary`] makes a vocabulary of it, [`tokenizer`] defines the token ids,
 [`encoder`] computes them fast, [`corpus`] keeps them on disk, and [`streams`] divides them for training and evaluation.
+[`seam`] tells which token can follow another.
 [`features`] are those of the linear classifier; [`spelling`] is the cost of unknown words.
 */
 
@@ -12,6 +13,8 @@ mod direction;
 pub mod encoder;
 pub mod features;
 mod level;
+mod normalization;
+pub mod seam;
 pub mod source;
 pub mod spelling;
 mod splitter;
@@ -21,3 +24,4 @@ pub mod vocabulary;
 
 pub use direction::Direction;
 pub use level::{Level, Split};
+pub use normalization::Normalization;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::decoding::{ByteDecoder, Encoding, LineEndings};
 pub use super::decoding::{DecodingNotes, InvalidBytes};
 use super::level::{Level, Split};
+use super::normalization::{Normalization, Normalizer};
 use crate::error::{Error, Result};
 
 /// Number of bytes read at once.
@@ -22,18 +23,18 @@ pub enum ReadMode {
     /// As bytes, unchanged.
     Bytes,
     /// As text: decoded to UTF-8 without a byte order mark, CRLF converted to LF.
-    Text,
+    Text(Normalization),
     /// As text in lines: a missing line end is added after the last line.
-    Lines,
+    Lines(Normalization),
 }
 
 impl ReadMode {
     /// The mode for tokens of a level.
-    pub fn of(level: Level, split: Split) -> Self {
+    pub fn of(level: Level, split: Split, normalization: Normalization) -> Self {
         match (level, split) {
             (Level::Byte, _) => ReadMode::Bytes,
-            (Level::Word, Split::Whitespace) => ReadMode::Lines,
-            _ => ReadMode::Text,
+            (Level::Word, Split::Whitespace) => ReadMode::Lines(normalization),
+            _ => ReadMode::Text(normalization),
         }
     }
 }
@@ -113,10 +114,15 @@ pub fn read(
         };
         match mode {
             ReadMode::Bytes => read_bytes(path, &mut pass_on)?,
-            ReadMode::Text | ReadMode::Lines => read_text(path, invalid, &mut notes, &mut pass_on)?,
+            ReadMode::Text(normalization) | ReadMode::Lines(normalization) => {
+                let mut normalizer = Normalizer::new(normalization);
+                read_text(path, invalid, &mut notes, &mut |piece, is_last| {
+                    pass_on(&normalizer.push(piece, is_last))
+                })?
+            }
         }
     }
-    if in_line && mode == ReadMode::Lines {
+    if in_line && matches!(mode, ReadMode::Lines(_)) {
         each(b"\n")?;
     }
     Ok(notes)
@@ -136,7 +142,7 @@ fn read_text(
     path: &Path,
     invalid: InvalidBytes,
     notes: &mut DecodingNotes,
-    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    each: &mut dyn FnMut(&[u8], bool) -> Result<()>,
 ) -> Result<()> {
     let mut blocks = BlockReader::open(path)?;
     blocks.fill()?;
@@ -150,7 +156,8 @@ fn read_text(
         text.clear();
         let taken = decoder.decode(&blocks.buffer, blocks.at_end, &mut text, notes)?;
         blocks.buffer.drain(..taken);
-        each(line_endings.convert(&text, blocks.at_end, notes))?;
+        let is_last = blocks.at_end;
+        each(line_endings.convert(&text, is_last, notes), is_last)?;
         if blocks.at_end {
             return Ok(());
         }
@@ -194,6 +201,7 @@ impl<'a> BlockReader<'a> {
 mod tests {
     use super::*;
 
+    const TEXT: ReadMode = ReadMode::Text(Normalization::None);
     const REFUSED: InvalidBytes = InvalidBytes::Refused("convert it");
 
     fn read_bytes(
@@ -213,7 +221,7 @@ mod tests {
     }
 
     fn text_of(bytes: &[u8]) -> String {
-        read_bytes(bytes, ReadMode::Text, REFUSED).unwrap().0
+        read_bytes(bytes, TEXT, REFUSED).unwrap().0
     }
 
     #[test]
@@ -236,10 +244,10 @@ mod tests {
 
     #[test]
     fn crlf_becomes_lf_and_a_single_cr_stays() {
-        let (text, notes) = read_bytes(b"a\r\nb\rc\r\r\nd\r", ReadMode::Text, REFUSED).unwrap();
+        let (text, notes) = read_bytes(b"a\r\nb\rc\r\r\nd\r", TEXT, REFUSED).unwrap();
         assert_eq!(text, "a\nb\rc\r\nd\r");
         assert!(notes.crlf);
-        assert!(!read_bytes(b"a\rb", ReadMode::Text, REFUSED).unwrap().1.crlf);
+        assert!(!read_bytes(b"a\rb", TEXT, REFUSED).unwrap().1.crlf);
     }
 
     #[test]
@@ -260,11 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_composed_across_blocks() {
+        for shift in 0..3 {
+            let mut text = "x".repeat(BLOCK - 2 + shift - 1);
+            text.push_str("e\u{301}!");
+            let composed = ReadMode::Text(Normalization::Nfc);
+            let (read, _) = read_bytes(text.as_bytes(), composed, REFUSED).unwrap();
+            assert!(read.ends_with("x\u{e9}!"), "{shift}");
+            assert_eq!(text_of(text.as_bytes()), text);
+        }
+    }
+
+    #[test]
     fn invalid_bytes_are_reported_or_replaced() {
         let message = |bytes: &[u8]| {
-            let error = read_bytes(bytes, ReadMode::Text, REFUSED)
-                .unwrap_err()
-                .to_string();
+            let error = read_bytes(bytes, TEXT, REFUSED).unwrap_err().to_string();
             error
                 .split_once("text: ")
                 .unwrap()
@@ -287,8 +305,7 @@ mod tests {
             message(b"\xFF\xFEa\0\n\0\x00\xDC"),
             "line 2, byte offset 6, found byte 0xDC"
         );
-        let (text, notes) =
-            read_bytes(b"a\xFFb\0c\xE4\xB8", ReadMode::Text, InvalidBytes::Replaced).unwrap();
+        let (text, notes) = read_bytes(b"a\xFFb\0c\xE4\xB8", TEXT, InvalidBytes::Replaced).unwrap();
         assert_eq!(text, "a\u{FFFD}b\u{FFFD}c\u{FFFD}");
         assert_eq!(notes.replaced, 3);
     }
@@ -316,8 +333,11 @@ mod tests {
             .unwrap();
             String::from_utf8(text.clone()).unwrap()
         };
-        assert_eq!(join(ReadMode::Text), "one\ntwo\nthree");
-        assert_eq!(join(ReadMode::Lines), "one\ntwo\nthree\n");
+        assert_eq!(join(TEXT), "one\ntwo\nthree");
+        assert_eq!(
+            join(ReadMode::Lines(Normalization::None)),
+            "one\ntwo\nthree\n"
+        );
         assert_eq!(join(ReadMode::Bytes), "onetwo\nthree");
     }
 }

@@ -5,17 +5,20 @@ At every level the tokenizer is one of the `tokenizers` crate, saved in that cra
 gives the same ids. The crate defines the ids; [`super::encoder`] computes them faster.
 */
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use ahash::AHashMap;
+use tokenizers::Model;
 use tokenizers::decoders::DecoderWrapper;
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::decoders::sequence::Sequence as DecoderSequence;
 use tokenizers::decoders::wordpiece::WordPiece;
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordlevel::WordLevel;
-use tokenizers::normalizers::Replace;
+use tokenizers::normalizers::{NFC, NormalizerWrapper, Replace};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizerSequence;
@@ -23,8 +26,9 @@ use tokenizers::pre_tokenizers::split::{Split as SplitPreTokenizer, SplitPattern
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
 use super::level::{Level, Split};
+use super::normalization::Normalization;
 use super::source::ReadMode;
-use super::splitter::pattern;
+use super::splitter::{Division, cut_pattern, pattern};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -36,6 +40,9 @@ pub const UNKNOWN: &str = "<unk>";
 pub struct Tokenizer {
     level: Level,
     split: Split,
+    normalization: Normalization,
+    /// Whether subwords are merged in parts of bounded length only.
+    cuts: bool,
     inner: tokenizers::Tokenizer,
     /// The bytes of each token, by its id.
     pieces: Vec<Vec<u8>>,
@@ -45,7 +52,7 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// A tokenizer of the 256 bytes; the id of a byte is its value.
     pub fn bytes() -> Self {
-        let vocabulary: AHashMap<String, u32> = byte_characters()
+        let vocabulary: AHashMap<String, u32> = BYTE_CHARACTERS
             .iter()
             .zip(0..)
             .map(|(c, id)| (c.to_string(), id))
@@ -78,6 +85,17 @@ impl Tokenizer {
         // `word_level` always puts the unknown token before characters.
         let skipped = usize::from(self.level == Level::Character);
         Self::word_level(self.level, self.split, words.skip(skipped).collect())
+            .with_normalization(self.normalization)
+    }
+
+    /// This vocabulary for texts in another form.
+    pub(super) fn with_normalization(mut self, normalization: Normalization) -> Self {
+        self.inner.with_normalizer(match normalization {
+            Normalization::None => None,
+            Normalization::Nfc => Some(NFC),
+        });
+        self.normalization = normalization;
+        self
     }
 
     fn word_level(level: Level, split: Split, mut words: Vec<String>) -> Self {
@@ -114,6 +132,7 @@ impl Tokenizer {
         } else {
             inner.with_pre_tokenizer(Some(PreTokenizerSequence::new(vec![
                 PreTokenizerWrapper::Split(isolate(pattern(level, Split::Natural))),
+                PreTokenizerWrapper::Split(isolate(&cut_pattern())),
                 PreTokenizerWrapper::ByteLevel(bytes),
             ])));
         }
@@ -141,6 +160,11 @@ impl Tokenizer {
         Tokenizer {
             level,
             split,
+            normalization: match inner.get_normalizer() {
+                Some(NormalizerWrapper::NFC(_)) => Normalization::Nfc,
+                _ => Normalization::None,
+            },
+            cuts: cuts(&inner),
             inner,
             pieces,
             unknown,
@@ -197,9 +221,42 @@ impl Tokenizer {
         &self.pieces[id as usize]
     }
 
+    /// Whether it has no token for text: nothing but the unknown token and white space.
+    pub fn is_blank(&self) -> bool {
+        let unknown = self.unknown.map(|id| self.piece(id));
+        let blank = |piece: &[u8]| String::from_utf8_lossy(piece).trim().is_empty();
+        let mut pieces = self.pieces.iter();
+        unknown.is_some() && pieces.all(|piece| Some(&piece[..]) == unknown || blank(piece))
+    }
+
+    /// The token that is never generated: the unknown token, unless it is a word of the text like any other, as in a text
+    /// that is split at white space.
+    pub fn barred(&self) -> Option<u32> {
+        self.unknown.filter(|_| self.split != Split::Whitespace)
+    }
+
     /// How files are read for this tokenizer.
     pub fn read_mode(&self) -> ReadMode {
-        ReadMode::of(self.level, self.split)
+        ReadMode::of(self.level, self.split, self.normalization)
+    }
+
+    /// The form in which it reads characters. Models that learnt before there was one read them as they are written.
+    pub fn normalization(&self) -> Normalization {
+        self.normalization
+    }
+
+    /// A whole text in the form in which it is read.
+    pub fn normalized<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.normalization.apply(text)
+    }
+
+    /// How texts are divided.
+    pub(super) fn division(&self) -> Division {
+        Division {
+            level: self.level,
+            split: self.split,
+            cuts: self.cuts,
+        }
     }
 
     /// Encodes a text by the `tokenizers` crate: slow, but the reference for [`super::encoder`].
@@ -219,9 +276,12 @@ impl Tokenizer {
         text
     }
 
-    /// The subword model, for [`super::encoder`].
-    pub(super) fn subword_model(&self) -> &tokenizers::ModelWrapper {
-        self.inner.get_model()
+    /// The subwords of a part of a text, by the `tokenizers` crate.
+    pub(super) fn subwords_of(&self, part: &str) -> impl Iterator<Item = u32> + use<> {
+        let written: String = in_byte_characters(part).collect();
+        let tokens = self.inner.get_model().tokenize(&written);
+        let tokens = tokens.expect("byte-level subwords have a token for every byte");
+        tokens.into_iter().map(|token| token.id)
     }
 }
 
@@ -274,6 +334,15 @@ impl<'t> Decoder<'t> {
     }
 }
 
+/// Whether a tokenizer cuts long parts of a text, as those of subwords do since there is a rule for it.
+fn cuts(inner: &tokenizers::Tokenizer) -> bool {
+    let cut = PreTokenizerWrapper::Split(isolate(&cut_pattern()));
+    match inner.get_pre_tokenizer() {
+        Some(PreTokenizerWrapper::Sequence(sequence)) => sequence.as_ref().contains(&cut),
+        _ => false,
+    }
+}
+
 /// Whether bytes are the beginning of a character.
 fn could_continue(bytes: &[u8]) -> bool {
     !bytes.is_empty()
@@ -314,7 +383,7 @@ fn spaced_decoder() -> DecoderSequence {
 
 /// The printable character that stands for each byte in a byte-level vocabulary: GPT-2's table, as in the `tokenizers`
 /// crate.
-pub(super) fn byte_characters() -> [char; 256] {
+pub(super) static BYTE_CHARACTERS: LazyLock<[char; 256]> = LazyLock::new(|| {
     let mut table = ['\0'; 256];
     let mut substitute = 256;
     for byte in 0..=255u8 {
@@ -327,9 +396,14 @@ pub(super) fn byte_characters() -> [char; 256] {
         };
     }
     table
+});
+
+/// A text in the characters that stand for its bytes.
+pub(super) fn in_byte_characters(text: &str) -> impl Iterator<Item = char> {
+    text.bytes().map(|byte| BYTE_CHARACTERS[byte as usize])
 }
 
-/// The byte that a character of [`byte_characters`] stands for.
+/// The byte that a character of [`BYTE_CHARACTERS`] stands for.
 fn byte_of_character(c: char) -> Option<u8> {
     // The substitutes from 256 on are those of the bytes that are not printable, in their order.
     match c as u32 {
@@ -347,7 +421,7 @@ mod tests {
 
     #[test]
     fn bytes_and_their_characters_are_one_to_one() {
-        for (byte, character) in byte_characters().into_iter().enumerate() {
+        for (byte, character) in BYTE_CHARACTERS.into_iter().enumerate() {
             assert_eq!(byte_of_character(character), Some(byte as u8), "{byte}");
         }
         assert_eq!(byte_of_character('世'), None);
@@ -384,6 +458,44 @@ mod tests {
         assert_eq!(unknown_words, [""; 0]);
         assert_eq!(tokenizer.decode(&ids), text);
         assert_eq!(tokenizer.encode_reference(text), ids);
+    }
+
+    #[test]
+    fn both_forms_of_a_word_are_one_token() {
+        let composed = vec!["caf\u{e9}".to_string(), " na\u{ef}ve".to_string()];
+        let text = "cafe\u{301} nai\u{308}ve";
+        let old = Tokenizer::words(Split::Natural, composed);
+        assert_eq!(old.encode(text).0, [0, 0]);
+        let new = old.with_normalization(Normalization::Nfc);
+        assert_eq!(new.encode(text), (vec![1, 2], vec![]));
+        assert_eq!(new.encode_reference(text), [1, 2]);
+        // The file decides, also for a vocabulary that is extended.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let extended = new.extended(&Tokenizer::words(Split::Natural, vec!["b".into()]));
+        for (tokenizer, size) in [(new, 3), (extended, 4)] {
+            std::fs::write(&path, tokenizer.to_json()).unwrap();
+            let loaded = Tokenizer::load(&path, Level::Word, Split::Natural).unwrap();
+            assert_eq!(loaded.normalization(), Normalization::Nfc);
+            assert_eq!(
+                (loaded.encode(text).0, loaded.vocab_size()),
+                (vec![1, 2], size)
+            );
+        }
+    }
+
+    #[test]
+    fn tokenizers_from_before_there_were_cuts_merge_across_them() {
+        let json = Tokenizer::subwords(Level::Subword, BPE::default()).to_json();
+        let inner: tokenizers::Tokenizer = json.parse().unwrap();
+        assert!(cuts(&inner) && !cuts(&Tokenizer::bytes().inner));
+        let mut json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        json["pre_tokenizer"]["pretokenizers"]
+            .as_array_mut()
+            .unwrap()
+            .remove(1);
+        let old: tokenizers::Tokenizer = json.to_string().parse().unwrap();
+        assert!(!cuts(&old));
     }
 
     #[test]

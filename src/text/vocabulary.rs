@@ -7,21 +7,27 @@ evenly spread sample.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 
 use ahash::AHashMap;
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
 use super::level::{Level, Split};
-use super::splitter::Splitter;
-use super::tokenizer::{Tokenizer, UNKNOWN, byte_characters};
+use super::normalization::Normalization;
+use super::splitter::{Division, Splitter};
+use super::tokenizer::{BYTE_CHARACTERS, Tokenizer, UNKNOWN, in_byte_characters};
 use crate::error::{Error, Result};
 
 /// Largest number of bytes of text that subwords are trained on.
 const SUBWORD_SAMPLE: u64 = 100_000_000;
 /// Largest number of distinct words counted; beyond that the rarest are dropped.
 const COUNTED_WORDS: usize = 2_000_000;
+
+/// Largest number of bytes of distinct words that merges are learnt from: of a text without spaces, each may be a word of
+/// its own.
+const MERGED_BYTES: usize = 1 << 24;
 
 /// How a vocabulary is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,6 +40,37 @@ pub struct VocabularyConfig {
     pub vocab_size: Option<usize>,
     /// Number of occurrences that a character or word needs to become a token.
     pub min_count: u64,
+    /// The form in which characters are read. Runs that began before there was one read them as they are written.
+    #[serde(default, skip_serializing_if = "Normalization::is_none")]
+    pub normalization: Normalization,
+}
+
+impl VocabularyConfig {
+    /// Checks that there is something to learn: a token besides the unknown one and white space.
+    ///
+    /// # Errors
+    /// What left nothing, and what helps.
+    pub fn check_learnt(&self, tokenizer: &Tokenizer) -> Result<()> {
+        if !tokenizer.is_blank() {
+            return Ok(());
+        }
+        let (unit, other) = match self.level {
+            Level::Word => ("word", "another --level, such as char or bpe"),
+            _ => ("character", "another --level, such as byte"),
+        };
+        let is_full = self.vocab_size == Some(tokenizer.vocab_size());
+        Err(Error::new(match (self.vocab_size, self.min_count) {
+            (Some(size), _) if is_full => format!(
+                "--vocab-size {size} has room for white space and unknown {unit}s only, so that there is nothing to learn; give \
+                 a larger one, or {other}"
+            ),
+            (_, least @ 2..) => format!(
+                "no {unit} of the text occurs {least} times or more, so that there is nothing to learn; give --min-count 1, \
+                 {other}, or more text"
+            ),
+            _ => "there is nothing to learn from a text of white space; give more text".to_string(),
+        }))
+    }
 }
 
 /// Counts a text that comes in pieces, and makes a [`Tokenizer`] from the counts.
@@ -59,7 +96,11 @@ impl VocabularyTrainer {
         VocabularyTrainer {
             config,
             characters: Vec::new(),
-            splitter: Splitter::new(config.level, config.split),
+            splitter: Splitter::new(Division {
+                level: config.level,
+                split: config.split,
+                cuts: true,
+            }),
             words: FxHashMap::default(),
             pruned: 0,
             bytes,
@@ -68,7 +109,7 @@ impl VocabularyTrainer {
         }
     }
 
-    /// Counts the next piece of text.
+    /// Counts the next piece of text, which is in the form of the vocabulary.
     ///
     /// # Panics
     /// If a piece is not UTF-8 at another level than bytes.
@@ -141,12 +182,14 @@ impl VocabularyTrainer {
     pub fn finish(mut self) -> Result<Tokenizer> {
         let words = &mut self.words;
         self.splitter.finish(|word| count(words, word));
-        match self.config.level {
-            Level::Byte => Ok(Tokenizer::bytes()),
-            Level::Character => self.character_tokenizer(),
-            Level::Word => self.word_tokenizer(),
-            Level::Subword => self.subword_tokenizer(),
-        }
+        let normalization = self.config.normalization;
+        let tokenizer = match self.config.level {
+            Level::Byte => Tokenizer::bytes(),
+            Level::Character => self.character_tokenizer()?,
+            Level::Word => self.word_tokenizer()?,
+            Level::Subword => self.subword_tokenizer()?,
+        };
+        Ok(tokenizer.with_normalization(normalization))
     }
 
     /// The most frequent characters, in the order of their code points.
@@ -185,22 +228,15 @@ impl VocabularyTrainer {
                 "--vocab-size {vocab_size} is too small for bpe, which has a token for each of the 256 bytes; give 257 or more"
             )));
         }
-        let table = byte_characters();
-        let written: AHashMap<CompactString, u64> = self
-            .words
-            .into_iter()
-            .map(|(word, count)| {
-                (
-                    word.bytes().map(|byte| table[byte as usize]).collect(),
-                    count,
-                )
-            })
+        let words = merged_words(self.words, MERGED_BYTES).into_iter();
+        let written: AHashMap<CompactString, u64> = words
+            .map(|(word, count)| (in_byte_characters(&word).collect(), count))
             .collect();
         let trainer = BpeTrainer::builder()
             .show_progress(false)
             .vocab_size(vocab_size)
             .min_frequency(2)
-            .initial_alphabet(table.into_iter().collect())
+            .initial_alphabet(BYTE_CHARACTERS.into_iter().collect())
             .max_token_length(Some(32))
             .build();
         let mut model = BPE::default();
@@ -209,6 +245,23 @@ impl VocabularyTrainer {
             .map_err(|e| Error::new(format!("cannot train the subword vocabulary: {e}")))?;
         Ok(Tokenizer::subwords(Level::Subword, model))
     }
+}
+
+/// The most frequent words, together of at most so many bytes; of equally frequent ones, any.
+fn merged_words(words: FxHashMap<Box<str>, u64>, most_bytes: usize) -> Vec<(Box<str>, u64)> {
+    let mut all: Vec<(Box<str>, u64)> = words.into_iter().collect();
+    if all.iter().map(|(word, _)| word.len()).sum::<usize>() <= most_bytes {
+        return all;
+    }
+    // Not in the order of the alphabet: a part of that would stand for some letters only.
+    all.sort_by_cached_key(|(word, count)| (Reverse(*count), FxBuildHasher.hash_one(word)));
+    let mut left = most_bytes;
+    let fits = |(word, _): &(Box<str>, u64)| {
+        let fits = word.len() <= left;
+        left = left.saturating_sub(word.len());
+        fits
+    };
+    all.into_iter().take_while(fits).collect()
 }
 
 fn count(words: &mut FxHashMap<Box<str>, u64>, word: &str) {
@@ -246,6 +299,7 @@ mod tests {
             split: Split::Natural,
             vocab_size,
             min_count,
+            normalization: Normalization::of(level),
         };
         let mut trainer = VocabularyTrainer::new(vocabulary, text.len() as u64);
         trainer.push(text.as_bytes());
@@ -300,11 +354,77 @@ mod tests {
                 split: Split::Natural,
                 vocab_size: Some(10),
                 min_count: 1,
+                normalization: Normalization::None,
             },
             1,
         );
         trainer.push(b"x");
         assert!(trainer.finish().is_err());
+    }
+
+    #[test]
+    fn of_too_many_words_the_most_frequent_are_merged() {
+        let words: FxHashMap<Box<str>, u64> = [("often", 9), ("once", 1), ("some", 3)]
+            .into_iter()
+            .map(|(word, count)| (word.into(), count))
+            .collect();
+        let merged = |most_bytes| {
+            let mut merged = merged_words(words.clone(), most_bytes);
+            merged.sort();
+            merged.into_iter().map(|(word, _)| word).collect::<Vec<_>>()
+        };
+        assert_eq!(merged(13), ["often".into(), "once".into(), "some".into()]);
+        assert_eq!(merged(12), ["often".into(), "some".into()]);
+        assert_eq!(merged(8), ["often".into()]);
+        // Of unique words, not only those at the beginning of the alphabet.
+        let unique = (0..2000).map(|number| (format!("{number:04}").into(), 1));
+        let part = merged_words(unique.collect(), 2000);
+        let late = part.iter().filter(|(word, _)| word[..] >= *"1000").count();
+        assert_eq!(part.len(), 500);
+        assert!((150..350).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn a_vocabulary_of_nothing_but_unknown_is_an_error() {
+        let check = |text: &str, level, vocab_size, min_count| {
+            let config = VocabularyConfig {
+                level,
+                split: Split::Natural,
+                vocab_size,
+                min_count,
+                normalization: Normalization::Nfc,
+            };
+            let checked = config.check_learnt(&train(text, level, vocab_size, min_count));
+            checked
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
+        };
+        let unique = "each word stands here once\nor never\n";
+        let found = check(unique, Level::Word, None, 2);
+        assert!(
+            found.contains("no word of the text occurs 2 times") && found.contains("--min-count 1")
+        );
+        assert_eq!(check(unique, Level::Word, None, 1), "");
+        assert_eq!(check("ab\nba\n", Level::Character, None, 2), "");
+        assert!(check("ab\ncd\n", Level::Character, None, 2).contains("no character"));
+        assert!(check("a a\n\n\n", Level::Word, Some(2), 1).contains("--vocab-size 2 has room"));
+        assert!(check(" \n\n", Level::Word, None, 1).contains("white space"));
+        assert_eq!(check(" \n", Level::Byte, None, 1), "");
+        assert_eq!(check(" \n", Level::Subword, None, 1), "");
+    }
+
+    #[test]
+    fn a_text_without_a_space_is_learnt_in_parts() {
+        let text = "ab".repeat(200_000);
+        let tokenizer = train(&text, Level::Subword, Some(264), 1);
+        let (ids, _) = tokenizer.encode(&text);
+        assert!(ids.len() <= text.len() / 16, "{}", ids.len());
+        assert_eq!(tokenizer.decode(&ids), text);
+        assert_eq!(
+            tokenizer.encode_reference(&text[..1000]),
+            tokenizer.encode(&text[..1000]).0
+        );
     }
 
     #[test]
@@ -315,6 +435,7 @@ mod tests {
             split: Split::Natural,
             vocab_size: None,
             min_count: 1,
+            normalization: Normalization::None,
         };
         for piece in [1 << 20, 3_000_000, 40_000] {
             let mut trainer = VocabularyTrainer::new(vocabulary, bytes);
@@ -338,6 +459,7 @@ mod tests {
             split: Split::Natural,
             vocab_size: Some(300),
             min_count: 1,
+            normalization: Normalization::None,
         };
         let mut trainer = VocabularyTrainer::new(vocabulary, 600);
         for text in ["A title", "zwölfte zwölfte zwölfte zwölfte"] {

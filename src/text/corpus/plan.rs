@@ -44,7 +44,8 @@ pub struct CorpusPlan {
 impl CorpusPlan {
     /// How the files are read.
     pub(super) fn read_mode(&self) -> ReadMode {
-        ReadMode::of(self.vocabulary.level, self.vocabulary.split)
+        let vocabulary = &self.vocabulary;
+        ReadMode::of(vocabulary.level, vocabulary.split, vocabulary.normalization)
     }
 
     /// The validation files, if there are separate ones.

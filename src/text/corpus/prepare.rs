@@ -20,18 +20,23 @@ impl CorpusPlan {
     /// Encodes the corpus with a vocabulary of its own, or loads it from `cache`, the folder of encoded corpora.
     ///
     /// # Errors
-    /// Files that cannot be read, invalid UTF-8, an empty text, a cache that cannot be written.
+    /// Files that cannot be read, invalid UTF-8, an empty text, one of which nothing would be in the vocabulary, a cache
+    /// that cannot be written.
     pub fn prepare(&self, cache: &Path) -> Result<Corpus> {
-        self.prepare_with(cache, None)
+        let corpus = self.prepare_with(cache, None)?;
+        self.vocabulary.check_learnt(&corpus.tokenizer)?;
+        Ok(corpus)
     }
 
-    /// Prepares the corpus with an existing vocabulary, extended by that of this text.
+    /// Prepares the corpus with an existing vocabulary, extended by that of this text, which is read in its form.
     ///
     /// # Errors
     /// As [`Self::prepare`].
     pub fn prepare_from(&mut self, cache: &Path, base: &Tokenizer) -> Result<Corpus> {
         self.from = None;
-        let own = self.prepare(cache)?;
+        self.vocabulary.normalization = base.normalization();
+        // It may well add nothing.
+        let own = self.prepare_with(cache, None)?;
         self.from = Some(blake3::hash(base.to_json().as_bytes()).to_hex().to_string());
         let extended = base.extended(&own.tokenizer);
         self.prepare_with(cache, Some((extended, &own.statistics.hash)))
@@ -216,7 +221,7 @@ mod tests {
     use super::*;
     use crate::text::corpus::{Ids, Validation};
     use crate::text::vocabulary::VocabularyConfig;
-    use crate::text::{Level, Split};
+    use crate::text::{Level, Normalization, Split};
 
     fn plan(folder: &Path, text: &str, level: Level, validation: Validation) -> CorpusPlan {
         let path = folder.join("text");
@@ -226,6 +231,7 @@ mod tests {
             split: Split::Natural,
             vocab_size: None,
             min_count: 1,
+            normalization: Normalization::of(level),
         };
         CorpusPlan {
             files: vec![path],

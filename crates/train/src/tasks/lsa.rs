@@ -440,8 +440,8 @@ fn dot(weights: &[f64], vector: &WordVector) -> f64 {
 mod tests {
     use super::*;
     use carousel::metrics::argmax;
-    use carousel::text::Split;
     use carousel::text::vocabulary::{VocabularyConfig, VocabularyTrainer};
+    use carousel::text::{Normalization, Split};
 
     const TOPICS: [&str; 2] = ["blame", "praise"];
 
@@ -506,6 +506,7 @@ mod tests {
                 split: Split::Natural,
                 vocab_size: Some(290),
                 min_count: 1,
+                normalization: Normalization::Nfc,
             },
             1000,
         );

@@ -99,10 +99,12 @@ fn vocabulary(arguments: &TrainArguments, dataset: &Dataset) -> Result<Tokenizer
     let config = recipe::classifier::with_level(arguments).vocabulary()?;
     let mut trainer = VocabularyTrainer::new(config, dataset.train.bytes() as u64);
     for text in &dataset.train.texts {
-        trainer.push(text.as_bytes());
+        trainer.push(config.normalization.apply(text).as_bytes());
         trainer.push(b"\n");
     }
-    trainer.finish()
+    let tokenizer = trainer.finish()?;
+    config.check_learnt(&tokenizer)?;
+    Ok(tokenizer)
 }
 
 fn resolve(
