@@ -43,7 +43,7 @@ pub struct Arguments {
     /// The texts [default: the lines of standard input]
     #[arg(value_name = "TEXT", conflicts_with = "input")]
     texts: Vec<String>,
-    /// A file of lines, CSV, TSV or JSONL, of any length; - is standard input
+    /// A file of lines, CSV, TSV, JSONL or fastText's lines, of any length; - is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Print the N most probable labels of each text
@@ -117,10 +117,10 @@ fn check(arguments: &Arguments) -> Result<()> {
 /// Classifies the rows of a file or of standard input, in batches as they are read.
 fn classify_rows(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
     let input = arguments.input.as_deref().unwrap_or(Path::new("-"));
-    let rows = standard::open_rows(input, &arguments.layout.options())?;
+    let mut rows = standard::open_rows(input, &arguments.layout.options())?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut count = RowCount::default();
-    for row in rows {
+    for row in rows.by_ref() {
         let row = row?;
         let number = row.number;
         if let Some(Document { text, .. }) = count.take(row, &mut standard::message) {
@@ -136,6 +136,7 @@ fn classify_rows(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
         }
     }
     classify(arguments, classifier, &batch)?;
+    standard::notes(&rows.closing_notes());
     count.check()
 }
 
