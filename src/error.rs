@@ -68,6 +68,13 @@ impl Error {
         Error::new(format!("cannot {verb} {}: {reason}", path.display()))
     }
 
+    /// Failure of a reader of the text of `file`: the error that it passed on inside of an [`io::Error`], or that itself.
+    pub fn of_reader(file: &str, source: io::Error) -> Self {
+        source
+            .downcast()
+            .unwrap_or_else(|e| Error::file("read", Path::new(file), e))
+    }
+
     /// Failure to write to standard output, which may be a closed pipe.
     pub fn output(source: io::Error) -> Self {
         let kind = match source.kind() {

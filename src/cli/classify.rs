@@ -46,7 +46,7 @@ pub struct Arguments {
     /// The texts [default: the lines of standard input]
     #[arg(value_name = "TEXT", conflicts_with = "input")]
     texts: Vec<String>,
-    /// A file of lines, CSV, TSV or JSONL, of any length; - is standard input
+    /// A file of lines, CSV, TSV, JSONL or fastText's lines, of any length; - is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Type texts one after another, and see their labels
@@ -150,10 +150,10 @@ fn classify_typed(arguments: &Arguments, classifier: &Classifier) -> Result<()> 
 /// Classifies the rows of a file or of standard input, in batches as they are read.
 fn classify_rows(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
     let input = arguments.input.as_deref().unwrap_or(Path::new("-"));
-    let rows = standard::open_rows(input, &arguments.layout.options())?;
+    let mut rows = standard::open_rows(input, &arguments.layout.options())?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut count = RowCount::default();
-    for row in rows {
+    for row in rows.by_ref() {
         let row = row?;
         let number = row.number;
         if let Some(Document { text, .. }) = count.take(row, &mut standard::message) {
@@ -169,6 +169,7 @@ fn classify_rows(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
         }
     }
     classify(arguments, classifier, &batch)?;
+    standard::notes(&rows.closing_notes());
     count.check()
 }
 

@@ -215,6 +215,9 @@ fn flags(arguments: &Arguments) -> Result<Vec<String>> {
         };
         flags.push(format!("--valid={valid}"));
     }
+    if arguments.documents.options().lossy {
+        flags.push("--lossy".to_string());
+    }
     flags.extend(arguments.flags.iter().cloned());
     Ok(flags)
 }
@@ -242,7 +245,7 @@ fn documents(arguments: &Arguments) -> Result<Option<DocumentOptions>> {
         labels: true,
         ..given.clone()
     };
-    let has_flags = given != DocumentOptions::default();
+    let has_flags = given.give_layout();
     let labelled = match arguments.labelled {
         Some(false) if has_flags => {
             return Err(Error::usage(

@@ -10,7 +10,6 @@ use super::flags::DocumentFlags;
 use super::model::ModelArguments;
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
-use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
 
 /// Evaluate a model on a text or on labelled texts.
@@ -22,12 +21,9 @@ use crate::error::{Error, Result};
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Files and folders of text, - is standard input; for a classifier CSV, TSV or JSONL files
+    /// Files and folders of text, - is standard input; for a classifier CSV, TSV, JSONL or fastText files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Replace invalid UTF-8 instead of refusing it
-    #[arg(long)]
-    lossy: bool,
     /// For a classifier: train the baselines on these documents and evaluate them too, instead of repeating their scores
     /// from the model's training
     #[arg(long, value_name = "LABELLED")]
@@ -44,19 +40,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments {
         model,
         files,
-        lossy,
         baseline_from,
         layout,
         json,
     } = arguments;
     let options = layout.options();
     match model.directory(None)?.load_config()?.head {
-        Head::NextToken(_) if baseline_from.is_some() || options != DocumentOptions::default() => {
+        Head::NextToken(_) if baseline_from.is_some() || options.give_layout() => {
             Err(Error::usage(
                 "--baseline-from, --format, --label-column and --text-column are for classifiers, and this is a language model",
             ))
         }
-        Head::NextToken(_) => evaluate_text::run(model, files, *lossy, *json),
+        Head::NextToken(_) => evaluate_text::run(model, files, options.lossy, *json),
         Head::Labels(_) => {
             evaluate_documents::run(model, files, &options, baseline_from.as_deref(), *json)
         }

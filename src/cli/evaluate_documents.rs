@@ -91,9 +91,11 @@ fn read(
         rows: RowCount::default(),
     };
     for path in paths {
-        for row in standard::open_rows(path, options)? {
+        let mut rows = standard::open_rows(path, options)?;
+        for row in rows.by_ref() {
             documents.add(row?, path, labels)?;
         }
+        standard::notes(&rows.closing_notes());
     }
     if documents.texts.is_empty() {
         return Err(Error::new("there are no documents to evaluate on"));

@@ -76,10 +76,7 @@ struct Text {
 impl Text {
     /// Reads and encodes the files; standard input, which is read more than once, through a temporary file.
     fn read(files: &[PathBuf], model: &Model, spelling: &Spelling, lossy: bool) -> Result<Self> {
-        let invalid = match lossy {
-            true => InvalidBytes::Replaced,
-            false => InvalidBytes::Refused("convert the file, or replace invalid bytes (--lossy)"),
-        };
+        let invalid = InvalidBytes::lossy(lossy);
         let copy = InputCopy::new()?;
         let mut paths = files.to_vec();
         for path in paths.iter_mut().filter(|path| standard::is_input(path)) {
@@ -96,7 +93,8 @@ impl Text {
             )));
         }
         let mut bytes = None;
-        if text.size.bytes <= MOST_COMPRESSED {
+        // A pipe cannot be read again.
+        if text.size.bytes <= MOST_COMPRESSED && paths.iter().all(|path| path.is_file()) {
             let mut all = Vec::new();
             read(&paths, model.tokenizer.read_mode(), invalid, &mut |piece| {
                 all.extend_from_slice(piece);
@@ -149,6 +147,11 @@ impl Text {
     fn xz_baseline(&self, subject: &TextRecord) -> Result<Baseline> {
         let text = match &self.bytes {
             Some(text) if subject.statistics.train.bytes <= MOST_COMPRESSED => text,
+            None if self.encoded.size.bytes <= MOST_COMPRESSED => {
+                return Err(Error::new(
+                    "xz reads the text twice, and a pipe can be read only once; give it as -",
+                ));
+            }
             _ => return Err(Error::new("xz would take minutes for so much text")),
         };
         let size = xz::added_size(&subject.corpus.training_text()?, text)?;

@@ -162,12 +162,15 @@ pub struct DocumentFlags {
     /// How documents are laid out in the file [default: by its name and beginning]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Documents")]
     format: Option<Format>,
-    /// The column, or key, of the labels [default: label, sentiment, class …]
-    #[arg(long, value_name = "NAME", help_heading = "Documents")]
+    /// The column of the labels by its name or number, or the key [default: label, sentiment, class …]
+    #[arg(long, value_name = "NAME|N", help_heading = "Documents")]
     label_column: Option<String>,
-    /// The column, or key, of the texts [default: text, review, sentence …]
-    #[arg(long, value_name = "NAME", help_heading = "Documents")]
+    /// The column of the texts by its name or number, or the key [default: text, review, sentence …]
+    #[arg(long, value_name = "NAME|N", help_heading = "Documents")]
     text_column: Option<String>,
+    /// Replace invalid UTF-8 instead of refusing it
+    #[arg(long)]
+    lossy: bool,
 }
 
 impl DocumentFlags {
@@ -178,6 +181,7 @@ impl DocumentFlags {
             label_column: self.label_column.clone(),
             text_column: self.text_column.clone(),
             labels: false,
+            lossy: self.lossy,
         }
     }
 }

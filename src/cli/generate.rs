@@ -2,7 +2,7 @@
 `carousel generate`.
 */
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::interactive;
 use super::interrupt;
 use super::model::{ModelArguments, PrecisionChoice};
 use super::sampling_flags::SamplingFlags;
-use super::standard;
+use super::standard::{self, CONVERTED};
 use super::unit;
 use crate::error::{Error, Result};
 use crate::inference::Model;
@@ -204,12 +204,12 @@ fn stop_conditions(arguments: &Arguments) -> Result<StopConditions> {
 
 fn prompt_text(arguments: &Arguments) -> Result<String> {
     let prompt = arguments.prompt.as_ref().or(arguments.text.as_ref());
-    let text = match (prompt, &arguments.prompt_file) {
+    let file = match (prompt, &arguments.prompt_file) {
         (Some(prompt), _) if prompt != "-" => return Ok(prompt.clone()),
         (None, None) => return Ok(String::new()),
-        (None, Some(file)) if !standard::is_input(file) => standard::read_text_file(file)?,
-        _ => standard::read_input()?,
+        (_, file) => file.as_deref().unwrap_or(Path::new("-")),
     };
+    let text = standard::read_text(file, CONVERTED)?;
     // The last line end belongs to the file, not to the prompt.
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
 }

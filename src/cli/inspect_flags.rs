@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::flags::DocumentFlags;
 use super::standard;
-use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
+use crate::text::source::InvalidBytes;
 use crate::text::tokenizer::Tokenizer;
 
 /// Most tokens that are read, unless another number is given.
@@ -80,10 +80,9 @@ impl Arguments {
                 "--gradients, --gates and --unit need a text to read: carousel inspect {model} TEXT ..."
             ))
         })?;
-        let (text, name) = match standard::is_input(path) {
-            true => (standard::read_input()?, "standard input".to_string()),
-            false => (standard::read_text_file(path)?, path.display().to_string()),
-        };
+        let invalid = InvalidBytes::lossy(self.layout.options().lossy);
+        let text = standard::read_text(path, invalid)?;
+        let name = standard::input_name(path);
         let (ids, unknown_words) = tokenizer.encode(&text);
         standard::note_unknown_words(unknown_words);
         if ids.is_empty() {
@@ -120,10 +119,14 @@ impl Arguments {
         if self.length.is_some() && !self.gates && self.unit.is_none() {
             return Err(Error::usage("--length is for --gates and --unit"));
         }
-        if self.find_unit.is_none() && self.layout.options() != DocumentOptions::default() {
+        let layout = self.layout.options();
+        if self.find_unit.is_none() && layout.give_layout() {
             return Err(Error::usage(
                 "--format, --label-column and --text-column are for --find-unit",
             ));
+        }
+        if self.find_unit.is_none() && self.text.is_none() && layout.lossy {
+            return Err(Error::usage("--lossy is for TEXT and --find-unit"));
         }
         Ok(())
     }

@@ -133,7 +133,8 @@ impl Search<'_> {
         tokenizer: &Tokenizer,
     ) -> Result<(Vec<(Vec<u32>, bool)>, [String; 2], RowCount)> {
         let (mut rows, mut labelled) = (RowCount::default(), Vec::new());
-        for row in standard::open_rows(self.path, self.options)? {
+        let mut input = standard::open_rows(self.path, self.options)?;
+        for row in input.by_ref() {
             let document = rows.take(row?, &mut |message| standard::message(message));
             if let Some((text, label)) = document.and_then(|d| Some((d.text, d.label?))) {
                 let mut ids = vec![tokenizer.line_end()];
@@ -141,6 +142,7 @@ impl Search<'_> {
                 labelled.push((ids, label));
             }
         }
+        standard::notes(&input.closing_notes());
         let mut labels: Vec<String> = labelled.iter().map(|(_, label)| label.clone()).collect();
         labels.sort();
         labels.dedup();

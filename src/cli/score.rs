@@ -3,12 +3,13 @@
 */
 
 use std::io::{IsTerminal, stdin};
+use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
 
 use super::model::{ModelArguments, PrecisionChoice};
-use super::standard;
+use super::standard::{self, CONVERTED};
 use crate::checkpoint::record::TextRecord;
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
@@ -58,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let spelling = subject.statistics.spelling;
     for text in texts {
         let text = if text == "-" {
-            standard::read_input()?
+            standard::read_text(Path::new("-"), CONVERTED)?
         } else {
             text
         };

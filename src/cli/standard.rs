@@ -13,12 +13,17 @@ use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
 use crate::error::{Error, Result};
-use crate::text::Normalization;
-use crate::text::source::{InvalidBytes, ReadMode, read};
+use crate::text::source::InvalidBytes;
+use crate::text::text_reader::TextReader;
 
 /// Longest time that text is buffered. A reader does not notice it, and a system call for each character would take
 /// longer than generating it.
 const DELAY: Duration = Duration::from_millis(10);
+
+/// What standard input is called in messages.
+const INPUT_NAME: &str = "standard input";
+/// Invalid bytes are refused by commands that have no `--lossy`.
+pub const CONVERTED: InvalidBytes = InvalidBytes::Refused("convert the file to UTF-8");
 
 /// Writes a text to standard output while it is generated.
 #[derive(Default)]
@@ -65,10 +70,26 @@ pub fn is_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads all of standard input, as a text file is read.
-pub fn read_input() -> Result<String> {
-    let copy = InputCopy::new()?;
-    read_text_file(&copy.save()?).map_err(|error| copy.named(error))
+/// What a path is called in messages.
+pub fn input_name(path: &Path) -> String {
+    match is_input(path) {
+        true => INPUT_NAME.to_string(),
+        false => path.display().to_string(),
+    }
+}
+
+/// Reads a text file, or all of standard input.
+///
+/// # Errors
+/// If it cannot be read. Invalid bytes, unless they are replaced.
+pub fn read_text(path: &Path, invalid: InvalidBytes) -> Result<String> {
+    let mut reader = match is_input(path) {
+        true => TextReader::new(io::stdin(), INPUT_NAME, invalid)?,
+        false => TextReader::open(path, invalid)?,
+    };
+    let text = reader.rest()?;
+    notes(&Vec::from_iter(reader.notes().replacements()));
+    Ok(text)
 }
 
 /// A temporary copy of standard input, which can be read only once; it is removed when this is dropped.
@@ -77,8 +98,6 @@ pub struct InputCopy {
 }
 
 impl InputCopy {
-    const NAME: &str = "standard input";
-
     /// Nothing copied yet.
     pub fn new() -> Result<Self> {
         let folder = temporary_folder()?;
@@ -87,27 +106,13 @@ impl InputCopy {
 
     /// Copies standard input; returns the copy's path.
     pub fn save(&self) -> Result<PathBuf> {
-        save_input(&self.folder.path().join(Self::NAME))
+        save_input(&self.folder.path().join(INPUT_NAME))
     }
 
     /// The same error, with standard input by its name instead of the copy's path.
     pub fn named(&self, error: Error) -> Error {
-        error.renamed(&self.folder.path().join(Self::NAME), Self::NAME)
+        error.renamed(&self.folder.path().join(INPUT_NAME), INPUT_NAME)
     }
-}
-
-/// Reads a text file.
-pub fn read_text_file(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
-    let each = &mut |piece: &[u8]| {
-        bytes.extend_from_slice(piece);
-        Ok(())
-    };
-    let invalid = InvalidBytes::Refused("convert the file to UTF-8");
-    // What reads the text brings it into its own form.
-    let mode = ReadMode::Text(Normalization::None);
-    read(&[path.to_path_buf()], mode, invalid, each)?;
-    String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
 }
 
 /// Creates a folder that is removed when it is dropped.
@@ -127,7 +132,7 @@ pub fn save_input(path: &Path) -> Result<PathBuf> {
 /// Opens a file of documents, or standard input, and prints the notes on how it was understood.
 pub fn open_rows(path: &Path, options: &DocumentOptions) -> Result<LabelledRows> {
     let rows = if is_input(path) {
-        LabelledRows::read(io::stdin(), "standard input", options)?
+        LabelledRows::read(io::stdin(), INPUT_NAME, options)?
     } else {
         LabelledRows::open(path, options)?
     };

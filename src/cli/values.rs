@@ -86,4 +86,5 @@ values!(Format {
     Csv = "csv", "Columns separated by commas, semicolons or bars";
     Tsv = "tsv", "Columns separated by tabs";
     Jsonl = "jsonl", "One JSON object a line";
+    Fasttext = "fasttext", "One document a line, after __label__ and its label";
 });

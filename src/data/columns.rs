@@ -1,5 +1,5 @@
 /*!
-Which of a table's columns, or of an object's keys, hold the labels and the texts, by their names.
+Which of a table's columns, or of an object's keys, hold the labels and the texts, by their names and numbers.
 */
 
 use super::document::DocumentOptions;
@@ -27,8 +27,8 @@ const TEXT_NAMES: [&str; 12] = [
 const OTHER_NAMES: [&str; 6] = ["id", "index", "row", "number", "date", "url"];
 
 /// A field as a column name: lower case, trimmed.
-pub(super) fn column_name(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).trim().to_lowercase()
+pub(super) fn column_name(field: &str) -> String {
+    field.trim().to_lowercase()
 }
 
 /// Whether labels or texts usually have this name.
@@ -46,17 +46,42 @@ pub(super) struct ColumnPositions {
 }
 
 impl ColumnPositions {
-    /// Finds the columns that `options` names, or else those with usual names. `names` are in lower case.
+    /// The columns that `options` ask for: by a name among `names`, in lower case, or else by a number up to `count`.
     ///
     /// # Errors
-    /// If a column that `options` names does not exist.
-    pub fn by_name(names: &[String], options: &DocumentOptions, file: &str) -> Result<Self> {
-        let label = requested(&options.label_column, "--label-column", names, file)?;
-        let text = requested(&options.text_column, "--text-column", names, file)?;
-        let label = label.or_else(|| first_usual(names, &LABEL_NAMES));
-        let is_free = |position: &usize| Some(*position) != label;
-        let text = text.or_else(|| first_usual(names, &TEXT_NAMES).filter(is_free));
-        Ok(ColumnPositions { label, text })
+    /// If a column that they ask for does not exist, or is asked for twice.
+    pub fn requested(
+        names: &[String],
+        count: usize,
+        options: &DocumentOptions,
+        file: &str,
+    ) -> Result<Self> {
+        let position = |column: &Option<String>, option: &str| match column {
+            Some(column) => requested(column, names, count)
+                .map(Some)
+                .ok_or_else(|| no_column(column, option, names, count, file)),
+            None => Ok(None),
+        };
+        let label = position(&options.label_column, "--label-column")?;
+        let text = position(&options.text_column, "--text-column")?;
+        match label.is_some() && label == text {
+            true => Err(Error::new(format!(
+                "--label-column and --text-column are the same column of {file}; give two"
+            ))),
+            false => Ok(ColumnPositions { label, text }),
+        }
+    }
+
+    /// Fills in what is unknown with the columns that have usual names. `names` are in lower case.
+    pub fn or_usual(self, names: &[String]) -> Self {
+        let free = |taken: Option<usize>| move |position: &usize| Some(*position) != taken;
+        let label = self
+            .label
+            .or_else(|| first_usual(names, &LABEL_NAMES).filter(free(self.text)));
+        let text = self
+            .text
+            .or_else(|| first_usual(names, &TEXT_NAMES).filter(free(label)));
+        ColumnPositions { label, text }
     }
 
     /// Fills in the unknown one of two columns: it is the other one. A label is only guessed if it is
@@ -84,6 +109,11 @@ impl ColumnPositions {
         file: &str,
     ) -> Result<(Option<usize>, usize)> {
         let missing = |what: &str| {
+            if names.is_empty() {
+                return Error::new(format!(
+                    "no {what} {kind} was found in {file}: it has no header; give the {kind}'s number with --{what}-column"
+                ));
+            }
             let names: Vec<String> = names.iter().map(|name| format!("“{name}”")).collect();
             Error::new(format!(
                 "no {what} {kind} was found in {file}: its {kind}s are {}; name it with --{what}-column",
@@ -105,22 +135,27 @@ fn first_usual(names: &[String], usual: &[&str]) -> Option<usize> {
         .find_map(|usual| names.iter().position(|name| name == usual))
 }
 
-/// The position of the column that the user named with `option`.
-fn requested(
-    column: &Option<String>,
-    option: &str,
-    names: &[String],
-    file: &str,
-) -> Result<Option<usize>> {
-    let Some(column) = column else {
-        return Ok(None);
-    };
-    let position = names.iter().position(|name| *name == column.to_lowercase());
-    position.map(Some).ok_or_else(|| {
-        Error::new(format!(
+/// The position of the column that is asked for by its name or number.
+fn requested(column: &str, names: &[String], count: usize) -> Option<usize> {
+    let named = names.iter().position(|name| *name == column_name(column));
+    let number = || column.trim().parse::<usize>().ok();
+    named.or_else(|| {
+        number()
+            .filter(|number| (1..=count).contains(number))?
+            .checked_sub(1)
+    })
+}
+
+/// The error that a column that was asked for with `option` does not exist.
+fn no_column(column: &str, option: &str, names: &[String], count: usize, file: &str) -> Error {
+    Error::new(match names {
+        [] => format!(
+            "{file} has no column {column} ({option}): it has no header; give a number from 1 to {count}"
+        ),
+        names => format!(
             "{file} has no column {column} ({option}); its columns are {}",
             names.join(", ")
-        ))
+        ),
     })
 }
 
@@ -132,8 +167,7 @@ mod tests {
     fn the_other_of_two_columns_is_the_missing_one() {
         let complete = |names: [&str; 2], label_required| {
             let names = names.map(str::to_string);
-            let options = DocumentOptions::default();
-            let found = ColumnPositions::by_name(&names, &options, "x").unwrap();
+            let found = ColumnPositions::default().or_usual(&names);
             let pair = found.complete_pair(&names, label_required);
             (pair.label, pair.text)
         };
@@ -142,5 +176,30 @@ mod tests {
         assert_eq!(complete(["kind", "review"], false), (None, Some(1)));
         assert_eq!(complete(["id", "review"], true), (None, Some(1)));
         assert_eq!(complete(["text", "label"], false), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn columns_are_asked_for_by_name_before_number() {
+        let ask = |label: &str, text: &str| {
+            let options = DocumentOptions {
+                label_column: Some(label.to_string()),
+                text_column: Some(text.to_string()),
+                ..DocumentOptions::default()
+            };
+            let names = ["id", "3", "text"].map(str::to_string);
+            ColumnPositions::requested(&names, 3, &options, "x")
+                .map(|found| (found.label.unwrap(), found.text.unwrap()))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(ask("1", "Text"), Ok((0, 2)));
+        assert_eq!(ask("3", "1"), Ok((1, 0)));
+        assert_eq!(
+            ask("4", "1").unwrap_err(),
+            "x has no column 4 (--label-column); its columns are id, 3, text"
+        );
+        assert_eq!(
+            ask("id", "1").unwrap_err(),
+            "--label-column and --text-column are the same column of x; give two"
+        );
     }
 }

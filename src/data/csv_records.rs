@@ -1,6 +1,6 @@
 /*!
-CSV records with a limited effect of unclosed quotation marks. Quoted fields follow RFC 4180; within a line, parsing is
-as lenient as that of the csv crate.
+CSV records with a limited effect of unclosed quotation marks. Quoted fields follow RFC 4180; the quotation marks of a
+field that does not follow it are the text's own.
 
 An unclosed quotation mark would make the rest of the file one field. Here it makes only its own line unreadable, unless
 an unrelated quotation mark happens to close the field later.
@@ -9,9 +9,6 @@ an unrelated quotation mark happens to close the field later.
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-use csv::ByteRecord;
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-
 /// Largest number of bytes of a record.
 const MAX_BYTES: usize = 1 << 26;
 /// Largest number of lines of a record.
@@ -19,7 +16,7 @@ const MAX_LINES: usize = 1 << 20;
 
 /// Reader of the records of a table, in their order.
 pub(super) struct CsvRecords<R> {
-    reader: R,
+    pub(super) reader: R,
     /// The byte between two fields.
     delimiter: u8,
     /// Whether fields may be enclosed in quotation marks.
@@ -30,7 +27,6 @@ pub(super) struct CsvRecords<R> {
     line: u64,
     /// A line such that any quoted field open at its end is never closed: this keeps the search for closing marks linear.
     open_at: u64,
-    parser: Reader,
 }
 
 /// A record, or the reason why it could not be read.
@@ -39,7 +35,7 @@ pub(super) struct CsvRecord {
     /// Number of the line that it begins on, from 1.
     pub line: u64,
     /// Its fields, or the reason.
-    pub fields: Result<ByteRecord, String>,
+    pub fields: Result<Vec<String>, String>,
 }
 
 impl<R: BufRead> CsvRecords<R> {
@@ -52,10 +48,6 @@ impl<R: BufRead> CsvRecords<R> {
             lines: VecDeque::new(),
             line: 0,
             open_at: 0,
-            parser: ReaderBuilder::new()
-                .delimiter(delimiter)
-                .quoting(quoting)
-                .build(),
         }
     }
 
@@ -128,7 +120,7 @@ impl<R: BufRead> CsvRecords<R> {
             (Quoted, _) => Quoted,
             (Closed, b'"') => Quoted,
             (_, _) if ends_field => FieldStart,
-            (FieldStart, b'"') => Quoted,
+            (FieldStart, b'"') if self.quoting => Quoted,
             (Closed | SpaceAfterClosed, b' ') => SpaceAfterClosed,
             (Closed | SpaceAfterClosed | TextAfterClosed, _) => TextAfterClosed,
             _ => Unquoted,
@@ -151,30 +143,39 @@ impl<R: BufRead> CsvRecords<R> {
         })
     }
 
-    /// Parses the fields of a record; `None` if it is blank.
-    fn fields(&mut self, bytes: &[u8]) -> Option<ByteRecord> {
-        // The text is no longer than the input, and each field but the last has a delimiter: the buffers never fill up.
-        let (mut text, mut ends) = (vec![0; bytes.len() + 1], vec![0; bytes.len() + 2]);
-        let (mut input, mut written, mut ended) = (bytes, 0, 0);
-        self.parser.reset();
-        loop {
-            let (text, ends) = (&mut text[written..], &mut ends[ended..]);
-            let (result, read, more, fields) = self.parser.read_record(input, text, ends);
-            (written, ended) = (written + more, ended + fields);
-            // The parser takes an empty input as the end.
-            input = &input[read..];
-            match result {
-                ReadRecordResult::Record => break,
-                ReadRecordResult::End => return None,
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
-                    unreachable!("the buffers hold the whole record")
-                }
-            }
+    /// Divides a record into its fields; `None` if it is blank.
+    pub fn fields(&self, record: &[u8]) -> Option<Vec<String>> {
+        let record = record.strip_suffix(b"\n").unwrap_or(record);
+        let record = record.strip_suffix(b"\r").unwrap_or(record);
+        if record.is_empty() {
+            return None;
         }
-        let mut first = 0;
-        let field = |&end: &usize| &text[std::mem::replace(&mut first, end)..end];
-        Some(ends[..ended].iter().map(field).collect())
+        let (mut fields, mut start) = (Vec::new(), 0);
+        let mut state = QuoteState::FieldStart;
+        for (at, &byte) in record.iter().enumerate() {
+            let next = self.next_state(state, byte);
+            if matches!(next, QuoteState::FieldStart) {
+                fields.push(field(&record[start..at], state));
+                start = at + 1;
+            }
+            state = next;
+        }
+        fields.push(field(&record[start..], state));
+        Some(fields)
+    }
+}
+
+/// The text of a field that ends in a state. Without its quotation marks if it is a quoted one.
+fn field(bytes: &[u8], state: QuoteState) -> String {
+    // A piece that the layout is guessed from may end within a character.
+    let text = String::from_utf8_lossy(bytes);
+    let closed = matches!(state, QuoteState::Closed | QuoteState::SpaceAfterClosed);
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.rsplit_once('"'));
+    match quoted {
+        Some((inner, after)) if closed => inner.replace("\"\"", "\"") + after,
+        _ => text.into_owned(),
     }
 }
 
@@ -231,9 +232,7 @@ mod tests {
     }
 
     fn fields(record: &CsvRecord) -> Vec<String> {
-        let fields = record.fields.as_ref().unwrap();
-        let text = |field: &[u8]| String::from_utf8(field.to_vec()).unwrap();
-        fields.iter().map(text).collect()
+        record.fields.clone().unwrap()
     }
 
     #[test]
@@ -269,10 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn inner_quotation_marks_are_lenient_and_lines_may_end_in_cr() {
-        let records = read("\"He said \"hi\" there\",\"so\nso\"\n5\" tall,2\r\n");
-        assert_eq!(fields(&records[0])[1], "so\nso");
+    fn quotation_marks_against_the_rules_are_the_texts_own_and_lines_may_end_in_cr() {
+        let records = read("\"Hi\" she said,\"so\nso\"\n5\" tall,2\r\n\"a \"\"b\"\"\" ,\"\"\n");
+        assert_eq!(fields(&records[0]), ["\"Hi\" she said", "so\nso"]);
         assert_eq!(fields(&records[1]), ["5\" tall", "2"]);
+        assert_eq!(fields(&records[2]), ["a \"b\" ", ""]);
         let old = read("a,b\rc,\"d\re\" \rf,\"g\r");
         assert_eq!(old.len(), 3);
         assert_eq!(fields(&old[1]), ["c", "d\re "]);

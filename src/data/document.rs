@@ -16,6 +16,8 @@ pub enum Format {
     Tsv,
     /// One JSON object a line.
     Jsonl,
+    /// One document a line, after `__label__` and its label.
+    Fasttext,
 }
 
 /// Options of reading documents from a file.
@@ -23,13 +25,23 @@ pub enum Format {
 pub struct DocumentOptions {
     /// The layout; `None`: guessed from the file's name and beginning.
     pub format: Option<Format>,
-    /// Name of the column, or key, of the labels; `None`: guessed.
+    /// Name or number of the column, or the key, of the labels; `None`: guessed.
     pub label_column: Option<String>,
-    /// Name of the column, or key, of the texts; `None`: guessed.
+    /// Name or number of the column, or the key, of the texts; `None`: guessed.
     pub text_column: Option<String>,
     /// Whether every document must have a label.
     #[serde(default)]
     pub labels: bool,
+    /// Whether invalid bytes are replaced instead of refused.
+    #[serde(default)]
+    pub lossy: bool,
+}
+
+impl DocumentOptions {
+    /// Whether they say anything about the layout.
+    pub fn give_layout(&self) -> bool {
+        self.format.is_some() || self.label_column.is_some() || self.text_column.is_some()
+    }
 }
 
 /// A text with its label.

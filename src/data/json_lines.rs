@@ -2,21 +2,25 @@
 Documents from JSON Lines: one JSON object a line.
 */
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::columns::ColumnPositions;
 use super::document::{Document, DocumentOptions, ParsedDocument, clean_label};
-use super::lines::{DocumentInput, Line, LineReader};
+use super::lines::{Line, LineReader};
 use crate::error::{Error, Result};
+use crate::text::text_reader::TextReader;
+
+/// Number of lines that are read ahead to find the keys.
+const SAMPLE_LINES: usize = 50;
 
 /// A reader of documents from JSON objects.
 pub(super) struct JsonLinesReader {
-    lines: LineReader,
-    /// The first line, which was read to find the keys.
-    first: Option<Line>,
+    pub(super) lines: LineReader,
+    /// Lines that were read to find the keys.
+    read_ahead: VecDeque<Line>,
     keys: ObjectKeys,
 }
 
@@ -28,54 +32,65 @@ struct ObjectKeys {
 }
 
 impl JsonLinesReader {
-    /// Reads the first object and finds the keys.
+    /// Reads the first lines and finds the keys.
     ///
     /// # Errors
-    /// A file that cannot be read, does not begin with an object, or lacks a key.
-    pub fn new(input: DocumentInput, file: &str, options: &DocumentOptions) -> Result<Self> {
+    /// A file that cannot be read, has no objects, or lacks a key.
+    pub fn new(input: TextReader, file: &str, options: &DocumentOptions) -> Result<Self> {
         let mut lines = LineReader::new(input);
-        let first = lines
-            .line()
-            .map_err(|e| Error::new(format!("cannot read {file}: {e}")))?;
-        let text = first.as_ref().and_then(|line| line.text.as_deref().ok());
-        let Ok(Value::Object(object)) = serde_json::from_str(text.unwrap_or_default()) else {
-            return Err(Error::new(format!(
-                "the first line of {file} is not a JSON object; give one object a line, or another --format"
-            )));
-        };
-        let by_name: BTreeMap<String, &String> =
-            object.keys().map(|key| (key.to_lowercase(), key)).collect();
-        let names: Vec<String> = by_name.keys().cloned().collect();
-        let (label, text) = ColumnPositions::by_name(&names, options, file)?.required(
-            "key",
-            &names,
-            options.labels,
-            file,
-        )?;
-        let key = |position: usize| by_name[&names[position]].clone();
-        let keys = ObjectKeys {
-            label: label.map(key),
-            text: key(text),
-            label_required: options.labels,
-        };
-        Ok(JsonLinesReader { lines, first, keys })
+        let mut read_ahead = VecDeque::new();
+        while read_ahead.len() < SAMPLE_LINES
+            && let Some(line) = lines.line().map_err(|e| Error::of_reader(file, e))?
+        {
+            read_ahead.push_back(line);
+        }
+        let keys = ObjectKeys::new(&read_ahead, file, options)?;
+        Ok(JsonLinesReader {
+            lines,
+            read_ahead,
+            keys,
+        })
     }
 
     /// The next document, with the number of its line.
     pub fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
-        let line = match self.first.take() {
+        let line = match self.read_ahead.pop_front() {
             Some(first) => Some(first),
             None => self.lines.line()?,
         };
-        let document = |line: Line| {
-            let document = line.text.and_then(|text| self.keys.document(&text));
-            (line.number, document)
-        };
+        let document = |line: Line| (line.number, self.keys.document(&line.text));
         Ok(line.map(document))
     }
 }
 
 impl ObjectKeys {
+    /// The keys among those of the first lines that are objects.
+    fn new(lines: &VecDeque<Line>, file: &str, options: &DocumentOptions) -> Result<Self> {
+        let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+        for line in lines {
+            let object: Map<String, Value> = serde_json::from_str(&line.text).unwrap_or_default();
+            for key in object.keys() {
+                by_name
+                    .entry(key.to_lowercase())
+                    .or_insert_with(|| key.clone());
+            }
+        }
+        if by_name.is_empty() {
+            return Err(Error::new(format!(
+                "the first line of {file} is not a JSON object; give one object a line, or another --format"
+            )));
+        }
+        let names: Vec<String> = by_name.keys().cloned().collect();
+        let found = ColumnPositions::requested(&names, 0, options, file)?.or_usual(&names);
+        let (label, text) = found.required("key", &names, options.labels, file)?;
+        let key = |position: usize| by_name[&names[position]].clone();
+        Ok(ObjectKeys {
+            label: label.map(key),
+            text: key(text),
+            label_required: options.labels,
+        })
+    }
+
     fn document(&self, line: &str) -> ParsedDocument {
         let object: Value = serde_json::from_str(line).map_err(|e| format!("invalid JSON: {e}"))?;
         let string = |key: &str| match object.get(key) {

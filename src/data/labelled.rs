@@ -5,19 +5,20 @@ memory.
 A row that cannot be read is an error of that row alone; what is wrong with the whole file is an [`Error`].
 */
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use super::document::ParsedDocument;
 pub use super::document::{Document, DocumentOptions, Format};
+use super::fasttext;
 pub use super::format::format_of_name;
-use super::format::{guess_delimiter, guess_format};
+use super::format::{guess_delimiter, guess_format, separator_line};
 use super::json_lines::JsonLinesReader;
-use super::lines::{DocumentInput, LineReader};
+use super::lines::LineReader;
 use super::table::TableReader;
 use crate::error::{Error, Result};
-use crate::text::decoding::Encoding;
+use crate::text::source::InvalidBytes;
+use crate::text::text_reader::TextReader;
 
 /// Number of unreadable rows that are reported one by one.
 const MAX_REPORTED: u64 = 20;
@@ -79,7 +80,7 @@ pub struct LabelledRows {
     reader: RowReader,
     /// Number of rows read so far.
     count: u64,
-    /// Number of blank lines before what the reader reads.
+    /// Number of lines before what the reader reads: blank ones, and one that gives the delimiter.
     skipped_lines: u64,
     file: String,
     /// Notes for the user on how the file was understood, where that is uncertain.
@@ -88,22 +89,26 @@ pub struct LabelledRows {
 
 enum RowReader {
     Lines(LineReader),
+    Fasttext {
+        lines: LineReader,
+        label_required: bool,
+    },
     Table(Box<TableReader>),
-    JsonLines(JsonLinesReader),
+    JsonLines(Box<JsonLinesReader>),
 }
 
 impl LabelledRows {
     /// Opens the file at `path`.
     ///
     /// # Errors
-    /// A file that cannot be read, is empty, or lacks a column.
+    /// A file that cannot be read, is not text, is empty, or lacks a column.
     pub fn open(path: &Path, options: &DocumentOptions) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+        let input = TextReader::open(path, InvalidBytes::lossy(options.lossy))?;
         let options = DocumentOptions {
             format: options.format.or_else(|| format_of_name(path)),
             ..options.clone()
         };
-        Self::read(file, &path.display().to_string(), &options)
+        Self::of_text(input, &path.display().to_string(), &options)
     }
 
     /// Reads rows from `input`; `file` is its name in messages.
@@ -115,49 +120,45 @@ impl LabelledRows {
         file: &str,
         options: &DocumentOptions,
     ) -> Result<Self> {
-        let mut input = BufReader::with_capacity(HEAD_BYTES, input);
-        let failed = |e: io::Error| Error::new(format!("cannot read {file}: {e}"));
-        let skipped_lines = skip_blank_lines(&mut input).map_err(failed)?;
-        let start = input.fill_buf().map_err(failed)?;
-        if start.is_empty() {
+        let invalid = InvalidBytes::lossy(options.lossy);
+        Self::of_text(TextReader::new(input, file, invalid)?, file, options)
+    }
+
+    fn of_text(mut input: TextReader, file: &str, options: &DocumentOptions) -> Result<Self> {
+        let mut skipped_lines = skip_blank_lines(&mut input)?;
+        if input.decoded().is_empty() {
             return Err(Error::new(format!("there are no documents in {file}")));
         }
-        let encoding = Encoding::of(start);
-        if encoding.is_utf16() {
-            return Err(Error::new(format!(
-                "{file} is UTF-16, and documents are read as UTF-8: convert it"
-            )));
-        }
-        input.consume(encoding.mark_length());
-        // Of a pipe this may be only the first few bytes; guesses are then based on these.
-        let head = input.buffer();
-        let format = match options.format {
-            Some(format) => format,
-            None => guess_format(head, options.labels),
-        };
         let mut notes = Vec::new();
-        let reader = match format {
-            Format::Lines if options.labels => {
-                return Err(Error::new(format!(
-                    "--format lines has no labels, and {file} must have some; give csv, tsv or jsonl"
-                )));
-            }
-            Format::Lines => RowReader::Lines(LineReader::new(Box::new(input))),
-            Format::Csv | Format::Tsv => {
-                let delimiter = match format {
-                    Format::Tsv => b'\t',
-                    _ => guess_delimiter(head),
-                };
-                let input: DocumentInput = Box::new(input);
-                let table = TableReader::new(input, delimiter, file, options, &mut notes)?;
-                RowReader::Table(Box::new(table))
-            }
-            Format::Jsonl => {
-                RowReader::JsonLines(JsonLinesReader::new(Box::new(input), file, options)?)
-            }
+        if input.notes().utf16_files > 0 {
+            notes.push(format!("{file} is decoded as UTF-16"));
+        }
+        let separator = match options.format {
+            None | Some(Format::Csv | Format::Tsv) => separator_line(head(&input)),
+            _ => None,
+        };
+        if let Some((_, length)) = separator {
+            input.consume(length);
+            skipped_lines += 1;
+        }
+        let format = match (options.format, separator) {
+            (Some(format), _) => format,
+            (None, Some(_)) => Format::Csv,
+            (None, None) => guess_format(head(&input), options.labels),
+        };
+        if options.format.is_none() && format != Format::Lines {
+            notes.push(format!(
+                "{file} is taken for {}, by its beginning; --format says otherwise",
+                name(format)
+            ));
+        }
+        let delimiter = match (separator, format) {
+            (Some((delimiter, _)), _) => delimiter,
+            (None, Format::Tsv) => b'\t',
+            (None, _) => guess_delimiter(head(&input)),
         };
         Ok(LabelledRows {
-            reader,
+            reader: RowReader::new(input, (format, delimiter), file, options, &mut notes)?,
             count: 0,
             skipped_lines,
             file: file.to_string(),
@@ -165,12 +166,63 @@ impl LabelledRows {
         })
     }
 
+    /// Notes for the user that are known only after the last row.
+    pub fn closing_notes(&self) -> Vec<String> {
+        let replacements = self.reader.text().notes().replacements();
+        let note = |replacements| format!("{}: {replacements}", self.file);
+        replacements.map(note).into_iter().collect()
+    }
+}
+
+impl RowReader {
+    /// A reader of the rows of `file`, laid out in a format, and divided by a delimiter if they are those of a table.
+    fn new(
+        input: TextReader,
+        (format, delimiter): (Format, u8),
+        file: &str,
+        options: &DocumentOptions,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
+        Ok(match format {
+            Format::Lines if options.labels => {
+                return Err(Error::new(format!(
+                    "--format lines has no labels, and {file} must have some; give csv, tsv, jsonl or fasttext"
+                )));
+            }
+            Format::Lines => RowReader::Lines(LineReader::new(input)),
+            Format::Fasttext => RowReader::Fasttext {
+                lines: LineReader::new(input),
+                label_required: options.labels,
+            },
+            Format::Csv | Format::Tsv => {
+                let table = TableReader::new(input, delimiter, file, options, notes)?;
+                RowReader::Table(Box::new(table))
+            }
+            Format::Jsonl => {
+                RowReader::JsonLines(Box::new(JsonLinesReader::new(input, file, options)?))
+            }
+        })
+    }
+
     /// The next document, with the number of its line as the reader counts.
     fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
-        match &mut self.reader {
+        match self {
             RowReader::Lines(lines) => lines.document(),
+            RowReader::Fasttext {
+                lines,
+                label_required,
+            } => fasttext::read(lines, *label_required),
             RowReader::Table(table) => table.document(),
             RowReader::JsonLines(objects) => objects.document(),
+        }
+    }
+
+    /// The text that the rows are read from.
+    fn text(&self) -> &TextReader {
+        match self {
+            RowReader::Lines(lines) | RowReader::Fasttext { lines, .. } => &lines.input,
+            RowReader::Table(table) => &table.records.reader,
+            RowReader::JsonLines(objects) => &objects.lines.input,
         }
     }
 }
@@ -179,9 +231,9 @@ impl Iterator for LabelledRows {
     type Item = Result<LabelledRow>;
 
     fn next(&mut self) -> Option<Result<LabelledRow>> {
-        let found = self.document().transpose()?;
+        let found = self.reader.document().transpose()?;
         self.count += 1;
-        let failed = |e| Error::new(format!("cannot read {}: {e}", self.file));
+        let failed = |e| Error::of_reader(&self.file, e);
         Some(found.map_err(failed).map(|(line, document)| {
             let line = line + self.skipped_lines;
             LabelledRow {
@@ -196,11 +248,28 @@ impl Iterator for LabelledRows {
     }
 }
 
+/// The beginning of what is next, which guesses are based on.
+fn head(input: &TextReader) -> &[u8] {
+    let text = input.decoded().as_bytes();
+    &text[..text.len().min(HEAD_BYTES)]
+}
+
+/// The name of a format in notes.
+fn name(format: Format) -> &'static str {
+    match format {
+        Format::Lines => "lines",
+        Format::Csv => "CSV",
+        Format::Tsv => "TSV",
+        Format::Jsonl => "JSON Lines",
+        Format::Fasttext => "fastText's lines",
+    }
+}
+
 /// Consumes blocks of `input` that hold only white space; returns their number of lines.
-fn skip_blank_lines(input: &mut impl BufRead) -> io::Result<u64> {
+fn skip_blank_lines(input: &mut TextReader) -> Result<u64> {
     let mut lines = 0;
     loop {
-        let head = input.fill_buf()?;
+        let head = input.piece()?.as_bytes();
         if head.is_empty() || !head.iter().all(u8::is_ascii_whitespace) {
             return Ok(lines);
         }

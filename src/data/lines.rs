@@ -5,13 +5,11 @@ Lines of a file with their numbers, and documents that are a line each.
 use std::io::{self, BufRead};
 
 use super::document::{Document, ParsedDocument};
-
-/// A file that is being read.
-pub(super) type DocumentInput = Box<dyn BufRead + Send>;
+use crate::text::text_reader::TextReader;
 
 /// A reader of lines that are not blank.
 pub(super) struct LineReader {
-    input: DocumentInput,
+    pub(super) input: TextReader,
     /// Number of lines read so far.
     count: u64,
 }
@@ -20,29 +18,26 @@ pub(super) struct LineReader {
 pub(super) struct Line {
     /// Its number, from 1, blank lines counted.
     pub number: u64,
-    /// Its text without the line end, or an error if it is not UTF-8.
-    pub text: std::result::Result<String, String>,
+    /// Its text without the line end.
+    pub text: String,
 }
 
 impl LineReader {
     /// A reader of what `input` has left.
-    pub fn new(input: DocumentInput) -> Self {
+    pub fn new(input: TextReader) -> Self {
         LineReader { input, count: 0 }
     }
 
     /// The next line that is not blank.
     pub fn line(&mut self) -> io::Result<Option<Line>> {
         loop {
-            let mut bytes = Vec::new();
-            if self.input.read_until(b'\n', &mut bytes)? == 0 {
+            let mut text = String::new();
+            if self.input.read_line(&mut text)? == 0 {
                 return Ok(None);
             }
             self.count += 1;
-            while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-                bytes.pop();
-            }
-            let text = String::from_utf8(bytes).map_err(|_| "invalid UTF-8".to_string());
-            if !text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
+            text.truncate(text.trim_end_matches(['\n', '\r']).len());
+            if !text.trim().is_empty() {
                 let number = self.count;
                 return Ok(Some(Line { number, text }));
             }
@@ -54,6 +49,6 @@ impl LineReader {
         let document = |text| Document { label: None, text };
         Ok(self
             .line()?
-            .map(|line| (line.number, line.text.map(document))))
+            .map(|line| (line.number, Ok(document(line.text)))))
     }
 }

@@ -1,16 +1,19 @@
 /*!
-Labelled documents from CSV, TSV, JSON Lines and plain text files.
+Labelled documents from CSV, TSV, JSON Lines, fastText's lines and plain text files.
 
 [`labelled`] is the entry: it opens a file and yields its rows. Its parts: what a document is and how to read it
-(`document`), guesses of the layout (`format`) and of the columns (`columns`), and a reader for each layout (`lines`,
-`table` over `csv_records`, `json_lines`).
+(`document`), guesses of the layout (`format`), of the columns' names (`columns`) and of a header (`table_sample`), and a reader for each
+layout (`lines`, `fasttext`, `table` over `csv_records` and `tsv_quotes`, `json_lines`).
 */
 
 mod columns;
 mod csv_records;
 mod document;
+mod fasttext;
 mod format;
 mod json_lines;
 pub mod labelled;
 mod lines;
 mod table;
+mod table_sample;
+mod tsv_quotes;

@@ -2,13 +2,13 @@
 Decoding of files: byte order marks, UTF-16, CRLF, and invalid UTF-8.
 */
 
-use std::path::Path;
-
 use crate::error::{Error, Result};
 
 /// Notes for the user on how files were decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecodingNotes {
+    /// Number of files that are compressed.
+    pub compressed_files: u64,
     /// Number of invalid byte sequences that were replaced by U+FFFD.
     pub replaced: u64,
     /// Number of files that are UTF-16.
@@ -21,25 +21,41 @@ impl DecodingNotes {
     /// The notes as messages.
     pub fn messages(&self) -> Vec<String> {
         let mut messages = Vec::new();
+        if self.compressed_files > 0 {
+            messages.push(format!("files decompressed: {}", self.compressed_files));
+        }
         if self.utf16_files > 0 {
             messages.push(format!("files decoded as UTF-16: {}", self.utf16_files));
         }
         if self.crlf {
             messages.push("CRLF line ends were converted to LF".to_string());
         }
-        if self.replaced > 0 {
-            messages.push(format!(
+        messages.extend(self.replacements());
+        messages
+    }
+
+    /// The number of replacements as a message, if there are any.
+    pub fn replacements(&self) -> Option<String> {
+        (self.replaced > 0).then(|| {
+            format!(
                 "invalid byte sequences replaced by U+FFFD (--lossy): {}",
                 self.replaced
-            ));
-        }
-        messages
+            )
+        })
+    }
+
+    /// Adds the notes on another file.
+    pub fn add(&mut self, other: &DecodingNotes) {
+        self.compressed_files += other.compressed_files;
+        self.replaced += other.replaced;
+        self.utf16_files += other.utf16_files;
+        self.crlf |= other.crlf;
     }
 }
 
 /// Encoding of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub(super) enum Encoding {
     Utf8,
     Utf8Marked,
     Utf16Little,
@@ -47,6 +63,9 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
+    /// Most bytes of a byte order mark.
+    pub const LONGEST_MARK: usize = 3;
+
     /// The encoding of a file that begins with `start`.
     pub fn of(start: &[u8]) -> Self {
         match start {
@@ -81,9 +100,20 @@ pub enum InvalidBytes {
     Refused(&'static str),
 }
 
+impl InvalidBytes {
+    /// What `--lossy` chooses, for commands that have this option.
+    pub fn lossy(lossy: bool) -> Self {
+        match lossy {
+            true => InvalidBytes::Replaced,
+            false => InvalidBytes::Refused("convert the file, or replace invalid bytes (--lossy)"),
+        }
+    }
+}
+
 /// Decoder of a file that comes in blocks.
-pub(super) struct ByteDecoder<'a> {
-    path: &'a Path,
+pub(super) struct ByteDecoder {
+    /// Name of the file, for messages.
+    name: String,
     invalid: InvalidBytes,
     encoding: Encoding,
     /// Offset in the file of the next byte to decode.
@@ -92,11 +122,11 @@ pub(super) struct ByteDecoder<'a> {
     line: u64,
 }
 
-impl<'a> ByteDecoder<'a> {
-    /// A decoder that begins after the byte order mark. `path` is for messages.
-    pub fn new(path: &'a Path, encoding: Encoding, invalid: InvalidBytes) -> Self {
+impl ByteDecoder {
+    /// A decoder that begins after the byte order mark. `name` is that of the file, for messages.
+    pub fn new(name: &str, encoding: Encoding, invalid: InvalidBytes) -> Self {
         ByteDecoder {
-            path,
+            name: name.to_string(),
             invalid,
             encoding,
             offset: encoding.mark_length() as u64,
@@ -239,9 +269,7 @@ impl<'a> ByteDecoder<'a> {
         };
         Err(Error::new(format!(
             "{} is not {encoding} text: line {}, byte offset {}, found byte 0x{byte:02X}; {advice}",
-            self.path.display(),
-            self.line,
-            self.offset,
+            self.name, self.line, self.offset,
         )))
     }
 }
@@ -251,37 +279,24 @@ impl<'a> ByteDecoder<'a> {
 pub(super) struct LineEndings {
     /// Whether the last piece ended in a CR, which is held back.
     carriage_return: bool,
-    converted: Vec<u8>,
 }
 
 impl LineEndings {
-    /// The next piece with its line endings converted.
-    pub fn convert<'t>(
-        &'t mut self,
-        text: &'t str,
-        at_end: bool,
-        notes: &mut DecodingNotes,
-    ) -> &'t [u8] {
-        let bytes = text.as_bytes();
-        if !self.carriage_return && !bytes.contains(&b'\r') {
-            return bytes;
+    /// Converts the line endings of the next piece.
+    pub fn convert(&mut self, text: &mut String, at_end: bool, notes: &mut DecodingNotes) {
+        if std::mem::take(&mut self.carriage_return) {
+            text.insert(0, '\r');
         }
-        self.converted.clear();
-        for &byte in bytes {
-            if std::mem::replace(&mut self.carriage_return, byte == b'\r') {
-                if byte == b'\n' {
-                    notes.crlf = true;
-                } else {
-                    self.converted.push(b'\r');
-                }
-            }
-            if byte != b'\r' {
-                self.converted.push(byte);
-            }
+        if !text.as_bytes().contains(&b'\r') {
+            return;
         }
-        if at_end && std::mem::take(&mut self.carriage_return) {
-            self.converted.push(b'\r');
+        self.carriage_return = !at_end && text.ends_with('\r');
+        if self.carriage_return {
+            text.pop();
         }
-        &self.converted
+        if text.contains("\r\n") {
+            notes.crlf = true;
+            *text = text.replace("\r\n", "\n");
+        }
     }
 }

@@ -1,14 +1,15 @@
 /*!
 Text as token ids. Nothing here depends on a model.
 
-[`source`] reads files as text, [`vocabulary`] makes a vocabulary of it, [`tokenizer`] defines the token ids,
-[`encoder`] computes them fast, [`corpus`] keeps them on disk, and [`streams`] divides them for training and evaluation.
-[`seam`] tells which token can follow another.
-[`features`] are those of the linear classifier; [`spelling`] is the cost of unknown words.
+[`text_reader`] reads text and [`source`] files and folders of it, [`vocabulary`] makes a vocabulary of it, [`tokenizer`]
+defines the token ids, [`encoder`] computes them fast, [`corpus`] keeps them on disk, and [`streams`] divides them for
+training and evaluation. [`seam`] tells which token can follow another. [`features`] are those of the linear classifier;
+[`spelling`] is the cost of unknown words.
 */
 
+mod compression;
 pub mod corpus;
-pub(crate) mod decoding;
+mod decoding;
 mod direction;
 pub mod encoder;
 pub mod features;
@@ -19,6 +20,7 @@ pub mod source;
 pub mod spelling;
 mod splitter;
 pub mod streams;
+pub mod text_reader;
 pub mod tokenizer;
 pub mod vocabulary;
 

@@ -4,20 +4,18 @@ Files as text or bytes.
 Files are read in blocks, so a corpus may be larger than memory.
 */
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use super::decoding::{ByteDecoder, Encoding, LineEndings};
+use super::compression::Decompressed;
 pub use super::decoding::{DecodingNotes, InvalidBytes};
 use super::level::{Level, Split};
 use super::normalization::{Normalization, Normalizer};
+use super::text_reader::{BLOCK, TextReader};
 use crate::error::{Error, Result};
 
-/// Number of bytes read at once.
-const BLOCK: usize = 1 << 20;
-
-/// How files are read.
+/// How files are read. Compressed ones are decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadMode {
     /// As bytes, unchanged.
@@ -39,7 +37,8 @@ impl ReadMode {
     }
 }
 
-/// The files of `paths`: a folder stands for all files below it, in the order of their names, without hidden ones.
+/// The files of `paths`: a folder stands for all files below it, in the order of their names, without hidden ones, and
+/// without what is no file, such as a pipe or a socket, which might never end.
 ///
 /// # Errors
 /// Paths that do not exist, and folders that cannot be read or contain no files.
@@ -79,12 +78,25 @@ fn list_folder(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             continue;
         }
         if path.is_dir() {
-            list_folder(&path, files)?;
-        } else {
+            if !is_within_itself(&path) {
+                list_folder(&path, files)?;
+            }
+        } else if path.is_file() || !path.exists() {
+            // A link to nothing is an error when it is read.
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Whether a folder is a link to one of the folders that it is in.
+fn is_within_itself(folder: &Path) -> bool {
+    let target = folder.read_link().and_then(|_| folder.canonicalize());
+    let parent = folder.parent().map(Path::canonicalize);
+    match (target, parent) {
+        (Ok(target), Some(Ok(parent))) => parent.starts_with(target),
+        _ => false,
+    }
 }
 
 /// Reads files one after another and passes the text on in pieces. Unless the mode is [`ReadMode::Bytes`], each piece is
@@ -113,7 +125,7 @@ pub fn read(
             each(piece)
         };
         match mode {
-            ReadMode::Bytes => read_bytes(path, &mut pass_on)?,
+            ReadMode::Bytes => read_bytes(path, &mut notes, &mut pass_on)?,
             ReadMode::Text(normalization) | ReadMode::Lines(normalization) => {
                 let mut normalizer = Normalizer::new(normalization);
                 read_text(path, invalid, &mut notes, &mut |piece, is_last| {
@@ -128,14 +140,27 @@ pub fn read(
     Ok(notes)
 }
 
-fn read_bytes(path: &Path, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut blocks = BlockReader::open(path)?;
-    while !blocks.at_end {
-        blocks.buffer.clear();
-        blocks.fill()?;
-        each(&blocks.buffer)?;
+fn read_bytes(
+    path: &Path,
+    notes: &mut DecodingNotes,
+    each: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut bytes = Decompressed::open(path)?;
+    notes.compressed_files += u64::from(bytes.was_compressed);
+    let mut block = Vec::with_capacity(BLOCK);
+    loop {
+        block.clear();
+        bytes
+            .input
+            .by_ref()
+            .take(BLOCK as u64)
+            .read_to_end(&mut block)
+            .map_err(|e| Error::file("read", path, e))?;
+        each(&block)?;
+        if block.len() < BLOCK {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn read_text(
@@ -144,56 +169,17 @@ fn read_text(
     notes: &mut DecodingNotes,
     each: &mut dyn FnMut(&[u8], bool) -> Result<()>,
 ) -> Result<()> {
-    let mut blocks = BlockReader::open(path)?;
-    blocks.fill()?;
-    let encoding = Encoding::of(&blocks.buffer);
-    blocks.buffer.drain(..encoding.mark_length());
-    notes.utf16_files += u64::from(encoding.is_utf16());
-    let mut decoder = ByteDecoder::new(path, encoding, invalid);
-    let mut line_endings = LineEndings::default();
-    let mut text = String::new();
+    let mut text = TextReader::open(path, invalid)?;
     loop {
-        text.clear();
-        let taken = decoder.decode(&blocks.buffer, blocks.at_end, &mut text, notes)?;
-        blocks.buffer.drain(..taken);
-        let is_last = blocks.at_end;
-        each(line_endings.convert(&text, is_last, notes), is_last)?;
-        if blocks.at_end {
+        let piece = text.piece()?;
+        if piece.is_empty() {
+            each(b"", true)?;
+            notes.add(text.notes());
             return Ok(());
         }
-        blocks.fill()?;
-    }
-}
-
-/// A file that is read in blocks.
-struct BlockReader<'a> {
-    path: &'a Path,
-    file: File,
-    /// What was read and not yet taken.
-    buffer: Vec<u8>,
-    at_end: bool,
-}
-
-impl<'a> BlockReader<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        Ok(BlockReader {
-            path,
-            file: File::open(path).map_err(|e| Error::file("read", path, e))?,
-            buffer: Vec::with_capacity(BLOCK),
-            at_end: false,
-        })
-    }
-
-    /// Reads until the buffer holds a whole block, or to the end of the file.
-    fn fill(&mut self) -> Result<()> {
-        let missing = BLOCK - self.buffer.len();
-        self.file
-            .by_ref()
-            .take(missing as u64)
-            .read_to_end(&mut self.buffer)
-            .map_err(|e| Error::file("read", self.path, e))?;
-        self.at_end = self.buffer.len() < BLOCK;
-        Ok(())
+        let length = piece.len();
+        each(piece.as_bytes(), false)?;
+        text.consume(length);
     }
 }
 

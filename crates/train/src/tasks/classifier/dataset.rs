@@ -140,13 +140,13 @@ fn read_documents(
 ) -> Result<Vec<NamedText>> {
     let mut documents = Vec::new();
     for path in paths {
-        let rows = LabelledRows::open(path, options)?;
+        let mut rows = LabelledRows::open(path, options)?;
         rows.notes
             .iter()
             .for_each(|note| notify(Event::Note(note.clone())));
         let (mut count, mut empty) = (RowCount::default(), 0);
         let mut report = |message| notify(Event::Note(format!("{}: {message}", path.display())));
-        for row in rows {
+        for row in rows.by_ref() {
             let Some(document) = count.take(row?, &mut report) else {
                 continue;
             };
@@ -156,6 +156,9 @@ fn read_documents(
             } else {
                 documents.push((document.label.unwrap_or_default(), text));
             }
+        }
+        for note in rows.closing_notes() {
+            notify(Event::Note(note));
         }
         for (count, what) in [(count.broken, "broken"), (empty, "empty")] {
             if count > 0 {
