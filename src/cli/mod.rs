@@ -36,7 +36,6 @@ pub mod train_classifier;
 mod unit;
 mod values;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -89,8 +88,7 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     if error.kind() != ErrorKind::BrokenPipe {
-        // If standard error is closed, the message has nowhere to go.
-        let _ = writeln!(std::io::stderr(), "carousel: {error}");
+        standard::message(format!("carousel: {error}"));
     }
     ExitCode::from(error.exit_code())
 }

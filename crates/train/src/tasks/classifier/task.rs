@@ -202,6 +202,7 @@ impl Task for ClassifierTask {
             valid_loss: loss(logits.into_iter(), labels),
             accuracy: Some(score.accuracy),
             macro_f1: Some(score.macro_f1),
+            balanced_accuracy: Some(score.balanced_accuracy()),
             ..Figures::default()
         })
     }
