@@ -274,9 +274,9 @@ pub struct DocumentsRecord {
     pub thaws: bool,
     /// Baselines on the validation data.
     pub baselines: NaiveBaselines,
-    /// Test documents that were given, and the figures on them.
+    /// Figures on the test documents, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test: Option<TestRecord>,
+    pub tested: Option<TestRecord>,
 }
 
 /// Figures on documents that nothing was chosen by.

@@ -273,10 +273,7 @@ impl DocumentsEvaluation {
     /// Says so if the model does not beat the baselines where both were evaluated.
     fn print_verdict(&self) -> Result<()> {
         let baselines = &self.baselines;
-        let best_baseline = f64::max(
-            baselines.naive_bayes.accuracy,
-            baselines.majority.accuracy,
-        );
+        let best_baseline = f64::max(baselines.naive_bayes.accuracy, baselines.majority.accuracy);
         let (accuracy, place) = match &self.validation {
             None => (Some(self.score.accuracy), ""),
             Some(validation) => (
@@ -285,9 +282,9 @@ impl DocumentsEvaluation {
             ),
         };
         match accuracy {
-            Some(accuracy) if accuracy <= best_baseline => standard::line(format!(
-                "\nthe model does not beat the baselines{place}"
-            )),
+            Some(accuracy) if accuracy <= best_baseline => {
+                standard::line(format!("\nthe model does not beat the baselines{place}"))
+            }
             _ => Ok(()),
         }
     }
@@ -310,7 +307,9 @@ impl DocumentsEvaluation {
             print(score_line("  new to it", unseen))?;
         }
         if let Some(Validation { documents, model }) = &self.validation {
-            standard::line("the validation documents of its training (--baseline-from: baselines of the documents above)")?;
+            standard::line(
+                "the validation documents of its training (--baseline-from: baselines of the documents above)",
+            )?;
             if let Some(figures) = model {
                 let (accuracy, f1) = (figures.accuracy, figures.macro_f1);
                 let [accuracy, f1] = [accuracy, f1].map(|it| it.unwrap_or(f64::NAN));

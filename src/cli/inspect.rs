@@ -181,12 +181,16 @@ fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<(
     row("  hash", subject.hash.clone())?;
     print_training(record)?;
     print_evaluations(record, &["accuracy", "macro F1", "balanced"], |results| {
-        vec![results.accuracy, results.macro_f1, results.balanced_accuracy]
+        vec![
+            results.accuracy,
+            results.macro_f1,
+            results.balanced_accuracy,
+        ]
     })?;
     let baselines = &subject.baselines;
     print_score("naive Bayes", &baselines.naive_bayes)?;
     print_score("majority", &baselines.majority)?;
-    let Some(TestRecord { baselines, score }) = &subject.test else {
+    let Some(TestRecord { baselines, score }) = &subject.tested else {
         return Ok(());
     };
     line("on the test documents:")?;

@@ -116,7 +116,12 @@ mod tests {
         let mut encoder = Encoder::forgiving(&tokenizer);
         let line_end = tokenizer.line_end();
         let whole = Reading::of("GOOD a", &mut encoder);
-        for (text, lower_case) in [("GOOD a", false), ("GOOD", true), ("G", false), ("I, 10/10", false)] {
+        for (text, lower_case) in [
+            ("GOOD a", false),
+            ("GOOD", true),
+            ("G", false),
+            ("I, 10/10", false),
+        ] {
             let reading = Reading::of(text, &mut encoder);
             assert_eq!(reading.lower_case, lower_case, "{text}");
         }

@@ -26,8 +26,7 @@ pub fn escaped_list<S: AsRef<str>>(items: &[S]) -> String {
 /// Whether a character controls how text is shown: control characters, line separators, and those that turn the direction
 /// of what follows.
 fn controls(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape(text: &str, is_special: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -64,7 +63,10 @@ mod tests {
             ("plain, “quoted” ✓ שלום", "plain, “quoted” ✓ שלום"),
             ("a\tb\r\nc", "a\\tb\\r\\nc"),
             ("\x1b[31mred\x7f\u{9b}", "\\x1b[31mred\\x7f\\x9b"),
-            ("\0\u{202e}\u{2028}\u{2066}", "\\x00\\u{202e}\\u{2028}\\u{2066}"),
+            (
+                "\0\u{202e}\u{2028}\u{2066}",
+                "\\x00\\u{202e}\\u{2028}\\u{2066}",
+            ),
             ("a\\tb", "a\\\\tb"),
         ];
         for (text, expected) in table {
