@@ -34,7 +34,7 @@ const BATCH_BYTES: usize = 1 << 23;
 )]
 #[command(after_help = "Examples:
   carousel classify \"what a film\"
-  carousel classify --explain \"a warm film with a dull ending\"
+  carousel classify --explain \"a warm and funny film with a dull ending\"
   carousel classify --input reviews.csv --json > labels.jsonl
   sort reviews.txt | carousel classify -m model --threshold 0.9
 

@@ -308,7 +308,7 @@ impl DocumentsEvaluation {
         }
         if let Some(Validation { documents, model }) = &self.validation {
             standard::line(
-                "the validation documents of its training (--baseline-from: baselines of the documents above)",
+                "on the validation documents of its training (--baseline-from: on the documents above)",
             )?;
             if let Some(figures) = model {
                 let (accuracy, f1) = (figures.accuracy, figures.macro_f1);

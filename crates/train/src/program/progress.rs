@@ -128,14 +128,12 @@ impl Progress {
             ..
         } = evaluation;
         self.losses.push(figures.valid_loss);
-        let verdict = if best {
-            "best so far, saved"
-        } else {
-            "not better"
+        let verdict = match best {
+            true => format!("best so far{}, saved", figures.chosen_by()),
+            false => "not better".to_string(),
         };
-        let by = figures.chosen_by();
         self.print(format!(
-            "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict}{by})",
+            "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
             loss_and_figures(&figures)
         ));
         if best {

@@ -79,12 +79,15 @@ fn beaten_by(accuracy: f64, baselines: &NaiveBaselines) -> Option<String> {
         true => ("naive Bayes", naive_bayes.accuracy),
         false => ("the most frequent label alone", majority.accuracy),
     };
-    (accuracy <= best).then(|| {
-        format!(
-            "the classifier does not beat {name}, which has accuracy {best:.4} on the same validation documents; what \
-             helps: more documents, a model to start --from (reviews ships, for English), more --time"
-        )
-    })
+    let help = "what helps: more documents, a model to start --from (reviews ships, for English), more --time";
+    let same = "on the same validation documents";
+    match accuracy <= best {
+        true if accuracy == 1.0 => Some(format!("{name} is right {same} each time too")),
+        true => Some(format!(
+            "the classifier does not beat {name}, which has accuracy {best:.4} {same}; {help}"
+        )),
+        false => None,
+    }
 }
 
 impl ClassifierTask {
@@ -343,5 +346,45 @@ impl Task for ClassifierTask {
             ..training.clone()
         };
         recipe::memory(config, &whole, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_that_is_not_beaten_is_named() {
+        let labels = ["a", "b"].map(String::from);
+        let score =
+            |predicted: &[usize]| ClassificationScore::of_labels(&labels, &[0, 0, 1, 1], predicted);
+        let baselines = |naive_bayes: &[usize]| NaiveBaselines {
+            majority: score(&[0; 4]),
+            naive_bayes: score(naive_bayes),
+        };
+        let (three, one) = (baselines(&[0, 0, 1, 0]), baselines(&[1, 1, 0, 1]));
+        // Accuracy, baselines, and what the note says.
+        let table = [
+            (1.0, &three, None),
+            (
+                0.75,
+                &three,
+                Some("does not beat naive Bayes, which has accuracy 0.7500"),
+            ),
+            (
+                0.5,
+                &one,
+                Some("the most frequent label alone, which has accuracy 0.5000"),
+            ),
+            (0.75, &one, None),
+            (1.0, &baselines(&[0, 0, 1, 1]), Some("naive Bayes is right")),
+        ];
+        for (accuracy, baselines, expected) in table {
+            let note = beaten_by(accuracy, baselines);
+            match (&note, expected) {
+                (Some(note), Some(expected)) => assert!(note.contains(expected), "{note}"),
+                _ => assert_eq!(note.as_deref(), expected),
+            }
+        }
     }
 }
