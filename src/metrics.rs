@@ -1,5 +1,5 @@
 /*!
-Loss, perplexity and bits of language models; accuracy, F1 and calibration error of classifiers.
+Loss, perplexity and bits of language models; accuracy, balanced accuracy, F1 and calibration error of classifiers.
 
 Sums are divided once, at the end: a mean of means is wrong when windows differ in length.
 */
@@ -53,7 +53,7 @@ pub struct ClassificationScore {
     pub examples: u64,
     /// Fraction of documents whose label was predicted correctly.
     pub accuracy: f64,
-    /// Unweighted mean of the labels' F1.
+    /// Unweighted mean of the F1 of the labels that occur, among the true or the predicted ones.
     pub macro_f1: f64,
     /// Scores of each label.
     pub per_label: Vec<LabelScore>,
@@ -111,14 +111,26 @@ impl ClassificationScore {
             })
             .collect();
         let correct = (0..labels.len()).map(|index| confusion[index][index]).sum();
+        let predicted = |index: usize| confusion.iter().any(|row| row[index] > 0);
+        let present = per_label
+            .iter()
+            .zip(0..)
+            .filter(|(label, index)| label.examples > 0 || predicted(*index));
         ClassificationScore {
             examples: truth.len() as u64,
             accuracy: fraction(correct, truth.len() as u64),
-            macro_f1: per_label.iter().map(|label| label.f1).sum::<f64>() / labels.len() as f64,
+            macro_f1: mean(present.map(|(label, _)| label.f1)),
             per_label,
             confusion,
             calibration_error: None,
         }
+    }
+
+    /// Balanced accuracy: the mean recall of the labels that documents have, so that rare labels count as much as frequent
+    /// ones; 0 without documents.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let present = self.per_label.iter().filter(|label| label.examples > 0);
+        mean(present.map(|label| label.recall))
     }
 
     /// Score of the predicted probabilities of all labels, for each document.
@@ -141,6 +153,12 @@ impl ClassificationScore {
             ..Self::of_labels(labels, truth, &best)
         }
     }
+}
+
+/// Mean of values; 0 if there are none.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
+    sum / f64::from(count.max(1))
 }
 
 /// Index of the highest value, the first of equals.
@@ -221,9 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_never_occurs_scores_zero() {
-        let score = ClassificationScore::of_labels(&labels(&["a", "b"]), &[0, 0], &[0, 0]);
-        assert_eq!((score.accuracy, score.macro_f1), (1.0, 0.5));
+    fn labels_that_do_not_occur_count_for_nothing() {
+        let score = |truth: &[usize], predicted: &[usize]| {
+            let score = ClassificationScore::of_labels(&labels(&["a", "b", "c"]), truth, predicted);
+            (score.accuracy, score.macro_f1, score.balanced_accuracy())
+        };
+        assert_eq!(score(&[0, 1, 0], &[0, 1, 0]), (1.0, 1.0, 1.0));
+        // Predicted wrongly, an absent label costs macro F1, but no document that has it is missed.
+        let (accuracy, macro_f1, balanced) = score(&[0, 0, 0, 1], &[0, 0, 2, 1]);
+        assert_eq!((accuracy, balanced), (0.75, (2.0 / 3.0 + 1.0) / 2.0));
+        assert!((macro_f1 - (0.8 + 1.0 + 0.0) / 3.0).abs() < 1e-12);
+        assert_eq!(score(&[], &[]), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn balanced_accuracy_counts_rare_labels_as_much_as_frequent_ones() {
+        let truth = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let score = ClassificationScore::of_labels(&labels(&["a", "b"]), &truth, &[0; 10]);
+        assert_eq!((score.accuracy, score.balanced_accuracy()), (0.9, 0.5));
     }
 
     #[test]

@@ -160,7 +160,10 @@ fn outputs_that_are_not_finite_are_reported_as_unsure() {
     sandbox.write(path, file);
     let outcome = sandbox.carousel("classify -m model good --json").success();
     let prediction = &json(&outcome.out)[0];
-    assert_eq!(prediction["label"], "unsure");
+    assert_eq!(
+        (&prediction["label"], &prediction["unsure"]),
+        (&"negative".into(), &true.into())
+    );
     assert_eq!(prediction["probability"], 0.5);
     assert_eq!(
         prediction["note"],
@@ -182,9 +185,18 @@ fn uncertain_predictions_are_unsure() {
         .carousel("classify -m model '' 'какой ужасный фильм' 'good' --json --threshold 0")
         .success();
     let predictions = json(&outcome.out);
-    assert_eq!(predictions[0]["label"], "unsure");
+    let unsure: Vec<bool> = predictions
+        .iter()
+        .map(|p| p["unsure"].as_bool().unwrap())
+        .collect();
+    assert_eq!(unsure, [true, true, false]);
+    for prediction in &predictions {
+        let probabilities = &prediction["probabilities"];
+        let label = prediction["label"].as_str().unwrap();
+        assert_eq!(probabilities[label], prediction["probability"]);
+        assert!(prediction["probability"].as_f64().unwrap() >= 0.5);
+    }
     assert_eq!(predictions[0]["note"], "there is nothing to read");
-    assert_eq!(predictions[1]["label"], "unsure");
     assert_eq!(
         predictions[1]["note"],
         "the model has met almost none of these words"
@@ -193,11 +205,305 @@ fn uncertain_predictions_are_unsure() {
     let outcome = sandbox
         .carousel("classify -m model 'the book' --threshold 1")
         .success();
-    assert!(outcome.out.starts_with("unsure\t"), "{}", outcome.out);
+    let fields: Vec<&str> = outcome.out.trim_end().split('\t').collect();
+    assert!(["positive", "negative"].contains(&fields[0]), "{fields:?}");
+    assert_eq!(fields[2..], ["unsure: the probability is below 1"]);
     let two_labels = sandbox
-        .carousel("classify -m model good --top-k 2")
+        .carousel("classify -m model good '' --top-k 2")
         .success();
-    assert_eq!(two_labels.out.split('\t').count(), 4, "{}", two_labels.out);
+    let columns: Vec<usize> = two_labels
+        .out
+        .lines()
+        .map(|line| line.split('\t').count())
+        .collect();
+    assert_eq!(columns, [4, 5], "{}", two_labels.out);
+}
+
+/// The reviews with other labels.
+fn reviews_labelled(good: &str, bad: &str) -> String {
+    let quoted = |label: &str| format!("\"{label}\",");
+    reviews()
+        .replace("positive,", &quoted(good))
+        .replace("negative,", &quoted(bad))
+}
+
+#[test]
+fn labels_break_no_column_and_reach_no_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "odd.csv",
+        reviews_labelled("fine\tday\n\u{1b}[31mred", "so\\so"),
+    );
+    let line = format!("train-classifier odd.csv -o model {SMALL}").replace(" -q", "");
+    let trained = sandbox.carousel(&line).success();
+    let shown = "fine\\tday\\n\\x1b[31mred";
+    assert!(
+        trained
+            .err
+            .contains(&format!("{shown} (108), so\\\\so (108)")),
+        "{}",
+        trained.err
+    );
+    assert!(!trained.err.contains('\u{1b}'), "{}", trained.err);
+
+    let texts = "'a lovely and funny thing' 'it was cold and clumsy'";
+    let outcome = sandbox
+        .carousel(&format!("classify -m model {texts} --explain"))
+        .success();
+    let answers: Vec<Vec<&str>> = outcome
+        .out
+        .lines()
+        .filter(|l| !l.starts_with(' '))
+        .map(|l| l.split('\t').collect())
+        .collect();
+    assert_eq!(
+        answers.iter().map(|fields| fields[0]).collect::<Vec<_>>(),
+        [shown, "so\\\\so"]
+    );
+    assert!(
+        answers.iter().all(|fields| fields.len() == 2),
+        "{answers:?}"
+    );
+    assert!(
+        outcome.out.contains(&format!("against {shown}:")),
+        "{}",
+        outcome.out
+    );
+    for line in [
+        "evaluate -m model odd.csv",
+        "inspect model",
+        "classify -m model 'cold \u{1b}[5m\u{7}' --explain",
+    ] {
+        let out = sandbox.carousel(line).success().out;
+        assert!(
+            !out.contains(['\t', '\u{1b}', '\u{7}']) || line.starts_with("classify"),
+            "{line}: {out}"
+        );
+        assert!(!out.contains(['\u{1b}', '\u{7}']), "{line}: {out}");
+    }
+    let json = json(
+        &sandbox
+            .carousel(&format!("classify -m model {texts} --json"))
+            .success()
+            .out,
+    );
+    assert_eq!(json[0]["label"], "fine\tday\n\u{1b}[31mred");
+    assert_eq!(json[1]["label"], "so\\so");
+}
+
+#[test]
+fn a_class_named_unsure_is_told_from_an_answer_that_is() {
+    let sandbox = Sandbox::new();
+    sandbox.write("unsure.csv", reviews_labelled("sure", "unsure"));
+    sandbox
+        .carousel(&format!("train-classifier unsure.csv -o model {SMALL}"))
+        .success();
+    let texts = "'it was cold and clumsy' ''";
+    let outcome = sandbox
+        .carousel(&format!("classify -m model {texts}"))
+        .success();
+    let lines: Vec<Vec<&str>> = outcome
+        .out
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!((lines[0][0], lines[0].len()), ("unsure", 2));
+    assert_eq!(lines[1][2..], ["unsure: there is nothing to read"]);
+    let json = json(
+        &sandbox
+            .carousel(&format!("classify -m model {texts} --json"))
+            .success()
+            .out,
+    );
+    assert_eq!(
+        (&json[0]["label"], &json[0]["unsure"]),
+        (&"unsure".into(), &false.into())
+    );
+    assert_eq!(json[1]["unsure"], true);
+    assert_eq!(json[1]["label"], lines[1][0]);
+}
+
+#[test]
+fn documents_that_a_model_learnt_from_are_noticed() {
+    let sandbox = sandbox_with_classifier();
+    let evaluate = |files: &str| {
+        let outcome = sandbox
+            .carousel(&format!("evaluate -m model {files} --json"))
+            .success();
+        (json(&outcome.out).remove(0), outcome.err)
+    };
+    let (all, note) = evaluate("reviews.csv");
+    assert_eq!(
+        (&all["learnt_from"], &all["examples"]),
+        (&216.into(), &240.into())
+    );
+    assert_eq!(all["unseen"]["examples"], 24);
+    assert!(
+        note.contains("the model learnt from 216 of these 240 documents"),
+        "{note}"
+    );
+    // The others are the validation documents: the model's figures stand beside those of the baselines there.
+    assert_eq!(all["validation"]["examples"], 24);
+    assert_eq!(all["baselines"]["naive_bayes"]["examples"], 24);
+    for key in ["accuracy", "macro_f1", "balanced_accuracy"] {
+        assert_eq!(all["unseen"][key], all["validation"][key], "{key}");
+    }
+    let table = sandbox
+        .carousel("evaluate -m model reviews.csv")
+        .success()
+        .out;
+    for expected in [
+        "model                240",
+        "  new to it           24",
+        "naive Bayes           24",
+    ] {
+        assert!(table.contains(expected), "{expected}: {table}");
+    }
+
+    let rows: Vec<String> = reviews()
+        .lines()
+        .map(|line| line.replace("The ", "Our "))
+        .collect();
+    sandbox.write("others.csv", rows.join("\n"));
+    let (others, note) = evaluate("others.csv");
+    assert_eq!((&others["learnt_from"], &note[..]), (&0.into(), ""));
+    assert!(others["unseen"].is_null());
+    let (compared, note) = evaluate("others.csv --baseline-from others.csv");
+    assert!(
+        note.contains("240 of the 240 documents are among those of --baseline-from"),
+        "{note}"
+    );
+    assert_eq!(compared["baselines"]["naive_bayes"]["examples"], 240);
+    assert!(compared["validation"].is_null());
+
+    // A model that goes on has learnt from the documents of both, and a copy knows them too.
+    sandbox
+        .carousel("train-classifier others.csv -o on --from model --steps 1 -q")
+        .success();
+    sandbox.carousel("export -m on -o copy").success();
+    let line = "evaluate -m copy reviews.csv others.csv --json";
+    let learnt = json(&sandbox.carousel(line).success().out)[0]["learnt_from"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(learnt, 2 * 216);
+}
+
+#[test]
+fn a_model_is_tested_on_documents_that_nothing_is_chosen_by() {
+    let sandbox = sandbox();
+    let rows: Vec<String> = reviews()
+        .lines()
+        .map(|line| line.replace("The ", "Our "))
+        .collect();
+    sandbox.write("test.csv", rows[..101].join("\n"));
+    let line = format!("train-classifier reviews.csv -o model --test test.csv {SMALL}");
+    let outcome = sandbox.carousel(&line).success();
+    assert!(
+        outcome.err.contains("on the 100 test documents: accuracy "),
+        "{}",
+        outcome.err
+    );
+    let record: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("model/training.json")).unwrap();
+    let tested = &record["tested"];
+    assert_eq!(
+        (&tested["examples"], &record["valid_documents"]),
+        (&100.into(), &24.into())
+    );
+    assert_eq!(tested["baselines"]["naive_bayes"]["examples"], 100);
+    assert_eq!(
+        tested["accuracy"].as_f64().unwrap(),
+        accuracy(&sandbox, "model", "test.csv")
+    );
+    let inspected = sandbox.carousel("inspect model").success().out;
+    assert!(inspected.contains("on the test documents:"), "{inspected}");
+
+    sandbox.write("other.csv", "label,text\npositive,good\nmixed,so so\n");
+    let line = line
+        .replace("test.csv", "other.csv")
+        .replace("model", "other");
+    let refused = sandbox.carousel(&line);
+    let message = "the test documents have the label mixed, which no training document has";
+    assert!(
+        refused.code == Some(1) && refused.err.contains(message),
+        "{}",
+        refused.err
+    );
+    let line = line
+        .replace("other.csv", "reviews.csv")
+        .replace("-q", "--steps 1")
+        .replace("--epochs 4", "");
+    let outcome = sandbox.carousel(&line).success();
+    let note = "240 of the 240 test documents are also training documents";
+    assert!(outcome.err.contains(note), "{}", outcome.err);
+}
+
+#[test]
+fn class_weights_find_rare_labels() {
+    let sandbox = Sandbox::new();
+    // The word that all of the rare documents have is more frequent among the others.
+    let row = |i: usize| match i % 12 {
+        0 => format!("rare,\"number {i}, odd\"\n"),
+        1 | 2 => format!("usual,\"number {i}, odd\"\n"),
+        _ => format!("usual,\"number {i}, plain\"\n"),
+    };
+    let rows: String = (0..480).map(row).collect();
+    sandbox.write("rows.csv", format!("label,text\n{rows}"));
+    let options = SMALL.replace("--epochs 4", "--epochs 1").replace(" -q", "");
+    let answer = |weights: &str| {
+        let line = format!("train-classifier rows.csv -o model --overwrite {options} {weights}");
+        let outcome = sandbox.carousel(&line).success();
+        let hint = outcome
+            .err
+            .contains("with --class-weights balanced labels do");
+        let answer = sandbox.carousel("classify -m model 'odd' --json").success();
+        (
+            json(&answer.out)[0]["label"].as_str().unwrap().to_string(),
+            hint,
+        )
+    };
+    assert_eq!(answer(""), ("usual".to_string(), true));
+    assert_eq!(answer("--class-weights none"), ("usual".to_string(), false));
+    assert_eq!(
+        answer("--class-weights balanced"),
+        ("rare".to_string(), false)
+    );
+}
+
+#[test]
+fn training_says_what_the_best_was_chosen_by() {
+    let sandbox = sandbox();
+    let line = format!("train-classifier reviews.csv -o model {SMALL}").replace(" -q", "");
+    let outcome = sandbox.carousel(&line).success();
+    for expected in [
+        "(best so far by balanced accuracy, saved)",
+        "done: the best balanced accuracy is ",
+    ] {
+        assert!(
+            outcome.err.contains(expected),
+            "{expected}: {}",
+            outcome.err
+        );
+    }
+    let inspected = sandbox.carousel("inspect model").success().out;
+    assert!(
+        inspected.contains(" best by balanced accuracy"),
+        "{inspected}"
+    );
+    let report = String::from_utf8(sandbox.read("model/report.svg")).unwrap();
+    for expected in [
+        "loss, nats per document",
+        "accuracy on the validation documents",
+        "naive Bayes",
+    ] {
+        assert!(report.contains(expected), "{expected}");
+    }
+    let metrics = String::from_utf8(sandbox.read("model/metrics.jsonl")).unwrap();
+    assert!(
+        json(&metrics)
+            .iter()
+            .any(|line| line["balanced_accuracy"].is_number())
+    );
 }
 
 #[test]
@@ -233,7 +539,7 @@ fn explanations_find_the_word_that_decides() {
     let most = pieces
         .iter()
         .max_by(|a, b| {
-            let contribution = |p: &serde_json::Value| p["by_leaving_out"].as_f64().unwrap();
+            let contribution = |p: &serde_json::Value| p["contribution"].as_f64().unwrap();
             contribution(a).total_cmp(&contribution(b))
         })
         .unwrap();

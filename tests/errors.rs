@@ -27,6 +27,19 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
+fn names_in_messages_do_nothing_to_a_terminal() {
+    let line = "evaluate -m model 'gone\u{1b}[31m\u{202e}.txt'";
+    let outcome = sandbox().carousel(line);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.contains("gone\\x1b[31m\\u{202e}.txt"),
+        "{}",
+        outcome.err
+    );
+    assert!(!outcome.err.contains('\u{1b}'), "{}", outcome.err);
+}
+
+#[test]
 fn damaged_weights_and_unknown_cells_are_reported() {
     let sandbox = sandbox();
     let mut weights = sandbox.read("model/model.safetensors");

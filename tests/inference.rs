@@ -4,6 +4,8 @@ use std::process::Stdio;
 
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::architecture::Recurrent;
+use carousel::inference::classifier::Classifier;
+use carousel::inference::explanation::explain;
 use carousel::inference::generator::{self, Generator, Prompt, StopConditions, TextEvent};
 use carousel::inference::next_token::Wanted;
 use carousel::inference::sampling::{Choice, Sampling, argmax_token};
@@ -790,6 +792,84 @@ fn shipped_classifier_classifies_everyday_texts() {
     assert_eq!(
         classify(&["I didn’t enjoy it", "I didnʼt enjoy it"]),
         vec![classify(&["I didn't enjoy it"]).concat(); 2]
+    );
+}
+
+#[test]
+fn explanations_explain_the_reading_that_was_made() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/sentiment");
+    let classifier = Classifier::open(&Directory::at(folder), Precision::Float32, 1).unwrap();
+    let odds = |text: &str, variant: &str| {
+        let logits = &classifier.classify_variants(text, &[variant])[0].logits;
+        logits[1] - logits[0]
+    };
+    // All in capitals alone, but not within a text that is not.
+    let text = "GREAT Film";
+    assert!((odds(text, "GREAT") - odds("GREAT", "GREAT")).abs() > 0.1);
+    let explanation = explain(&classifier, text, 1);
+    let contributions: Vec<f64> = explanation.pieces.iter().map(|p| p.contribution).collect();
+    let expected = [
+        odds(text, text) - odds(text, "Film"),
+        odds(text, text) - odds(text, "GREAT"),
+    ];
+    for (found, expected) in contributions.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() < 1e-9,
+            "{contributions:?} {expected}"
+        );
+    }
+    // What is praised counts for more than what is praised about it.
+    assert!(
+        contributions[0] > 2.0 && contributions[1].abs() < 1.0,
+        "{contributions:?}"
+    );
+    assert_eq!(
+        classifier.classify(&[text])[0],
+        classifier.classify_variants(text, &[text])[0]
+    );
+
+    // The example of the help has the signs that a reader expects.
+    let text = "a warm and funny film with a dull ending";
+    let sandbox = Sandbox::new();
+    let help = sandbox.carousel("classify --help").success().out;
+    assert!(help.contains(text), "{help}");
+    let line = format!("classify '{text}' --explain");
+    let out = sandbox.carousel(&line).success().out;
+    let sign = |word: &str| {
+        let line = out
+            .lines()
+            .find(|line| line.ends_with(&format!("  {word}")));
+        line.unwrap().trim().chars().next().unwrap()
+    };
+    assert!(out.starts_with("positive\t"), "{out}");
+    assert_eq!(["warm", "funny", "dull"].map(sign), ['+', '+', '-']);
+    assert!(out.contains("+ for, - against positive"), "{out}");
+}
+
+#[test]
+fn help_names_the_default_model_of_the_command() {
+    let sandbox = Sandbox::new();
+    let table = [
+        ("generate", "[default: reviews]", "[default: auto]"),
+        ("classify", "[default: sentiment]", "[default: auto]"),
+        ("score", "it has to be given", "[default: f32]"),
+        ("evaluate", "it has to be given", "[default: f32]"),
+    ];
+    for (command, model, precision) in table {
+        let help = sandbox.carousel(&format!("{command} --help")).success().out;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for expected in [
+            format!("the name of one that ships {model}").replace("ships it", "ships; it"),
+            format!("Precision of the computation {precision}"),
+        ] {
+            assert!(help.contains(&expected), "{expected}: {help}");
+        }
+    }
+    // The example takes documents that no model is trained on.
+    let help = sandbox.carousel("evaluate --help").success().out;
+    assert!(
+        help.contains("evaluate -m sentiment corpora/tries.csv"),
+        "{help}"
     );
 }
 

@@ -634,7 +634,19 @@ fn contradicting_options_are_refused() {
         ),
         (
             "--dropout 1",
-            "dropout is 1; it must be at least 0 and below 1",
+            "--dropout 1 is out of range; give a fraction from 0 to below 1",
+        ),
+        (
+            "--hidden-size 0",
+            "--hidden-size 0 is out of range; give a number from 1 to 16777216",
+        ),
+        (
+            "--num-layers 99999999",
+            "--num-layers 99999999 is out of range; give a number from 1 to 16777216",
+        ),
+        (
+            "--vocab-size 0 --level word",
+            "--vocab-size 0 is out of range; give a number from 1 to 16777216",
         ),
         (
             "--valid 2",

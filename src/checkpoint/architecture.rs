@@ -45,6 +45,9 @@ pub const CACHE_SCALE: &str = "cache.scale";
 pub const CALIBRATION_SCALES: &str = "calibration.scales";
 /// Calibration's bias of each label.
 pub const CALIBRATION_BIAS: &str = "calibration.bias";
+/// Hashes of the documents that a classifier learnt from, `[documents, 2]`; the bits of an int32 tensor. Classifiers from
+/// before there were any have none.
+pub const DOCUMENT_HASHES: &str = "documents.hashes";
 
 /// Most steps that a connection skips: so many hidden states are kept.
 const MOST_SKIPPED: usize = 1024;

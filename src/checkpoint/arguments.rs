@@ -3,6 +3,7 @@ Options of a training command as they were given, before defaults are resolved. 
 run can be started again.
 */
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,6 +31,12 @@ pub struct TrainArguments {
     pub valid: Option<String>,
     /// Replace invalid UTF-8 instead of refusing it.
     pub lossy: bool,
+    /// A file of documents that a classifier is tested on once, at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// How the documents of rare and of frequent labels count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
 
     /// The model to go on from: a folder, or the name of one that ships.
     pub from: Option<String>,
@@ -135,6 +142,17 @@ pub struct TrainArguments {
     /// Whether n-grams and a cache are interpolated with the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolate: Option<bool>,
+}
+
+/// How the documents of rare and of frequent labels count in a classifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// Each document counts alike, so that probabilities follow how frequent labels are.
+    #[default]
+    None,
+    /// Each label counts alike, as if all were as frequent.
+    Balanced,
 }
 
 /// A baseline that is a model of its own.

@@ -21,7 +21,7 @@ const FORMAT_VERSION: u32 = 2;
 /// The highest order of n-grams.
 pub const MOST_NGRAM_TOKENS: usize = 10;
 /// Largest size that is accepted.
-const MOST: usize = 1 << 24;
+pub const LARGEST_SIZE: usize = 1 << 24;
 
 /// Most tokens that a step predicts at once.
 const MOST_AT_ONCE: usize = 64;
@@ -205,9 +205,9 @@ impl ModelConfig {
             ("num_layers", recurrent.num_layers),
         ];
         for (name, size) in sizes {
-            if size == 0 || size > MOST {
+            if size == 0 || size > LARGEST_SIZE {
                 return Err(Error::new(format!(
-                    "{name} is {size}; it must be between 1 and {MOST}"
+                    "{name} is {size}; it must be between 1 and {LARGEST_SIZE}"
                 )));
             }
         }
@@ -273,9 +273,9 @@ impl ModelConfig {
                 ngrams.ngrams.len()
             ));
         }
-        if vocab_size == 0 || vocab_size > MOST || ngrams.ngrams[0] != vocab_size {
+        if vocab_size == 0 || vocab_size > LARGEST_SIZE || ngrams.ngrams[0] != vocab_size {
             return refused(format!(
-                "has a vocabulary of 1 to {MOST} tokens, all of them n-grams of length 1, but vocab_size is {vocab_size} and \
+                "has a vocabulary of 1 to {LARGEST_SIZE} tokens, all of them n-grams of length 1, but vocab_size is {vocab_size} and \
                  the n-grams are {:?}",
                 ngrams.ngrams
             ));

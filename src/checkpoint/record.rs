@@ -119,17 +119,39 @@ pub struct Figures {
     /// Accuracy of a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// Mean of the labels' F1, by which the best classifier is chosen.
+    /// Mean of the labels' F1, by which the best classifier was chosen before there was a balanced accuracy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<f64>,
+    /// Mean recall of the labels, by which the best classifier is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<f64>,
 }
 
 impl Figures {
-    /// Whether these results are better: a higher macro F1 where there is one, then a lower loss.
+    /// Whether these results are better: by the balanced accuracy where both have one, else by the macro F1 where both have
+    /// one; of equal ones, and without, by the loss.
     pub fn better_than(&self, other: &Figures) -> bool {
-        match (self.macro_f1, other.macro_f1) {
-            (Some(own), Some(other)) if own != other => own > other,
+        let both = |figure: fn(&Figures) -> Option<f64>| figure(self).zip(figure(other));
+        match both(|f| f.balanced_accuracy).or_else(|| both(|f| f.macro_f1)) {
+            Some((own, other)) if own != other => own > other,
             _ => self.valid_loss < other.valid_loss,
+        }
+    }
+
+    /// The figure that [`Figures::better_than`] compares first: its name and its value.
+    pub fn deciding(&self) -> (&'static str, f64) {
+        match (self.balanced_accuracy, self.macro_f1) {
+            (Some(balanced), _) => ("balanced accuracy", balanced),
+            (None, Some(f1)) => ("macro F1", f1),
+            (None, None) => ("validation loss", self.valid_loss),
+        }
+    }
+
+    /// Words after `best` that say what the best was chosen by, where that is not the loss.
+    pub fn chosen_by(&self) -> String {
+        match (self.deciding(), self.accuracy) {
+            ((figure, _), Some(_)) => format!(" by {figure}"),
+            _ => String::new(),
         }
     }
 }
@@ -252,6 +274,19 @@ pub struct DocumentsRecord {
     pub thaws: bool,
     /// Baselines on the validation data.
     pub baselines: NaiveBaselines,
+    /// Figures on the test documents, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<TestRecord>,
+}
+
+/// Figures on documents that nothing was chosen by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestRecord {
+    /// Score of the best weights, once the run is finished.
+    #[serde(flatten)]
+    pub score: Option<ClassificationScore>,
+    /// Baselines on the same documents.
+    pub baselines: NaiveBaselines,
 }
 
 /// Baselines of a classifier.
@@ -285,5 +320,64 @@ impl<Subject> Record<Subject> {
             .iter()
             .filter(|evaluation| evaluation.figures.valid_loss.is_finite());
         finite.reduce(|best, other| if better(best, other) { other } else { best })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(balanced_accuracy: Option<f64>, macro_f1: Option<f64>, valid_loss: f64) -> Figures {
+        Figures {
+            valid_loss,
+            macro_f1,
+            balanced_accuracy,
+            ..Figures::default()
+        }
+    }
+
+    #[test]
+    fn the_best_is_chosen_by_the_figure_that_both_have() {
+        // Which is better, and by what.
+        let table = [
+            (
+                figures(Some(0.8), Some(0.6), 0.9),
+                figures(Some(0.7), Some(0.9), 0.1),
+                "balanced accuracy",
+            ),
+            (
+                figures(Some(0.8), Some(0.6), 0.1),
+                figures(Some(0.8), Some(0.9), 0.2),
+                "balanced accuracy",
+            ),
+            // Evaluations from before there was a balanced accuracy.
+            (
+                figures(None, Some(0.9), 0.9),
+                figures(None, Some(0.6), 0.1),
+                "macro F1",
+            ),
+            (
+                figures(None, Some(0.9), 0.9),
+                figures(Some(0.8), Some(0.6), 0.1),
+                "macro F1",
+            ),
+            (
+                figures(None, None, 0.1),
+                figures(None, None, 0.2),
+                "validation loss",
+            ),
+        ];
+        for (better, worse, by) in table {
+            assert!(better.better_than(&worse), "{better:?}");
+            assert!(!worse.better_than(&better), "{better:?}");
+            assert_eq!(better.deciding().0, by);
+        }
+    }
+
+    #[test]
+    fn old_evaluations_are_read() {
+        let old = r#"{"step":3,"epoch":1.0,"train_loss":0.5,"valid_loss":0.4,"accuracy":0.8,"macro_f1":0.7,"seconds":2.0}"#;
+        let read: Evaluation = serde_json::from_str(old).unwrap();
+        assert_eq!(read.figures.deciding(), ("macro F1", 0.7));
     }
 }

@@ -10,7 +10,7 @@ use memmap2::Mmap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::architecture::TensorShapes;
+use super::architecture::{DOCUMENT_HASHES, TensorShapes};
 use super::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files;
@@ -147,7 +147,10 @@ impl WeightsFile {
     /// As [`WeightsFile::floats`] and [`WeightsFile::integers`].
     pub fn copy(&self, config: &ModelConfig, format: NumberFormat) -> Result<Vec<u8>> {
         let mut tensors = Vec::new();
-        for (name, shape) in config.tensors().into_iter().chain(config.fitted()) {
+        let hashes = self.shape(DOCUMENT_HASHES).ok();
+        let hashes = hashes.map(|shape| (DOCUMENT_HASHES.to_string(), shape));
+        let all = config.tensors().into_iter().chain(config.fitted());
+        for (name, shape) in all.chain(hashes) {
             let (dtype, bytes) = self.converted(&name, format)?;
             tensors.push((name, dtype, shape, bytes));
         }

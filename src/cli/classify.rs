@@ -11,18 +11,17 @@ use serde_json::{Map, Value, json};
 use super::explanation;
 use super::flags::DocumentFlags;
 use super::line_editor::LineEditor;
-use super::model::{ModelArguments, PrecisionChoice};
+use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::standard;
 use crate::data::labelled::{Document, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Prediction};
 use crate::inference::explanation::{Explanation, explain};
 use crate::metrics::argmax;
+use crate::text::escape::escaped;
 
 /// The model that is used if none is given.
 const DEFAULT_MODEL: &str = "sentiment";
-/// Answer where no label is probable enough.
-const UNSURE: &str = "unsure";
 /// File of the texts that were typed, in the user's cache folder.
 const HISTORY: &str = "classify-history";
 /// Largest number of rows that are classified together.
@@ -32,14 +31,23 @@ const BATCH_BYTES: usize = 1 << 23;
 
 /// Classify texts, for example by sentiment.
 #[derive(Args)]
+#[command(
+    mut_arg("model", default_model(Some(DEFAULT_MODEL))),
+    mut_arg("precision", default_precision(PrecisionChoice::Auto))
+)]
 #[command(after_help = "Examples:
   carousel classify \"what a film\"
-  carousel classify --explain \"not bad at all\"
+  carousel classify --explain \"a warm and funny film with a dull ending\"
   carousel classify --input reviews.csv --json > labels.jsonl
   sort reviews.txt | carousel classify -m model --threshold 0.9
 
-One line is printed for each text: its label and the label's probability. For rows of a file, the
-row's number comes first.")]
+One line is printed for each text: its most probable label and the label's probability, divided
+by a tab. For rows of a file, the row's number comes first. Where the label is not to be trusted, a
+last column says so: `unsure:` and the reason. Control characters of a label are printed as
+escapes, such as \\t and \\n; --json has the label as it is.
+
+--explain lists the words that matter most: + speaks for the printed label, - against it. The
+number is how far the label's log odds fall when the word is left out.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -55,10 +63,10 @@ pub struct Arguments {
     /// Print the N most probable labels of each text
     #[arg(long, value_name = "N", default_value_t = 1)]
     top_k: usize,
-    /// Answer `unsure` where no label is as probable as this
+    /// Mark answers as unsure where no label is as probable as this
     #[arg(long, value_name = "P")]
     threshold: Option<f64>,
-    /// Show how much each word supports the label or speaks against it
+    /// Show how much each word speaks for the label (+) or against it (-)
     #[arg(long)]
     explain: bool,
     /// Print a JSON object for each text
@@ -79,8 +87,8 @@ struct Answer<'a> {
     input: &'a InputText,
     /// Index of the most probable label.
     best: usize,
-    /// Whether that label is probable enough to be the answer.
-    sure: bool,
+    /// Why that label is not to be trusted, if it is not.
+    unsure: Option<String>,
     prediction: Prediction,
     explanation: Option<Explanation>,
 }
@@ -179,14 +187,12 @@ fn classify(arguments: &Arguments, classifier: &Classifier, inputs: &[InputText]
     let labels = classifier.config.labels();
     for (input, prediction) in inputs.iter().zip(classifier.classify(&texts)) {
         let best = argmax(&prediction.probabilities);
-        let trusted = prediction.note.is_none();
-        let probable = |threshold| prediction.probabilities[best] >= threshold;
+        let explained = arguments.explain && prediction.note.is_none();
         let answer = Answer {
             input,
             best,
-            sure: trusted && arguments.threshold.is_none_or(probable),
-            explanation: (arguments.explain && trusted)
-                .then(|| explain(classifier, &input.text, best)),
+            unsure: arguments.doubt(&prediction, best),
+            explanation: explained.then(|| explain(classifier, &input.text, best)),
             prediction,
         };
         if arguments.json {
@@ -201,23 +207,31 @@ fn classify(arguments: &Arguments, classifier: &Classifier, inputs: &[InputText]
     Ok(())
 }
 
+impl Arguments {
+    /// Why the best label is not to be trusted, if it is not.
+    fn doubt(&self, prediction: &Prediction, best: usize) -> Option<String> {
+        let too_low = |threshold: &f64| prediction.probabilities[best] < *threshold;
+        let below = |threshold| format!("the probability is below {threshold}");
+        let note = prediction.note.map(str::to_string);
+        note.or_else(|| self.threshold.filter(too_low).map(below))
+    }
+}
+
 impl Answer<'_> {
-    /// The line that is printed: row, `unsure` if so, the most probable labels with their probabilities, and a note.
+    /// The line that is printed: row, the most probable labels with their probabilities, and a last column if they are not
+    /// to be trusted. Pairs come first, so that no label can be taken for that column.
     fn line(&self, labels: &[String], top_k: usize) -> String {
         let probabilities = &self.prediction.probabilities;
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
         let row = self.input.row.map(|row| row.to_string());
-        let unsure = (!self.sure).then(|| UNSURE.to_string());
         let top = order.iter().take(top_k);
-        let top = top.map(|&label| format!("{}\t{:.4}", labels[label], probabilities[label]));
-        let note = self.prediction.note.map(|note| format!("({note})"));
-        let columns: Vec<String> = row
-            .into_iter()
-            .chain(unsure)
-            .chain(top)
-            .chain(note)
-            .collect();
+        let pair = |&label: &usize| {
+            let probability = probabilities[label];
+            format!("{}\t{probability:.4}", escaped(&labels[label]))
+        };
+        let unsure = self.unsure.iter().map(|reason| format!("unsure: {reason}"));
+        let columns: Vec<String> = row.into_iter().chain(top.map(pair)).chain(unsure).collect();
         columns.join("\t")
     }
 
@@ -228,13 +242,9 @@ impl Answer<'_> {
             .zip(probabilities)
             .map(|(label, &probability)| (label.clone(), json!(probability)))
             .collect();
-        let label = if self.sure {
-            &labels[self.best]
-        } else {
-            UNSURE
-        };
         let mut object = json!({
-            "label": label,
+            "label": labels[self.best],
+            "unsure": self.unsure.is_some(),
             "probability": probabilities[self.best],
             "probabilities": by_label,
         });

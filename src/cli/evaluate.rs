@@ -7,25 +7,31 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flags::DocumentFlags;
-use super::model::ModelArguments;
+use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
 
 /// Evaluate a model on a text or on labelled texts.
 #[derive(Args)]
+#[command(
+    mut_arg("model", default_model(None)),
+    mut_arg("precision", default_precision(PrecisionChoice::F32))
+)]
 #[command(after_help = "Examples:
   carousel evaluate -m model other-book.txt
-  carousel evaluate -m sentiment reviews.csv
-  carousel evaluate -m sentiment reviews.csv --baseline-from other-reviews.csv")]
+  carousel evaluate -m sentiment corpora/tries.csv
+  carousel evaluate -m sentiment corpora/tries.csv --baseline-from corpora/verdicts.csv
+
+Give texts that the model has not learnt from. There is no default model.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Files and folders of text, - is standard input; for a classifier CSV, TSV, JSONL or fastText files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// For a classifier: train the baselines on these documents and evaluate them too, instead of repeating their scores
-    /// from the model's training
+    /// For a classifier: train the baselines on these documents and evaluate them on the same documents as the model,
+    /// instead of repeating the scores of both from the model's training
     #[arg(long, value_name = "LABELLED")]
     baseline_from: Option<PathBuf>,
     #[command(flatten)]

@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Keys of training.json whose values are paths.
-const PATH_KEYS: [&str; 5] = ["paths", "files", "from", "valid", "validation"];
+const PATH_KEYS: [&str; 6] = ["paths", "files", "from", "valid", "validation", "test"];
 
 /// Reduces every path to its last part; `is_path` says whether strings in `value` are paths.
 fn strip_folders(value: &mut Value, is_path: bool) {

@@ -13,7 +13,7 @@ use rand::{RngCore, SeedableRng};
 use super::generation::{SamplePrinter, generate};
 use super::interactive;
 use super::interrupt;
-use super::model::{ModelArguments, PrecisionChoice};
+use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::sampling_flags::SamplingFlags;
 use super::standard::{self, CONVERTED};
 use super::unit;
@@ -32,6 +32,10 @@ const LONG_PROMPT: usize = 100_000;
 
 /// Generate text from a prompt.
 #[derive(Args)]
+#[command(
+    mut_arg("model", default_model(Some(DEFAULT_MODEL))),
+    mut_arg("precision", default_precision(PrecisionChoice::Auto))
+)]
 #[command(after_help = "Examples:
   carousel generate -m model \"It was\"
   carousel generate -m model -p \"It was\" --length 2000 --temperature 0.6 --seed 7

@@ -9,14 +9,15 @@ use super::standard::{line, row};
 use super::{inspect_gates, inspect_parameters, inspect_units, unit};
 use crate::checkpoint::architecture::{Body, Head, Labels, NextToken, Ngrams, Recurrent, Tokens};
 use crate::checkpoint::record::{
-    Baseline, Budget, DocumentsRecord, Figures, Finish, NgramRecord, Record, TextRecord,
+    Baseline, Budget, DocumentsRecord, Figures, Finish, NgramRecord, Record, TestRecord, TextRecord,
 };
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::metrics::TextSize;
+use crate::metrics::{ClassificationScore, TextSize};
 use crate::text::corpus::Validation;
+use crate::text::escape::escaped;
 
 /// Prints what was asked for: what a model is, or what happens inside.
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -178,7 +179,7 @@ fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<(
     )?;
     let labels = head.labels.iter().zip(&subject.label_counts);
     let labels: Vec<String> = labels
-        .map(|(label, &documents)| format!("{label} ({})", count(documents)))
+        .map(|(label, &documents)| format!("{} ({})", escaped(label), count(documents)))
         .collect();
     row("labels", labels.join(", "))?;
     row("documents", files::names(&record.request.paths))?;
@@ -186,19 +187,35 @@ fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<(
     row("", format!("{train} for training, {valid} for validation"))?;
     row("  hash", subject.hash.clone())?;
     print_training(record)?;
-    print_evaluations(record, &["accuracy", "macro F1"], |results| {
-        vec![results.accuracy, results.macro_f1]
+    print_evaluations(record, &["accuracy", "macro F1", "balanced"], |results| {
+        vec![
+            results.accuracy,
+            results.macro_f1,
+            results.balanced_accuracy,
+        ]
     })?;
-    for (name, score) in [
-        ("naive Bayes", &subject.baselines.naive_bayes),
-        ("majority", &subject.baselines.majority),
-    ] {
-        line(format!(
-            "{name:>52}{:>12.4}{:>12.4}",
-            score.accuracy, score.macro_f1
-        ))?;
+    let baselines = &subject.baselines;
+    print_score("naive Bayes", &baselines.naive_bayes)?;
+    print_score("majority", &baselines.majority)?;
+    let Some(TestRecord { baselines, score }) = &subject.tested else {
+        return Ok(());
+    };
+    line("on the test documents:")?;
+    if let Some(score) = score {
+        print_score("model", score)?;
     }
-    Ok(())
+    print_score("naive Bayes", &baselines.naive_bayes)?;
+    print_score("majority", &baselines.majority)
+}
+
+/// Prints a line below those of the evaluations of a classifier.
+fn print_score(name: &str, score: &ClassificationScore) -> Result<()> {
+    line(format!(
+        "{name:>52}{:>12.4}{:>12.4}{:>12.4}",
+        score.accuracy,
+        score.macro_f1,
+        score.balanced_accuracy()
+    ))
 }
 
 /// Prints a line for each evaluation: losses, and further results in named columns.
@@ -214,10 +231,13 @@ fn print_evaluations<S>(
     ))?;
     let best = record.best().map(|best| best.step);
     for e in &record.evaluations {
-        let mark = if Some(e.step) == best { " best" } else { "" };
+        let mark = match Some(e.step) == best {
+            true => format!(" best{}", e.figures.chosen_by()),
+            false => String::new(),
+        };
         let values = results(&e.figures).into_iter();
         let values: String = values
-            .map(|value| format!("{:>12.4}", value.unwrap_or(f64::NAN)))
+            .map(|value| value.map_or(format!("{:>12}", "-"), |value| format!("{value:>12.4}")))
             .collect();
         line(format!(
             "{:>9}{:>9.2}{:>10.1}{:>12.4}{:>12.4}{values}{mark}",

@@ -19,6 +19,7 @@ use crate::files;
 use crate::inference::inspection::separation::{self, Separation};
 use crate::inference::inspection::units::{Feature, Unit, UnitReader};
 use crate::pictures::activations::{self, Activations};
+use crate::text::escape::{escaped, escaped_list};
 use crate::text::tokenizer::{Decoder, Tokenizer};
 
 /// Number of units that are listed.
@@ -151,14 +152,15 @@ impl Search<'_> {
             Error::new(format!(
                 "{file} has {} labels, and a unit separates two: {}; leave the documents of two labels in the file",
                 labels.len(),
-                labels.join(", ")
+                escaped_list(&labels)
             ))
         })?;
         for label in &labels {
             let count = labelled.iter().filter(|(_, own)| own == label).count();
             if count < FEWEST {
                 return Err(Error::new(format!(
-                    "{file} has {count} documents with the label {label}; give {FEWEST} or more of each, better hundreds"
+                    "{file} has {count} documents with the label {}; give {FEWEST} or more of each, better hundreds",
+                    escaped(label)
                 )));
             }
         }
@@ -197,7 +199,7 @@ impl Found {
     fn print(&self) -> Result<()> {
         let counts = self.labels.iter().zip(self.counts);
         let counts: Vec<String> = counts
-            .map(|(label, count)| format!("{label} ({})", HumanCount(count as u64)))
+            .map(|(label, count)| format!("{} ({})", escaped(label), HumanCount(count as u64)))
             .collect();
         row("documents", counts.join(", "))?;
         row(
@@ -217,7 +219,7 @@ impl Found {
                 separation.fitted_accuracy,
                 feature.name(),
                 separation.threshold,
-                self.above(separation)
+                escaped(self.above(separation))
             ))?;
         }
         line(format!("{:>8}{:>10.4}", "majority", self.majority))

@@ -42,7 +42,6 @@ mod unit;
 mod values;
 pub mod version;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -104,8 +103,7 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     if error.kind() != ErrorKind::BrokenPipe {
-        // If standard error is closed, the message has nowhere to go.
-        let _ = writeln!(std::io::stderr(), "carousel: {error}");
+        standard::message(format!("carousel: {error}"));
     }
     ExitCode::from(error.exit_code())
 }

@@ -5,7 +5,7 @@ Flags of the commands that use a model.
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, ValueEnum};
 
 use crate::checkpoint::{Directory, models};
 use crate::error::{Error, Result};
@@ -13,21 +13,40 @@ use crate::inference::Model;
 use crate::inference::classifier::Classifier;
 use carousel_kernels::{Kernel, Precision};
 
+/// Help of `--model`, before what a command does without it.
+const MODEL_HELP: &str = "The model: its folder, or the name of one that ships";
+/// Help of `--precision`, before a command's default.
+const PRECISION_HELP: &str = "Precision of the computation";
 /// Most threads by default: more would wait for each other too often.
 const MOST_THREADS: usize = 8;
 
-/// The model, and how it computes.
+/// The model, and how it computes. A command completes the help of both options by its own defaults, with
+/// [`default_model`] and [`default_precision`].
 #[derive(Args)]
 pub struct ModelArguments {
-    /// The model: its folder, or the name of one that ships [default: reviews to generate, sentiment to classify, none to score and to evaluate]
-    #[arg(short, long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL", help = MODEL_HELP)]
     model: Option<PathBuf>,
-    /// Precision of the computation [default: auto to generate and to classify, f32 to score and to evaluate]
-    #[arg(long, value_name = "PRECISION", help_heading = "Computing")]
+    #[arg(long, value_name = "PRECISION", help_heading = "Computing", help = PRECISION_HELP)]
     precision: Option<PrecisionChoice>,
     /// Number of threads; the results do not depend on it [default: one for each core, 8 at most]
     #[arg(long, value_name = "N", help_heading = "Computing", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+}
+
+/// Completes the help of `--model` by the model that a command takes by default; without one it has to be given.
+pub fn default_model(model: Option<&str>) -> impl FnOnce(Arg) -> Arg {
+    let help = match model {
+        Some(model) => format!("{MODEL_HELP} [default: {model}]"),
+        None => format!("{MODEL_HELP}; it has to be given"),
+    };
+    move |arg| arg.help(help)
+}
+
+/// Completes the help of `--precision` by a command's default.
+pub fn default_precision(precision: PrecisionChoice) -> impl FnOnce(Arg) -> Arg {
+    let name = precision.to_possible_value();
+    let name = name.map_or(String::new(), |value| value.get_name().to_string());
+    move |arg| arg.help(format!("{PRECISION_HELP} [default: {name}]"))
 }
 
 /// `--precision`.

@@ -8,17 +8,22 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use super::model::{ModelArguments, PrecisionChoice};
+use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::standard::{self, CONVERTED};
 use crate::checkpoint::record::TextRecord;
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
+use crate::text::escape::escaped_lines;
 
 /// Most unknown words that are named.
 const MOST_SHOWN: usize = 10;
 
 /// Print the probability of texts under a model.
 #[derive(Args)]
+#[command(
+    mut_arg("model", default_model(None)),
+    mut_arg("precision", default_precision(PrecisionChoice::F32))
+)]
 #[command(after_help = "Examples:
   carousel score -m model \"It was a dark night.\" \"Night dark a was it.\"
   carousel score -m model --tokens \"It was a dark night.\"
@@ -107,7 +112,7 @@ fn print(text: &str, scored: &ScoredText, tokens: bool) -> Result<()> {
             .collect();
         standard::line(coloured.concat().trim_end_matches('\n'))?;
     } else {
-        standard::line(text.trim_end_matches('\n'))?;
+        standard::line(escaped_lines(text.trim_end_matches('\n')))?;
     }
     if tokens {
         for token in &scored.tokens {
@@ -163,7 +168,7 @@ fn coloured(token: &str, log_probability: f64) -> String {
         _ => 124,
     };
     // A coloured line end would colour the rest of the line on some terminals.
-    let lines: Vec<String> = token
+    let lines: Vec<String> = escaped_lines(token)
         .split('\n')
         .map(|line| {
             if line.is_empty() {
@@ -196,6 +201,7 @@ mod tests {
         assert_eq!(coloured("a", -0.1), "\x1b[48;5;22ma\x1b[0m");
         assert_eq!(coloured("a", -20.0), "\x1b[48;5;124ma\x1b[0m");
         assert_eq!(coloured("\n", -0.1), "\n");
+        assert_eq!(coloured("\x1b", -0.1), "\x1b[48;5;22m\\x1b\x1b[0m");
         assert_eq!(coloured("a\n", -3.0), "\x1b[48;5;100ma\x1b[0m\n");
     }
 }

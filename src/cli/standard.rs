@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
 use crate::error::{Error, Result};
+use crate::text::escape::escaped_lines;
 use crate::text::source::InvalidBytes;
 use crate::text::text_reader::TextReader;
 
@@ -59,10 +60,12 @@ pub fn line(text: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{text}").map_err(Error::output)
 }
 
-/// Prints a message to standard error.
+/// Prints a message to standard error. What a message quotes of a file or a name may hold control characters: they are
+/// shown as escapes.
 pub fn message(text: impl Display) {
+    let text = text.to_string();
     // If standard error is closed, the message has nowhere to go.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(&text));
 }
 
 /// Whether a path means standard input.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flags::{CellFlags, DocumentFlags, TrainingFlags};
-use crate::checkpoint::arguments::TrainArguments;
+use crate::checkpoint::arguments::{ClassWeights, TrainArguments};
 use crate::text::Level;
 
 /// Train a classifier on labelled texts.
@@ -15,7 +15,7 @@ use crate::text::Level;
 #[command(after_help = "Examples:
   carousel train-classifier reviews.csv -o model
   carousel train-classifier reviews.csv -o model --from language-model --time 10m
-  carousel train-classifier train.csv --valid valid.csv -o model --label-column stars
+  carousel train-classifier train.csv --valid valid.csv --test test.csv -o model --label-column stars
   carousel train-classifier --resume model")]
 pub struct Arguments {
     /// CSV, TSV or JSONL files with a column of labels and one of texts, or lines as fastText has them
@@ -53,6 +53,9 @@ pub struct Arguments {
     /// The validation data: a file, or a fraction of each label's documents [default: 0.1]
     #[arg(display_order = 5, long, value_name = "FILE|FRACTION")]
     valid: Option<String>,
+    /// Documents to test the finished model on, once; nothing is chosen by them
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    test: Option<PathBuf>,
 
     /// Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of a
     /// classifier of the same labels the head too, and its weights of words where they help
@@ -84,6 +87,9 @@ pub struct Arguments {
         require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
     bidirectional: Option<bool>,
 
+    /// How the documents of rare and of frequent labels count [default: none]
+    #[arg(long, value_enum, value_name = "WEIGHTS", help_heading = "Training")]
+    class_weights: Option<ClassWeights>,
     /// Adversarial training: length of the perturbation of a text's vectors towards a higher loss, in units of the root mean
     /// square of their components; steps take twice as long unless it is 0 [default: 0]
     #[arg(long, value_name = "LENGTH", help_heading = "Advanced")]
@@ -97,7 +103,8 @@ pub struct Arguments {
     /// Fraction of the budget over which the learning rate rises [default: 0.1]
     #[arg(long, value_name = "FRACTION", help_heading = "Advanced")]
     warmup: Option<f64>,
-    /// Stop after this many evaluations without a better macro F1, 0 for never [default: 8]
+    /// Stop after this many evaluations without a better balanced accuracy, the mean recall of the labels; 0 for never
+    /// [default: 8]
     #[arg(long, value_name = "N", help_heading = "Advanced")]
     patience: Option<u64>,
 
@@ -114,6 +121,8 @@ impl Arguments {
             level: self.level,
             vocab_size: self.vocab_size,
             valid: self.valid.clone(),
+            test: self.test.clone(),
+            class_weights: self.class_weights,
             from: self.from.clone(),
             embedding_size: self.embedding_size,
             hidden_size: self.hidden_size,

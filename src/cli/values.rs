@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 
 use crate::checkpoint::architecture::{InitialState, Predict};
 use crate::checkpoint::arguments::{
-    BaselineChoice, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
+    BaselineChoice, ClassWeights, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
 };
 use crate::data::labelled::Format;
 use crate::text::{Level, Split};
@@ -75,6 +75,11 @@ values!(RecurrentInit {
     Orthogonal = "orthogonal", "A random orthogonal matrix for each gate: keeps the length of a state";
     Identity = "identity", "The identity: a state stays as it is; for --activation relu";
     Uniform = "uniform", "Uniform within 1/sqrt(hidden size), as PyTorch has it";
+});
+
+values!(ClassWeights {
+    None = "none", "Each document counts alike: probabilities follow how frequent labels are";
+    Balanced = "balanced", "Each label counts alike: rare ones are found more often, at the cost of frequent ones";
 });
 
 values!(BaselineChoice {

@@ -192,20 +192,17 @@ impl RunResult {
 fn best_evaluation(record: &Value) -> Result<Scores> {
     let evaluations: Vec<Evaluation> = Vec::deserialize(&record["evaluations"])
         .map_err(|e| Error::new(format!("the evaluations of a run cannot be read: {e}")))?;
-    let scores = evaluations.iter().map(|evaluation| Scores {
-        loss: Some(evaluation.figures.valid_loss),
-        accuracy: evaluation.figures.accuracy,
-        macro_f1: evaluation.figures.macro_f1,
+    let figures = evaluations.iter().map(|evaluation| evaluation.figures);
+    let best = figures.reduce(|best, other| match other.better_than(&best) {
+        true => other,
+        false => best,
+    });
+    Ok(best.map_or_else(Scores::default, |best| Scores {
+        loss: Some(best.valid_loss),
+        accuracy: best.accuracy,
+        macro_f1: best.macro_f1,
         ..Scores::default()
-    });
-    let best = scores.reduce(|best, other| {
-        if other.better_than(&best) {
-            other
-        } else {
-            best
-        }
-    });
-    Ok(best.unwrap_or_default())
+    }))
 }
 
 /// The learning rate of the best trial, or a lower one whose loss is hardly higher: short trials favour high rates. Of

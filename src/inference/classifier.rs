@@ -6,7 +6,7 @@ fitted on validation data, as in temperature scaling (Guo et al. 2017), and the 
 probabilities.
 */
 
-use super::encoded_document::EncodedDocument;
+use super::encoded_document::{EncodedDocument, Reading};
 use super::linear::LinearClassifier;
 use super::recurrent_classifier::RecurrentClassifier;
 use crate::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, Head};
@@ -21,8 +21,11 @@ use carousel_kernels::Precision;
 /// another language or script.
 const MOST_UNKNOWN: f64 = 0.5;
 
+/// Number of documents that are classified together to score the model.
+const BATCH_SIZE: usize = 512;
+
 /// Note on a prediction whose logits are not finite.
-pub const NOT_FINITE: &str =
+const NOT_FINITE: &str =
     "the model's outputs are not finite numbers; it is damaged, or its training diverged";
 
 /// A classifier, opened from its checkpoint.
@@ -118,21 +121,51 @@ impl Classifier {
     pub fn classify(&self, texts: &[&str]) -> Vec<Prediction> {
         let mut encoder = Encoder::forgiving(&self.tokenizer);
         let line_end = self.tokenizer.line_end();
-        let documents: Vec<EncodedDocument> = texts
-            .iter()
-            .map(|text| EncodedDocument::new(text, &mut encoder, line_end))
-            .collect();
+        let document = |text: &&str| EncodedDocument::new(text, &mut encoder, line_end);
+        let documents: Vec<EncodedDocument> = texts.iter().map(document).collect();
+        self.predictions(&documents)
+    }
+
+    /// Classifies variants of a text without markup, such as parts of it: what is decided once for a whole text is decided
+    /// by `text` for all of them.
+    pub fn classify_variants(&self, text: &str, variants: &[&str]) -> Vec<Prediction> {
+        let mut encoder = Encoder::forgiving(&self.tokenizer);
+        let line_end = self.tokenizer.line_end();
+        let reading = Reading::of(text, &mut encoder);
+        let document = |text: &&str| EncodedDocument::read(text, reading, &mut encoder, line_end);
+        let documents: Vec<EncodedDocument> = variants.iter().map(document).collect();
+        self.predictions(&documents)
+    }
+
+    /// Probabilities of all labels for any number of texts, to be scored.
+    ///
+    /// # Errors
+    /// Outputs that are not finite numbers.
+    pub fn predict(&self, texts: &[&str]) -> Result<Vec<Vec<f64>>> {
+        let mut predicted = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(BATCH_SIZE) {
+            for prediction in self.classify(texts) {
+                if prediction.note == Some(NOT_FINITE) {
+                    return Err(Error::new(NOT_FINITE));
+                }
+                predicted.push(prediction.probabilities);
+            }
+        }
+        Ok(predicted)
+    }
+
+    fn predictions(&self, documents: &[EncodedDocument]) -> Vec<Prediction> {
         let tokens: Vec<&[u32]> = documents.iter().map(|d| &d.tokens[..]).collect();
         let recurrent = self.recurrent.logits(&tokens);
         documents
             .iter()
             .zip(&recurrent)
-            .map(|(document, recurrent)| self.predict(document, recurrent))
+            .map(|(document, recurrent)| self.prediction(document, recurrent))
             .collect()
     }
 
     /// Prediction for a document, from the recurrent classifier's logits.
-    fn predict(&self, document: &EncodedDocument, recurrent: &[f64]) -> Prediction {
+    fn prediction(&self, document: &EncodedDocument, recurrent: &[f64]) -> Prediction {
         let linear = self.linear.logits(&document.words);
         let mut logits = self.calibration.combine(recurrent, &linear);
         let mut note = self.doubt(document);

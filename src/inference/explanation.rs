@@ -1,7 +1,9 @@
 /*!
-Explanations of a prediction: how much each word of a text changes the log odds of a label, as it is read and by leaving
-it out.
+Explanations of a prediction: how much each word of a text speaks for a label, by leaving it out. What is left is read as it
+was within the text.
 */
+
+use std::iter::once;
 
 use super::classifier::Classifier;
 use super::encoded_document::strip_markup;
@@ -16,10 +18,8 @@ const BYTES: usize = 1 << 23;
 pub struct Piece {
     /// One or more words, with the space after each.
     pub text: String,
-    /// Change of the log odds when it is read after the pieces before it.
-    pub by_reading: f64,
-    /// Decrease of the log odds when it is left out of the text.
-    pub by_leaving_out: f64,
+    /// How far the log odds of the label fall when it is left out of the text: positive if it speaks for the label.
+    pub contribution: f64,
 }
 
 /// The effects of all pieces of a text.
@@ -33,13 +33,12 @@ pub struct Explanation {
 pub fn explain(classifier: &Classifier, text: &str, label: usize) -> Explanation {
     let text = strip_markup(text);
     let words: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
-    let most_pieces = (BYTES / (2 * text.len().max(1))).clamp(2, PIECES);
+    let most_pieces = (BYTES / text.len().max(1)).clamp(2, PIECES);
     let words_per_piece = words.len().div_ceil(most_pieces).max(1);
     let pieces: Vec<String> = words
         .chunks(words_per_piece)
         .map(<[&str]>::concat)
         .collect();
-    let prefixes = (0..=pieces.len()).map(|end| pieces[..end].concat());
     let without = (0..pieces.len()).map(|left_out| {
         let rest = pieces
             .iter()
@@ -47,22 +46,19 @@ pub fn explain(classifier: &Classifier, text: &str, label: usize) -> Explanation
             .filter(|(index, _)| *index != left_out);
         rest.map(|(_, piece)| &piece[..]).collect::<String>()
     });
-    let texts: Vec<String> = prefixes.chain(without).collect();
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let odds: Vec<f64> = classifier
-        .classify(&texts)
+    let variants: Vec<String> = once(pieces.concat()).chain(without).collect();
+    let variants: Vec<&str> = variants.iter().map(String::as_str).collect();
+    let predictions = classifier.classify_variants(&text, &variants);
+    let odds: Vec<f64> = predictions
         .iter()
         .map(|prediction| log_odds(&prediction.logits, label))
         .collect();
-    let (prefixes, without) = odds.split_at(pieces.len() + 1);
-    let whole = prefixes[pieces.len()];
-    let piece = |(index, text): (usize, String)| Piece {
+    let piece = |(text, without): (String, &f64)| Piece {
         text,
-        by_reading: prefixes[index + 1] - prefixes[index],
-        by_leaving_out: whole - without[index],
+        contribution: odds[0] - without,
     };
     Explanation {
-        pieces: pieces.into_iter().enumerate().map(piece).collect(),
+        pieces: pieces.into_iter().zip(&odds[1..]).map(piece).collect(),
     }
 }
 

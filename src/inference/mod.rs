@@ -10,6 +10,7 @@ pub mod explanation;
 pub mod generator;
 pub mod inspection;
 pub mod interpolation;
+pub mod learnt_documents;
 pub mod linear;
 mod model;
 pub mod next_token;

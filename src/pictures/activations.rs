@@ -2,6 +2,8 @@
 Text coloured by numbers: on a terminal, and as a page.
 */
 
+use crate::text::escape::escaped_lines;
+
 /// Colours of the terminal's 256 for values below zero, from weak to strong.
 const NEGATIVE: [u8; 4] = [230, 223, 216, 209];
 /// Colours for values above zero.
@@ -73,9 +75,9 @@ pub fn legend(highest: f32) -> String {
     format!("-{highest:.3} {negative}{positive} +{highest:.3}")
 }
 
-/// A token with its line ends made visible.
+/// A token with its line ends and other control characters made visible.
 fn shown(token: &str) -> String {
-    token.replace('\n', "↵\n")
+    escaped_lines(token).replace('\n', "↵\n")
 }
 
 /// The terminal's colour of a number between -1 and 1.

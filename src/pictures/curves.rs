@@ -8,10 +8,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 
-use crate::checkpoint::record::Baseline;
+use crate::checkpoint::record::{Baseline, NaiveBaselines};
 
-/// Width and height of the picture, in pixels.
-const SIZE: (u32, u32) = (900, 900);
+/// Width of the picture, and height of a chart, in pixels.
+const SIZE: (u32, u32) = (900, 300);
 /// Colours of a chart's curves: the run's own two, and baselines.
 const COLOURS: [RGBColor; 5] = [
     RGBColor(31, 119, 180),
@@ -25,9 +25,18 @@ type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 /// Characters of a sparkline, from the lowest to the highest value.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Charts of the lines of metrics.jsonl: losses, beside those of baselines, learning rate and gradient norm over the steps;
-/// `None` if there is nothing to draw.
-pub fn svg(metrics: &str, baselines: &[Baseline]) -> Option<String> {
+/// What a run has to beat, which its curves are drawn beside.
+#[derive(Clone, Copy, Debug)]
+pub enum Baselines<'b> {
+    /// Losses of baselines of a language model.
+    Text(&'b [Baseline]),
+    /// Accuracies of baselines of a classifier.
+    Labels(&'b NaiveBaselines),
+}
+
+/// Charts of the lines of metrics.jsonl over the steps: losses, of a classifier accuracies, learning rate and gradient norm,
+/// beside what baselines have; `None` if there is nothing to draw.
+pub fn svg(metrics: &str, baselines: Baselines) -> Option<String> {
     let lines: Vec<Value> = metrics
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
@@ -43,17 +52,41 @@ pub fn svg(metrics: &str, baselines: &[Baseline]) -> Option<String> {
         ("training", points("loss", false)),
         ("validation", points("valid_loss", true)),
     ];
-    losses.extend(baseline_lines(baselines, &losses));
-    let curves: [(&str, Vec<Curve>); 3] = [
-        ("loss, nats per token", losses),
-        ("learning rate", vec![("", points("learning_rate", false))]),
-        ("gradient norm", vec![("", points("gradient_norm", false))]),
-    ];
+    let mut charts: Vec<(&str, Vec<Curve>)> = match baselines {
+        Baselines::Text(baselines) => {
+            losses.extend(baseline_lines(baselines, &losses));
+            vec![("loss, nats per token", losses)]
+        }
+        Baselines::Labels(baselines) => {
+            let mut accuracies = vec![
+                ("accuracy", points("accuracy", true)),
+                ("balanced accuracy", points("balanced_accuracy", true)),
+            ];
+            accuracies.retain(|(_, points)| !points.is_empty());
+            accuracies.extend(accuracy_lines(baselines, &accuracies));
+            vec![
+                ("loss, nats per document", losses),
+                ("accuracy on the validation documents", accuracies),
+            ]
+        }
+    };
+    for (title, key) in [
+        ("learning rate", "learning_rate"),
+        ("gradient norm", "gradient_norm"),
+    ] {
+        charts.push((title, vec![("", points(key, false))]));
+    }
+    charts.retain(|(_, curves)| curves.iter().any(|(_, points)| !points.is_empty()));
+    if charts.is_empty() {
+        return None;
+    }
     let mut picture = String::new();
     {
-        let area = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
+        let (width, height) = (SIZE.0, SIZE.1 * charts.len() as u32);
+        let area = SVGBackend::with_string(&mut picture, (width, height)).into_drawing_area();
         area.fill(&WHITE).ok()?;
-        for (part, (title, curves)) in area.split_evenly((3, 1)).iter().zip(&curves) {
+        let parts = area.split_evenly((charts.len(), 1));
+        for (part, (title, curves)) in parts.iter().zip(&charts) {
             draw(part, title, curves)?;
         }
         area.present().ok()?;
@@ -84,6 +117,21 @@ fn baseline_lines<'b>(baselines: &'b [Baseline], curves: &[Curve]) -> Vec<Curve<
         )
     };
     shown.into_iter().map(line).collect()
+}
+
+/// Horizontal lines at the accuracies of baselines.
+fn accuracy_lines<'b>(baselines: &NaiveBaselines, curves: &[Curve]) -> Vec<Curve<'b>> {
+    let points = || curves.iter().flat_map(|(_, points)| points);
+    let Some(steps) = bounds(points().map(|point| point.0)) else {
+        return Vec::new();
+    };
+    let line = |(name, accuracy)| (name, vec![(steps.start, accuracy), (steps.end, accuracy)]);
+    [
+        ("naive Bayes", baselines.naive_bayes.accuracy),
+        ("majority", baselines.majority.accuracy),
+    ]
+    .map(line)
+    .into()
 }
 
 /// Draws one chart into a part of the picture.
@@ -169,7 +217,7 @@ pub fn sparkline_within(values: &[f64], range: &Range<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{LanguageScore, TextSize};
+    use crate::metrics::{ClassificationScore, LanguageScore, TextSize};
 
     #[test]
     fn block_heights_follow_values() {
@@ -218,7 +266,7 @@ mod tests {
         };
         let metrics =
             line(1) + &line(2) + "{\"step\":2,\"loss\":7.5,\"valid_loss\":6.0}\n" + &line(3);
-        let picture = svg(&metrics, &[]).unwrap();
+        let picture = svg(&metrics, Baselines::Text(&[])).unwrap();
         for expected in [
             "<svg",
             "loss, nats per token",
@@ -228,6 +276,33 @@ mod tests {
         ] {
             assert!(picture.contains(expected), "{expected}");
         }
-        assert!(svg("", &[]).is_none());
+        assert!(svg("", Baselines::Text(&[])).is_none());
+    }
+
+    #[test]
+    fn accuracies_are_drawn_beside_those_of_baselines() {
+        let labels = ["a", "b"].map(String::from);
+        let score = ClassificationScore::of_labels(&labels, &[0, 1], &[0, 0]);
+        let baselines = NaiveBaselines {
+            majority: score.clone(),
+            naive_bayes: score,
+        };
+        let line = |step: u32| {
+            format!(
+                "{{\"step\":{step},\"loss\":0.5,\"learning_rate\":0.1,\"gradient_norm\":1.5}}\n\
+                 {{\"step\":{step},\"loss\":0.5,\"valid_loss\":0.6,\"accuracy\":0.{step},\"balanced_accuracy\":0.7}}\n"
+            )
+        };
+        let picture = svg(&(line(1) + &line(2)), Baselines::Labels(&baselines)).unwrap();
+        for expected in [
+            "loss, nats per document",
+            "accuracy on the validation documents",
+            "balanced accuracy",
+            "naive Bayes",
+            "majority",
+        ] {
+            assert!(picture.contains(expected), "{expected}");
+        }
+        assert!(!picture.contains("per token"));
     }
 }

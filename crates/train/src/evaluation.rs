@@ -290,7 +290,7 @@ mod tests {
             let mut kernels = Kernels::new(&config, 3, TrainingPrecision::F32);
             let found = kernels.step(&network, &batch, &ThreadPool::new(2)).loss;
             let logits = encoder(&network, 2).logits(&texts);
-            let expected = calibration::loss(logits.into_iter(), &labels);
+            let expected = calibration::loss(logits.into_iter(), &labels, &[1.0; 3]);
             assert!(
                 (found - expected).abs() < 1e-5,
                 "{vocab_size} {bidirectional}: {found} {expected}"

@@ -15,6 +15,7 @@ use carousel::cli::standard::message;
 use carousel::inference::sampling::{Choice, Sampling};
 use carousel::inference::{Model, generator};
 use carousel::text::Level;
+use carousel::text::escape::escaped;
 use carousel_kernels::Precision;
 use carousel_train::run::{DataSummary, Event, Plan, StepReport};
 
@@ -127,10 +128,9 @@ impl Progress {
             ..
         } = evaluation;
         self.losses.push(figures.valid_loss);
-        let verdict = if best {
-            "best so far, saved"
-        } else {
-            "not better"
+        let verdict = match best {
+            true => format!("best so far{}, saved", figures.chosen_by()),
+            false => "not better".to_string(),
         };
         self.print(format!(
             "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
@@ -240,7 +240,7 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
 fn label_counts(labels: &[(String, u64)]) -> String {
     let counts = labels
         .iter()
-        .map(|(label, n)| format!("{label} ({})", count(*n)));
+        .map(|(label, n)| format!("{} ({})", escaped(label), count(*n)));
     counts.collect::<Vec<_>>().join(", ")
 }
 
@@ -394,7 +394,7 @@ fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
-/// The validation loss, with bits per character or accuracy and macro F1.
+/// The validation loss, with bits per character, or with accuracy, balanced accuracy and macro F1.
 fn loss_and_figures(figures: &Figures) -> String {
     let loss = format!("{:.4}", figures.valid_loss);
     match *figures {
@@ -409,21 +409,25 @@ fn loss_and_figures(figures: &Figures) -> String {
         Figures {
             accuracy: Some(accuracy),
             macro_f1: Some(f1),
+            balanced_accuracy,
             ..
-        } => format!("{loss}  accuracy {accuracy:.4}  macro F1 {f1:.4}"),
+        } => {
+            let balanced = balanced_accuracy.map(|it| format!("  balanced accuracy {it:.4}"));
+            let balanced = balanced.unwrap_or_default();
+            format!("{loss}  accuracy {accuracy:.4}{balanced}  macro F1 {f1:.4}")
+        }
         _ => loss,
     }
 }
 
 /// The figure that the best evaluation was chosen by, and the others.
 fn best_figures(figures: &Figures) -> String {
-    match figures.macro_f1 {
-        Some(f1) => format!(
-            "macro F1 is {f1:.4}, with validation loss {:.4} and accuracy {:.4}",
+    match (figures.deciding(), figures.accuracy) {
+        ((name, value), Some(accuracy)) => format!(
+            "{name} is {value:.4}, with accuracy {accuracy:.4} and validation loss {:.4}",
             figures.valid_loss,
-            figures.accuracy.unwrap_or(f64::NAN)
         ),
-        None => format!("validation loss is {}", loss_and_figures(figures)),
+        _ => format!("validation loss is {}", loss_and_figures(figures)),
     }
 }
 

@@ -71,6 +71,7 @@ pub fn resolve(
     labels: Vec<String>,
     base: Option<(&str, &ModelConfig)>,
 ) -> Result<Resolved> {
+    ranges::network(arguments)?;
     let mut arguments = with_level(arguments);
     let vocabulary = arguments.vocabulary()?;
     let defaults = defaults::classifier(documents);

@@ -92,8 +92,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     if let Some(Schedule::Constant | Schedule::Plateau) = arguments.schedule {
         defaults.patience = PATIENCE;
     }
-    let config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults);
-    config.check().map_err(|e| Error::usage(e.to_string()))?;
+    let config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults)?;
     if !may_sample(arguments, config.next_token())? {
         defaults.candidates = 0;
     }
@@ -137,12 +136,16 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
 }
 
 /// The network that was asked for, with defaults.
+///
+/// # Errors
+/// Sizes that are impossible.
 fn configuration(
     arguments: &TrainArguments,
     vocab_size: usize,
     vocabulary: &VocabularyConfig,
     defaults: &Defaults,
-) -> ModelConfig {
+) -> Result<ModelConfig> {
+    ranges::network(arguments)?;
     let sizes = sizes(arguments, defaults, vocabulary.level);
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
     let cell = defaults.cell;
@@ -151,7 +154,7 @@ fn configuration(
         bidirectional: arguments.bidirectional.unwrap_or(false),
         ..Recurrent::new(cell, sizes.hidden_size, num_layers)
     };
-    ModelConfig {
+    let config = ModelConfig {
         input: Input::Tokens(Tokens {
             level: vocabulary.level,
             split: vocabulary.split,
@@ -165,7 +168,9 @@ fn configuration(
             horizon: arguments.horizon.unwrap_or(1),
             ..NextToken::default()
         }),
-    }
+    };
+    config.check().map_err(|e| Error::usage(e.to_string()))?;
+    Ok(config)
 }
 
 struct Sizes {

@@ -6,6 +6,7 @@ use super::defaults::Defaults;
 use carousel::checkpoint::arguments::{
     GradientMethod, RecurrentInit, TrainArguments, TrainingPrecision,
 };
+use carousel::checkpoint::config::LARGEST_SIZE;
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel_kernels::recurrent::Activation;
@@ -73,6 +74,30 @@ fn recurrent_init(arguments: &TrainArguments) -> RecurrentInit {
             Some(Activation::Relu) => RecurrentInit::Identity,
             _ => RecurrentInit::Orthogonal,
         })
+}
+
+/// Checks the sizes of the network that were given, so that an error names the option and not what follows from it.
+///
+/// # Errors
+/// A size of zero, or an enormous one; a dropout outside [0, 1).
+pub fn network(arguments: &TrainArguments) -> Result<()> {
+    let sizes = [
+        ("--embedding-size", arguments.embedding_size),
+        ("--hidden-size", arguments.hidden_size),
+        ("--num-layers", arguments.num_layers),
+        ("--vocab-size", arguments.vocab_size),
+    ];
+    for (name, given) in sizes {
+        if let Some(size) = given
+            && !(1..=LARGEST_SIZE).contains(&size)
+        {
+            return Err(Error::usage(format!(
+                "{name} {size} is out of range; give a number from 1 to {LARGEST_SIZE}"
+            )));
+        }
+    }
+    let dropout = arguments.dropout.unwrap_or(0.0);
+    fraction("--dropout", dropout).map(|_| ())
 }
 
 /// Checks that a size of a batch, if it was given, is not zero.

@@ -39,6 +39,8 @@ pub struct Moment {
     pub tokens_in_step: usize,
     /// Tokens that an evaluation reads.
     pub valid_tokens: usize,
+    /// Tokens that are read once more, after the last evaluation.
+    pub tokens_at_end: usize,
     /// Steps taken.
     pub step: u64,
     /// Steps taken of the current pass.
@@ -62,11 +64,14 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The fraction of the budget that is spent. A time budget keeps some back for the last evaluation and save.
+    /// The fraction of the budget that is spent. A time budget keeps some back for the last evaluation and save, and for what
+    /// is read after it.
     pub fn spent(&self) -> f64 {
         match self.budget {
             Budget::Seconds(budget) => {
-                let reserve = 1.3 * self.expected_evaluation_seconds() + 0.3;
+                let evaluation = self.expected_evaluation_seconds();
+                let at_end = self.tokens_at_end as f64 / self.valid_tokens.max(1) as f64;
+                let reserve = 1.3 * evaluation * (1.0 + at_end) + 0.3;
                 self.seconds / (budget - reserve).max(budget * 0.1)
             }
             _ => self.step as f64 / self.total_steps() as f64,
@@ -191,6 +196,7 @@ mod tests {
         steps_in_pass: 40,
         tokens_in_step: 1000,
         valid_tokens: 10_000,
+        tokens_at_end: 0,
         step: 7,
         step_of_pass: 7,
         evaluated_at: None,
@@ -365,6 +371,12 @@ mod tests {
         let at = |seconds| Moment { seconds, ..TIME };
         // 1.3 seconds for the evaluation, and 0.3.
         assert_eq!(at(98.4).spent(), 1.0);
+        // And twice as many tokens as an evaluation reads after it.
+        let tested = Moment {
+            tokens_at_end: 20_000,
+            ..at(95.8)
+        };
+        assert!((tested.spent() - 1.0).abs() < 1e-9);
         // Before the first evaluation its cost is a guess: 10,000 tokens at twice the training speed, and 0.2 s.
         let first = Moment {
             evaluation_seconds: 0.0,

@@ -3,19 +3,24 @@ report.svg: the curves of a run.
 */
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::record::TextRecord;
+use carousel::checkpoint::record::{DocumentsRecord, TextRecord};
 use carousel::error::Result;
-use carousel::pictures::curves;
+use carousel::pictures::curves::{self, Baselines};
 
 /// Draws the metrics of a run, if there are enough of them.
 ///
 /// # Errors
 /// A file that cannot be read or written.
 pub fn write(directory: &Directory) -> Result<()> {
-    // A classifier's baselines have no losses to draw.
-    let subject = directory.load_record::<TextRecord>();
-    let baselines = subject.map(|subject| subject.baselines).unwrap_or_default();
-    match curves::svg(&directory.load_metrics()?, &baselines) {
+    let metrics = directory.load_metrics()?;
+    let picture = match directory.load_record::<DocumentsRecord>() {
+        Ok(subject) => curves::svg(&metrics, Baselines::Labels(&subject.baselines)),
+        Err(_) => {
+            let subject: TextRecord = directory.load_record()?;
+            curves::svg(&metrics, Baselines::Text(&subject.baselines))
+        }
+    };
+    match picture {
         Some(picture) => directory.save_report(&picture),
         None => Ok(()),
     }

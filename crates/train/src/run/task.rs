@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::event::DataSummary;
 use super::state::TrainingState;
 use crate::gradients::Window;
-use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::record::{Figures, Record, TrainingConfig};
+use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::Result;
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
@@ -49,6 +49,21 @@ pub trait Task {
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures>;
     /// The averaged weights as the bytes of a safetensors file, with the tensors that are not fitted by gradients.
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>>;
+    /// Tokens that [`Task::conclude`] reads, about.
+    fn tokens_at_end(&self) -> usize {
+        0
+    }
+    /// What is done once the best weights are in the directory: completes the record, and returns notes for the user.
+    ///
+    /// # Errors
+    /// Weights that cannot be used.
+    fn conclude(
+        &mut self,
+        _directory: &Directory,
+        _record: &mut Record<Self::Record>,
+    ) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// The data, in numbers.
     fn summary(&self, record: &Self::Record) -> DataSummary;
     /// Tokens per character, if losses are to be shown in bits per character.

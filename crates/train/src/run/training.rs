@@ -262,9 +262,14 @@ impl<T: Task> Run<T> {
     fn finish(&mut self, finish: Finish, notify: Notify) -> Result<()> {
         report::write(&self.directory)?;
         self.record.finished = Some(finish);
+        let notes = match self.directory.has_weights() {
+            true => self.task.conclude(&self.directory, &mut self.record)?,
+            false => Vec::new(),
+        };
         self.directory.save_record(&self.record)?;
         self.directory.remove_resume()?;
         notify(Event::Finished(finish));
+        notes.into_iter().for_each(|note| notify(Event::Note(note)));
         match finish {
             Finish::Diverged => Err(Error::new(format!(
                 "the loss exploded {} times, even at a smaller and smaller learning rate; {}; what helps: {}",
@@ -289,6 +294,7 @@ impl<T: Task> Run<T> {
             steps_in_pass: self.task.steps_in_pass(),
             tokens_in_step: self.task.tokens_in_step(),
             valid_tokens: self.task.valid_tokens(),
+            tokens_at_end: self.task.tokens_at_end(),
             step: counters.step,
             step_of_pass: counters.window,
             evaluated_at: counters.evaluations.last().map(|last| last.step),

@@ -11,6 +11,10 @@ use carousel::data::labelled::{DocumentOptions, LabelledRows, RowCount};
 use carousel::error::{Error, Result};
 use carousel::inference::encoded_document::strip_markup;
 use carousel::text::corpus::Validation;
+use carousel::text::escape::escaped;
+
+/// About how many bytes of text make a token.
+pub const BYTES_A_TOKEN: usize = 5;
 
 /// Fraction of the documents that are held out for validation, if none are given for it.
 const VALIDATION_FRACTION: f64 = 0.1;
@@ -32,6 +36,8 @@ pub struct Dataset {
     pub train: LabelledTexts,
     /// Validation documents.
     pub valid: LabelledTexts,
+    /// Test documents, if there are any.
+    pub test: Option<LabelledTexts>,
     /// Hash of all labels and texts.
     pub hash: String,
 }
@@ -67,7 +73,8 @@ impl LabelledTexts {
         carousel::files::write_atomically(path, text.as_bytes())
     }
 
-    fn words(&self) -> Vec<Vec<String>> {
+    /// The words of each text.
+    pub fn words(&self) -> Vec<Vec<String>> {
         let words = |text: &String| carousel::text::features::words(text);
         self.texts.iter().map(words).collect()
     }
@@ -78,25 +85,38 @@ impl LabelledTexts {
 }
 
 impl Dataset {
-    /// Reads the documents of a request, and the validation documents at `validation`; without that file, holds out some
-    /// documents.
+    /// Reads the documents of a request, those to test on too, and the validation documents at `validation`; without that
+    /// file, holds out some documents.
     ///
     /// # Errors
     /// Documents that cannot be read, have a single label, or are too few to hold some out.
     pub fn read(request: &Request, validation: Option<&Path>, notify: Notify) -> Result<Self> {
         let options = request.documents.clone().unwrap_or_default();
         let all = read_documents(&request.paths, &options, notify)?;
-        let given = match validation {
-            Some(path) => Some(read_documents(&[path.to_path_buf()], &options, notify)?),
+        let mut others = |path: Option<&Path>| match path {
+            Some(path) => read_documents(&[path.to_path_buf()], &options, notify).map(Some),
+            None => Ok(None),
+        };
+        let given = others(validation)?;
+        let test = others(request.arguments.test.as_deref())?;
+        let labels = label_names(&all)?;
+        let hash = hash(
+            all.iter()
+                .chain(given.iter().flatten())
+                .chain(test.iter().flatten()),
+        );
+        let indexed = |documents: Vec<NamedText>, what| {
+            check_labels(&documents, &labels, what)?;
+            Ok(LabelledTexts::new(documents, &labels))
+        };
+        let test = match test {
+            Some(test) => Some(indexed(test, "test")?),
             None => None,
         };
-        let labels = label_names(&all)?;
-        let hash = hash(all.iter().chain(given.iter().flatten()));
         let (train, valid) = match given {
             Some(given) => {
-                check_labels(&given, &labels)?;
-                let train = LabelledTexts::new(all, &labels);
-                (train, LabelledTexts::new(given, &labels))
+                let valid = indexed(given, "validation")?;
+                (LabelledTexts::new(all, &labels), valid)
             }
             None => {
                 let fraction = match request.arguments.validation()? {
@@ -114,11 +134,15 @@ impl Dataset {
                  --valid FILE",
             ));
         }
-        note_common_documents(&train, &valid, notify);
+        note_common_documents(&[&train], ("validation", &valid), notify);
+        if let Some(test) = &test {
+            note_common_documents(&[&train, &valid], ("test", test), notify);
+        }
         Ok(Dataset {
             labels,
             train,
             valid,
+            test,
             hash,
         })
     }
@@ -183,18 +207,19 @@ fn label_names(documents: &[NamedText]) -> Result<Vec<String>> {
         2.. => Ok(names),
         _ => Err(Error::new(format!(
             "all documents have the label {}; a classifier needs at least two labels",
-            names.first().map_or("", String::as_str)
+            escaped(names.first().map_or("", String::as_str))
         ))),
     }
 }
 
-/// Checks that the validation documents have no labels but the training documents'.
-fn check_labels(valid: &[NamedText], names: &[String]) -> Result<()> {
+/// Checks that validation or test documents have no labels but the training documents'.
+fn check_labels(documents: &[NamedText], names: &[String], what: &str) -> Result<()> {
     let unknown = |(name, _): &&NamedText| names.binary_search(name).is_err();
-    match valid.iter().find(unknown) {
+    match documents.iter().find(unknown) {
         None => Ok(()),
         Some((name, _)) => Err(Error::new(format!(
-            "the validation documents have the label {name}, which no training document has"
+            "the {what} documents have the label {}, which no training document has",
+            escaped(name)
         ))),
     }
 }
@@ -216,22 +241,26 @@ fn note_single_documents(all: &LabelledTexts, names: &[String], notify: Notify) 
     for (label, name) in names.iter().enumerate() {
         if all.count(label) == 1 {
             notify(Event::Note(format!(
-                "only one document has the label {name}; it is used for training, not for validation"
+                "only one document has the label {}; it is used for training, not for validation",
+                escaped(name)
             )));
         }
     }
 }
 
-/// Notes how many of the validation documents are also training documents.
-fn note_common_documents(train: &LabelledTexts, valid: &LabelledTexts, notify: Notify) {
-    let known: BTreeSet<&String> = train.texts.iter().collect();
+/// Notes how many documents, which are to show what was learnt, are also among those that it was learnt from.
+fn note_common_documents(
+    learnt: &[&LabelledTexts],
+    (what, documents): (&str, &LabelledTexts),
+    notify: Notify,
+) {
+    let known: BTreeSet<&String> = learnt.iter().flat_map(|part| &part.texts).collect();
     let is_known = |text: &&String| known.contains(text);
-    let common = valid.texts.iter().filter(is_known).count();
+    let common = documents.texts.iter().filter(is_known).count();
     if common > 0 {
         notify(Event::Note(format!(
-            "{common} of the {} validation documents are also training documents; the validation loss and accuracy \
-             are too optimistic",
-            valid.texts.len()
+            "{common} of the {} {what} documents are also training documents; the {what} figures are too optimistic",
+            documents.texts.len()
         )));
     }
 }

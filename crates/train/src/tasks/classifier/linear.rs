@@ -24,6 +24,8 @@ pub struct LinearProblem {
     hashes: Vec<u32>,
     examples: Vec<LinearExample>,
     label_count: usize,
+    /// Factor of the cost for a document of each label.
+    weights: Vec<f64>,
     prior: Option<LinearClassifier>,
 }
 
@@ -48,11 +50,12 @@ pub struct Hyperparameters {
 }
 
 impl LinearProblem {
-    /// Documents, given by their `words`, with `labels` below `label_count`; and a `prior` classifier of the same labels.
+    /// Documents, given by their `words`, with `labels`; the weight of a document of each label; and a `prior` classifier of
+    /// the same labels.
     pub fn new(
         words: &[impl AsRef<[String]>],
         labels: &[usize],
-        label_count: usize,
+        weights: Vec<f64>,
         prior: Option<LinearClassifier>,
     ) -> Self {
         let ngrams: Vec<Vec<u32>> = words
@@ -75,7 +78,8 @@ impl LinearProblem {
         LinearProblem {
             examples: examples.collect(),
             hashes,
-            label_count,
+            label_count: weights.len(),
+            weights,
             prior,
         }
     }
@@ -151,12 +155,14 @@ impl LinearProblem {
         let mut bias = 0.0f32;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         // What the squared hinge loss adds to the diagonal of the dual's matrix.
-        let diagonal = 0.5 / hyperparameters.cost;
-        let curvatures: Vec<f32> = self
-            .examples
+        let diagonals: Vec<f32> = self
+            .weights
             .iter()
-            .map(|example| example.squared_norm(ratios) + 1.0 + diagonal)
+            .map(|&weight| 0.5 / (hyperparameters.cost * weight as f32))
             .collect();
+        let curvature =
+            |example: &LinearExample| example.squared_norm(ratios) + 1.0 + diagonals[example.label];
+        let curvatures: Vec<f32> = self.examples.iter().map(curvature).collect();
         let mut alphas = vec![0.0f32; self.examples.len()];
         let mut order: Vec<usize> = (0..self.examples.len()).collect();
         for _ in 0..PASSES {
@@ -166,7 +172,7 @@ impl LinearProblem {
                 let sign = if example.label == label { 1.0 } else { -1.0 };
                 let prior = hyperparameters.prior * example.prior_margin(label);
                 let margin = sign * (example.product(&weights, ratios) + bias + prior);
-                let gradient = margin - 1.0 + diagonal * alphas[index];
+                let gradient = margin - 1.0 + diagonals[example.label] * alphas[index];
                 let alpha = (alphas[index] - gradient / curvatures[index]).max(0.0);
                 let change = (alpha - alphas[index]) * sign;
                 alphas[index] = alpha;
@@ -311,13 +317,25 @@ mod tests {
     fn pairs_of_words_separate_what_single_words_cannot() {
         let texts = ["good", "so good", "not bad", "bad", "so bad", "not good"];
         let labels = [0, 0, 0, 1, 1, 1];
-        let problem = LinearProblem::new(&texts.map(words), &labels, 2, None);
+        let problem = LinearProblem::new(&texts.map(words), &labels, vec![1.0; 2], None);
         let linear = problem.fit(WEAK_REGULARISATION, 1000, 1);
         assert_eq!(texts.map(|text| predict(&linear, text)), labels);
         assert_eq!(linear.weights.len(), 2 * linear.hashes.len());
         assert!(linear.hashes.is_sorted());
         let smaller = problem.fit(WEAK_REGULARISATION, 2, 1);
         assert_eq!(smaller.hashes.len(), 2);
+    }
+
+    #[test]
+    fn a_heavier_label_wins_where_labels_contradict() {
+        let texts = ["fine"; 9].map(words);
+        let labels = [0, 0, 0, 0, 0, 0, 0, 1, 1];
+        let predicted = |weights: Vec<f64>| {
+            let problem = LinearProblem::new(&texts, &labels, weights, None);
+            predict(&problem.fit(WEAK_REGULARISATION, 1000, 1), "fine")
+        };
+        assert_eq!(predicted(vec![1.0; 2]), 0);
+        assert_eq!(predicted(vec![0.5, 5.0]), 1);
     }
 
     #[test]
@@ -331,7 +349,7 @@ mod tests {
             "green grass",
         ];
         let labels = [0, 1, 2, 0, 1, 2];
-        let problem = LinearProblem::new(&texts.map(words), &labels, 3, None);
+        let problem = LinearProblem::new(&texts.map(words), &labels, vec![1.0; 3], None);
         let linear = problem.fit(WEAK_REGULARISATION, 1000, 1);
         assert_eq!(texts.map(|text| predict(&linear, text)), labels);
         assert_eq!(predict(&linear, "a green car"), 2);
@@ -341,11 +359,12 @@ mod tests {
     fn prior_weights_are_kept_and_corrected() {
         for label_count in [2, 3] {
             let texts = ["fine", "grand", "poor", "sick"].map(words);
-            let problem = LinearProblem::new(&texts, &[0, 0, 1, 1], label_count, None);
+            let weights = vec![1.0; label_count];
+            let problem = LinearProblem::new(&texts, &[0, 0, 1, 1], weights.clone(), None);
             let prior = problem.fit(WEAK_REGULARISATION, 1000, 1);
             // In these texts "sick" has the other label.
             let texts = ["so sick", "very sick", "so poor"].map(words);
-            let problem = LinearProblem::new(&texts, &[0, 0, 1], label_count, Some(prior));
+            let problem = LinearProblem::new(&texts, &[0, 0, 1], weights, Some(prior));
             let with_prior = Hyperparameters {
                 prior: 1.0,
                 ..WEAK_REGULARISATION

@@ -7,6 +7,7 @@ both in the sum are fitted on the validation part (`calibration`).
 
 mod batches;
 pub(crate) mod calibration;
+mod class_weights;
 mod dataset;
 mod excerpts;
 mod linear;
@@ -82,12 +83,15 @@ pub fn begin(
     Run::begin(directory, request, base.as_ref(), began, prepare)
 }
 
-/// Makes the names of the model and the validation file absolute, so that a run that is begun again finds them from any
+/// Makes the names of the model, the validation file and the test file absolute, so that a run that is begun again finds them from any
 /// folder. Returns the validation file, if there is one.
 fn name_absolutely(arguments: &mut TrainArguments) -> Result<Option<PathBuf>> {
     if let Some(named) = &arguments.from {
         let found = models::find(named.as_ref())?.path().to_path_buf();
         arguments.from = Some(absolute(vec![found])?[0].display().to_string());
+    }
+    if let Some(test) = &arguments.test {
+        arguments.test = Some(absolute(vec![test.clone()])?.remove(0));
     }
     let Some(file) = validation_file(arguments) else {
         return Ok(None);
@@ -225,15 +229,20 @@ fn restore(
             "the documents have changed since the run began; begin another with -o",
         ));
     }
+    let saved = match has_weights {
+        true => Some(directory.load_weights(&config)?),
+        false => None,
+    };
+    let before = saved.as_ref().or(base.as_ref().map(|base| &base.weights));
+    let learnt = prepare::learnt_documents(&dataset, before)?;
     let words = dataset.words();
-    let linear = match has_weights {
-        true => FittedLinear::new(
-            LinearClassifier::load(&directory.load_weights(&config)?)?,
-            &words.valid,
-        ),
-        false => {
+    let linear = match saved {
+        Some(saved) => FittedLinear::new(LinearClassifier::load(&saved)?, &words.valid),
+        None => {
             let prior = Prior::load(&dataset, base.as_ref())?;
-            FittedLinear::fit(&dataset, &words, &prior, record.training.seed)
+            let class_weights = arguments.class_weights.unwrap_or_default();
+            let seed = record.training.seed;
+            FittedLinear::fit(&dataset, &words, &prior, class_weights, seed)
         }
     };
     if Some(linear.classifier.hashes.len()) != config.ngrams() {
@@ -243,7 +252,7 @@ fn restore(
         )));
     }
     Ok((
-        prepare::task(dataset, tokenizer, linear, record, config),
+        prepare::task((dataset, learnt), tokenizer, linear, record, config),
         base,
     ))
 }

@@ -5,9 +5,11 @@ cross-validation, or on the validation part.
 
 use crate::run::Base;
 use crate::tasks::classifier::calibration::{self, loss};
+use crate::tasks::classifier::class_weights::label_weights;
 use crate::tasks::classifier::dataset::{Dataset, DatasetWords};
 use crate::tasks::classifier::linear::{Hyperparameters, LinearProblem};
 use crate::tasks::lsa::WordVectors;
+use carousel::checkpoint::arguments::ClassWeights;
 use carousel::error::Result;
 use carousel::inference::classifier::Calibration;
 use carousel::inference::linear::LinearClassifier;
@@ -89,11 +91,18 @@ impl FittedLinear {
     }
 
     /// Selects the hyperparameters, fits the classifier to all training documents and calibrates it.
-    pub fn fit(dataset: &Dataset, words: &DatasetWords, prior: &Prior, seed: u64) -> Self {
+    pub fn fit(
+        dataset: &Dataset,
+        words: &DatasetWords,
+        prior: &Prior,
+        class_weights: ClassWeights,
+        seed: u64,
+    ) -> Self {
         let label_count = dataset.labels.len();
         let problem = |documents: &LabelledWords| {
             let prior = prior.classifier(documents, label_count);
-            LinearProblem::new(&documents.words, &documents.labels, label_count, prior)
+            let weights = label_weights(class_weights, &documents.labels, label_count);
+            LinearProblem::new(&documents.words, &documents.labels, weights, prior)
         };
         let train = LabelledWords::new(&words.train, &dataset.train.labels);
         let whole = problem(&train);
@@ -115,7 +124,8 @@ impl FittedLinear {
                 .collect(),
         };
         let has_prior = !matches!(prior, Prior::Nothing);
-        let (hyperparameters, calibration) = select(&folds, has_prior, seed);
+        let validate = |candidate| validate(&folds, candidate, class_weights, seed);
+        let (hyperparameters, calibration) = select(has_prior, validate);
         let mut classifier = whole.fit(hyperparameters, MAX_NGRAMS, seed);
         calibrate(&mut classifier, &calibration);
         FittedLinear::new(classifier, &words.valid)
@@ -143,11 +153,12 @@ struct Fold<'a> {
 
 /// The hyperparameters with the smallest loss, and the calibration with them. The cost is selected first, then the factor of
 /// the prior.
-fn select(folds: &[Fold], has_prior: bool, seed: u64) -> (Hyperparameters, Calibration) {
+fn select(
+    has_prior: bool,
+    validate: impl Fn(Hyperparameters) -> (f64, Calibration) + Sync,
+) -> (Hyperparameters, Calibration) {
     let best_of = |candidates: Vec<Hyperparameters>| {
-        let validated = in_parallel(candidates, |candidate| {
-            (validate(folds, candidate, seed), candidate)
-        });
+        let validated = in_parallel(candidates, |candidate| (validate(candidate), candidate));
         let best = validated.into_iter().min_by(|a, b| a.0.0.total_cmp(&b.0.0));
         best.expect("there are candidates")
     };
@@ -167,7 +178,12 @@ fn select(folds: &[Fold], has_prior: bool, seed: u64) -> (Hyperparameters, Calib
 
 /// Calibrated loss over all folds, and the calibration. With few documents, the loss distinguishes hyperparameters better
 /// than the accuracy does.
-fn validate(folds: &[Fold], hyperparameters: Hyperparameters, seed: u64) -> (f64, Calibration) {
+fn validate(
+    folds: &[Fold],
+    hyperparameters: Hyperparameters,
+    class_weights: ClassWeights,
+    seed: u64,
+) -> (f64, Calibration) {
     let fold_logits = |fold: &Fold| {
         let classifier = fold.train.fit(hyperparameters, MAX_NGRAMS, seed);
         let logits = fold
@@ -182,10 +198,12 @@ fn validate(folds: &[Fold], hyperparameters: Hyperparameters, seed: u64) -> (f64
     let labels: Vec<usize> = labels.collect();
     // There is no recurrent classifier yet.
     let zeros: Vec<Vec<f64>> = logits.iter().map(|all| vec![0.0; all.len()]).collect();
-    let calibration = calibration::fit(&zeros, &logits, &labels);
+    let label_count = logits.first().map_or(0, Vec::len);
+    let weights = label_weights(class_weights, &labels, label_count);
+    let calibration = calibration::fit(&zeros, &logits, &labels, &weights);
     let both = zeros.iter().zip(&logits);
     let calibrated = both.map(|(zeros, logits)| calibration.combine(zeros, logits));
-    (loss(calibrated, &labels), calibration)
+    (loss(calibrated, &labels, &weights), calibration)
 }
 
 /// Maps `work` over items, with a thread for each.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use tch::Device;
 
 use super::batches::{Batches, EncodedDocuments};
-use super::dataset::{Dataset, DatasetWords, LabelledTexts};
+use super::class_weights::label_weights;
+use super::dataset::{BYTES_A_TOKEN, Dataset, DatasetWords, LabelledTexts};
 use super::model_selection::{FittedLinear, Prior};
 use super::task::ClassifierTask;
 use crate::gradients::Gradients;
@@ -17,11 +18,14 @@ use crate::{device, machine};
 use carousel::baselines::naive_baselines;
 use carousel::checkpoint::architecture::{Head, NextToken};
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::record::{Budget, DocumentsRecord, Record, Request, TrainingConfig};
-use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::checkpoint::record::{
+    Budget, DocumentsRecord, Record, Request, TestRecord, TrainingConfig,
+};
+use carousel::checkpoint::{Directory, ModelConfig, WeightsFile};
 use carousel::error::{Error, Result};
 use carousel::inference::classifier::Calibration;
 use carousel::inference::encoded_document::EncodedDocument;
+use carousel::inference::learnt_documents::LearntDocuments;
 use carousel::text::encoder::Encoder;
 use carousel::text::tokenizer::Tokenizer;
 use carousel::text::vocabulary::VocabularyTrainer;
@@ -30,6 +34,8 @@ use carousel::text::vocabulary::VocabularyTrainer;
 pub const LANGUAGE_MODEL_FRACTION: f64 = 1.0 / 3.0;
 /// Fraction of the budget from which on it is reported that the linear classifier took it.
 const LINEAR_FRACTION: f64 = 1.0 / 3.0;
+/// How many times as many documents the most frequent label has as the rarest, from which on labels are uneven.
+const UNEVEN: u64 = 5;
 /// Vocabulary of the language model that the speed is measured with.
 const SPEED_VOCABULARY: usize = 1000;
 
@@ -58,33 +64,18 @@ pub fn prepare(
     let config = config_of(config, &tokenizer, linear.classifier.hashes.len());
     config.check()?;
     let training = complete(training, &config, notify)?;
-    let baselines = naive_baselines(
-        &dataset.labels,
-        (&words.train, &dataset.train.labels),
-        (&words.valid, &dataset.valid.labels),
-    );
-    let mut label_counts = vec![0; dataset.labels.len()];
-    dataset
-        .train
-        .labels
-        .iter()
-        .for_each(|&label| label_counts[label] += 1);
+    let subject = subject(&dataset, &words, base.is_some());
+    let hint = uneven_labels(&request.arguments, &subject.label_counts);
     let record = Record {
         request,
         training,
-        chosen,
+        chosen: chosen.into_iter().chain(hint).collect(),
         finished: None,
         evaluations: Vec::new(),
-        subject: DocumentsRecord {
-            train_documents: dataset.train.texts.len() as u64,
-            valid_documents: dataset.valid.texts.len() as u64,
-            label_counts,
-            hash: dataset.hash.clone(),
-            thaws: base.is_some(),
-            baselines,
-        },
+        subject,
     };
-    let mut prepared = task(dataset, tokenizer, linear, record, config);
+    let learnt = learnt_documents(&dataset, base.map(|base| &base.weights))?;
+    let mut prepared = task((dataset, learnt), tokenizer, linear, record, config);
     let training = &mut prepared.record.training;
     if let Some(total) = recipe::total_steps(&training.budget, prepared.task.steps_in_pass()) {
         training.evaluate_every = recipe::between_evaluations(total);
@@ -92,6 +83,58 @@ pub fn prepare(
     let needed = prepared.task.memory(&prepared.config, training);
     device::check_memory(needed, Device::Cpu)?;
     Ok(prepared)
+}
+
+/// What training.json holds of the documents, with baselines; of `words`, those of the training and validation documents.
+fn subject(dataset: &Dataset, words: &DatasetWords, thaws: bool) -> DocumentsRecord {
+    let train = &dataset.train;
+    let baselines = |words_of: &[Vec<String>], labels: &[usize]| {
+        let training = (&words.train[..], &train.labels[..]);
+        naive_baselines(&dataset.labels, training, (words_of, labels))
+    };
+    let mut label_counts = vec![0; dataset.labels.len()];
+    train
+        .labels
+        .iter()
+        .for_each(|&label| label_counts[label] += 1);
+    DocumentsRecord {
+        train_documents: train.texts.len() as u64,
+        valid_documents: dataset.valid.texts.len() as u64,
+        label_counts,
+        hash: dataset.hash.clone(),
+        thaws,
+        baselines: baselines(&words.valid, &dataset.valid.labels),
+        tested: dataset.test.as_ref().map(|test| TestRecord {
+            score: None,
+            baselines: baselines(&test.words(), &test.labels),
+        }),
+    }
+}
+
+/// A hint at `--class-weights`, where labels are uneven and it was not given.
+fn uneven_labels(arguments: &TrainArguments, counts: &[u64]) -> Option<String> {
+    let (most, least) = (counts.iter().max()?, counts.iter().min()?);
+    (arguments.class_weights.is_none() && *most >= UNEVEN * (*least).max(1)).then(|| {
+        format!(
+            "documents count alike, though labels have {least} to {most} of them; with --class-weights balanced labels do"
+        )
+    })
+}
+
+/// The documents that a model learns from: the training documents, and those of the model that it goes on from.
+///
+/// # Errors
+/// A damaged model.
+pub fn learnt_documents(
+    dataset: &Dataset,
+    before: Option<&WeightsFile>,
+) -> Result<LearntDocuments> {
+    let own = LearntDocuments::of(dataset.train.texts.iter().map(String::as_str));
+    let before = match before {
+        Some(weights) => LearntDocuments::load(weights)?,
+        None => None,
+    };
+    Ok(own.joined(before.unwrap_or_default()))
 }
 
 /// A vocabulary of the training documents.
@@ -115,8 +158,8 @@ fn resolve(
 ) -> Result<Resolved> {
     let circumstances = Circumstances {
         vocab_size: tokenizer.vocab_size(),
-        train_tokens: dataset.train.bytes() / 5,
-        valid_tokens: dataset.valid.bytes() / 5,
+        train_tokens: dataset.train.bytes() / BYTES_A_TOKEN,
+        valid_tokens: dataset.valid.bytes() / BYTES_A_TOKEN,
         speed: None,
     };
     let name = base
@@ -167,7 +210,8 @@ fn learn_linear(
         )));
     }
     let began = Instant::now();
-    let linear = FittedLinear::fit(dataset, words, &prior, training.seed);
+    let class_weights = request.arguments.class_weights.unwrap_or_default();
+    let linear = FittedLinear::fit(dataset, words, &prior, class_weights, training.seed);
     let took = began.elapsed().as_secs_f64();
     if let Budget::Seconds(seconds) = training.budget
         && took > seconds * LINEAR_FRACTION
@@ -216,9 +260,9 @@ fn complete(
     Ok(TrainingConfig { bptt, ..completed })
 }
 
-/// The task of prepared or saved options.
+/// The task of prepared or saved options, with the documents that the model learns from.
 pub fn task(
-    dataset: Dataset,
+    (dataset, learnt): (Dataset, LearntDocuments),
     tokenizer: Tokenizer,
     linear: FittedLinear,
     record: Record<DocumentsRecord>,
@@ -228,6 +272,7 @@ pub fn task(
     let train = encode(&tokenizer, &dataset.train);
     let valid = encode(&tokenizer, &dataset.valid);
     let labels = dataset.labels.len();
+    let class_weights = record.request.arguments.class_weights.unwrap_or_default();
     Prepared {
         task: ClassifierTask {
             batches: Batches::new(
@@ -237,6 +282,9 @@ pub fn task(
                 training.batch_size,
                 training.seed,
             ),
+            label_weights: label_weights(class_weights, &valid.labels, labels),
+            learnt,
+            test: dataset.test,
             labels: dataset.labels,
             train,
             valid,

@@ -10,21 +10,25 @@ use tch::{Device, Tensor};
 
 use super::batches::{Batches, EncodedDocuments};
 use super::calibration::{self, loss};
+use super::dataset::{BYTES_A_TOKEN, LabelledTexts};
 use crate::evaluation;
 use crate::gradients::{Batch, Gradients, MAX_BACKWARD, TextBatch, Window};
 use crate::network::DropoutMasks;
 use crate::recipe;
 use crate::run::{DataSummary, FittedTensor, FittedValues, Task, TrainingState, model_weights};
-use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, NGRAM_BIAS};
-use carousel::checkpoint::architecture::{EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
-use carousel::checkpoint::record::{DocumentsRecord, Figures, TrainingConfig};
+use carousel::checkpoint::architecture::{DOCUMENT_HASHES, EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
+use carousel::checkpoint::record::{
+    DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig,
+};
+use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::Result;
-use carousel::inference::classifier::Calibration;
+use carousel::inference::classifier::{Calibration, Classifier};
+use carousel::inference::learnt_documents::LearntDocuments;
 use carousel::inference::linear::LinearClassifier;
 use carousel::metrics::{ClassificationScore, softmax};
 use carousel::text::tokenizer::Tokenizer;
-use carousel_kernels::ThreadPool;
+use carousel_kernels::{Precision, ThreadPool};
 
 /// Divisor of a layer's learning rate for each layer above it (Howard and Ruder 2018).
 const SLOWER_BELOW: f64 = 2.6;
@@ -45,6 +49,12 @@ pub struct ClassifierTask {
     pub(super) linear: LinearClassifier,
     /// Its logits for the validation part.
     pub(super) linear_logits: Vec<Vec<f64>>,
+    /// The weight of a validation document of each label in the calibration and in the loss.
+    pub(super) label_weights: Vec<f64>,
+    /// Hashes of the documents that the model learns from.
+    pub(super) learnt: LearntDocuments,
+    /// The documents that the finished model is tested on, if there are any.
+    pub(super) test: Option<LabelledTexts>,
     /// Scales of both classifiers' logits, fitted at each evaluation.
     pub(super) calibration: Calibration,
     /// The batches of a pass.
@@ -57,6 +67,27 @@ pub struct ClassifierTask {
     pub(super) config: ModelConfig,
     /// What computes gradients.
     pub(super) gradients: Gradients,
+}
+
+/// A note if a baseline has at least this accuracy on the same documents.
+fn beaten_by(accuracy: f64, baselines: &NaiveBaselines) -> Option<String> {
+    let NaiveBaselines {
+        majority,
+        naive_bayes,
+    } = baselines;
+    let (name, best) = match naive_bayes.accuracy >= majority.accuracy {
+        true => ("naive Bayes", naive_bayes.accuracy),
+        false => ("the most frequent label alone", majority.accuracy),
+    };
+    let help = "what helps: more documents, a model to start --from (reviews ships, for English), more --time";
+    let same = "on the same validation documents";
+    match accuracy <= best {
+        true if accuracy == 1.0 => Some(format!("{name} is right {same} each time too")),
+        true => Some(format!(
+            "the classifier does not beat {name}, which has accuracy {best:.4} {same}; {help}"
+        )),
+        false => None,
+    }
 }
 
 impl ClassifierTask {
@@ -191,17 +222,18 @@ impl Task for ClassifierTask {
         if head.iter().flatten().any(|logit| !logit.is_finite()) {
             return None;
         }
-        let labels = &self.valid.labels;
-        self.calibration = calibration::fit(&head, &self.linear_logits, labels);
+        let (labels, weights) = (&self.valid.labels, &self.label_weights);
+        self.calibration = calibration::fit(&head, &self.linear_logits, labels, weights);
         let both = head.iter().zip(&self.linear_logits);
         let logits = both.map(|(head, linear)| self.calibration.combine(head, linear));
         let logits: Vec<Vec<f64>> = logits.collect();
         let predicted: Vec<Vec<f64>> = logits.iter().map(|logits| softmax(logits)).collect();
         let score = ClassificationScore::of_probabilities(&self.labels, labels, &predicted);
         Some(Figures {
-            valid_loss: loss(logits.into_iter(), labels),
+            valid_loss: loss(logits.into_iter(), labels, weights),
             accuracy: Some(score.accuracy),
             macro_f1: Some(score.macro_f1),
+            balanced_accuracy: Some(score.balanced_accuracy()),
             ..Figures::default()
         })
     }
@@ -217,6 +249,7 @@ impl Task for ClassifierTask {
             values,
         };
         let floats = FittedValues::Floats;
+        let hashes = self.learnt.integers();
         let fitted = [
             tensor(
                 NGRAM_WEIGHTS,
@@ -231,8 +264,49 @@ impl Task for ClassifierTask {
                 &[count],
                 FittedValues::Integers(&self.linear.hashes),
             ),
+            tensor(
+                DOCUMENT_HASHES,
+                &[hashes.len() / 2, 2],
+                FittedValues::Integers(&hashes),
+            ),
         ];
         model_weights(state, &fitted)
+    }
+
+    fn tokens_at_end(&self) -> usize {
+        self.test
+            .as_ref()
+            .map_or(0, |test| test.bytes() / BYTES_A_TOKEN)
+    }
+
+    /// Tests the model on the test documents, and says so if it is no better than a baseline.
+    fn conclude(
+        &mut self,
+        directory: &Directory,
+        record: &mut Record<DocumentsRecord>,
+    ) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        if let (Some(test), Some(tested)) = (&self.test, &mut record.subject.tested) {
+            let threads = record.training.threads.max(1) as usize;
+            let classifier = Classifier::open(directory, Precision::Float32, threads)?;
+            let texts: Vec<&str> = test.texts.iter().map(String::as_str).collect();
+            let predicted = classifier.predict(&texts)?;
+            let score =
+                ClassificationScore::of_probabilities(&self.labels, &test.labels, &predicted);
+            notes.push(format!(
+                "on the {} test documents: accuracy {:.4}, balanced accuracy {:.4}, macro F1 {:.4}; naive Bayes has \
+                 accuracy {:.4}",
+                score.examples,
+                score.accuracy,
+                score.balanced_accuracy(),
+                score.macro_f1,
+                tested.baselines.naive_bayes.accuracy
+            ));
+            tested.score = Some(score);
+        }
+        let accuracy = record.best().and_then(|best| best.figures.accuracy);
+        notes.extend(accuracy.and_then(|own| beaten_by(own, &record.subject.baselines)));
+        Ok(notes)
     }
 
     fn summary(&self, record: &DocumentsRecord) -> DataSummary {
@@ -272,5 +346,45 @@ impl Task for ClassifierTask {
             ..training.clone()
         };
         recipe::memory(config, &whole, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_that_is_not_beaten_is_named() {
+        let labels = ["a", "b"].map(String::from);
+        let score =
+            |predicted: &[usize]| ClassificationScore::of_labels(&labels, &[0, 0, 1, 1], predicted);
+        let baselines = |naive_bayes: &[usize]| NaiveBaselines {
+            majority: score(&[0; 4]),
+            naive_bayes: score(naive_bayes),
+        };
+        let (three, one) = (baselines(&[0, 0, 1, 0]), baselines(&[1, 1, 0, 1]));
+        // Accuracy, baselines, and what the note says.
+        let table = [
+            (1.0, &three, None),
+            (
+                0.75,
+                &three,
+                Some("does not beat naive Bayes, which has accuracy 0.7500"),
+            ),
+            (
+                0.5,
+                &one,
+                Some("the most frequent label alone, which has accuracy 0.5000"),
+            ),
+            (0.75, &one, None),
+            (1.0, &baselines(&[0, 0, 1, 1]), Some("naive Bayes is right")),
+        ];
+        for (accuracy, baselines, expected) in table {
+            let note = beaten_by(accuracy, baselines);
+            match (&note, expected) {
+                (Some(note), Some(expected)) => assert!(note.contains(expected), "{note}"),
+                _ => assert_eq!(note.as_deref(), expected),
+            }
+        }
     }
 }
