@@ -238,8 +238,13 @@ impl TextRecord {
     /// Files that cannot be read, or have another content.
     pub fn corpus_at(&self, data: &DataPaths) -> Result<CorpusPlan> {
         let plan = data.plan(&self.corpus)?;
-        plan.check_unchanged(&self.statistics.hash)?;
-        Ok(plan)
+        match plan.check_unchanged(&self.statistics.hash) {
+            Ok(()) => Ok(plan),
+            Err(_) => Err(Error::new(format!(
+                "{} cannot be read, or has another content",
+                files::names(&plan.files)
+            ))),
+        }
     }
 }
 

@@ -293,8 +293,8 @@ impl Directory {
         let path = self.path.display();
         Error::new(match self.holds_failure() {
             true => format!(
-                "{path} has no {WEIGHTS}: its loss diverged before any weights were worth saving; train again with -o \
-                 {path} --overwrite, and a lower --learning-rate"
+                "{path} has no {WEIGHTS}: its loss diverged before any weights were worth saving; begin again, with a lower \
+                 --learning-rate, in another folder or with --overwrite"
             ),
             false => format!(
                 "{path} has no {WEIGHTS}: no weights were saved yet; continue with `{}`",

@@ -85,8 +85,8 @@ fn end_again(directory: &Directory, finish: Finish) -> Result<()> {
     }
     match directory.holds_failure() {
         true => Err(Error::new(format!(
-            "the run in {0} was given up: its loss diverged before any weights were worth saving; train again with -o {0} \
-             --overwrite, and a lower --learning-rate",
+            "the run in {0} was given up: its loss diverged before any weights were worth saving; begin again, with a \
+             lower --learning-rate, in another folder or with --overwrite",
             directory.path().display()
         ))),
         false => Ok(()),

@@ -209,7 +209,7 @@ fn read_again(
         match dataset.hash == record.subject.hash {
             true => Ok(dataset),
             false => Err(Error::new(
-                "the documents have changed since the run began; begin another with -o",
+                "the documents have changed since the run began; restore them, or begin another run with -o",
             )),
         }
     };
