@@ -4,7 +4,7 @@ Files and folders of the user, atomic writes, memory maps, and the memory that i
 
 use std::env;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -42,19 +42,50 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = File::create(&partial)?;
         file.write_all(bytes)?;
         file.sync_data()?;
-        fs::rename(&partial, path)?;
-        // The rename reaches the disk only when the folder is flushed.
-        let folder = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        move_partial(&partial, path)
     };
     write().map_err(|e| {
         // On a full disk the partial file would leave no room for anything else.
         let _ = fs::remove_file(&partial);
         Error::file("write", path, e)
     })
+}
+
+/// Renames a partial file that was flushed.
+fn move_partial(partial: &Path, path: &Path) -> std::io::Result<()> {
+    fs::rename(partial, path)?;
+    // The rename reaches the disk only when the folder is flushed.
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// Copies everything that `source` gives to the file at `path`, completely or not at all. Returns the number of bytes; if
+/// there are none, nothing is written.
+pub fn copy_atomically(source: &mut impl Read, path: &Path) -> Result<u64> {
+    let partial = partial_path(path);
+    let mut copy = || {
+        let mut file = File::create(&partial)?;
+        let bytes = std::io::copy(source, &mut file)?;
+        file.sync_data()?;
+        match bytes {
+            0 => fs::remove_file(&partial)?,
+            _ => move_partial(&partial, path)?,
+        }
+        Ok(bytes)
+    };
+    copy().map_err(|e| {
+        let _ = fs::remove_file(&partial);
+        Error::file("write", path, e)
+    })
+}
+
+/// Flushes a folder, so that what was renamed in it reaches the disk.
+pub fn flush_folder(folder: &Path) -> Result<()> {
+    let flushed = File::open(folder).and_then(|folder| folder.sync_all());
+    flushed.map_err(|e| Error::file("write to", folder, e))
 }
 
 /// Path of the partial file that a file is written as. It is always the same, so that the partial file of a killed run is

@@ -929,3 +929,71 @@ fn documents_in_utf16_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_classifier_stays_until_there_are_weights_to_replace_it() {
+    let sandbox = sandbox_with_classifier();
+    let weights = sandbox.read("model/model.safetensors");
+    let line = format!("train-classifier reviews.csv -o model --overwrite {SMALL}");
+    let outcome = sandbox.carousel(&format!("{line} --learning-rate 1e30 --clip-norm 0"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let expected = "the model that was in model is still there, unchanged";
+    assert!(outcome.err.contains(expected), "{}", outcome.err);
+    assert_eq!(sandbox.read("model/model.safetensors"), weights);
+    assert!(!sandbox.path("model/.new-run").exists());
+
+    let long = line.replace("--epochs 4", "--epochs 4000 --seed 5");
+    assert!(sandbox.kill_at(&long, "model/.new-run/config.json"));
+    assert_eq!(sandbox.read("model/model.safetensors"), weights);
+    sandbox.carousel("classify -m model good").success();
+    sandbox.carousel(&line).success();
+    assert!(!sandbox.path("model/.new-run").exists());
+}
+
+#[test]
+fn a_language_model_in_the_folder_is_not_replaced_without_asking() {
+    let sandbox = sandbox();
+    train_language_model(&sandbox, "-o work/language-model --steps 3");
+    let weights = sandbox.read("work/language-model/model.safetensors");
+    let line = format!("train-classifier reviews.csv -o work {SMALL}");
+    let outcome = sandbox.carousel(&line);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    let expected = "carousel: work/language-model holds a model already; ";
+    assert!(outcome.err.starts_with(expected), "{}", outcome.err);
+    // Replaced is only what the new model has too, and never what it goes on from.
+    sandbox
+        .carousel(&format!("{line} --overwrite --epochs 1").replace("--epochs 4 ", ""))
+        .success();
+    let from = "train-classifier reviews.csv -o work --from work/language-model --steps 2 -q";
+    sandbox.carousel(&format!("{from} --overwrite")).success();
+    assert_eq!(
+        sandbox.read("work/language-model/model.safetensors"),
+        weights
+    );
+    sandbox.carousel("classify -m work good").success();
+}
+
+#[test]
+fn documents_that_were_moved_are_found_by_their_content_or_asked_for() {
+    let sandbox = sandbox();
+    let line = format!("train-classifier reviews.csv -o cut {SMALL} --seed 4");
+    sandbox
+        .carousel(&line.replace("-o cut", "-o whole"))
+        .success();
+    sandbox.kill_at(&line, "cut/resume.safetensors");
+    let rename = |old: &str, new: &str| {
+        std::fs::rename(sandbox.path(old), sandbox.path(new)).unwrap();
+    };
+    rename("reviews.csv", "others.csv");
+    let outcome = sandbox.carousel("train-classifier --resume cut");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let asks = "say where it is now: `carousel train-classifier --resume cut PATH`\n";
+    assert!(outcome.err.ends_with(asks), "{}", outcome.err);
+    sandbox.write("changed.csv", reviews().replace("soup", "stew"));
+    let outcome = sandbox.carousel("train-classifier --resume cut changed.csv");
+    assert!(outcome.err.contains("have changed"), "{}", outcome.err);
+    sandbox
+        .carousel("train-classifier --resume cut others.csv -q")
+        .success();
+    assert!(sandbox.read("whole/model.safetensors") == sandbox.read("cut/model.safetensors"));
+}

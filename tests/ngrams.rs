@@ -2,6 +2,8 @@ use std::fs;
 
 use serde_json::Value;
 
+use carousel::checkpoint::Lock;
+
 use crate::sandbox::{Sandbox, model_by_hand};
 
 /// Lines of a tale that repeats itself with changes.
@@ -379,4 +381,63 @@ fn lines_without_a_space_are_learnt_in_time() {
             .out;
         assert_eq!(json(&out)["tokens"], 300);
     }
+}
+
+#[test]
+fn a_folder_that_another_process_writes_is_left_alone() {
+    let sandbox = sandbox();
+    let train = "train tale.txt -o model --baseline ngram -q";
+    sandbox.carousel(train).success();
+    sandbox.carousel("export -m model -o copy").success();
+    let weights = sandbox.read("model/model.safetensors");
+    let lock = Lock::take(&sandbox.path("model")).unwrap();
+    for line in [
+        &format!("{train} --overwrite --order 2"),
+        "export -m copy -o model --overwrite",
+        "compare tale.txt -o model",
+    ] {
+        let outcome = sandbox.carousel(line);
+        assert_eq!(outcome.code, Some(1), "{line}: {outcome:?}");
+        let who = format!(
+            "carousel: model is in use: process {} has been writing there since ",
+            std::process::id()
+        );
+        assert!(outcome.err.starts_with(&who), "{line}: {}", outcome.err);
+    }
+    assert_eq!(sandbox.read("model/model.safetensors"), weights);
+    sandbox.carousel("generate -m model --length 5").success();
+    drop(lock);
+    sandbox
+        .carousel(&format!("{train} --overwrite --order 2"))
+        .success();
+    assert_ne!(sandbox.read("model/model.safetensors"), weights);
+    let entries = fs::read_dir(sandbox.path("model")).unwrap();
+    assert_eq!(entries.count(), 4, "the files of a model, and nothing else");
+}
+
+#[test]
+fn a_model_stays_where_another_cannot_be_learnt_or_copied() {
+    let sandbox = sandbox();
+    let train = "train tale.txt -o model --baseline ngram -q";
+    sandbox.carousel(train).success();
+    let weights = sandbox.read("model/model.safetensors");
+    sandbox.write("empty.txt", "");
+    let line = "train - -o model --baseline ngram --overwrite";
+    let outcome = sandbox.carousel_reading("empty.txt", line);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    sandbox.carousel("export -m model -o copy").success();
+    sandbox.write("copy/model.safetensors", "damaged");
+    let outcome = sandbox.carousel("export -m copy -o model --overwrite");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert_eq!(sandbox.read("model/model.safetensors"), weights);
+
+    // A copy names files without the folders of this machine, and finds them where it is used.
+    let record = String::from_utf8(sandbox.read("copy/training.json")).unwrap();
+    let folder = sandbox.path("").display().to_string();
+    assert!(!record.contains(folder.trim_end_matches('/')), "{record}");
+    sandbox
+        .carousel("export -m model -o copy --overwrite")
+        .success();
+    let outcome = sandbox.carousel("evaluate -m copy tale.txt").success();
+    assert!(outcome.out.contains("xz"), "{outcome:?}");
 }

@@ -1123,3 +1123,298 @@ fn a_suspended_run_ends_within_its_time_budget() {
     assert!(times.windows(2).any(gap), "{times:?}");
     assert!(times.last().unwrap() < &7.0, "{times:?}");
 }
+
+/// Begins a run in `folder`, and waits until a file of it exists.
+fn begin(sandbox: &Sandbox, line: &str, file: &str) -> std::process::Child {
+    let mut command = sandbox.command(&program());
+    command.args(words(line)).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    while !sandbox.path(file).exists() {
+        assert!(child.try_wait().unwrap().is_none(), "{line} has ended");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child
+}
+
+/// Names of the files in a folder, sorted.
+fn names(sandbox: &Sandbox, folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.path(folder)).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_folder_has_one_writer_at_a_time() {
+    let sandbox = sandbox();
+    let small = format!("train tale.txt -q {SMALL} --steps");
+    sandbox.carousel(&format!("{small} 2 -o other")).success();
+    sandbox.write("labels.csv", "label,text\ngood,fine\nbad,dull\n");
+    let line = format!("{small} 1000000 -o model");
+    let mut child = begin(&sandbox, &line, "model/config.json");
+    let record = sandbox.read("model/training.json");
+    for refused in [
+        format!("{small} 2 -o model --overwrite"),
+        format!("{small} 2 -o model"),
+        "train --resume model".to_string(),
+        "train tale.txt -o model --overwrite --baseline ngram".to_string(),
+        "train-classifier labels.csv -o model --overwrite".to_string(),
+        "export -m other -o model --overwrite".to_string(),
+        "compare tale.txt -o model --steps 1".to_string(),
+    ] {
+        let outcome = sandbox.carousel(&refused);
+        assert_eq!(outcome.code, Some(1), "{refused}: {outcome:?}");
+        let who = format!(
+            "carousel: model is in use: process {} has been writing there since 2",
+            child.id()
+        );
+        let command = format!("`carousel {line}`");
+        assert!(
+            outcome.err.starts_with(&who) && outcome.err.contains(&command),
+            "{refused}: {}",
+            outcome.err
+        );
+    }
+    assert_eq!(sandbox.read("model/training.json"), record);
+    // Readers need no lock, and a dead process holds none.
+    let outcome = sandbox.carousel("inspect model").success();
+    assert!(outcome.out.contains("tale.txt"), "{}", outcome.out);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let line = format!("{small} 2 -o model --overwrite");
+    sandbox.carousel(&line).success();
+    let files = names(&sandbox, "model");
+    assert!(!files.iter().any(|name| name.starts_with('.')), "{files:?}");
+}
+
+#[test]
+fn a_model_stays_until_there_are_weights_to_replace_it() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt -o model -q {SMALL} --steps");
+    sandbox.carousel(&format!("{line} 30")).success();
+    let (files, weights) = (
+        names(&sandbox, "model"),
+        sandbox.read("model/model.safetensors"),
+    );
+    // With n-grams beside it, even the losses of a network that has exploded are low.
+    for beside in ["--interpolate", "--interpolate=false"] {
+        let outcome = sandbox.carousel(&format!(
+            "{line} 400 --overwrite --learning-rate 1e20 --clip-norm 0 {beside}"
+        ));
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        let expected = "; the model that was in model is still there, unchanged; what helps: ";
+        assert!(outcome.err.contains(expected), "{}", outcome.err);
+        assert_eq!(names(&sandbox, "model"), files);
+        assert_eq!(sandbox.read("model/model.safetensors"), weights);
+    }
+
+    // A run that is killed is resumed by the usual command, and the old model can be used until then.
+    let new = format!("{line} 100000 --seed 7 --overwrite");
+    assert!(sandbox.kill_at(&new, "model/.new-run/config.json"));
+    assert_eq!(sandbox.read("model/model.safetensors"), weights);
+    sandbox.carousel("generate -m model --length 5").success();
+    let _ = fs::remove_file(sandbox.path("model/.new-run/resume.safetensors"));
+    let json = String::from_utf8(sandbox.read("model/.new-run/training.json")).unwrap();
+    sandbox.write("model/.new-run/training.json", json.replace("100000", "4"));
+    // One that cannot begin takes nothing from it.
+    let outcome = sandbox.carousel(&format!("{new} --batch-size 9999"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let outcome = sandbox.carousel("train --resume model -q").success();
+    let note = "model holds another model, until this run has weights to replace it\n";
+    assert!(outcome.err.starts_with(note), "{}", outcome.err);
+    let fresh = "train tale.txt -o fresh -q --steps 4 --seed 7";
+    sandbox.carousel(&format!("{fresh} {SMALL}")).success();
+    for folder in ["model", "fresh"] {
+        let record: serde_json::Value =
+            serde_json::from_slice(&sandbox.read(&format!("{folder}/training.json"))).unwrap();
+        assert_eq!(record["finished"], "budget");
+    }
+    assert_eq!(names(&sandbox, "model"), names(&sandbox, "fresh"));
+    assert_eq!(
+        metrics_without_times(&sandbox, "model"),
+        metrics_without_times(&sandbox, "fresh")
+    );
+}
+
+#[test]
+fn a_run_without_weights_says_what_can_be_done() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt -o model -q {SMALL} --interpolate=false --steps 400");
+    let outcome = sandbox.carousel(&format!("{line} --learning-rate 1e20 --clip-norm 0"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(!sandbox.path("model/model.safetensors").exists());
+    for line in ["generate -m model", "train --resume model"] {
+        let outcome = sandbox.carousel(line);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        let advice =
+            "begin again, with a lower --learning-rate, in another folder or with --overwrite\n";
+        assert!(
+            outcome.err.contains("its loss diverged before") && outcome.err.ends_with(advice),
+            "{}",
+            outcome.err
+        );
+    }
+    let again = line.replace("400", "20");
+    sandbox
+        .carousel(&format!("{again} --learning-rate 0.001 --overwrite"))
+        .success();
+    sandbox.carousel("generate -m model --length 5").success();
+}
+
+#[test]
+fn a_run_from_standard_input_needs_nothing_but_its_folder() {
+    let sandbox = sandbox();
+    let line = format!("train - -q {SMALL} --steps 4000 --seed 2 -o");
+    sandbox
+        .carousel_reading("tale.txt", &format!("{line} whole"))
+        .success();
+    let mut command = sandbox.command(&program());
+    command
+        .args(words(&format!("{line} piped")))
+        .stdin(fs::File::open(sandbox.path("tale.txt")).unwrap());
+    let mut child = command.spawn().unwrap();
+    while !sandbox.path("piped/resume.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(sandbox.path("piped/resume.safetensors").exists());
+
+    // A pipe without text takes nothing away.
+    sandbox.write("empty.txt", "");
+    let empty = |line: &str| {
+        let outcome = sandbox.carousel_reading("empty.txt", line);
+        let found = (outcome.code, outcome.err.as_str());
+        let expected = "carousel: there is no text in standard input\n";
+        assert_eq!(found, (Some(1), expected), "{line}");
+    };
+    empty(&format!("{line} piped --overwrite"));
+    empty("train - -o piped --overwrite --baseline ngram");
+    assert_eq!(
+        sandbox.read("piped/standard-input.txt"),
+        sandbox.read("tale.txt")
+    );
+    for line in [
+        &format!("{line} new"),
+        "train - -o new --baseline ngram",
+        "compare - -o new",
+    ] {
+        empty(line);
+        assert!(!sandbox.path("new").exists(), "{line}");
+    }
+
+    fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    fs::rename(sandbox.path("piped"), sandbox.path("elsewhere/renamed")).unwrap();
+    sandbox
+        .carousel("train --resume elsewhere/renamed -q")
+        .success();
+    assert_eq!(
+        sandbox.read("elsewhere/renamed/model.safetensors"),
+        sandbox.read("whole/model.safetensors")
+    );
+    // So does what compares with n-grams of the training data.
+    let outcome = sandbox
+        .carousel("evaluate -m elsewhere/renamed tale.txt")
+        .success();
+    assert!(outcome.out.contains("ngram-6"), "{}", outcome.out);
+}
+
+#[test]
+fn a_corpus_that_was_moved_is_found_by_its_content_or_asked_for() {
+    let sandbox = sandbox();
+    sandbox.write("project/data/book.txt", tale());
+    sandbox.write("project/data/valid.txt", tale().replace("fox", "cat"));
+    let options = format!("--valid project/data/valid.txt -q {SMALL} --steps 100000");
+    let line = format!("train project/data/book.txt -o project/model {options}");
+    assert!(sandbox.kill_at(&line, "project/model/config.json"));
+    let _ = fs::remove_file(sandbox.path("project/model/resume.safetensors"));
+    let json = String::from_utf8(sandbox.read("project/model/training.json")).unwrap();
+    sandbox.write("project/model/training.json", json.replace("100000", "4"));
+    let rename = |old: &str, new: &str| {
+        fs::rename(sandbox.path(old), sandbox.path(new)).unwrap();
+    };
+
+    // Under another name it has to be given, with the content that it had.
+    rename("project", "moved");
+    rename("moved/data/book.txt", "moved/data/text");
+    sandbox.write("book.txt", "of the same name\n".repeat(90));
+    let outcome = sandbox.carousel("train --resume moved/model");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let asks = "put it back, or say where it is now: `carousel train --resume moved/model PATH --valid FILE`\n";
+    assert!(
+        outcome.err.contains("book.txt") && outcome.err.ends_with(asks),
+        "{}",
+        outcome.err
+    );
+    let valid = "--valid moved/data/valid.txt";
+    let outcome = sandbox.carousel(&format!("train --resume moved/model book.txt {valid}"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(
+        outcome.err.contains("has another content"),
+        "{}",
+        outcome.err
+    );
+    fs::create_dir(sandbox.path("copy")).unwrap();
+    for file in names(&sandbox, "moved/model") {
+        sandbox.write(
+            &format!("copy/{file}"),
+            sandbox.read(&format!("moved/model/{file}")),
+        );
+    }
+    let given = format!("train --resume copy moved/data/text {valid} -q");
+    let outcome = sandbox.carousel(&given).success();
+    assert!(
+        outcome
+            .err
+            .starts_with("the data was moved, and is read from "),
+        "{}",
+        outcome.err
+    );
+    for wrong in ["-", "moved/data/text --seed 3"] {
+        let outcome = sandbox.carousel(&format!("train --resume moved/model {wrong}"));
+        assert_eq!(outcome.code, Some(2), "{wrong}: {outcome:?}");
+    }
+
+    // What was moved together with the folder is found.
+    rename("moved/data/text", "moved/data/book.txt");
+    sandbox.carousel("train --resume moved/model -q").success();
+    assert_eq!(
+        sandbox.read("moved/model/model.safetensors"),
+        sandbox.read("copy/model.safetensors")
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_interrupted_before_its_first_evaluation_can_be_used_and_goes_on_bit_for_bit() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt {SMALL} --steps 12000 -o");
+    sandbox.carousel(&format!("{line} whole -q")).success();
+    let mut command = sandbox.command(&program());
+    command
+        .args(words(&format!("{line} cut")))
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line.contains("  step ")));
+    let id = child.id().to_string();
+    let interrupt = std::process::Command::new("kill")
+        .args(["-TERM", &id])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let last = lines.last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let model = ", before the first evaluation; the model has the weights so far (validation loss ";
+    assert!(last.contains(model), "{last}");
+    sandbox.carousel("generate -m cut --length 5").success();
+    sandbox.carousel("train --resume cut -q").success();
+    assert!(sandbox.read("whole/model.safetensors") == sandbox.read("cut/model.safetensors"));
+    assert_eq!(
+        metrics_without_times(&sandbox, "whole"),
+        metrics_without_times(&sandbox, "cut")
+    );
+}

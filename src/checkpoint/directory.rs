@@ -1,7 +1,8 @@
 /*!
 The checkpoint directory, and the names of its files, which are spelled nowhere else.
 
-Each file is written under another name, flushed, and renamed into place, so that the directory is valid at any moment.
+Each file is written under another name, flushed, and renamed into place, so that the directory is valid at any moment. A
+run that is to replace another has a folder of its own in there, until it has weights that are worth it (`succession`).
 */
 
 use std::fs;
@@ -13,13 +14,14 @@ use serde_json::{Value, json};
 
 use super::config::ModelConfig;
 use super::metrics_file::MetricsFile;
-use super::record::Request;
+use super::record::{Finish, Request};
+use super::recorded_paths;
 use super::weights_file::WeightsFile;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::text::tokenizer::Tokenizer;
 
-const CONFIG: &str = "config.json";
+pub(super) const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
 const RECORD: &str = "training.json";
@@ -27,18 +29,40 @@ const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
 const REPORT: &str = "report.svg";
 const STANDARD_INPUT: &str = "standard-input.txt";
-const LANGUAGE_MODEL: &str = "language-model";
+pub(super) const LANGUAGE_MODEL: &str = "language-model";
+/// The folder of a run that is to replace the one in the directory.
+pub(super) const SUCCESSOR: &str = ".new-run";
+/// The folder of a run that replaces it: what lies in it counts, and is being moved to the directory.
+pub(super) const ARRIVING: &str = ".moving-in";
+/// The files of a run.
+pub(super) const FILES: [&str; 8] = [
+    CONFIG,
+    TOKENIZER,
+    WEIGHTS,
+    RECORD,
+    METRICS,
+    RESUME,
+    REPORT,
+    STANDARD_INPUT,
+];
 
 /// A checkpoint directory, which may still be empty.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    path: PathBuf,
+    /// What the user calls it.
+    pub(super) path: PathBuf,
+    /// The folder of its files: that one, or one in it, for a run that is to replace another.
+    pub(super) place: PathBuf,
 }
 
 impl Directory {
     /// The directory at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Directory { path: path.into() }
+        let path = path.into();
+        Directory {
+            place: path.clone(),
+            path,
+        }
     }
 
     /// The same directory, which must hold a checkpoint.
@@ -49,10 +73,16 @@ impl Directory {
         if self.holds_checkpoint() {
             return Ok(self);
         }
-        Err(Error::new(format!(
-            "{} is not a checkpoint: it has no {CONFIG}; give the folder that `carousel train` wrote with -o",
-            self.path.display()
-        )))
+        let path = self.path.display();
+        Err(Error::new(match self.holds_run() {
+            true => format!(
+                "the run in {path} has no network yet; `{}` continues it",
+                self.resume_command()
+            ),
+            false => format!(
+                "{path} is not a checkpoint: it has no {CONFIG}; give the folder that `carousel train` wrote with -o"
+            ),
+        }))
     }
 
     /// Name of the folder, by which the model is known.
@@ -61,19 +91,48 @@ impl Directory {
         name.to_string_lossy().into_owned()
     }
 
-    /// Path of the directory.
+    /// The command that resumes the run.
+    pub fn resume_command(&self) -> String {
+        let is_classifier = |request: Request| request.documents.is_some();
+        let command = match self.load_request().is_ok_and(is_classifier) {
+            true => "train-classifier",
+            false => "train",
+        };
+        format!("carousel {command} --resume {}", self.path.display())
+    }
+
+    /// Path of the directory, as the user calls it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Path of a file that is read.
+    fn file(&self, name: &str) -> PathBuf {
+        let arriving = self.place.join(ARRIVING).join(name);
+        match arriving.exists() {
+            true => arriving,
+            false => self.place.join(name),
+        }
+    }
+
     /// Whether the directory has a configuration, which a run writes with its network.
     pub fn holds_checkpoint(&self) -> bool {
-        self.path.join(CONFIG).exists()
+        self.file(CONFIG).exists()
     }
 
     /// Whether the directory has any run, also one that has not built its network yet.
     pub fn holds_run(&self) -> bool {
-        self.path.join(RECORD).exists() || self.holds_checkpoint()
+        self.file(RECORD).exists() || self.holds_checkpoint()
+    }
+
+    /// Whether the run was given up before any weights were worth saving, so that nothing can be done with it.
+    pub fn holds_failure(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct WithFinish {
+            finished: Option<Finish>,
+        }
+        let diverged = |record: WithFinish| record.finished == Some(Finish::Diverged);
+        !self.has_weights() && self.load_json(RECORD).is_ok_and(diverged)
     }
 
     /// Removes a run's files, except those to `keep`, and the folder if it is then empty.
@@ -82,45 +141,39 @@ impl Directory {
             .iter()
             .filter_map(|path| path.canonicalize().ok())
             .collect();
-        for name in [
-            CONFIG,
-            TOKENIZER,
-            WEIGHTS,
-            RECORD,
-            METRICS,
-            RESUME,
-            REPORT,
-            STANDARD_INPUT,
-        ] {
-            let path = self.path.join(name);
+        for name in FILES {
+            let path = self.place.join(name);
             if !path.canonicalize().is_ok_and(|path| kept.contains(&path)) {
                 remove(&path)?;
             }
             remove(&files::partial_path(&path))?;
         }
         // This fails, as intended, if the folder holds other files.
-        let _ = fs::remove_dir(&self.path);
+        let _ = fs::remove_dir(&self.place);
         Ok(())
     }
 
     /// Creates the directory.
     pub fn create(&self) -> Result<()> {
-        files::create_folder(&self.path)
+        files::create_folder(&self.place)
     }
 
     /// Path of the copy of standard input, which a resumed run reads.
     pub fn standard_input(&self) -> PathBuf {
-        self.path.join(STANDARD_INPUT)
+        self.place.join(STANDARD_INPUT)
     }
 
     /// Directory of the language model that a classifier was trained from.
     pub fn language_model(&self) -> Directory {
-        Directory::at(self.path.join(LANGUAGE_MODEL))
+        Directory {
+            path: self.path.join(LANGUAGE_MODEL),
+            place: self.place.join(LANGUAGE_MODEL),
+        }
     }
 
     /// Writes config.json and tokenizer.json, which do not change during a run.
     pub fn save_description(&self, config: &ModelConfig, tokenizer: &Tokenizer) -> Result<()> {
-        files::write_atomically(&self.path.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
+        files::write_atomically(&self.place.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
         self.save_json(CONFIG, &config.to_json())
     }
 
@@ -128,12 +181,12 @@ impl Directory {
     pub fn load_config(&self) -> Result<ModelConfig> {
         let json: Value = self.load_json(CONFIG)?;
         ModelConfig::from_json(&json)
-            .map_err(|e| Error::new(format!("{}: {e}", self.path.join(CONFIG).display())))
+            .map_err(|e| Error::new(format!("{}: {e}", self.file(CONFIG).display())))
     }
 
     /// Loads tokenizer.json and checks it against the configuration.
     pub fn load_tokenizer(&self, config: &ModelConfig) -> Result<Tokenizer> {
-        let path = self.path.join(TOKENIZER);
+        let path = self.file(TOKENIZER);
         let tokenizer = Tokenizer::load(&path, config.tokens().level, config.tokens().split)?;
         if tokenizer.vocab_size() != config.tokens().vocab_size {
             return Err(Error::new(format!(
@@ -148,7 +201,7 @@ impl Directory {
 
     /// Writes the first training.json, which holds the request alone.
     pub fn save_request(&self, request: &Request) -> Result<()> {
-        self.save_json(RECORD, &json!({ "request": request }))
+        self.save_record(&json!({ "request": request }))
     }
 
     /// Loads the request from training.json.
@@ -157,28 +210,48 @@ impl Directory {
         struct WithRequest {
             request: Request,
         }
-        self.load_json(RECORD)
-            .map(|WithRequest { request }| request)
+        self.load_record().map(|WithRequest { request }| request)
     }
 
-    /// Writes training.json.
+    /// Writes training.json. Paths in the directory are recorded relative to it, so that the directory can be moved.
     pub fn save_record(&self, record: &impl Serialize) -> Result<()> {
-        self.save_json(RECORD, record)
+        let mut record = serde_json::to_value(record).expect("a record is plain data");
+        recorded_paths::make_relative(&mut record, &self.folders());
+        self.save_json(RECORD, &record)
     }
 
-    /// Loads training.json, or what is wanted of it.
+    /// Writes a training.json that is to be shared: without the folders of this machine.
+    pub fn save_shared_record(&self, mut record: Value) -> Result<()> {
+        recorded_paths::strip_folders(&mut record);
+        self.save_json(RECORD, &record)
+    }
+
+    /// Loads training.json, or what is wanted of it, with the paths of files in the directory as they are now.
     pub fn load_record<R: DeserializeOwned>(&self) -> Result<R> {
-        self.load_json(RECORD)
+        let mut record: Value = self.load_json(RECORD)?;
+        recorded_paths::make_absolute(&mut record, &self.folders());
+        R::deserialize(record).map_err(|e| not_understood(&self.file(RECORD), &e))
+    }
+
+    /// Where the directory was when its training.json was written; `None` if that is not known.
+    pub fn recorded_folder(&self) -> Option<PathBuf> {
+        let record: Value = self.load_json(RECORD).ok()?;
+        recorded_paths::folder(&record)
+    }
+
+    /// The folders that files of the run may lie in: its own, and the user's.
+    fn folders(&self) -> [&Path; 2] {
+        [&self.place, &self.path]
     }
 
     /// Replaces the best weights by the bytes of a safetensors file.
     pub fn save_weights(&self, safetensors: &[u8]) -> Result<()> {
-        files::write_atomically(&self.path.join(WEIGHTS), safetensors)
+        files::write_atomically(&self.place.join(WEIGHTS), safetensors)
     }
 
     /// Whether weights have been saved yet.
     pub fn has_weights(&self) -> bool {
-        self.path.join(WEIGHTS).exists()
+        self.file(WEIGHTS).exists()
     }
 
     /// Opens the best weights and checks every tensor against the configuration.
@@ -186,13 +259,9 @@ impl Directory {
     /// # Errors
     /// A file that is missing, truncated or of another format; a tensor that is missing or has another shape.
     pub fn load_weights(&self, config: &ModelConfig) -> Result<WeightsFile> {
-        let path = self.path.join(WEIGHTS);
+        let path = self.file(WEIGHTS);
         if !path.exists() {
-            return Err(Error::new(format!(
-                "{} has no {WEIGHTS}: no weights were saved yet; continue with `carousel train --resume {}`",
-                self.path.display(),
-                self.path.display()
-            )));
+            return Err(self.without_weights());
         }
         let weights = WeightsFile::open(&path)?;
         weights.check(&config.tensors())?;
@@ -200,14 +269,28 @@ impl Directory {
         Ok(weights)
     }
 
+    fn without_weights(&self) -> Error {
+        let path = self.path.display();
+        Error::new(match self.holds_failure() {
+            true => format!(
+                "{path} has no {WEIGHTS}: its loss diverged before any weights were worth saving; begin again, with a lower \
+                 --learning-rate, in another folder or with --overwrite"
+            ),
+            false => format!(
+                "{path} has no {WEIGHTS}: no weights were saved yet; continue with `{}`",
+                self.resume_command()
+            ),
+        })
+    }
+
     /// Replaces the state that a resumed run starts from.
     pub fn save_resume(&self, safetensors: &[u8]) -> Result<()> {
-        files::write_atomically(&self.path.join(RESUME), safetensors)
+        files::write_atomically(&self.place.join(RESUME), safetensors)
     }
 
     /// Opens the state that a resumed run starts from, if one was saved.
     pub fn load_resume(&self) -> Result<Option<WeightsFile>> {
-        let path = self.path.join(RESUME);
+        let path = self.file(RESUME);
         if path.exists() {
             WeightsFile::open(&path).map(Some)
         } else {
@@ -217,38 +300,42 @@ impl Directory {
 
     /// Writes report.svg.
     pub fn save_report(&self, svg: &str) -> Result<()> {
-        files::write_atomically(&self.path.join(REPORT), svg.as_bytes())
+        files::write_atomically(&self.place.join(REPORT), svg.as_bytes())
     }
 
     /// Loads metrics.jsonl.
     pub fn load_metrics(&self) -> Result<String> {
-        files::read_text(&self.path.join(METRICS))
+        files::read_text(&self.file(METRICS))
     }
 
     /// Removes the state to resume from, once a run is finished.
     pub fn remove_resume(&self) -> Result<()> {
-        remove(&self.path.join(RESUME))
+        remove(&self.place.join(RESUME))
     }
 
     /// Opens metrics.jsonl for appending, cut to its first `length` bytes.
     pub fn open_metrics(&self, length: u64) -> Result<MetricsFile> {
-        MetricsFile::open(&self.path.join(METRICS), length)
+        MetricsFile::open(&self.place.join(METRICS), length)
     }
 
     fn save_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let mut json = serde_json::to_vec_pretty(value).expect("the value is plain data");
         json.push(b'\n');
-        files::write_atomically(&self.path.join(name), &json)
+        files::write_atomically(&self.place.join(name), &json)
     }
 
     fn load_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let path = self.path.join(name);
-        serde_json::from_str(&files::read_text(&path)?)
-            .map_err(|e| Error::new(format!("{} cannot be understood: {e}", path.display())))
+        let path = self.file(name);
+        serde_json::from_str(&files::read_text(&path)?).map_err(|e| not_understood(&path, &e))
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
+fn not_understood(path: &Path, error: &serde_json::Error) -> Error {
+    Error::new(format!("{} cannot be understood: {error}", path.display()))
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),

@@ -1,7 +1,7 @@
 /*!
 The checkpoint directory, which training writes and inference reads.
 
-[`directory`] knows the names of its files, [`config`] and [`architecture`] describe the network, [`record`] and
+[`directory`] knows the names of its files, one process at a time has the [`Lock`] to write them, [`config`] and [`architecture`] describe the network, [`record`] and
 [`arguments`] how it was trained, [`weights_file`] reads tensors.
 */
 
@@ -9,15 +9,20 @@ pub mod architecture;
 pub mod arguments;
 pub mod config;
 mod corpus_options;
+pub mod data_paths;
 pub mod directory;
+mod lock;
 mod metrics_file;
 pub mod models;
 pub mod record;
+mod recorded_paths;
+mod succession;
 mod version1;
 pub mod weights_file;
 
 pub use config::ModelConfig;
 pub use directory::Directory;
+pub use lock::Lock;
 pub use metrics_file::MetricsFile;
 pub use record::Record;
 pub use weights_file::WeightsFile;

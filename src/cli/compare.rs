@@ -11,6 +11,7 @@ use super::comparison_runs::Runner;
 use super::flags::DocumentFlags;
 use super::standard;
 use super::time::time;
+use crate::checkpoint::Lock;
 use crate::checkpoint::record::Budget;
 use crate::comparison::entry::Known;
 use crate::comparison::folder::Folder;
@@ -115,22 +116,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Folder::at(temporary.path())
         }
     };
-    let plan = match arguments.resume {
-        Some(_) if !folder.holds_comparison() => {
-            return Err(Error::new(format!(
-                "{0} holds no comparison to resume; `carousel compare CORPUS -o {0}` begins one",
-                folder.path().display()
-            )));
-        }
-        Some(_) => folder.load_plan()?,
-        None => begin(arguments, &folder)?,
-    };
-    let entries = Runner::new(&folder, kept.is_some())?.run(plan)?;
-    let report = entries.report(&folder)?;
-    folder.save_result(&report.object())?;
-    if let Some(svg) = pictures::comparison::svg(&report.rows, report.labelled()) {
-        folder.save_picture(&svg)?;
+    if arguments.resume.is_some() && !folder.holds_comparison() {
+        return Err(Error::new(format!(
+            "{0} holds no comparison to resume; `carousel compare CORPUS -o {0}` begins one",
+            folder.path().display()
+        )));
     }
+    let lock = Lock::take(folder.path())?;
+    standard::notes(lock.note().map(String::from).as_slice());
+    let compared = compare(arguments, &folder, &lock, kept.is_some());
+    let report = compared.inspect_err(|_| folder.leave_nothing())?;
     print(&report, arguments.json)?;
     if kept.is_some() {
         standard::message(format!(
@@ -139,6 +134,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Does what is left of a comparison, in a folder that is locked.
+fn compare(arguments: &Arguments, folder: &Folder, lock: &Lock, kept: bool) -> Result<Report> {
+    let plan = match arguments.resume {
+        Some(_) => folder.load_plan()?,
+        None => begin(arguments, folder)?,
+    };
+    let entries = Runner::new(folder, lock, kept)?.run(plan)?;
+    let report = entries.report(folder)?;
+    folder.save_result(&report.object())?;
+    if let Some(svg) = pictures::comparison::svg(&report.rows, report.labelled()) {
+        folder.save_picture(&svg)?;
+    }
+    Ok(report)
 }
 
 /// The plan of a new comparison, or that of the same one that was begun in the folder.
@@ -156,8 +166,7 @@ fn begin(arguments: &Arguments, folder: &Folder) -> Result<Plan> {
         };
     }
     if arguments.corpus.iter().any(|path| standard::is_input(path)) {
-        files::create_folder(folder.path())?;
-        standard::save_input(&folder.standard_input())?;
+        standard::keep_input(&folder.standard_input())?;
     }
     Ok(Plan::new(request))
 }

@@ -13,8 +13,9 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::child::{self, Ended};
 use super::standard::message;
 use super::{interrupt, launch};
+use crate::checkpoint::Lock;
 use crate::checkpoint::record::Budget;
-use crate::comparison::folder::{Folder, Lock};
+use crate::comparison::folder::Folder;
 use crate::comparison::plan::{Network, Plan, Proposal, TRIALS, trial_budget};
 use crate::comparison::report::{EntryResult, Report};
 use crate::comparison::request::{Matching, budget_flags};
@@ -30,6 +31,9 @@ const BAR_LENGTH: u64 = 1000;
 /// Runs a comparison in a folder.
 pub struct Runner<'a> {
     folder: &'a Folder,
+    /// Keeps other comparisons out of the folder. Each process of a run shares it: should this program be killed, no other
+    /// begins while that process still writes.
+    lock: &'a Lock,
     /// Whether the folder stays after an interruption.
     kept: bool,
     trainer: PathBuf,
@@ -57,9 +61,6 @@ struct Position {
     count: usize,
     /// Seconds of the runs that are left.
     seconds_left: f64,
-    /// Keeps other comparisons out of the folder. Each process of a run shares it: should this program be killed, no other
-    /// begins while that process still writes.
-    lock: Lock,
 }
 
 impl<'a> Runner<'a> {
@@ -67,11 +68,12 @@ impl<'a> Runner<'a> {
     ///
     /// # Errors
     /// If there is no program that trains.
-    pub fn new(folder: &'a Folder, kept: bool) -> Result<Self> {
+    pub fn new(folder: &'a Folder, lock: &'a Lock, kept: bool) -> Result<Self> {
         let trainer = launch::trainer()?;
         interrupt::listen()?;
         Ok(Runner {
             folder,
+            lock,
             kept,
             trainer,
             interrupt: interrupt::watch(),
@@ -89,14 +91,12 @@ impl<'a> Runner<'a> {
             plan.decide(&proposals)?;
             self.folder.save_plan(&plan)?;
         }
-        let lock = self.folder.lock()?;
         describe(&plan);
         let (count, seconds_left) = plan.total();
         let mut position = Position {
             next: 1,
             count,
             seconds_left,
-            lock,
         };
         let mut entries = Vec::new();
         for network in &plan.networks {
@@ -188,7 +188,7 @@ impl<'a> Runner<'a> {
         let ended = child::run(
             &self.trainer,
             &arguments,
-            position.lock.input()?,
+            self.lock.input()?,
             self.interrupt,
             || bar.show(),
         )?;

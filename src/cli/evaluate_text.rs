@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::model::{ModelArguments, PrecisionChoice};
 use super::standard::{self, InputCopy};
 use crate::baselines::{ScoredIds, default_order, xz};
+use crate::checkpoint::Directory;
 use crate::checkpoint::architecture::{Head, Predict};
 use crate::checkpoint::record::{Baseline, TextRecord};
 use crate::error::{Error, Result};
@@ -47,7 +48,8 @@ struct TextEvaluation {
 /// Evaluates a language model on files and prints the result.
 pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: bool) -> Result<()> {
     let model = arguments.open_language_model(None, PrecisionChoice::F32)?;
-    let subject: TextRecord = arguments.directory(None)?.load_record()?;
+    let directory = arguments.directory(None)?;
+    let subject: TextRecord = directory.load_record()?;
     if let Head::NextToken(head) = &model.config.head
         && head.predict == Predict::Last
     {
@@ -57,7 +59,7 @@ pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: boo
     }
     let text = Text::read(files, &model, &subject.statistics.spelling, lossy)?;
     let mut evaluation = evaluate(&model, &text.encoded, &subject.statistics.token_counts);
-    let learnt = text.learnt_baselines(&model, &subject);
+    let learnt = text.learnt_baselines(&model, &directory, subject);
     evaluation.baselines.extend(learnt);
     if json {
         standard::line(evaluation.object())
@@ -109,13 +111,24 @@ impl Text {
     }
 
     /// The baselines that learn from the training data of `subject`, with notes on those that there are not.
-    fn learnt_baselines(&self, model: &Model, subject: &TextRecord) -> Vec<Baseline> {
-        if let Err(error) = subject.corpus.check_unchanged(&subject.statistics.hash) {
-            standard::message(format!(
-                "note: not compared with n-grams and xz, which learn from the training data: {error}"
-            ));
-            return Vec::new();
+    fn learnt_baselines(
+        &self,
+        model: &Model,
+        directory: &Directory,
+        mut subject: TextRecord,
+    ) -> Vec<Baseline> {
+        let request = directory.load_request();
+        let corpus = request.and_then(|request| subject.find_corpus(directory, &request));
+        match corpus {
+            Ok(corpus) => subject.corpus = corpus,
+            Err(error) => {
+                standard::message(format!(
+                    "note: not compared with n-grams and xz, which learn from the training data: {error}"
+                ));
+                return Vec::new();
+            }
         }
+        let subject = &subject;
         if subject.statistics.train.bytes + self.encoded.size.bytes > SOON_READ {
             standard::message(
                 "n-grams and xz, to compare with, read the training data; this takes a while",

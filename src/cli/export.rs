@@ -2,12 +2,13 @@
 `carousel export`.
 */
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use serde_json::Value;
 
+use super::run_folder::RunFolder;
 use super::standard;
 use crate::checkpoint::weights_file::NumberFormat;
 use crate::checkpoint::{Directory, models};
@@ -53,7 +54,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "give another folder than the model's own, with -o",
         ));
     }
-    if to.holds_run() && !arguments.overwrite {
+    let folder = RunFolder::replaceable(to.path())?;
+    if to.newest().holds_run() && !arguments.overwrite {
         return Err(Error::usage(format!(
             "{} already holds a model; give another folder, or replace it with --overwrite",
             to.path().display()
@@ -68,40 +70,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ExportPrecision::Bf16 => NumberFormat::Bfloat16,
     };
     let bytes = weights.copy(&config, format)?;
-    let mut record: Value = from.load_record()?;
-    // A copy that is shared should not show the folders of the machine that trained it.
-    strip_folders(&mut record, false);
-    // An old model is removed only now that everything that replaces it has been read.
-    to.clear(&[])?;
-    to.create()?;
-    to.save_record(&record)?;
-    to.save_weights(&bytes)?;
-    to.save_description(&config, &tokenizer)?;
+    let record: Value = from.load_record()?;
+    let copy = folder.directory.for_new_run()?;
+    copy.create()?;
+    copy.save_shared_record(record)?;
+    copy.save_weights(&bytes)?;
+    copy.save_description(&config, &tokenizer)?;
+    // An old model goes only now that the copy is complete.
+    copy.move_in()?;
     standard::message(format!(
         "wrote {} of weights to {}",
         HumanBytes(bytes.len() as u64),
         to.path().display()
     ));
     Ok(())
-}
-
-/// Keys of training.json whose values are paths.
-const PATH_KEYS: [&str; 6] = ["paths", "files", "from", "valid", "validation", "test"];
-
-/// Reduces every path to its last part; `is_path` says whether strings in `value` are paths.
-fn strip_folders(value: &mut Value, is_path: bool) {
-    match value {
-        Value::String(text) if is_path => {
-            if let Some(name) = Path::new(text).file_name() {
-                *text = name.to_string_lossy().into_owned();
-            }
-        }
-        Value::Array(values) => values
-            .iter_mut()
-            .for_each(|value| strip_folders(value, is_path)),
-        Value::Object(values) => values.iter_mut().for_each(|(key, value)| {
-            strip_folders(value, is_path || PATH_KEYS.contains(&&key[..]));
-        }),
-        _ => {}
-    }
 }

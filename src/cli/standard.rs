@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::text::escape::escaped_lines;
 use crate::text::source::InvalidBytes;
 use crate::text::text_reader::TextReader;
@@ -109,7 +110,11 @@ impl InputCopy {
 
     /// Copies standard input; returns the copy's path.
     pub fn save(&self) -> Result<PathBuf> {
-        save_input(&self.folder.path().join(INPUT_NAME))
+        let path = self.folder.path().join(INPUT_NAME);
+        let failed = |e| Error::file("write", &path, e);
+        let mut file = File::create(&path).map_err(failed)?;
+        io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
+        Ok(path)
     }
 
     /// The same error, with standard input by its name instead of the copy's path.
@@ -123,13 +128,15 @@ pub fn temporary_folder() -> Result<TempDir> {
     tempfile::tempdir().map_err(|e| Error::file("create a folder in", &std::env::temp_dir(), e))
 }
 
-/// Copies standard input to a file.
-pub fn save_input(path: &Path) -> Result<PathBuf> {
-    let failed = |e| Error::file("write", path, e);
-    let mut file = File::create(path).map_err(|e| Error::file("create", path, e))?;
-    io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    Ok(path.to_path_buf())
+/// Copies standard input to a file, which is written only when all of it has come.
+///
+/// # Errors
+/// A copy that cannot be written; nothing to copy.
+pub fn keep_input(path: &Path) -> Result<()> {
+    match files::copy_atomically(&mut io::stdin().lock(), path)? {
+        0 => Err(Error::new("there is no text in standard input")),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a file of documents, or standard input, and prints the notes on how it was understood.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::Value;
 
-use super::run_folder::{check_vacant, keep_standard_input};
+use super::run_folder::{RunFolder, keep_standard_input, leave_nothing};
 use super::standard::{self, message};
 use super::train::Arguments;
 use crate::baselines::{KneserNey, NgramShape, ScoredIds, check_order, default_order};
@@ -28,25 +28,24 @@ pub fn run(flags: &Arguments) -> Result<()> {
     check(&arguments)?;
     if flags.plan {
         let folder = standard::temporary_folder()?;
-        let run = BaselineRun::begin(Directory::at(folder.path()), &flags.corpus, arguments)?;
-        run.announce();
+        let directory = Directory::at(folder.path());
+        let corpus = keep_standard_input(&flags.corpus, &directory)?;
+        BaselineRun::begin(directory, &corpus, arguments)?.announce();
         return Ok(());
     }
     let folder = flags.output.as_ref();
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let directory = Directory::at(folder);
-    check_vacant(&directory, flags.overwrite)?;
-    let occupied = directory.holds_run();
-    let begun = BaselineRun::begin(directory.clone(), &flags.corpus, arguments);
-    let run = match begun {
-        // A run that cannot begin leaves nothing behind.
-        Err(error) if !occupied => return directory.clear(&flags.corpus).and(Err(error)),
-        begun => begun?,
+    let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+    let directory = &folder.directory;
+    let corpus = keep_standard_input(&flags.corpus, directory)?;
+    let learn = || {
+        let run = BaselineRun::begin(directory.clone(), &corpus, arguments)?;
+        if !flags.quiet {
+            run.announce();
+        }
+        run.learn(started, flags.quiet)
     };
-    if !flags.quiet {
-        run.announce();
-    }
-    run.learn(started, flags.quiet)
+    learn().inspect_err(|_| leave_nothing(&flags.corpus, directory))
 }
 
 /// Checks the arguments before anything is read.
@@ -106,14 +105,13 @@ struct BaselineRun {
 }
 
 impl BaselineRun {
-    /// Reads the corpus at `paths`. Nothing is written but a copy of standard input.
+    /// Reads the corpus at `paths`. Nothing is written.
     fn begin(
         directory: Directory,
         paths: &[PathBuf],
         mut arguments: TrainArguments,
     ) -> Result<Self> {
-        let paths = keep_standard_input(paths, &directory)?;
-        let plan = arguments.corpus_plan(&paths)?;
+        let plan = arguments.corpus_plan(paths)?;
         let corpus = plan.prepare(&corpus_cache())?;
         if corpus.train.is_empty() || corpus.valid.is_empty() {
             return Err(arguments.nothing_to_validate());
@@ -127,7 +125,7 @@ impl BaselineRun {
             directory,
             request: Request {
                 version: env!("CARGO_PKG_VERSION").to_string(),
-                paths: absolute(paths)?,
+                paths: absolute(paths.to_vec())?,
                 arguments,
                 documents: None,
             },
@@ -187,13 +185,13 @@ impl BaselineRun {
             },
             request: self.request,
         };
-        // An old model is removed only now that everything that replaces it is there, except a corpus in the folder.
-        self.directory.clear(&record.request.paths)?;
         self.directory.create()?;
         self.directory.save_record(&record)?;
         self.directory.save_weights(&weights)?;
         self.directory
             .save_description(&config, &self.corpus.tokenizer)?;
+        // An old model goes only now that this one is complete.
+        self.directory.move_in()?;
         if !quiet {
             let speed = statistics.train.tokens as f64 / seconds;
             finished(&self.directory, total, speed, &score);

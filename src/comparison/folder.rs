@@ -2,9 +2,8 @@
 The folder of a comparison, and the names in it, which are spelled nowhere else.
 */
 
-use std::fs::{File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,29 +19,12 @@ const PLAN: &str = "plan.json";
 const RESULT: &str = "compare.json";
 const PICTURE: &str = "compare.svg";
 const RUNS: &str = "runs";
-const LOCK: &str = ".lock";
 const STANDARD_INPUT: &str = "standard-input.txt";
 
 /// The folder of a comparison, which may still be empty.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
-}
-
-/// The right to write in the folder, held until it is dropped and every process that shares it has ended.
-pub struct Lock {
-    file: File,
-    path: PathBuf,
-}
-
-impl Lock {
-    /// Empty standard input for a process that shares the lock.
-    pub fn input(&self) -> Result<Stdio> {
-        let shared = self.file.try_clone();
-        shared
-            .map(Stdio::from)
-            .map_err(|e| Error::file("share", &self.path, e))
-    }
 }
 
 impl Folder {
@@ -61,40 +43,42 @@ impl Folder {
         self.path.join(PLAN).exists()
     }
 
-    /// Locks the folder.
-    ///
-    /// # Errors
-    /// If another comparison, or a process of its runs, has locked it.
-    pub fn lock(&self) -> Result<Lock> {
-        let path = self.path.join(LOCK);
-        let failed = |e| Error::file("lock", &path, e);
-        let mut options = File::options();
-        let file = options.create(true).truncate(false).read(true).write(true);
-        let file = file.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { file, path }),
-            Err(TryLockError::WouldBlock) => Err(Error::new(format!(
-                "a comparison is running in {}, or a run that it began; wait until it has ended",
-                self.path.display()
-            ))),
-            Err(TryLockError::Error(e)) => Err(failed(e)),
-        }
-    }
-
     /// Path of the copy of standard input.
     pub fn standard_input(&self) -> PathBuf {
         self.path.join(STANDARD_INPUT)
     }
 
-    /// Writes plan.json, in a folder that is created if there is none.
+    /// Removes the copy of standard input of a comparison that could not begin.
+    pub fn leave_nothing(&self) {
+        if !self.holds_comparison() {
+            // The command has failed already, and says why.
+            let _ = fs::remove_file(self.standard_input());
+        }
+    }
+
+    /// Writes plan.json, in a folder that is created if there is none. The copy of standard input is named without the
+    /// folder, which may be moved.
     pub fn save_plan(&self, plan: &Plan) -> Result<()> {
         files::create_folder(&self.path.join(RUNS))?;
-        save(&self.path.join(PLAN), plan)
+        let copy = absolute(&self.standard_input());
+        let mut plan = plan.clone();
+        for path in &mut plan.request.corpus {
+            if *path == copy {
+                *path = PathBuf::from(STANDARD_INPUT);
+            }
+        }
+        save(&self.path.join(PLAN), &plan)
     }
 
     /// Loads plan.json.
     pub fn load_plan(&self) -> Result<Plan> {
-        load(&self.path.join(PLAN))
+        let mut plan: Plan = load(&self.path.join(PLAN))?;
+        for path in &mut plan.request.corpus {
+            if *path == Path::new(STANDARD_INPUT) {
+                *path = absolute(&self.standard_input());
+            }
+        }
+        Ok(plan)
     }
 
     /// Writes compare.json.
@@ -138,6 +122,10 @@ impl Folder {
     fn measured(&self, run: &Run) -> PathBuf {
         self.path.join(RUNS).join(format!("{}.json", run.folder))
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn save(path: &Path, value: &impl Serialize) -> Result<()> {

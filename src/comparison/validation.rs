@@ -28,7 +28,8 @@ pub fn score(directory: &Directory, threads: usize) -> Result<LanguageScore> {
     let record: Record<TextRecord> = directory.load_record()?;
     let hash = &record.subject.statistics.hash;
     let line_end = model.tokenizer.line_end();
-    let corpus = record.subject.corpus.prepare_again(
+    let plan = record.subject.find_corpus(directory, &record.request)?;
+    let corpus = plan.prepare_again(
         &corpus_cache(),
         directory.load_tokenizer(&model.config)?,
         hash,

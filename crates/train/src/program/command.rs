@@ -2,14 +2,15 @@
 `carousel train` and `carousel train-classifier`: flags, then one run.
 */
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::plan;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::cli::run_folder::{check_vacant, keep_standard_input};
+use carousel::checkpoint::data_paths::DataPaths;
+use carousel::cli::run_folder::{RunFolder, keep_standard_input, leave_nothing};
 use carousel::cli::{interrupt, standard, train, train_classifier};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, ErrorKind, Result};
@@ -26,25 +27,25 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     }
     let folder = flags.resume.as_ref().or(flags.output.as_ref());
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let directory = Directory::at(folder);
-    let mut progress = Progress::new(directory.clone(), flags.quiet);
+    let mut progress = Progress::new(Directory::at(folder), flags.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let arguments = flags.training();
-    let run = if flags.resume.is_some() {
-        let others = flags.output.is_some() || flags.overwrite || !flags.corpus.is_empty();
-        check_alone(others, &arguments)?;
-        check_existing(&directory, "train CORPUS")?;
-        match directory.load_request()?.arguments.baseline {
-            Some(_) => None,
-            None => language_model::resume(directory, started, notify)?,
-        }
-    } else {
-        check_vacant(&directory, flags.overwrite)?;
+    if flags.resume.is_none() {
         flags.corpus.iter().for_each(|path| note_labels(path));
-        let corpus = keep_standard_input(&flags.corpus, &directory)?;
-        Some(language_model::begin(
-            directory, &corpus, &arguments, started, notify,
-        )?)
+        let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+        let directory = &folder.directory;
+        let corpus = keep_standard_input(&flags.corpus, directory)?;
+        let begun = language_model::begin(directory.clone(), &corpus, &arguments, started, notify);
+        let run = begun.inspect_err(|_| leave_nothing(&flags.corpus, directory))?;
+        return finish(Some(run), notify);
+    }
+    let others = flags.output.is_some() || flags.overwrite;
+    let moved = moved_data(others, &flags.corpus, arguments)?;
+    let folder = RunFolder::of_run(folder, "train CORPUS")?;
+    let directory = folder.directory.clone();
+    let run = match directory.load_request()?.arguments.baseline {
+        Some(_) => None,
+        None => language_model::resume(directory, moved.as_ref(), started, notify)?,
     };
     finish(run, notify)
 }
@@ -85,40 +86,45 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     }
     let folder = flags.resume.as_ref().or(flags.output.as_ref());
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let directory = Directory::at(folder);
-    let mut progress = Progress::new(directory.clone(), flags.quiet);
+    let mut progress = Progress::new(Directory::at(folder), flags.quiet);
     let notify: Notify = &mut |event| progress.show(event);
-    // The language model has its own progress.
-    let mut language_model = |part: Directory, corpus: &Path, arguments: &TrainArguments| {
-        let learnt = learn_language_model(part, corpus, arguments, started, flags.quiet);
-        learnt.map_err(|error| interrupted_before_labels(error, folder))
-    };
     let (arguments, documents) = (flags.training(), flags.layout.options());
-    let run = if flags.resume.is_some() {
-        let others = flags.output.is_some() || flags.overwrite || !flags.documents.is_empty();
-        check_alone(
-            others || documents != DocumentOptions::default(),
-            &arguments,
-        )?;
-        check_existing(&directory, "train-classifier LABELLED")?;
-        classifier::resume(directory, started, notify, &mut language_model)?
-    } else {
-        check_vacant(&directory, flags.overwrite)?;
-        let part = directory.language_model();
-        if part.holds_run() {
-            part.clear(&[])?;
-        }
-        let asked = (&arguments, &documents);
-        Some(classifier::begin(
-            directory,
+    if flags.resume.is_none() {
+        let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+        let directory = &folder.directory;
+        let begun = classifier::begin(
+            directory.clone(),
             &flags.documents,
-            asked,
+            (&arguments, &documents),
             started,
             notify,
-            &mut language_model,
-        )?)
-    };
+            &mut language_model(&folder, started, flags.quiet),
+        );
+        let run = begun.inspect_err(|_| leave_nothing(&flags.documents, directory))?;
+        return finish(Some(run), notify);
+    }
+    let others = flags.output.is_some() || flags.overwrite;
+    let others = others || documents != DocumentOptions::default();
+    let moved = moved_data(others, &flags.documents, arguments)?;
+    let folder = RunFolder::of_run(folder, "train-classifier LABELLED")?;
+    let directory = folder.directory.clone();
+    let mut learn = language_model(&folder, started, flags.quiet);
+    let resumed = classifier::resume(directory, moved.as_ref(), started, notify, &mut learn);
+    let run = resumed.inspect_err(|_| leave_nothing(&[], &folder.directory))?;
     finish(run, notify)
+}
+
+/// Learns the language model of a classifier in `folder`, with its own progress.
+fn language_model(
+    folder: &RunFolder,
+    started: Instant,
+    quiet: bool,
+) -> impl FnMut(Directory, &Path, &TrainArguments) -> Result<()> {
+    move |part, corpus, arguments| {
+        let _lock = folder.lock_part(&part)?;
+        let learnt = learn_language_model(part, corpus, arguments, started, quiet);
+        learnt.map_err(|error| interrupted_before_labels(error, folder.directory.path()))
+    }
 }
 
 /// Trains the language model that a classifier starts from, or resumes its training.
@@ -132,7 +138,7 @@ fn learn_language_model(
     let mut progress = Progress::new(part.clone(), quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let run = match part.holds_run() {
-        true => language_model::resume(part, started, notify)?,
+        true => language_model::resume(part, None, started, notify)?,
         false => Some(language_model::begin(
             part,
             &[corpus.to_path_buf()],
@@ -154,22 +160,22 @@ fn interrupted_before_labels(error: Error, folder: &Path) -> Error {
     }
 }
 
-/// Checks that `--resume` is given alone: the run keeps the options that it began with.
-fn check_alone(others: bool, arguments: &TrainArguments) -> Result<()> {
-    if others || *arguments != TrainArguments::default() {
+/// Where the data of a run to resume is now, if the user says so. Nothing else goes with `--resume`: the run keeps the
+/// options that it began with.
+fn moved_data(
+    others: bool,
+    paths: &[PathBuf],
+    mut arguments: TrainArguments,
+) -> Result<Option<DataPaths>> {
+    let valid = arguments.valid.take().map(PathBuf::from);
+    let has_input = paths.iter().any(|path| standard::is_input(path));
+    let only_valid = paths.is_empty() && valid.is_some();
+    if others || has_input || only_valid || arguments != TrainArguments::default() {
         return Err(Error::usage(
-            "--resume continues with the data and the options that the run began with; give it alone (or with --quiet)",
+            "--resume continues with the data and the options that the run began with; give it alone (or with --quiet), or \
+             with the files of the data where these were moved",
         ));
     }
-    Ok(())
-}
-
-fn check_existing(directory: &Directory, command: &str) -> Result<()> {
-    if directory.holds_run() {
-        return Ok(());
-    }
-    Err(Error::new(format!(
-        "{0} holds no run to resume; `carousel {command} -o {0}` begins one",
-        directory.path().display()
-    )))
+    let paths = paths.to_vec();
+    Ok((!paths.is_empty()).then_some(DataPaths { paths, valid }))
 }

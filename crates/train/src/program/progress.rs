@@ -78,6 +78,7 @@ impl Progress {
             Event::Step(step) => self.step(&step),
             Event::Evaluated { evaluation, best } => self.evaluated(evaluation, best),
             Event::Finished(finish) => self.finished(finish),
+            Event::Discarded => self.bar.finish_and_clear(),
         }
     }
 
@@ -158,11 +159,17 @@ impl Progress {
         };
         let folder = self.directory.path().display();
         message(format!(
-            "{reason}: the best {}, at step {}  {}\n\
-             the model is in {folder}; try: carousel {}",
+            "{reason}: the best {}, at step {}  {}",
             best_figures(&best.figures),
             best.step,
             sparkline(&self.losses),
+        ));
+        if self.directory.replaces_another() {
+            // It is a part of a model that has yet to take its place.
+            return;
+        }
+        message(format!(
+            "the model is in {folder}; try: carousel {}",
             match self.tokens_per_character {
                 Some(_) => format!("generate -m {folder} -p \"It was\""),
                 None => format!("classify -m {folder} \"what a day\""),

@@ -102,7 +102,8 @@ impl Moment {
         self.total_steps().saturating_sub(self.step)
     }
 
-    fn expected_evaluation_seconds(&self) -> f64 {
+    /// Seconds that the next evaluation will take with its save; an upper estimate before the first.
+    pub fn expected_evaluation_seconds(&self) -> f64 {
         match self.evaluation_seconds {
             // An upper estimate: reading a token costs less than half of training on it.
             0.0 => self.valid_tokens as f64 / (2.0 * self.tokens_per_second).max(1.0) + 0.2,
@@ -168,11 +169,16 @@ impl Moment {
 
 /// Steps in a row with a loss far above the recent one, after one more loss.
 pub fn jumps(before: u64, step: u64, recent_loss: f64, loss: f64) -> u64 {
-    if step >= SETTLED && loss > 2.0 * recent_loss + 2.0 {
+    if step >= SETTLED && is_far_above(loss, recent_loss) {
         before + 1
     } else {
         0
     }
+}
+
+/// Whether a loss is so far above another one that it cannot be due to the text.
+pub fn is_far_above(loss: f64, other: f64) -> bool {
+    loss > 2.0 * other + 2.0
 }
 
 /// Whether a run needs a rescue.

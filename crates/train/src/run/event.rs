@@ -24,6 +24,8 @@ pub enum Event {
     },
     /// The end.
     Finished(Finish),
+    /// The end of a run whose weights were not worth replacing the model that was there.
+    Discarded,
 }
 
 /// Receives a run's events.

@@ -8,9 +8,11 @@ use super::base::Base;
 use super::event::{Event, Notify};
 use super::task::{Prepared, Task};
 use super::training::{RESTARTED, Run};
-use carousel::checkpoint::record::{Record, Request};
+use carousel::checkpoint::data_paths::DataPaths;
+use carousel::checkpoint::record::{Finish, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
+use carousel::files;
 use carousel::text::tokenizer::Tokenizer;
 
 /// A run as it was saved.
@@ -26,27 +28,29 @@ pub struct SavedRun<R> {
 }
 
 /// Resumes a run where it was saved last; `None` if it is finished. Where nothing was saved, `begin` begins it again;
-/// else `restore` prepares its task again, with the model that it began from if that is still needed.
+/// else `restore` prepares its task again, with the model that it began from if that is still needed. `given` is where the
+/// user says that the data is now.
 ///
 /// # Errors
-/// A directory without a run, or with one of another command; damaged files; what `begin` and `restore` fail with.
+/// A directory without a run, or with one of another command or one that was given up; damaged files; data that is not
+/// there; what `begin` and `restore` fail with.
 pub fn resume<T: Task>(
     directory: Directory,
-    started: Instant,
-    notify: Notify,
+    given: Option<&DataPaths>,
+    (started, notify): (Instant, Notify),
     begin: impl FnOnce(Request, Notify) -> Result<Run<T>>,
     restore: impl FnOnce(SavedRun<T::Record>) -> Result<(Prepared<T>, Option<Base>)>,
 ) -> Result<Option<Run<T>>> {
-    let request = directory.load_request()?;
+    let mut request = directory.load_request()?;
     check_command::<T>(&directory, &request)?;
     if !directory.holds_checkpoint() {
+        DataPaths::check(&directory, &mut request, given)?;
         notify(Event::Note(RESTARTED.to_string()));
         return begin(request, notify).map(Some);
     }
     let record: Record<T::Record> = directory.load_record()?;
-    if record.finished.is_some() {
-        directory.remove_resume()?;
-        return Ok(None);
+    if let Some(finish) = record.finished {
+        return end_again(&directory, finish).map(|()| None);
     }
     let config = directory.load_config()?;
     let tokenizer = directory.load_tokenizer(&config)?;
@@ -58,8 +62,35 @@ pub fn resume<T: Task>(
         tokenizer,
         has_state: state.is_some(),
     };
+    let before = saved.record.request.paths.clone();
     let (prepared, base) = restore(saved)?;
+    let paths = &prepared.record.request.paths;
+    if *paths != before {
+        notify(Event::Note(format!(
+            "the data was moved, and is read from {}",
+            files::names(paths)
+        )));
+    }
     Run::resume(directory, prepared, state, base.as_ref(), started, notify).map(Some)
+}
+
+/// Does what the end of a run does, which may have been killed then.
+fn end_again(directory: &Directory, finish: Finish) -> Result<()> {
+    directory.remove_resume()?;
+    if directory.replaces_another() {
+        return match finish {
+            Finish::Diverged => directory.discard(&[]),
+            Finish::Budget | Finish::Patience => directory.move_in().map(|_| ()),
+        };
+    }
+    match directory.holds_failure() {
+        true => Err(Error::new(format!(
+            "the run in {0} was given up: its loss diverged before any weights were worth saving; begin again, with a \
+             lower --learning-rate, in another folder or with --overwrite",
+            directory.path().display()
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn check_command<T: Task>(directory: &Directory, request: &Request) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::gradients::Window;
 use crate::network::{Network, State};
 use crate::optimizer::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
 use crate::optimizer::{AdamW, Update};
+use carousel::checkpoint::architecture::Head;
 use carousel::checkpoint::arguments::Schedule;
 use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request, TrainingConfig};
 use carousel::checkpoint::{Directory, MetricsFile, ModelConfig, WeightsFile};
@@ -32,6 +33,9 @@ const STEPS_A_LINE: u64 = 10;
 /// Largest number of steps that the speed is measured on, after one that is not counted, and longest time for them.
 const MEASURED_STEPS: usize = 16;
 const MEASURED_TIME: Duration = Duration::from_secs(3);
+
+/// Longest evaluation that an interruption waits for, in seconds.
+const QUICK_EVALUATION: f64 = 3.0;
 
 /// Note on resuming a run that was interrupted before its state was saved.
 pub(super) const RESTARTED: &str = "nothing was saved yet: starting again";
@@ -85,7 +89,8 @@ impl Clock {
 }
 
 impl<T: Task> Run<T> {
-    /// Begins a run in a directory: saves the request, prepares everything, and replaces a run that was there.
+    /// Begins a run in a directory: saves the request, and prepares everything. A run that was there is replaced once this one
+    /// has weights that are worth it.
     /// `started` is when the command began.
     ///
     /// # Errors
@@ -104,22 +109,22 @@ impl<T: Task> Run<T> {
                  model it goes on from",
             ));
         }
-        // A run that is there already stays until there is something to put in its place.
-        let occupied = directory.holds_run();
+        // A model that is there already stays until there are weights to put in its place.
+        let directory = match directory.holds_checkpoint() {
+            true => directory.for_new_run()?,
+            false => directory,
+        };
+        let is_requested = directory.holds_run();
         directory.create()?;
-        if !occupied {
+        if !is_requested {
             directory.save_request(&request)?;
         }
         let prepared = match prepare(request) {
             Ok(prepared) => prepared,
             // A run that cannot begin leaves nothing behind.
-            Err(error) if !occupied => return directory.clear(&paths).and(Err(error)),
+            Err(error) if !is_requested => return directory.discard(&paths).and(Err(error)),
             Err(error) => return Err(error),
         };
-        if occupied {
-            directory.clear(&paths)?;
-            directory.create()?;
-        }
         // A folder holds a checkpoint once it has a config.json: that is written last.
         directory.save_record(&prepared.record)?;
         directory.save_description(&prepared.config, prepared.task.tokenizer())?;
@@ -223,8 +228,7 @@ impl<T: Task> Run<T> {
         self.announce(notify);
         let finish = loop {
             if interrupt.load(Ordering::Relaxed) {
-                self.save(false)?;
-                return Err(self.interrupted());
+                return Err(self.interrupt()?);
             }
             if let Some(finish) = self.moment().finish() {
                 break finish;
@@ -250,12 +254,42 @@ impl<T: Task> Run<T> {
         self.finish(finish, notify)
     }
 
-    fn interrupted(&self) -> Error {
-        Error::interrupted(format!(
-            "interrupted after step {}; everything is saved, and `carousel {} --resume {}` continues",
+    /// Saves everything, and returns the interruption.
+    fn interrupt(&mut self) -> Result<Error> {
+        self.save(false)?;
+        let model = self.save_first_weights()?;
+        Ok(Error::interrupted(format!(
+            "interrupted after step {}{model}; everything is saved, and `carousel {} --resume {}` continues",
             self.state.counters.step,
             T::COMMAND,
             self.directory.path().display()
+        )))
+    }
+
+    /// Saves the present weights where no better ones have been saved, so that the model can be used already. Says what
+    /// model there is, if it is not the best of several evaluations.
+    fn save_first_weights(&mut self) -> Result<String> {
+        if self.directory.replaces_another() {
+            return Ok(format!(
+                ", before there were weights to replace the model in {}, which is still there",
+                self.directory.path().display()
+            ));
+        }
+        if self.record.best().is_some() {
+            return Ok(String::new());
+        }
+        // The run's own evaluations stay those of an uninterrupted one: this one is not counted.
+        let is_quick = self.moment().expected_evaluation_seconds() <= QUICK_EVALUATION;
+        let measured = is_quick.then(|| self.task.evaluate(&self.state, &self.record.training));
+        let loss = match measured {
+            Some(None) => return Ok(", without weights that are worth saving".to_string()),
+            Some(Some(figures)) => format!("validation loss {:.4}", figures.valid_loss),
+            None => "not evaluated".to_string(),
+        };
+        self.directory
+            .save_weights(&self.task.weights(&self.state)?)?;
+        Ok(format!(
+            ", before the first evaluation; the model has the weights so far ({loss})"
         ))
     }
 
@@ -268,20 +302,52 @@ impl<T: Task> Run<T> {
         };
         self.directory.save_record(&self.record)?;
         self.directory.remove_resume()?;
+        if self.directory.replaces_another() {
+            self.directory.discard(&[])?;
+            notify(Event::Discarded);
+            return Err(self.failure(match finish {
+                Finish::Diverged => exploded(),
+                Finish::Budget | Finish::Patience => {
+                    "the validation loss stayed far above that of chance".to_string()
+                }
+            }));
+        }
         notify(Event::Finished(finish));
         notes.into_iter().for_each(|note| notify(Event::Note(note)));
         match finish {
-            Finish::Diverged => Err(Error::new(format!(
-                "the loss exploded {} times, even at a smaller and smaller learning rate; {}; what helps: {}",
-                MOST_RESCUES + 1,
-                match self.directory.has_weights() {
-                    true => "the best weights so far are saved",
-                    false => "no weights were worth saving",
-                },
-                explosion::advice(self.state.network.config.recurrent(), &self.record.training)
-            ))),
+            Finish::Diverged => Err(self.failure(exploded())),
             Finish::Budget | Finish::Patience => Ok(()),
         }
+    }
+
+    /// The error that a run was given up, with what there is to use and what helps.
+    fn failure(&self, what: String) -> Error {
+        let folder = self.directory.path().display();
+        let model = if self.directory.replaces_another() {
+            format!("the model that was in {folder} is still there, unchanged")
+        } else if self.record.best().is_some() {
+            "the best weights so far are saved".to_string()
+        } else {
+            "no weights were worth saving".to_string()
+        };
+        let advice =
+            explosion::advice(self.state.network.config.recurrent(), &self.record.training);
+        Error::new(format!("{what}; {model}; what helps: {advice}"))
+    }
+
+    /// Replaces the model that was in the folder, if these weights are worth it.
+    fn replace_model(&mut self) -> Result<()> {
+        let best = self.record.best().map(|best| best.figures);
+        let config = &self.state.network.config;
+        let is_worth_it = best.is_some_and(|figures| {
+            // What stands beside a network would hide that it has exploded.
+            let loss = figures.network_loss.unwrap_or(figures.valid_loss);
+            !clock::is_far_above(loss, chance(config))
+        });
+        if self.directory.replaces_another() && is_worth_it {
+            self.directory = self.directory.move_in()?;
+        }
+        Ok(())
     }
 
     /// The numbers that decisions depend on, at this moment.
@@ -448,8 +514,11 @@ impl<T: Task> Run<T> {
         }
         self.save(true)?;
         self.directory.save_record(&self.record)?;
+        self.replace_model()?;
         self.clock.evaluation_seconds = began.elapsed().as_secs_f64();
         self.clock.next_evaluation = self.moment().next_evaluation_at();
+        // Weights that are not worth it to replace the model that was there are of no use yet.
+        let best = best && !self.directory.replaces_another();
         Ok(Some(Event::Evaluated { evaluation, best }))
     }
 
@@ -576,6 +645,21 @@ impl<T: Task> Run<T> {
             resumed_at: self.resumed_at,
         }
     }
+}
+
+/// What happened to a run that was rescued too often.
+fn exploded() -> String {
+    let times = MOST_RESCUES + 1;
+    format!("the loss exploded {times} times, even at a smaller and smaller learning rate")
+}
+
+/// The loss of a guess, each outcome being as likely as any other.
+fn chance(config: &ModelConfig) -> f64 {
+    let outcomes = match &config.head {
+        Head::NextToken(_) => config.tokens().vocab_size,
+        Head::Labels(head) => head.labels.len(),
+    };
+    (outcomes as f64).ln()
 }
 
 /// From what and to what the loss rose, where both are known.

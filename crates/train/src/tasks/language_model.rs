@@ -22,6 +22,7 @@ use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
 use carousel::checkpoint::architecture::{Head, InitialState, Interpolation, LSA_WEIGHT, Predict};
 use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig, models};
 use carousel::error::{Error, Result};
@@ -86,12 +87,13 @@ pub fn begin(
     Run::begin(directory, request, base.as_ref(), started, prepare)
 }
 
-/// Resumes a run where it was saved last; `None` if it is finished.
+/// Resumes a run where it was saved last; `None` if it is finished. `given` is where the user says that the corpus is now.
 ///
 /// # Errors
-/// A directory without a run, damaged files, a corpus that has changed.
+/// A directory without a run, damaged files, a corpus that has changed or is not found.
 pub fn resume(
     directory: Directory,
+    given: Option<&DataPaths>,
     started: Instant,
     notify: Notify,
 ) -> Result<Option<Run<LanguageModelTask>>> {
@@ -105,17 +107,18 @@ pub fn resume(
             notify,
         )
     };
-    let restore = |saved| restore(&directory, saved);
-    run::resume(directory.clone(), started, notify, begin, restore)
+    let restore = |saved| restore(&directory, saved, given);
+    run::resume(directory.clone(), given, (started, notify), begin, restore)
 }
 
 /// The task of a saved run, and the model that it began from, where that is still needed.
 fn restore(
     directory: &Directory,
     saved: SavedRun<TextRecord>,
+    given: Option<&DataPaths>,
 ) -> Result<(Prepared<LanguageModelTask>, Option<Base>)> {
     let SavedRun {
-        record,
+        mut record,
         config,
         tokenizer,
         has_state,
@@ -125,6 +128,11 @@ fn restore(
         true => None,
         false => base(&mut record.request.arguments.clone())?,
     };
+    let has_content = |data: &DataPaths| record.subject.corpus_at(data);
+    if let Some(found) = DataPaths::find_again(directory, &record.request, given, has_content)? {
+        found.data.put_into(&mut record.request)?;
+        record.subject.corpus = found.content;
+    }
     let subject = &record.subject;
     let corpus =
         subject

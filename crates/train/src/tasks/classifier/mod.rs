@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use crate::recipe;
 use crate::run::{self, Base, Event, Notify, Prepared, Run, SavedRun};
 use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::record::{Budget, DocumentsRecord, Request};
+use carousel::checkpoint::data_paths::DataPaths;
+use carousel::checkpoint::record::{Budget, DocumentsRecord, Record, Request};
 use carousel::checkpoint::{Directory, models};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, Result};
@@ -119,7 +120,6 @@ fn language_model_of(
         .load_request()
         .is_ok_and(|earlier| earlier == *request);
     if !same {
-        directory.clear(&request.paths)?;
         directory.create()?;
         directory.save_request(request)?;
     }
@@ -171,12 +171,14 @@ fn language_model_arguments(asked: &TrainArguments) -> Result<TrainArguments> {
     Ok(arguments)
 }
 
-/// Resumes a run where it was saved last; `None` if it is finished.
+/// Resumes a run where it was saved last; `None` if it is finished. `given` is where the user says that the documents are
+/// now.
 ///
 /// # Errors
-/// A directory without a run, damaged files, documents that have changed.
+/// A directory without a run, damaged files, documents that have changed or are not found.
 pub fn resume(
     directory: Directory,
+    given: Option<&DataPaths>,
     started: Instant,
     notify: Notify,
     learn_language_model: LearnLanguageModel,
@@ -194,21 +196,47 @@ pub fn resume(
             learn_language_model,
         )
     };
-    let restore = |saved| restore(&directory, saved);
-    run::resume(directory.clone(), started, notify, begin, restore)
+    let restore = |saved| restore(&directory, saved, given);
+    run::resume(directory.clone(), given, (started, notify), begin, restore)
+}
+
+/// The documents of a saved run, where they are now.
+fn read_again(
+    directory: &Directory,
+    record: &mut Record<DocumentsRecord>,
+    given: Option<&DataPaths>,
+) -> Result<Dataset> {
+    let has_content = |data: &DataPaths| {
+        let mut request = record.request.clone();
+        data.put_into(&mut request)?;
+        let dataset = Dataset::read(&request, data.valid.as_deref(), &mut |_| ())?;
+        match dataset.hash == record.subject.hash {
+            true => Ok(dataset),
+            false => Err(Error::new(
+                "the documents have changed since the run began; restore them, or begin another run with -o",
+            )),
+        }
+    };
+    let Some(found) = DataPaths::find_again(directory, &record.request, given, has_content)? else {
+        return has_content(&DataPaths::of(&record.request));
+    };
+    found.data.put_into(&mut record.request)?;
+    Ok(found.content)
 }
 
 /// The task of a saved run, and the model that it began from, where that is still needed.
 fn restore(
     directory: &Directory,
     saved: SavedRun<DocumentsRecord>,
+    given: Option<&DataPaths>,
 ) -> Result<(Prepared<ClassifierTask>, Option<Base>)> {
     let SavedRun {
-        record,
+        mut record,
         config,
         tokenizer,
         has_state,
     } = saved;
+    let dataset = read_again(directory, &mut record, given)?;
     let arguments = &record.request.arguments;
     let has_weights = directory.has_weights();
     let needs_base = !(has_state && has_weights);
@@ -219,16 +247,6 @@ fn restore(
         }
         _ => None,
     };
-    let dataset = Dataset::read(
-        &record.request,
-        validation_file(arguments).as_deref(),
-        &mut |_| (),
-    )?;
-    if dataset.hash != record.subject.hash {
-        return Err(Error::new(
-            "the documents have changed since the run began; begin another with -o",
-        ));
-    }
     let saved = match has_weights {
         true => Some(directory.load_weights(&config)?),
         false => None,
