@@ -105,8 +105,8 @@ pub(super) fn separator_line(head: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// Guesses the delimiter: the one that divides the most rows into equally many fields, then the first row into the most
-/// usual column names, then that is followed by a space in the fewest rows, then that makes the most fields.
+/// Guesses the delimiter: the one that divides the most rows into equally many fields, then that a space follows in the
+/// fewest, then that divides the first row into the most usual column names, then into the most fields.
 pub(super) fn guess_delimiter(head: &[u8]) -> u8 {
     // Of equals the first wins, as `min_by_key` takes the first.
     DELIMITERS
@@ -135,7 +135,7 @@ fn delimiter_score(head: &[u8], delimiter: u8) -> (usize, usize, usize, usize) {
     let usual = first.iter().filter(|field| is_usual(field)).count();
     let spaced = |row: &&&Vec<String>| row[1..].iter().any(|field| field.starts_with(' '));
     let tight = fields.len() - fields.iter().filter(spaced).count();
-    (even_rows, usual, tight, width)
+    (even_rows, tight, usual, width)
 }
 
 fn is_usual(field: &str) -> bool {
