@@ -911,22 +911,43 @@ fn unknown_labels_are_named() {
 }
 
 #[test]
-fn documents_in_utf16_are_refused() {
-    let sandbox = sandbox_with_classifier();
-    let bytes: Vec<u8> = "\u{FEFF}label,text\nyes,good\n"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
+fn documents_in_any_encoding_are_the_same_training_data() {
+    let sandbox = sandbox();
+    let bytes = format!("\u{FEFF}{}", reviews());
+    let bytes: Vec<u8> = bytes.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    sandbox.write("sheet.csv", bytes);
+    let rows = reviews();
+    let rows = rows.split_once('\n').unwrap().1;
+    sandbox.write("bare.csv", rows);
+    let lines: String = rows
+        .lines()
+        .map(|row| row.split_once(',').unwrap())
+        .map(|(label, text)| format!("__label__{label} {}\n", text.trim_matches('"')))
         .collect();
-    sandbox.write("rows.csv", bytes);
-    for command in ["classify -m model --input", "evaluate -m model"] {
-        let outcome = sandbox.carousel(&format!("{command} rows.csv"));
-        assert_eq!(
-            (outcome.code, &outcome.err[..]),
-            (
-                Some(1),
-                "carousel: rows.csv is UTF-16, and documents are read as UTF-8: convert it\n"
-            )
+    sandbox.write("lines.txt", lines);
+    let plan = |file: &str| {
+        let line = format!(
+            "train-classifier {file} --plan --json {}",
+            SMALL.trim_end_matches(" -q")
         );
+        let outcome = sandbox.carousel(&line).success();
+        let plan = json(&outcome.out).remove(0);
+        let keys = ["train_documents", "train_tokens", "valid_documents"];
+        (
+            keys.map(|key| plan["data"][key].as_u64().unwrap()),
+            outcome.err,
+        )
+    };
+    let expected = plan("reviews.csv").0;
+    assert_eq!(expected[0] + expected[2], 240);
+    for (file, note) in [
+        ("sheet.csv", "is decoded as UTF-16"),
+        ("bare.csv", "the first row is taken for data"),
+        ("lines.txt", "is taken for fastText's lines"),
+    ] {
+        let (figures, err) = plan(file);
+        assert_eq!(figures, expected, "{file}");
+        assert!(err.contains(note), "{err}");
     }
 }
 
@@ -996,4 +1017,27 @@ fn documents_that_were_moved_are_found_by_their_content_or_asked_for() {
         .carousel("train-classifier --resume cut others.csv -q")
         .success();
     assert!(sandbox.read("whole/model.safetensors") == sandbox.read("cut/model.safetensors"));
+}
+
+#[test]
+fn invalid_bytes_of_documents_are_refused_or_replaced() {
+    let sandbox = sandbox();
+    let bytes = reviews().replacen("film", "f\u{EF}lm", 1);
+    sandbox.write(
+        "latin.csv",
+        bytes.chars().map(|c| c as u8).collect::<Vec<u8>>(),
+    );
+    let line = "train-classifier latin.csv --plan --epochs 1";
+    let outcome = sandbox.carousel(line);
+    assert_eq!(outcome.code, Some(1));
+    let message = "line 2, byte offset 26, found byte 0xEF; convert the file, or replace invalid bytes (--lossy)\n";
+    assert!(outcome.err.ends_with(message), "{}", outcome.err);
+    let outcome = sandbox.carousel(&format!("{line} --lossy")).success();
+    assert!(
+        outcome
+            .err
+            .contains("invalid byte sequences replaced by U+FFFD (--lossy): 1"),
+        "{}",
+        outcome.err
+    );
 }

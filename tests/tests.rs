@@ -11,6 +11,8 @@ mod inference;
 mod inspection;
 /// Models of n-grams.
 mod ngrams;
+/// How files are read: encodings, compression, layouts, headers, columns.
+mod reading;
 /// A temporary folder for each test, in which programs are run.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;

@@ -72,12 +72,12 @@ impl TrainArguments {
             Validation::Files(files) => {
                 let files = absolute(files)?;
                 self.valid = files.first().map(|file| file.display().to_string());
-                Validation::Files(absolute(list_files(&files)?)?)
+                Validation::Files(corpus_files(&files)?)
             }
             fraction => fraction,
         };
         Ok(CorpusPlan {
-            files: absolute(list_files(paths)?)?,
+            files: corpus_files(paths)?,
             validation,
             lossy: self.lossy,
             vocabulary: self.vocabulary()?,
@@ -93,5 +93,20 @@ impl TrainArguments {
                 "the corpus is too small to validate on a part of it; give more text, or a validation file with --valid"
             }
         })
+    }
+}
+
+/// Absolute paths of the files of a corpus.
+///
+/// # Errors
+/// Paths that do not exist, and pipes, which cannot be read again.
+fn corpus_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let files = absolute(list_files(paths)?)?;
+    match files.iter().find(|file| file.exists() && !file.is_file()) {
+        None => Ok(files),
+        Some(pipe) => Err(Error::new(format!(
+            "{} is no file, and a corpus is read several times; give a pipe as -, or write a file",
+            pipe.display()
+        ))),
     }
 }

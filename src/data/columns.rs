@@ -74,23 +74,24 @@ impl ColumnPositions {
 
     /// Fills in what is unknown with the columns that have usual names. `names` are in lower case.
     pub fn or_usual(self, names: &[String]) -> Self {
-        let free = |taken: Option<usize>| move |position: &usize| Some(*position) != taken;
         let label = self
             .label
-            .or_else(|| first_usual(names, &LABEL_NAMES).filter(free(self.text)));
-        let text = self
-            .text
-            .or_else(|| first_usual(names, &TEXT_NAMES).filter(free(label)));
+            .or_else(|| first_usual(names, &LABEL_NAMES, self.text));
+        let text = self.text.or_else(|| first_usual(names, &TEXT_NAMES, label));
         ColumnPositions { label, text }
     }
 
     /// Fills in the unknown one of two columns: it is the other one. A label is only guessed if it is
-    /// `label_required`, and not in a column whose name shows that it holds something else.
+    /// `label_required`, and not in a column whose name shows that it holds something else. Without a header there are no
+    /// `names`.
     pub fn complete_pair(self, names: &[String], label_required: bool) -> Self {
         let text = self.text.or(self.label.map(|label| 1 - label));
         let other = text.map(|text| 1 - text);
-        let guessed =
-            other.filter(|&other| label_required && !OTHER_NAMES.contains(&names[other].as_str()));
+        let is_other = |position: usize| {
+            let name = names.get(position);
+            name.is_some_and(|name| OTHER_NAMES.contains(&name.as_str()))
+        };
+        let guessed = other.filter(|&other| label_required && !is_other(other));
         ColumnPositions {
             label: self.label.or(guessed),
             text,
@@ -128,11 +129,11 @@ impl ColumnPositions {
     }
 }
 
-/// The position of the first of `usual` names that is among `names`.
-fn first_usual(names: &[String], usual: &[&str]) -> Option<usize> {
-    usual
-        .iter()
-        .find_map(|usual| names.iter().position(|name| name == usual))
+/// The position of the first of `usual` names that is among `names`, and not `taken`.
+fn first_usual(names: &[String], usual: &[&str], taken: Option<usize>) -> Option<usize> {
+    let position = |usual: &&str| names.iter().position(|name| name == usual);
+    let mut found = usual.iter().filter_map(position);
+    found.find(|position| Some(*position) != taken)
 }
 
 /// The position of the column that is asked for by its name or number.

@@ -35,7 +35,7 @@ pub fn format_of_name(path: &Path) -> Option<Format> {
 /// Guesses the layout of a file that begins with `head`. A line of prose may begin with a brace and has commas too: most
 /// lines must be objects, or begin as those of fastText, and a table without labels must have a header and even rows.
 pub(super) fn guess_format(head: &[u8], labels_required: bool) -> Format {
-    if most_lines(head, is_object) {
+    if most_lines(head, is_object) || is_json(head) {
         return Format::Jsonl;
     }
     if most_lines(head, |line| line.starts_with(fasttext::PREFIX.as_bytes())) {
@@ -64,6 +64,12 @@ fn most_lines(head: &[u8], has: impl Fn(&[u8]) -> bool) -> bool {
 fn is_object(line: &[u8]) -> bool {
     let object = serde_json::from_slice::<Map<String, Value>>(line);
     line.starts_with(b"{") && object.map_or_else(|error| error.is_eof(), |_| true)
+}
+
+/// Whether a whole file is an object over several lines, or a list of objects. Its reader then asks for other lines.
+fn is_json(head: &[u8]) -> bool {
+    serde_json::from_slice::<Map<String, Value>>(head).is_ok()
+        || serde_json::from_slice::<Vec<Map<String, Value>>>(head).is_ok_and(|all| !all.is_empty())
 }
 
 /// Whether a file that may be prose is a table: with two usual names of columns most rows must have as many fields as
@@ -105,8 +111,8 @@ pub(super) fn separator_line(head: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// Guesses the delimiter: the one that divides the most rows into equally many fields, then the first row into the most
-/// usual column names, then that is followed by a space in the fewest rows, then that makes the most fields.
+/// Guesses the delimiter: the one that divides the most rows into equally many fields, then that a space follows in the
+/// fewest, then that divides the first row into the most usual column names, then into the most fields.
 pub(super) fn guess_delimiter(head: &[u8]) -> u8 {
     // Of equals the first wins, as `min_by_key` takes the first.
     DELIMITERS
@@ -135,7 +141,7 @@ fn delimiter_score(head: &[u8], delimiter: u8) -> (usize, usize, usize, usize) {
     let usual = first.iter().filter(|field| is_usual(field)).count();
     let spaced = |row: &&&Vec<String>| row[1..].iter().any(|field| field.starts_with(' '));
     let tight = fields.len() - fields.iter().filter(spaced).count();
-    (even_rows, usual, tight, width)
+    (even_rows, tight, usual, width)
 }
 
 fn is_usual(field: &str) -> bool {
@@ -178,7 +184,9 @@ mod tests {
                 Format::Lines,
             ),
             ("{an aside} so\nDull.\n", Format::Lines),
-            ("{\n  \"text\": \"a\"\n}\n", Format::Lines),
+            ("{\n  \"text\": \"a\"\n}\n", Format::Jsonl),
+            ("[{\"text\": \"a\"}]\n", Format::Jsonl),
+            ("[1]\n", Format::Lines),
             ("Review, long\nWarm, sad\nCold, wet\n", Format::Lines),
             ("text,label\na,b\n", Format::Csv),
             ("id;review\n1;a, b\n2;c, d\n", Format::Csv),

@@ -2,7 +2,8 @@
 Rows of a file of documents, with their labels if it has some. Rows are read one at a time, so a file may be larger than
 memory.
 
-A row that cannot be read is an error of that row alone; what is wrong with the whole file is an [`Error`].
+A row that cannot be read is an error of that row alone; what is wrong with the whole file, such as invalid bytes, is
+an [`Error`].
 */
 
 use std::io::{self, BufRead, Read};

@@ -108,15 +108,14 @@ impl TableColumns {
                 text: named.text.or(Some(0).filter(|_| named.label.is_none())),
                 ..named
             },
-            2 if header != Header::Absent => named.complete_pair(names, options.labels),
-            2 if requested == ColumnPositions::default() => {
+            2 if named == ColumnPositions::default() => {
                 let label = sample.label_of_two();
                 ColumnPositions {
                     label: Some(label),
                     text: Some(1 - label),
                 }
             }
-            2 => requested.complete_pair(&[String::new(), String::new()], options.labels),
+            2 => named.complete_pair(names, options.labels),
             _ => named,
         };
         let (label, text) = found.required("column", names, options.labels, file)?;

@@ -297,6 +297,54 @@ mod tests {
     }
 
     #[test]
+    fn compressed_files_are_decompressed_before_they_are_decoded() {
+        let text = "Grüße\r\nend".encode_utf16().flat_map(u16::to_be_bytes);
+        let text: Vec<u8> = [0xFE, 0xFF].into_iter().chain(text).collect();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let bytes = ruzstd::encoding::compress_to_vec(&text[..], level);
+        let (decoded, notes) = read_bytes(&bytes, ReadMode::Text, REFUSED).unwrap();
+        assert_eq!(decoded, "Grüße\nend");
+        assert_eq!(
+            notes.messages(),
+            [
+                "files decompressed: 1",
+                "files decoded as UTF-16: 1",
+                "CRLF line ends were converted to LF"
+            ]
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bytes");
+        fs::write(&path, &bytes).unwrap();
+        let mut raw = Vec::new();
+        read(&[path], ReadMode::Bytes, REFUSED, &mut |piece| {
+            raw.extend_from_slice(piece);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(raw, text);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn folders_without_end_and_what_is_no_file_are_left_out() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("b")).unwrap();
+        fs::write(path("b/text"), "one").unwrap();
+        symlink(path("b/text"), path("c")).unwrap();
+        symlink(folder.path(), path("b/round")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("a")).unwrap();
+        let pipe = std::process::Command::new("mkfifo").arg(path("d")).status();
+        assert!(pipe.unwrap().success());
+        let paths = [folder.path().to_path_buf()];
+        assert_eq!(list_files(&paths).unwrap(), [path("b/text"), path("c")]);
+        symlink(path("gone"), path("e")).unwrap();
+        assert_eq!(list_files(&paths).unwrap().len(), 3, "a link to nothing");
+        assert_eq!(list_files(&[path("d")]).unwrap(), [path("d")]);
+    }
+
+    #[test]
     fn files_are_joined_by_line_ends_and_listed_in_order() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("b")).unwrap();
