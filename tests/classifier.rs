@@ -958,7 +958,7 @@ fn a_classifier_stays_until_there_are_weights_to_replace_it() {
     let line = format!("train-classifier reviews.csv -o model --overwrite {SMALL}");
     let outcome = sandbox.carousel(&format!("{line} --learning-rate 1e30 --clip-norm 0"));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    let expected = "the model that was in model is still there, unchanged";
+    let expected = "what was in model is still there, unchanged";
     assert!(outcome.err.contains(expected), "{}", outcome.err);
     assert_eq!(sandbox.read("model/model.safetensors"), weights);
     assert!(!sandbox.path("model/.new-run").exists());

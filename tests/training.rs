@@ -1204,7 +1204,7 @@ fn a_model_stays_until_there_are_weights_to_replace_it() {
             "{line} 400 --overwrite --learning-rate 1e20 --clip-norm 0 {beside}"
         ));
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
-        let expected = "; the model that was in model is still there, unchanged; what helps: ";
+        let expected = "; what was in model is still there, unchanged; what helps: ";
         assert!(outcome.err.contains(expected), "{}", outcome.err);
         assert_eq!(names(&sandbox, "model"), files);
         assert_eq!(sandbox.read("model/model.safetensors"), weights);

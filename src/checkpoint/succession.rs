@@ -20,10 +20,26 @@ impl Directory {
     /// Remains of a run that never began, which cannot be removed.
     pub fn for_new_run(&self) -> Result<Directory> {
         let newest = self.newest();
-        if !newest.holds_run() && !newest.language_model().holds_run() {
-            return Ok(newest);
+        match newest.holds_run() {
+            true => newest.vacant_successor(),
+            false => Ok(newest),
         }
-        let successor = newest.successor();
+    }
+
+    /// The same for a classifier, which may bring a language model: a folder in it also if there is such a model already.
+    ///
+    /// # Errors
+    /// As [`Self::for_new_run`].
+    pub fn for_new_classifier(&self) -> Result<Directory> {
+        let newest = self.newest();
+        match newest.holds_run() || newest.language_model().holds_run() {
+            true => newest.vacant_successor(),
+            false => Ok(newest),
+        }
+    }
+
+    fn vacant_successor(&self) -> Result<Directory> {
+        let successor = self.successor();
         remove_folder(&successor.place)?;
         Ok(successor)
     }

@@ -59,15 +59,27 @@ impl RunFolder {
     pub fn for_new_run(path: &Path, overwrite: bool) -> Result<Self> {
         let folder = Self::replaceable(path)?;
         let directory = folder.directory.for_new_run()?;
+        folder.with(directory, overwrite)
+    }
+
+    /// The same for a classifier: one that holds no language model in the place of the classifier's own either.
+    ///
+    /// # Errors
+    /// As [`Self::for_new_run`].
+    pub fn for_new_classifier(path: &Path, overwrite: bool) -> Result<Self> {
+        let folder = Self::replaceable(path)?;
+        let directory = folder.directory.for_new_classifier()?;
+        folder.with(directory, overwrite)
+    }
+
+    /// The folder with the directory of a new run, which replaces another only if it may.
+    fn with(self, directory: Directory, overwrite: bool) -> Result<Self> {
         if !directory.replaces_another() || overwrite {
-            return Ok(RunFolder {
-                directory,
-                ..folder
-            });
+            return Ok(RunFolder { directory, ..self });
         }
-        let run = match folder.directory.newest().holds_run() {
-            true => folder.directory,
-            false => folder.directory.language_model(),
+        let run = match self.directory.newest().holds_run() {
+            true => self.directory,
+            false => self.directory.language_model(),
         };
         Err(Error::usage(format!(
             "{0} holds a model already; continue it with --resume {0}, choose another folder, or replace it with \

@@ -19,7 +19,8 @@ use crate::text::Level;
   carousel train ptb.train.txt -o ptb --level word --split whitespace --valid ptb.valid.txt
   carousel train book.txt --plan --time 10m
   carousel train book.txt -o counts --baseline ngram --order 6
-  carousel train --resume model")]
+  carousel train --resume model
+  carousel train --resume model moved/book.txt")]
 pub struct Arguments {
     /// Files and folders of text; - is standard input
     #[arg(value_name = "CORPUS", required_unless_present = "resume")]
@@ -27,7 +28,7 @@ pub struct Arguments {
     /// The folder for the model
     #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
-    /// Continue the run in a folder, with the options it began with
+    /// Continue the run in a folder, with the options it began with; give the CORPUS again only where it was moved
     #[arg(display_order = 6, long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
     /// Show what would be done, sizes, memory and speed, and stop
@@ -36,7 +37,7 @@ pub struct Arguments {
     /// Print the plan as a JSON object
     #[arg(display_order = 8, long, requires = "plan")]
     pub json: bool,
-    /// Replace a model that is in the folder already
+    /// Replace a model that is in the folder already, once the new one has weights
     #[arg(display_order = 9, long)]
     pub overwrite: bool,
     /// Show no plan, progress or samples

@@ -24,7 +24,7 @@ pub struct Arguments {
     /// The folder for the model
     #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
-    /// Continue the run in a folder, with the options it began with
+    /// Continue the run in a folder, with the options it began with; give the files again only where they were moved
     #[arg(display_order = 6, long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
     /// Show what would be done, sizes, memory and speed, and stop
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Print the plan as a JSON object
     #[arg(display_order = 8, long, requires = "plan")]
     pub json: bool,
-    /// Replace a model that is in the folder already
+    /// Replace a model that is in the folder already, once the new one has weights
     #[arg(display_order = 9, long)]
     pub overwrite: bool,
     /// Show no plan and no progress

@@ -90,7 +90,7 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let notify: Notify = &mut |event| progress.show(event);
     let (arguments, documents) = (flags.training(), flags.layout.options());
     if flags.resume.is_none() {
-        let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+        let folder = RunFolder::for_new_classifier(folder, flags.overwrite)?;
         let directory = &folder.directory;
         let begun = classifier::begin(
             directory.clone(),

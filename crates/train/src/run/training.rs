@@ -271,7 +271,7 @@ impl<T: Task> Run<T> {
     fn save_first_weights(&mut self) -> Result<String> {
         if self.directory.replaces_another() {
             return Ok(format!(
-                ", before there were weights to replace the model in {}, which is still there",
+                ", before it had weights to replace what is in {}",
                 self.directory.path().display()
             ));
         }
@@ -324,7 +324,7 @@ impl<T: Task> Run<T> {
     fn failure(&self, what: String) -> Error {
         let folder = self.directory.path().display();
         let model = if self.directory.replaces_another() {
-            format!("the model that was in {folder} is still there, unchanged")
+            format!("what was in {folder} is still there, unchanged")
         } else if self.record.best().is_some() {
             "the best weights so far are saved".to_string()
         } else {
