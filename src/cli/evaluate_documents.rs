@@ -16,6 +16,7 @@ use crate::data::labelled::{DocumentOptions, LabelledRow, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, NOT_FINITE};
 use crate::metrics::ClassificationScore;
+use crate::text::Normalization;
 use crate::text::features::words;
 
 /// Number of documents that are classified together.
@@ -122,7 +123,8 @@ impl LabelledDocuments {
     }
 
     fn words(&self) -> Vec<Vec<String>> {
-        self.texts.iter().map(|text| words(text)).collect()
+        let words = |text: &String| words(&Normalization::Nfc.apply(text));
+        self.texts.iter().map(words).collect()
     }
 }
 

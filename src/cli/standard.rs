@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows};
+use crate::data::text_rows::{TextRow, text_rows};
 use crate::error::{Error, Result};
 use crate::text::Normalization;
 use crate::text::source::{InvalidBytes, ReadMode, read};
@@ -108,6 +109,14 @@ pub fn read_text_file(path: &Path) -> Result<String> {
     let mode = ReadMode::Text(Normalization::None);
     read(&[path.to_path_buf()], mode, invalid, each)?;
     String::from_utf8(bytes).map_err(|_| Error::new(format!("{} is not text", path.display())))
+}
+
+/// Reads a file of texts, or standard input: one a line, or objects with a text under `key`.
+pub fn read_text_rows(path: &Path, key: &str) -> Result<Vec<TextRow>> {
+    match is_input(path) {
+        true => text_rows(&read_input()?, InputCopy::NAME, key),
+        false => text_rows(&read_text_file(path)?, &path.display().to_string(), key),
+    }
 }
 
 /// Creates a folder that is removed when it is dropped.

@@ -11,6 +11,7 @@ use carousel::data::labelled::{DocumentOptions, LabelledRows, RowCount};
 use carousel::error::{Error, Result};
 use carousel::inference::encoded_document::strip_markup;
 use carousel::text::corpus::Validation;
+use carousel::text::{Normalization, features};
 
 /// Fraction of the documents that are held out for validation, if none are given for it.
 const VALIDATION_FRACTION: f64 = 0.1;
@@ -67,8 +68,8 @@ impl LabelledTexts {
         carousel::files::write_atomically(path, text.as_bytes())
     }
 
-    fn words(&self) -> Vec<Vec<String>> {
-        let words = |text: &String| carousel::text::features::words(text);
+    fn words(&self, normalization: Normalization) -> Vec<Vec<String>> {
+        let words = |text: &String| features::words(&normalization.apply(text));
         self.texts.iter().map(words).collect()
     }
 
@@ -123,11 +124,11 @@ impl Dataset {
         })
     }
 
-    /// The words of all documents.
-    pub fn words(&self) -> DatasetWords {
+    /// The words of all documents, in the form in which a model reads them.
+    pub fn words(&self, normalization: Normalization) -> DatasetWords {
         DatasetWords {
-            train: self.train.words(),
-            valid: self.valid.words(),
+            train: self.train.words(normalization),
+            valid: self.valid.words(normalization),
         }
     }
 }

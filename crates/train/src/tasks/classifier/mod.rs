@@ -225,7 +225,7 @@ fn restore(
             "the documents have changed since the run began; begin another with -o",
         ));
     }
-    let words = dataset.words();
+    let words = dataset.words(tokenizer.normalization());
     let linear = match has_weights {
         true => FittedLinear::new(
             LinearClassifier::load(&directory.load_weights(&config)?)?,
