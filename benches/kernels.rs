@@ -103,7 +103,7 @@ fn choose(bencher: Bencher, vocab_size: usize, choice: Choice) {
         repetition: None,
         choice,
     };
-    let mut sampler = Sampler::new(sampling, 1, 0);
+    let mut sampler = Sampler::new(sampling, 1);
     let logits = numbers(vocab_size);
     let mut buffer = logits.clone();
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {

@@ -1041,3 +1041,43 @@ fn invalid_bytes_of_documents_are_refused_or_replaced() {
         outcome.err
     );
 }
+
+#[test]
+fn both_unicode_forms_of_a_document_are_classified_alike() {
+    let sandbox = Sandbox::new();
+    let composed = reviews()
+        .replace("lovely", "adorée")
+        .replace("dull", "gênant");
+    let decomposed = composed.replace('é', "e\u{301}").replace('ê', "e\u{302}");
+    sandbox.write("composed.csv", composed);
+    sandbox.write("decomposed.csv", decomposed);
+    let train = |file: &str| {
+        let line = format!("train-classifier {file}.csv -o {file} {SMALL}");
+        sandbox.carousel(&line).success();
+        let texts = "'so adorée and warm' 'so adore\u{301}e and warm'";
+        json(
+            &sandbox
+                .carousel(&format!("classify -m {file} --json {texts}"))
+                .success()
+                .out,
+        )
+    };
+    let (one, other) = (train("composed"), train("decomposed"));
+    assert_eq!(one[0]["probabilities"], one[1]["probabilities"]);
+    assert_eq!(one[0]["probabilities"], other[0]["probabilities"]);
+}
+
+#[test]
+fn a_vocabulary_without_a_word_is_refused() {
+    let sandbox = sandbox();
+    let line =
+        format!("train-classifier reviews.csv -o model --level word --min-count 999 {SMALL}");
+    let outcome = sandbox.carousel(&line);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(
+        outcome.err.contains("no word of the text occurs 999 times"),
+        "{}",
+        outcome.err
+    );
+    assert!(!sandbox.path("model/config.json").exists());
+}

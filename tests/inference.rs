@@ -231,6 +231,66 @@ fn samples_differ_and_do_not_depend_on_their_number() {
         (&30.into(), &5.into())
     );
     assert_eq!(three[0]["finish_reason"], "length");
+    // Each has a seed of its own, with which it is written again.
+    assert_eq!(
+        (&three[2]["sample"], &three[2]["seed"]),
+        (&2.into(), &7.into())
+    );
+    let line = "generate -m model -p ab --length 30 --seed 7 --json";
+    let again: serde_json::Value =
+        serde_json::from_str(&sandbox.carousel(line).success().out).unwrap();
+    assert_eq!(again["text"], three[2]["text"]);
+}
+
+#[test]
+fn rows_of_a_file_are_written_and_scored_with_their_other_fields() {
+    let sandbox = sandbox_with_model();
+    let rows = [
+        r#"{"id": "a", "prompt": "one", "text": "two", "lang": "en"}"#,
+        r#"{"id": "b", "prompt": "", "text": "three"}"#,
+    ];
+    sandbox.write("rows.jsonl", rows.join("\n"));
+    sandbox.write("rows.txt", "one\n\ntwo\n");
+    let run = |line: &str| -> Vec<serde_json::Value> {
+        let out = sandbox.carousel(line).success().out;
+        out.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let written =
+        run("generate -m model --prompts rows.jsonl --samples 2 --length 5 --seed 1 --json");
+    let ids: Vec<&str> = written
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["a", "a", "b", "b"]);
+    assert_eq!(
+        (&written[1]["lang"], &written[1]["sample"]),
+        (&"en".into(), &1.into())
+    );
+    assert_eq!(
+        (&written[0]["prompt"], &written[2]["prompt"]),
+        (&"one".into(), &"".into())
+    );
+    let alone = run("generate -m model -p one --length 5 --seed 2 --json");
+    assert_eq!(written[1]["text"], alone[0]["text"]);
+    let scored = run("score -m model --input rows.jsonl --json");
+    assert_eq!(
+        (&scored[1]["id"], &scored[1]["text"]),
+        (&"b".into(), &"three".into())
+    );
+    let alone = run("score -m model three --json");
+    assert_eq!(scored[1]["log_probability"], alone[0]["log_probability"]);
+    assert_eq!(run("score -m model --input rows.txt --json").len(), 2);
+    let shown = sandbox.carousel("generate -m model --prompts rows.txt --greedy --length 3");
+    let shown = shown.success().out;
+    let [one, two] = ["one", "two"].map(|prompt| {
+        let line = format!("generate -m model -p {prompt} --greedy --length 3");
+        sandbox.carousel(&line).success().out
+    });
+    assert_eq!(shown, format!("{one}\n\n{two}"));
+    let outcome = sandbox.carousel("score -m model --input rows.jsonl --json one");
+    assert_eq!(outcome.code, Some(2));
 }
 
 #[test]

@@ -1418,3 +1418,45 @@ fn a_run_interrupted_before_its_first_evaluation_can_be_used_and_goes_on_bit_for
         metrics_without_times(&sandbox, "cut")
     );
 }
+
+#[test]
+fn a_budget_holds_for_a_line_without_a_space() {
+    let sandbox = Sandbox::new();
+    let mut state = 1u32;
+    let mut letter = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b"ACGT"[(state >> 30) as usize] as char
+    };
+    sandbox.write(
+        "genes.txt",
+        (0..300_000).map(|_| letter()).collect::<String>(),
+    );
+    let started = std::time::Instant::now();
+    let line = format!("train genes.txt -o model --level bpe --time 5s {SMALL} -q");
+    sandbox.carousel(&line).success();
+    // A busy machine may take longer; learning the vocabulary alone took half a minute on a quiet one.
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(seconds < 20.0, "{seconds}");
+}
+
+#[test]
+fn a_vocabulary_without_a_word_is_refused_and_a_known_one_may_gain_none() {
+    let sandbox = sandbox();
+    let once: String = (0..400).map(|i| format!("word{i} ")).collect();
+    sandbox.write("once.txt", once + "the bridge\n");
+    let outcome = sandbox.carousel(&format!("train once.txt -o model --level word {SMALL}"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(
+        outcome.err.contains("give --min-count 1"),
+        "{}",
+        outcome.err
+    );
+    assert!(!sandbox.path("model").exists());
+    let line = format!("train tale.txt -o base --level word {SMALL} --steps 2 -q");
+    sandbox.carousel(&line).success();
+    let line = "train once.txt -o model --from base --batch-size 2 --bptt 8 --steps 2 -q";
+    sandbox.carousel(line).success();
+    let tokenizers =
+        ["base", "model"].map(|model| sandbox.read(&format!("{model}/tokenizer.json")));
+    assert_eq!(tokenizers[0], tokenizers[1]);
+}

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::inference::classifier::Classifier;
 use crate::inference::learnt_documents::LearntDocuments;
 use crate::metrics::ClassificationScore;
+use crate::text::Normalization;
 use crate::text::escape::{escaped, escaped_list};
 use crate::text::features::words;
 
@@ -125,7 +126,8 @@ impl LabelledDocuments {
     }
 
     fn words(&self) -> Vec<Vec<String>> {
-        self.texts.iter().map(|text| words(text)).collect()
+        let words = |text: &String| words(&Normalization::Nfc.apply(text));
+        self.texts.iter().map(words).collect()
     }
 }
 

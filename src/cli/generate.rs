@@ -10,13 +10,14 @@ use clap::Args;
 use indicatif::{HumanCount, ProgressBar};
 use rand::{RngCore, SeedableRng};
 
-use super::generation::{SamplePrinter, generate};
+use super::generation::{SampleFormat, SamplePrinter, generate};
 use super::interactive;
 use super::interrupt;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::sampling_flags::SamplingFlags;
 use super::standard::{self, CONVERTED};
 use super::unit;
+use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions};
@@ -40,6 +41,7 @@ const LONG_PROMPT: usize = 100_000;
   carousel generate -m model \"It was\"
   carousel generate -m model -p \"It was\" --length 2000 --temperature 0.6 --seed 7
   carousel generate -m model --prompt-file opening.txt --samples 3
+  carousel generate -m model --prompts openings.jsonl --json
   carousel generate -m model --interactive
 
 A token is chosen by these steps, in llama.cpp's order, as far as they are requested: repetition
@@ -62,6 +64,10 @@ pub struct Arguments {
     /// A file with the text to continue
     #[arg(long, value_name = "FILE", group = "start")]
     prompt_file: Option<PathBuf>,
+    /// A file with many texts to continue, one a line; or, if its name ends with .jsonl, objects with a text under "prompt",
+    /// whose other fields --json keeps
+    #[arg(long, value_name = "FILE", group = "start")]
+    prompts: Option<PathBuf>,
     /// Write in turns with the model, which remembers the whole conversation
     #[arg(short, long, conflicts_with_all = ["samples", "json", "start"])]
     interactive: bool,
@@ -115,26 +121,51 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let clamps = unit::clamps(&arguments.clamp, &model.config)?;
         return interactive::run(&model, &clamps, sampling, stop, seed);
     }
-    let text = prompt_text(arguments)?;
+    let prompts = prompts(arguments)?;
     let model = open()?;
     let clamps = unit::clamps(&arguments.clamp, &model.config)?;
-    let prompt = read_prompt(&model, &text, &clamps);
-    let printer = SamplePrinter::new(text, seed, arguments.samples, arguments.json);
-    generate_samples(&prompt, sampling, &stop, printer, seed, arguments.samples)
+    let (mut tokens, mut seconds) = (0, 0.0);
+    let count = prompts.len();
+    for (index, row) in prompts.into_iter().enumerate() {
+        let prompt = read_prompt(&model, &row.text, &clamps);
+        let format = SampleFormat {
+            prompt: row,
+            seed,
+            samples: arguments.samples,
+            json: arguments.json,
+            more_follow: index + 1 < count,
+        };
+        let took = generate_samples(&prompt, sampling, &stop, &format)?;
+        tokens += took.0;
+        seconds += took.1;
+        if interrupt::watch().load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    let speed = tokens as f64 / seconds;
+    standard::message(format!(
+        "{} tokens, {} tokens/s, seed {seed}",
+        HumanCount(tokens),
+        HumanCount(speed as u64)
+    ));
+    match interrupt::watch().load(Ordering::Relaxed) {
+        true => Err(Error::interrupted("interrupted")),
+        false => Ok(()),
+    }
 }
 
-/// Generates and prints samples, in batches.
+/// Generates and prints the samples of a prompt, in batches; returns the number of tokens and of seconds.
 fn generate_samples(
     prompt: &Prompt,
     sampling: Sampling,
     stop: &StopConditions,
-    mut printer: SamplePrinter,
-    seed: u64,
-    samples: u64,
-) -> Result<()> {
+    format: &SampleFormat,
+) -> Result<(u64, f64)> {
     // Until here the program exits at the first signal, as there was nothing to print.
     let interrupted = interrupt::watch();
+    let mut printer = SamplePrinter::new(format.clone());
     let (mut tokens, mut seconds) = (0, 0.0);
+    let SampleFormat { seed, samples, .. } = *format;
     for first in (0..samples).step_by(BATCH_SIZE as usize) {
         let batch = first..(first + BATCH_SIZE).min(samples);
         let mut generator = Generator::new(prompt, sampling, stop.clone(), seed, batch.clone());
@@ -149,16 +180,7 @@ fn generate_samples(
             break;
         }
     }
-    let speed = tokens as f64 / seconds;
-    standard::message(format!(
-        "{} tokens, {} tokens/s, seed {seed}",
-        HumanCount(tokens),
-        HumanCount(speed as u64)
-    ));
-    if interrupted.load(Ordering::Relaxed) {
-        return Err(Error::interrupted("interrupted"));
-    }
-    Ok(())
+    Ok((tokens, seconds))
 }
 
 /// Checks that a model has a token to write. Before training refused to begin with such a vocabulary, there were models
@@ -200,10 +222,26 @@ fn stop_conditions(arguments: &Arguments) -> Result<StopConditions> {
             "--length 0 generates one text without end, but --json and --samples print finished texts; give a length",
         ));
     }
+    if endless && arguments.prompts.is_some() {
+        return Err(Error::usage(
+            "--length 0 would never come to the second of the --prompts; give a length",
+        ));
+    }
     Ok(StopConditions {
         length: Some(arguments.length).filter(|_| !endless),
         strings: arguments.stop.clone(),
     })
+}
+
+/// The texts to continue, with what stands beside them.
+fn prompts(arguments: &Arguments) -> Result<Vec<TextRow>> {
+    let Some(file) = &arguments.prompts else {
+        return Ok(vec![TextRow {
+            text: prompt_text(arguments)?,
+            ..TextRow::default()
+        }]);
+    };
+    standard::read_text_rows(file, "prompt")
 }
 
 fn prompt_text(arguments: &Arguments) -> Result<String> {

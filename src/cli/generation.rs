@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::standard::{self, TextWriter};
+use crate::data::text_rows::TextRow;
 use crate::error::Result;
-use crate::inference::generator::{FinishReason, Generator, TextEvent};
+use crate::inference::generator::{FinishReason, Generator, TextEvent, sample_seed};
 
 /// Runs a generator until its texts are finished, generation is interrupted, or `on_event` fails.
 pub fn generate(
@@ -33,16 +34,24 @@ pub fn generate(
     result
 }
 
+/// What the samples of a prompt are printed with.
+#[derive(Clone, Debug, Default)]
+pub struct SampleFormat {
+    /// Text before each sample, and what stands beside it in its file.
+    pub prompt: TextRow,
+    /// Seed of the first sample.
+    pub seed: u64,
+    /// Number of samples.
+    pub samples: u64,
+    /// Whether to print JSON objects.
+    pub json: bool,
+    /// Whether other prompts' samples follow.
+    pub more_follow: bool,
+}
+
 /// Prints generated texts: a single one while it is generated, several or JSON objects once they are finished.
 pub struct SamplePrinter {
-    /// Text before each sample.
-    prompt: String,
-    /// Seed of the samples.
-    seed: u64,
-    /// Number of samples in all.
-    samples: u64,
-    /// Whether to print JSON objects.
-    json: bool,
+    format: SampleFormat,
     writer: TextWriter,
     texts: Vec<GeneratedText>,
     printed: u64,
@@ -58,12 +67,9 @@ struct GeneratedText {
 
 impl SamplePrinter {
     /// A printer that has printed nothing yet.
-    pub fn new(prompt: String, seed: u64, samples: u64, json: bool) -> Self {
+    pub fn new(format: SampleFormat) -> Self {
         SamplePrinter {
-            prompt,
-            seed,
-            samples,
-            json,
+            format,
             writer: TextWriter::default(),
             texts: Vec::new(),
             printed: 0,
@@ -72,7 +78,7 @@ impl SamplePrinter {
 
     /// Whether text is printed while it is generated.
     fn streams(&self) -> bool {
-        self.samples == 1 && !self.json
+        self.format.samples == 1 && !self.format.json
     }
 
     /// Begins a batch of texts.
@@ -84,7 +90,7 @@ impl SamplePrinter {
         };
         self.texts = vec![empty; count];
         if self.streams() {
-            self.writer.write(&self.prompt)?;
+            self.writer.write(&self.format.prompt.text)?;
             self.writer.flush()?;
         }
         Ok(())
@@ -106,29 +112,31 @@ impl SamplePrinter {
     pub fn end(&mut self, seconds: f64) -> Result<u64> {
         let tokens = self.texts.iter().map(|text| text.tokens).sum();
         if self.streams() {
-            self.writer.write("\n")?;
+            let gap = if self.format.more_follow { "\n\n" } else { "" };
+            self.writer.write(&format!("\n{gap}"))?;
             self.writer.flush()?;
             return Ok(tokens);
         }
         for text in std::mem::take(&mut self.texts) {
-            self.printed += 1;
-            if self.json {
+            if self.format.json {
                 standard::line(self.object(&text, tokens as f64 / seconds))?;
             } else {
-                let last = self.printed == self.samples;
+                let last = self.printed + 1 == self.format.samples && !self.format.more_follow;
                 let gap = if last { "" } else { "\n\n" };
-                standard::line(format!("{}{}{gap}", self.prompt, text.text))?;
+                standard::line(format!("{}{}{gap}", self.format.prompt.text, text.text))?;
             }
+            self.printed += 1;
         }
         Ok(tokens)
     }
 
     fn object(&self, text: &GeneratedText, tokens_per_second: f64) -> serde_json::Value {
-        json!({
-            "prompt": self.prompt,
+        self.format.prompt.with_fields(json!({
+            "prompt": self.format.prompt.text,
             "text": text.text,
             "tokens": text.tokens,
-            "seed": self.seed,
+            "sample": self.printed,
+            "seed": sample_seed(self.format.seed, self.printed),
             "finish_reason": match text.finish {
                 FinishReason::Length => "length",
                 FinishReason::Stop => "stop",
@@ -136,6 +144,6 @@ impl SamplePrinter {
                 FinishReason::Interrupted => "interrupted",
             },
             "tokens_per_second": tokens_per_second,
-        })
+        }))
     }
 }

@@ -3,7 +3,7 @@
 */
 
 use std::io::{IsTerminal, stdin};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::standard::{self, CONVERTED};
 use crate::checkpoint::record::TextRecord;
+use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::evaluation::{ScoredText, ScoredToken, score};
 use crate::text::escape::escaped_lines;
@@ -28,6 +29,7 @@ const MOST_SHOWN: usize = 10;
   carousel score -m model \"It was a dark night.\" \"Night dark a was it.\"
   carousel score -m model --tokens \"It was a dark night.\"
   carousel score -m model - < letter.txt
+  carousel score -m model --input sentences.jsonl --json
 
 Each text is scored by itself, as if it began a line. A word that the model does not know costs what
 its spelling costs, and is named. On a terminal the tokens are coloured by their probability, from
@@ -38,6 +40,10 @@ pub struct Arguments {
     /// The texts; - is standard input [default: standard input]
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
+    /// A file with many texts, one a line; or, if its name ends with .jsonl, objects with a text under "text", whose other
+    /// fields --json keeps
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    input: Option<PathBuf>,
     /// Print the log probability of each token too
     #[arg(long)]
     tokens: bool,
@@ -48,6 +54,30 @@ pub struct Arguments {
 
 /// Scores texts.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let rows = rows(arguments)?;
+    let model = arguments
+        .model
+        .open_language_model(None, PrecisionChoice::F32)?;
+    let subject: TextRecord = arguments.model.directory(None)?.load_record()?;
+    let spelling = subject.statistics.spelling;
+    for row in rows {
+        let scored = score(&model, &spelling, &row.text).ok_or_else(|| {
+            Error::new("an empty text cannot be scored; give at least one character")
+        })?;
+        if arguments.json {
+            standard::line(row.with_fields(object(&row.text, &scored, arguments.tokens)))?;
+        } else {
+            print(&row.text, &scored, arguments.tokens)?;
+        }
+    }
+    Ok(())
+}
+
+/// The texts, with what stands beside them.
+fn rows(arguments: &Arguments) -> Result<Vec<TextRow>> {
+    if let Some(file) = &arguments.input {
+        return standard::read_text_rows(file, "text");
+    }
     let mut texts = arguments.texts.clone();
     if texts.is_empty() {
         if stdin().is_terminal() {
@@ -57,27 +87,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         texts.push("-".to_string());
     }
-    let model = arguments
-        .model
-        .open_language_model(None, PrecisionChoice::F32)?;
-    let subject: TextRecord = arguments.model.directory(None)?.load_record()?;
-    let spelling = subject.statistics.spelling;
-    for text in texts {
-        let text = if text == "-" {
-            standard::read_text(Path::new("-"), CONVERTED)?
-        } else {
-            text
-        };
-        let scored = score(&model, &spelling, &text).ok_or_else(|| {
-            Error::new("an empty text cannot be scored; give at least one character")
-        })?;
-        if arguments.json {
-            standard::line(object(&text, &scored, arguments.tokens))?;
-        } else {
-            print(&text, &scored, arguments.tokens)?;
-        }
-    }
-    Ok(())
+    let row = |text: String| {
+        Ok(TextRow {
+            text: match &text[..] {
+                "-" => standard::read_text(Path::new("-"), CONVERTED)?,
+                _ => text,
+            },
+            ..TextRow::default()
+        })
+    };
+    texts.into_iter().map(row).collect()
 }
 
 fn object(text: &str, scored: &ScoredText, tokens: bool) -> serde_json::Value {

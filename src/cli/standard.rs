@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
+use crate::data::text_rows::{TextRow, text_rows};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::text::escape::escaped_lines;
@@ -121,6 +122,15 @@ impl InputCopy {
     pub fn named(&self, error: Error) -> Error {
         error.renamed(&self.folder.path().join(INPUT_NAME), INPUT_NAME)
     }
+}
+
+/// Reads a file of texts, or standard input: one a line, or objects with a text under `key`.
+pub fn read_text_rows(path: &Path, key: &str) -> Result<Vec<TextRow>> {
+    let name = match is_input(path) {
+        true => INPUT_NAME.to_string(),
+        false => path.display().to_string(),
+    };
+    text_rows(&read_text(path, CONVERTED)?, &name, key)
 }
 
 /// Creates a folder that is removed when it is dropped.

@@ -136,8 +136,8 @@ fn read_tokens(
 }
 
 impl<'m> Generator<'m> {
-    /// Begins a continuation for each number in `samples`. Samples of one seed and different numbers are independent of
-    /// each other, and do not depend on which are generated together.
+    /// Begins a continuation for each number in `samples`, with the seed [`sample_seed`]. They are independent of each other,
+    /// and do not depend on which are generated together.
     pub fn new(
         prompt: &Prompt<'m>,
         sampling: Sampling,
@@ -152,7 +152,7 @@ impl<'m> Generator<'m> {
             .map(|string| model.tokenizer.normalized(string).into_owned())
             .collect();
         let continuation = |(index, sample)| {
-            let mut sampler = Sampler::new(sampling, seed, sample);
+            let mut sampler = Sampler::new(sampling, sample_seed(seed, sample));
             sampler.observe(&prompt.tokens);
             Continuation {
                 index,
@@ -278,6 +278,11 @@ impl<'m> Generator<'m> {
         let last = read_tokens(self.model, &mut self.state, &all, |_| ());
         continuation.unread = vec![last];
     }
+}
+
+/// The seed of the sample with an index: that with which it is the first.
+pub fn sample_seed(seed: u64, sample: u64) -> u64 {
+    seed.wrapping_add(sample)
 }
 
 /// Generates a text of `length` tokens after an empty prompt.

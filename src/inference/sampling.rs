@@ -88,13 +88,11 @@ impl Sampling {
 }
 
 impl Sampler {
-    /// A sampler; different values of `stream` with one seed give independent texts.
-    pub fn new(sampling: Sampling, seed: u64, stream: u64) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream);
+    /// A sampler; different seeds give independent texts.
+    pub fn new(sampling: Sampling, seed: u64) -> Self {
         Sampler {
             sampling,
-            random,
+            random: ChaCha8Rng::seed_from_u64(seed),
             recent: RecentTokens::new(sampling.repetition.map_or(0, |r| r.last_n)),
         }
     }
@@ -439,7 +437,7 @@ mod tests {
             choice: Choice::Greedy,
         };
         let generate = |sampling| {
-            let mut sampler = Sampler::new(sampling, 0, 0);
+            let mut sampler = Sampler::new(sampling, 0);
             sampler.observe(&[4, 0]);
             let mut tokens = Vec::new();
             for _ in 0..4 {
@@ -465,7 +463,7 @@ mod tests {
                 repetition: None,
                 choice,
             };
-            let mut sampler = Sampler::new(sampling, 1, 0);
+            let mut sampler = Sampler::new(sampling, 1);
             let mut counts = [0.0; 5];
             for _ in 0..40_000 {
                 let chosen = sampler.choose(&mut LOGITS.clone(), |_| true).unwrap();
@@ -514,7 +512,7 @@ mod tests {
                 repetition: None,
                 choice,
             };
-            let mut sampler = Sampler::new(sampling, 1, 0);
+            let mut sampler = Sampler::new(sampling, 1);
             let mut choose = |logits: &[f32], allows: fn(u32) -> bool| {
                 sampler.choose(&mut logits.to_vec(), allows)
             };

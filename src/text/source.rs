@@ -302,7 +302,7 @@ mod tests {
         let text: Vec<u8> = [0xFE, 0xFF].into_iter().chain(text).collect();
         let level = ruzstd::encoding::CompressionLevel::Fastest;
         let bytes = ruzstd::encoding::compress_to_vec(&text[..], level);
-        let (decoded, notes) = read_bytes(&bytes, ReadMode::Text, REFUSED).unwrap();
+        let (decoded, notes) = read_bytes(&bytes, TEXT, REFUSED).unwrap();
         assert_eq!(decoded, "Grüße\nend");
         assert_eq!(
             notes.messages(),

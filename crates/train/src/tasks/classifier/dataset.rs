@@ -12,6 +12,7 @@ use carousel::error::{Error, Result};
 use carousel::inference::encoded_document::strip_markup;
 use carousel::text::corpus::Validation;
 use carousel::text::escape::escaped;
+use carousel::text::{Normalization, features};
 
 /// About how many bytes of text make a token.
 pub const BYTES_A_TOKEN: usize = 5;
@@ -48,6 +49,8 @@ pub struct DatasetWords {
     pub train: Vec<Vec<String>>,
     /// Of the validation documents.
     pub valid: Vec<Vec<String>>,
+    /// Of the test documents, if there are any.
+    pub test: Vec<Vec<String>>,
 }
 
 /// A document as it was read: its label's name, and its text.
@@ -73,9 +76,9 @@ impl LabelledTexts {
         carousel::files::write_atomically(path, text.as_bytes())
     }
 
-    /// The words of each text.
-    pub fn words(&self) -> Vec<Vec<String>> {
-        let words = |text: &String| carousel::text::features::words(text);
+    /// The words of each text, in a Unicode form.
+    fn words(&self, normalization: Normalization) -> Vec<Vec<String>> {
+        let words = |text: &String| features::words(&normalization.apply(text));
         self.texts.iter().map(words).collect()
     }
 
@@ -147,11 +150,16 @@ impl Dataset {
         })
     }
 
-    /// The words of all documents.
-    pub fn words(&self) -> DatasetWords {
+    /// The words of all documents, in the form in which a model reads them.
+    pub fn words(&self, normalization: Normalization) -> DatasetWords {
         DatasetWords {
-            train: self.train.words(),
-            valid: self.valid.words(),
+            train: self.train.words(normalization),
+            valid: self.valid.words(normalization),
+            test: self
+                .test
+                .as_ref()
+                .map(|test| test.words(normalization))
+                .unwrap_or_default(),
         }
     }
 }

@@ -253,7 +253,7 @@ fn restore(
     };
     let before = saved.as_ref().or(base.as_ref().map(|base| &base.weights));
     let learnt = prepare::learnt_documents(&dataset, before)?;
-    let words = dataset.words();
+    let words = dataset.words(tokenizer.normalization());
     let linear = match saved {
         Some(saved) => FittedLinear::new(LinearClassifier::load(&saved)?, &words.valid),
         None => {

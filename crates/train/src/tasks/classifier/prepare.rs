@@ -59,7 +59,7 @@ pub fn prepare(
     let language_model_first = request.arguments.from.is_none() && base.is_some();
     let budget = rest_of_budget(training.budget, language_model_first, spent)?;
     let training = TrainingConfig { budget, ..training };
-    let words = dataset.words();
+    let words = dataset.words(tokenizer.normalization());
     let linear = learn_linear(&request, &dataset, &words, base, &training, notify)?;
     let config = config_of(config, &tokenizer, linear.classifier.hashes.len());
     config.check()?;
@@ -106,7 +106,7 @@ fn subject(dataset: &Dataset, words: &DatasetWords, thaws: bool) -> DocumentsRec
         baselines: baselines(&words.valid, &dataset.valid.labels),
         tested: dataset.test.as_ref().map(|test| TestRecord {
             score: None,
-            baselines: baselines(&test.words(), &test.labels),
+            baselines: baselines(&words.test, &test.labels),
         }),
     }
 }
