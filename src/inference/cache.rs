@@ -18,6 +18,8 @@ pub struct Cache {
     next: usize,
     /// The output after the last token; empty before the first.
     last: Vec<f32>,
+    /// Whether it keeps nothing more for now.
+    held: bool,
 }
 
 impl Cache {
@@ -29,12 +31,19 @@ impl Cache {
             tokens: Vec::new(),
             next: 0,
             last: Vec::new(),
+            held: false,
         }
+    }
+
+    /// Keeps nothing more from now on, or begins to again: what a model writes itself is not kept, or it would soon repeat
+    /// itself.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// Reads a token, and the network's output after it.
     pub fn read(&mut self, token: u32, output: impl FnOnce(&mut Vec<f32>)) {
-        if !self.last.is_empty() && self.capacity > 0 {
+        if !self.last.is_empty() && self.capacity > 0 && !self.held {
             let width = self.last.len();
             if self.tokens.len() < self.capacity {
                 self.outputs.extend_from_slice(&self.last);
@@ -127,6 +136,20 @@ mod tests {
             sums.iter().zip(with).all(|(a, b)| (a - b).abs() < 1e-6),
             "{sums:?}"
         );
+    }
+
+    #[test]
+    fn a_cache_that_is_held_keeps_nothing_more() {
+        let mut cache = Cache::new(9);
+        cache.read(1, set([1.0, 0.0, 0.0]));
+        cache.read(2, set([0.0, 1.0, 0.0]));
+        cache.hold(true);
+        cache.read(3, set([0.0, 0.0, 1.0]));
+        let own = |cache: &Cache, token| cache.probabilities(token, &[1.0]).unwrap()[0];
+        assert_eq!((own(&cache, 2), own(&cache, 3)), (1.0, 0.0));
+        cache.hold(false);
+        cache.read(4, set([0.0, 0.0, 1.0]));
+        assert!(own(&cache, 4) > 0.5 && own(&cache, 3) == 0.0);
     }
 
     #[test]

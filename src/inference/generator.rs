@@ -166,9 +166,11 @@ impl<'m> Generator<'m> {
                 finish: None,
             }
         };
+        let mut state = prompt.state.select(&streams);
+        state.reads_own(true);
         Generator {
             model,
-            state: prompt.state.select(&streams),
+            state,
             continuations: samples.enumerate().map(continuation).collect(),
             stop,
         }
@@ -275,7 +277,9 @@ impl<'m> Generator<'m> {
         continuation.stop_strings.rest();
         let mut all = continuation.unread.clone();
         all.extend_from_slice(tokens);
+        self.state.reads_own(false);
         let last = read_tokens(self.model, &mut self.state, &all, |_| ());
+        self.state.reads_own(true);
         continuation.unread = vec![last];
     }
 }

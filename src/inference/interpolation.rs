@@ -232,6 +232,11 @@ impl InterpolatedState {
         }
     }
 
+    /// Whether the caches keep nothing more from now on.
+    pub fn hold_caches(&mut self, held: bool) {
+        self.caches.iter_mut().for_each(|cache| cache.hold(held));
+    }
+
     /// Holds units of the network at fixed values from the next step on.
     pub fn clamp(&mut self, clamps: &[Clamp]) {
         self.network.clamp(clamps);

@@ -42,6 +42,13 @@ impl PredictorState {
         }
     }
 
+    /// Whether what is read from now on is the model's own, which a cache does not keep.
+    pub fn reads_own(&mut self, own: bool) {
+        if let PredictorState::Interpolated(state) = self {
+            state.hold_caches(own);
+        }
+    }
+
     /// Holds units of a network at fixed values from the next step on; n-grams have no units.
     pub fn clamp(&mut self, clamps: &[Clamp]) {
         match self {
