@@ -627,7 +627,10 @@ fn documents_in_any_encoding_are_the_same_training_data() {
         let outcome = sandbox.carousel(&line).success();
         let plan = json(&outcome.out).remove(0);
         let keys = ["train_documents", "train_tokens", "valid_documents"];
-        (keys.map(|key| plan["data"][key].as_u64().unwrap()), outcome.err)
+        (
+            keys.map(|key| plan["data"][key].as_u64().unwrap()),
+            outcome.err,
+        )
     };
     let expected = plan("reviews.csv").0;
     assert_eq!(expected[0] + expected[2], 240);
