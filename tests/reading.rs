@@ -211,7 +211,11 @@ fn a_first_row_of_data_is_kept_and_told() {
         ),
     ] {
         sandbox.write("rows.csv", text);
-        assert_eq!(answers(&sandbox, "rows.csv", ""), count, "{text}");
+        assert_eq!(
+            answers(&sandbox, "rows.csv", "--format csv"),
+            count,
+            "{text}"
+        );
         let [named, _] = classify(&sandbox, "rows.csv", "");
         assert_eq!(named.err, format!("note: rows.csv: {note}\n"), "{text}");
     }

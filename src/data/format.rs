@@ -33,8 +33,9 @@ pub fn format_of_name(path: &Path) -> Option<Format> {
 }
 
 /// Guesses the layout of a file that begins with `head`. A line of prose may begin with a brace and has commas too: most
-/// lines must be objects, or begin as those of fastText, and a table without labels must have a header and even rows.
-pub(super) fn guess_format(head: &[u8], labels_required: bool) -> Format {
+/// lines must be objects, or begin as those of fastText, and a table that is not `expected`, by labels or columns, must have
+/// a header and even rows.
+pub(super) fn guess_format(head: &[u8], expected: bool) -> Format {
     if most_lines(head, is_object) || is_json(head) {
         return Format::Jsonl;
     }
@@ -43,7 +44,7 @@ pub(super) fn guess_format(head: &[u8], labels_required: bool) -> Format {
     }
     let delimiter = guess_delimiter(head);
     match delimiter {
-        _ if !labels_required && !is_table(head, delimiter) => Format::Lines,
+        _ if !expected && !is_table(head, delimiter) => Format::Lines,
         b'\t' => Format::Tsv,
         _ => Format::Csv,
     }

@@ -145,7 +145,7 @@ impl LabelledRows {
         let format = match (options.format, separator) {
             (Some(format), _) => format,
             (None, Some(_)) => Format::Csv,
-            (None, None) => guess_format(head(&input), options.labels),
+            (None, None) => guess_format(head(&input), options.labels || options.give_layout()),
         };
         if options.format.is_none() && format != Format::Lines {
             notes.push(format!(
