@@ -23,8 +23,8 @@ const ATTEMPTS: usize = 100;
 pub struct Lock {
     file: File,
     path: PathBuf,
-    /// Whether there was no such folder before.
-    is_new: bool,
+    /// Whether the folder is removed with the lock if it is empty then.
+    removes_folder: bool,
     note: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl Lock {
                 return Ok(Lock {
                     file,
                     path,
-                    is_new,
+                    removes_folder: is_new,
                     note,
                 });
             }
@@ -73,6 +73,12 @@ impl Lock {
             "cannot lock {}: other processes create and remove it again and again",
             path.display()
         )))
+    }
+
+    /// The same lock of a folder that is removed with it if it is empty then, as one is that was new.
+    pub fn removing_folder(mut self) -> Self {
+        self.removes_folder = true;
+        self
     }
 
     /// A note for the user, where the file system has no locks.
@@ -98,7 +104,7 @@ impl Drop for Lock {
         // Removed while it is locked: whoever opened it meanwhile sees that it is gone. If this fails, the next writer
         // takes the file over.
         let _ = fs::remove_file(&self.path);
-        if let (true, Some(folder)) = (self.is_new, self.path.parent()) {
+        if let (true, Some(folder)) = (self.removes_folder, self.path.parent()) {
             // This fails, as intended, if something was written.
             let _ = fs::remove_dir(folder);
         }

@@ -26,20 +26,18 @@ impl RunFolder {
             directory: Directory::at(path),
             locks: Vec::new(),
         };
-        folder.lock(path)?;
+        folder.add(Lock::take(path)?);
         folder.directory.settle()?;
         let part = folder.directory.language_model();
         if part.holds_run() {
-            folder.lock(part.path())?;
+            folder.add(Lock::take(part.path())?.removing_folder());
         }
         Ok(folder)
     }
 
-    fn lock(&mut self, path: &Path) -> Result<()> {
-        let lock = Lock::take(path)?;
+    fn add(&mut self, lock: Lock) {
         standard::notes(lock.note().map(String::from).as_slice());
         self.locks.push(lock);
-        Ok(())
     }
 
     /// Locks the language model that a classifier is to learn from, unless it is locked already or no other process can know
