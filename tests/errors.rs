@@ -187,8 +187,8 @@ fn invalid_utf8_is_reported_or_replaced() {
     assert_eq!(
         outcome.err,
         "note: invalid byte sequences replaced by U+FFFD (--lossy): 1\n\
-         note: not compared with n-grams and xz, which learn from the training data: cannot read made-up.txt: there is no \
-         such file or folder\n"
+         note: not compared with n-grams and xz, which learn from the training data: made-up.txt is no longer there, \
+         and not found beside model either\n"
     );
 }
 
