@@ -179,24 +179,9 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
 #[cfg(unix)]
 fn termination_saves_the_run_and_names_the_command_that_resumes_it() {
     let sandbox = sandbox();
-    let options = format!("{SMALL} --steps 3000");
-    let mut command = sandbox.command(&program());
-    command
-        .args(words(&format!("train tale.txt -o model {options}")))
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    // Training has begun when a step is printed. SIGTERM is handled as Ctrl-C is, which background jobs of a shell ignore.
-    assert!(lines.by_ref().any(|line| line.contains("  step ")));
-    let interrupt = std::process::Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(interrupt.success());
-    let last = lines.last().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // SIGTERM is handled as Ctrl-C is, which background jobs of a shell ignore.
+    let line = format!("train tale.txt -o model {SMALL} --steps 3000");
+    let last = interrupt_at_the_first_step(&sandbox, &line);
     assert!(
         last.starts_with("carousel: interrupted after step "),
         "{last}"
@@ -1219,7 +1204,7 @@ fn a_model_stays_until_there_are_weights_to_replace_it() {
     let json = String::from_utf8(sandbox.read("model/.new-run/training.json")).unwrap();
     sandbox.write("model/.new-run/training.json", json.replace("100000", "4"));
     // One that cannot begin takes nothing from it.
-    let outcome = sandbox.carousel(&format!("{new} --batch-size 9999"));
+    let outcome = sandbox.carousel(&new.replace("--batch-size 4", "--batch-size 9999"));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     let outcome = sandbox.carousel("train --resume model -q").success();
     let note = "model holds another model, until this run has weights to replace it\n";
@@ -1266,7 +1251,7 @@ fn a_run_without_weights_says_what_can_be_done() {
 #[test]
 fn a_run_from_standard_input_needs_nothing_but_its_folder() {
     let sandbox = sandbox();
-    let line = format!("train - -q {SMALL} --steps 4000 --seed 2 -o");
+    let line = format!("train - -q {SMALL} --steps 1500 --seed 2 -o");
     sandbox
         .carousel_reading("tale.txt", &format!("{line} whole"))
         .success();
@@ -1386,36 +1371,47 @@ fn a_corpus_that_was_moved_is_found_by_its_content_or_asked_for() {
     );
 }
 
+/// Interrupts a run with SIGTERM as soon as a step is shown. Returns its last message.
+#[cfg(unix)]
+fn interrupt_at_the_first_step(sandbox: &Sandbox, line: &str) -> String {
+    let mut command = sandbox.command(&program());
+    command.args(words(line)).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line.contains("  step ")));
+    let interrupt = std::process::Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let last = lines.last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    last
+}
+
 #[test]
 #[cfg(unix)]
 fn a_run_interrupted_before_its_first_evaluation_can_be_used_and_goes_on_bit_for_bit() {
     let sandbox = sandbox();
     let line = format!("train tale.txt {SMALL} --steps 12000 -o");
     sandbox.carousel(&format!("{line} whole -q")).success();
-    let mut command = sandbox.command(&program());
-    command
-        .args(words(&format!("{line} cut")))
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    assert!(lines.by_ref().any(|line| line.contains("  step ")));
-    let id = child.id().to_string();
-    let interrupt = std::process::Command::new("kill")
-        .args(["-TERM", &id])
-        .status();
-    assert!(interrupt.unwrap().success());
-    let last = lines.last().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
     let model = ", before the first evaluation; the model has the weights so far (validation loss ";
-    assert!(last.contains(model), "{last}");
-    sandbox.carousel("generate -m cut --length 5").success();
-    sandbox.carousel("train --resume cut -q").success();
-    assert!(sandbox.read("whole/model.safetensors") == sandbox.read("cut/model.safetensors"));
+    // On a busy machine the signal may come late.
+    let cut = (0..5).map(|attempt| format!("cut-{attempt}")).find(|cut| {
+        interrupt_at_the_first_step(&sandbox, &format!("{line} {cut}")).contains(model)
+    });
+    let cut = cut.expect("a run that was interrupted before its first evaluation");
+    let generate = format!("generate -m {cut} --length 5");
+    sandbox.carousel(&generate).success();
+    sandbox
+        .carousel(&format!("train --resume {cut} -q"))
+        .success();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("whole") == weights(&cut));
     assert_eq!(
         metrics_without_times(&sandbox, "whole"),
-        metrics_without_times(&sandbox, "cut")
+        metrics_without_times(&sandbox, &cut)
     );
 }
 
