@@ -332,7 +332,11 @@ mod tests {
         let labels = [0, 0, 0, 0, 0, 0, 0, 1, 1];
         let predicted = |weights: Vec<f64>| {
             let problem = LinearProblem::new(&texts, &labels, weights, None);
-            predict(&problem.fit(WEAK_REGULARISATION, 1000, 1), "fine")
+            let hyperparameters = Hyperparameters {
+                cost: 0.3,
+                prior: 0.0,
+            };
+            predict(&problem.fit(hyperparameters, 1000, 1), "fine")
         };
         assert_eq!(predicted(vec![1.0; 2]), 0);
         assert_eq!(predicted(vec![0.5, 5.0]), 1);
