@@ -456,7 +456,9 @@ fn class_weights_find_rare_labels() {
         let hint = outcome
             .err
             .contains("with --class-weights balanced labels do");
-        let answer = sandbox.carousel("classify -m model 'number 999, odd' --json").success();
+        let answer = sandbox
+            .carousel("classify -m model 'number 999, odd' --json")
+            .success();
         (
             json(&answer.out)[0]["label"].as_str().unwrap().to_string(),
             hint,
