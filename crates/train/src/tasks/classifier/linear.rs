@@ -332,10 +332,9 @@ mod tests {
         let labels = [0, 0, 0, 0, 0, 0, 0, 1, 1];
         let predicted = |weights: Vec<f64>| {
             let problem = LinearProblem::new(&texts, &labels, weights, None);
-            // Contradictions are soon settled only where no document alone decides.
             let hyperparameters = Hyperparameters {
-                cost: 0.1,
-                ..WEAK_REGULARISATION
+                cost: 0.3,
+                prior: 0.0,
             };
             predict(&problem.fit(hyperparameters, 1000, 1), "fine")
         };
