@@ -25,9 +25,9 @@ const SUBWORD_SAMPLE: u64 = 100_000_000;
 /// Largest number of distinct words counted; beyond that the rarest are dropped.
 const COUNTED_WORDS: usize = 2_000_000;
 
-/// Largest number of bytes of distinct words that merges are learnt from: of a text without spaces, each may be a word of
-/// its own.
-const MERGED_BYTES: usize = 1 << 24;
+/// Largest number of bytes of distinct words that merges are learnt from, which takes about a second for a million. Of a
+/// text without spaces each may be a word of its own; of another, these are its 200,000 most frequent words.
+const MERGED_BYTES: usize = 1 << 21;
 
 /// How a vocabulary is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
