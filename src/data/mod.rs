@@ -2,9 +2,9 @@
 Labelled documents from CSV, TSV, JSON Lines, fastText's lines and plain text files.
 
 [`labelled`] is the entry: it opens a file and yields its rows. Its parts: what a document is and how to read it
-(`document`), guesses of the layout (`format`), of the columns' names (`columns`) and of a header (`table_sample`), and a
-reader for each layout (`lines`, `fasttext`, `table` over `csv_records` and `tsv_quotes`, `json_lines`). [`text_rows`] are
-texts without labels, to write or score.
+(`document`), guesses of the layout (`format`), of the columns by their names (`columns`) and of a header
+(`table_sample`), and a reader for each layout (`lines`, `fasttext`, `table` over `csv_records` and `tsv_quotes`,
+`json_lines`). [`text_rows`] are texts without labels, to write or score.
 */
 
 mod columns;
