@@ -22,6 +22,7 @@ use carousel_train::tasks::language_model;
 pub fn train(flags: &train::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
+    flags.corpus.iter().for_each(|path| note_labels(path));
     if flags.plan {
         return plan::language_model(flags, started);
     }
@@ -31,7 +32,6 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     let notify: Notify = &mut |event| progress.show(event);
     let arguments = flags.training();
     if flags.resume.is_none() {
-        flags.corpus.iter().for_each(|path| note_labels(path));
         let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
         let directory = &folder.directory;
         let corpus = keep_standard_input(&flags.corpus, directory)?;
