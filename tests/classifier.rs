@@ -89,6 +89,21 @@ fn a_classifier_is_trained_used_and_evaluated() {
 }
 
 #[test]
+fn documents_are_learnt_from_standard_input() {
+    let sandbox = sandbox();
+    let line = format!("train-classifier - -o model {SMALL}");
+    sandbox.carousel_reading("reviews.csv", &line).success();
+    let named = format!("train-classifier reviews.csv -o named {SMALL}");
+    sandbox.carousel(&named).success();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("model") == weights("named"));
+    sandbox.write("empty.csv", "");
+    let outcome = sandbox.carousel_reading("empty.csv", &line.replace("-o model", "-o none"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(!sandbox.path("none").exists());
+}
+
+#[test]
 fn rows_are_classified_in_order_and_broken_ones_skipped() {
     let sandbox = sandbox_with_classifier();
     let rows = "text,id\n\"good, lovely\",1\nbad\n\"dull\",3\n";

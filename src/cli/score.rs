@@ -60,6 +60,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .open_language_model(None, PrecisionChoice::F32)?;
     let subject: TextRecord = arguments.model.directory(None)?.load_record()?;
     let spelling = subject.statistics.spelling;
+    if !arguments.json && standard::has_colours() {
+        standard::message(
+            "colours: from green for expected tokens over yellow to red for surprising ones",
+        );
+    }
     for row in rows {
         let scored = score(&model, &spelling, &row.text).ok_or_else(|| {
             Error::new("an empty text cannot be scored; give at least one character")

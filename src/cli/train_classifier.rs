@@ -18,7 +18,8 @@ use crate::text::Level;
   carousel train-classifier train.csv --valid valid.csv --test test.csv -o model --label-column stars
   carousel train-classifier --resume model")]
 pub struct Arguments {
-    /// CSV, TSV or JSONL files with a column of labels and one of texts, or lines as fastText has them
+    /// CSV, TSV or JSONL files with a column of labels and one of texts, or lines as fastText has them; - is standard
+    /// input
     #[arg(value_name = "LABELLED", required_unless_present = "resume")]
     pub documents: Vec<PathBuf>,
     /// The folder for the model

@@ -92,9 +92,10 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     if flags.resume.is_none() {
         let folder = RunFolder::for_new_classifier(folder, flags.overwrite)?;
         let directory = &folder.directory;
+        let files = keep_standard_input(&flags.documents, directory)?;
         let begun = classifier::begin(
             directory.clone(),
-            &flags.documents,
+            &files,
             (&arguments, &documents),
             started,
             notify,

@@ -33,9 +33,11 @@ pub fn classifier(flags: &train_classifier::Arguments, started: Instant) -> Resu
     let folder = standard::temporary_folder()?;
     let mut output = Output::new(&folder, flags.json);
     let notify = &mut |event| output.take(event);
+    let directory = Directory::at(folder.path());
+    let files = keep_standard_input(&flags.documents, &directory)?;
     classifier::begin(
-        Directory::at(folder.path()),
-        &flags.documents,
+        directory,
+        &files,
         (&flags.training(), &flags.layout.options()),
         started,
         notify,
