@@ -313,14 +313,21 @@ pub enum Finish {
 impl<Subject> Record<Subject> {
     /// The best evaluation, whose weights were saved.
     pub fn best(&self) -> Option<&Evaluation> {
-        let better =
-            |best: &'_ Evaluation, other: &'_ Evaluation| other.figures.better_than(&best.figures);
-        let finite = self
-            .evaluations
-            .iter()
-            .filter(|evaluation| evaluation.figures.valid_loss.is_finite());
-        finite.reduce(|best, other| if better(best, other) { other } else { best })
+        best(&self.evaluations)
     }
+}
+
+/// The best of some evaluations, whose weights are saved.
+pub fn best(evaluations: &[Evaluation]) -> Option<&Evaluation> {
+    let finite = evaluations
+        .iter()
+        .filter(|evaluation| evaluation.figures.valid_loss.is_finite());
+    finite.reduce(
+        |best, other| match other.figures.better_than(&best.figures) {
+            true => other,
+            false => best,
+        },
+    )
 }
 
 #[cfg(test)]

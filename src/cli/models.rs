@@ -6,10 +6,12 @@ use std::fs;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::standard::{line, message};
-use crate::checkpoint::architecture::{Body, Head};
+use crate::checkpoint::architecture::Head;
+use crate::checkpoint::record::{Evaluation, best};
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::error::Result;
 
@@ -115,20 +117,16 @@ impl Model {
 }
 
 fn task(config: &ModelConfig) -> &'static str {
-    match (&config.head, &config.body) {
-        (Head::Labels(_), _) => "classifies",
-        (Head::NextToken(_), Body::Recurrent(_)) => "writes",
-        (Head::NextToken(_), Body::Ngram(_)) => "writes",
+    match config.head {
+        Head::Labels(_) => "classifies",
+        Head::NextToken(_) => "writes",
     }
 }
 
-/// The figures of the evaluation with the lowest loss, or those of n-grams.
+/// The figures of the evaluation whose weights were saved, or those of n-grams.
 fn figures(record: &Value) -> Value {
-    let loss = |evaluation: &&Value| evaluation["valid_loss"].as_f64().unwrap_or(f64::INFINITY);
-    let evaluations = record["evaluations"].as_array().into_iter().flatten();
-    let best = evaluations.min_by(|one, other| loss(one).total_cmp(&loss(other)));
-    best.cloned()
-        .unwrap_or_else(|| record["validation"].clone())
+    let evaluations = Vec::<Evaluation>::deserialize(&record["evaluations"]).unwrap_or_default();
+    best(&evaluations).map_or_else(|| record["validation"].clone(), |best| json!(best))
 }
 
 fn corpus(record: &Value) -> Vec<String> {

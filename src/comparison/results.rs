@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::plan::Network;
 use super::run::{Measured, Run};
 use super::validation;
-use crate::checkpoint::record::{Evaluation, Figures};
+use crate::checkpoint::record::{Evaluation, Figures, best};
 use crate::error::{Error, Result};
 
 /// Difference of two losses, as a fraction, that a short trial does not decide.
@@ -192,17 +192,14 @@ impl RunResult {
 fn best_evaluation(record: &Value) -> Result<Scores> {
     let evaluations: Vec<Evaluation> = Vec::deserialize(&record["evaluations"])
         .map_err(|e| Error::new(format!("the evaluations of a run cannot be read: {e}")))?;
-    let figures = evaluations.iter().map(|evaluation| evaluation.figures);
-    let best = figures.reduce(|best, other| match other.better_than(&best) {
-        true => other,
-        false => best,
-    });
-    Ok(best.map_or_else(Scores::default, |best| Scores {
-        loss: Some(best.valid_loss),
-        accuracy: best.accuracy,
-        macro_f1: best.macro_f1,
-        ..Scores::default()
-    }))
+    Ok(
+        best(&evaluations).map_or_else(Scores::default, |best| Scores {
+            loss: Some(best.figures.valid_loss),
+            accuracy: best.figures.accuracy,
+            macro_f1: best.figures.macro_f1,
+            ..Scores::default()
+        }),
+    )
 }
 
 /// The learning rate of the best trial, or a lower one whose loss is hardly higher: short trials favour high rates. Of

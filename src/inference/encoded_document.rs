@@ -45,14 +45,14 @@ impl Reading {
 impl EncodedDocument {
     /// Encodes a document, by a forgiving encoder; `line_end` is its tokenizer's token for an end of line.
     pub fn new(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
-        let text = encoder.normalized(text);
-        let text = strip_markup(&text);
+        let text = strip_markup(text);
         let reading = Reading::of(&text, encoder);
         Self::read(&text, reading, encoder, line_end)
     }
 
     /// Encodes a text without markup by a reading, which may be that of a text that it is part of.
     pub fn read(text: &str, reading: Reading, encoder: &mut Encoder, line_end: u32) -> Self {
+        let text = encoder.normalized(text);
         let text = normalize(text.trim(), reading.lower_case);
         let (ids, unknown_words) = match reading.after_space && !text.is_empty() {
             true => encoder.encode(&format!(" {text}")),

@@ -6,6 +6,7 @@ use super::encoded_document::strip_markup;
 use crate::checkpoint::WeightsFile;
 use crate::checkpoint::architecture::DOCUMENT_HASHES;
 use crate::error::Result;
+use crate::text::Normalization;
 
 /// Hashes of documents, sorted, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,11 +57,14 @@ impl LearntDocuments {
     }
 }
 
-/// The first 64 bits of the BLAKE3 hash of a text without markup, with single spaces between words. Hashes are stored in
+/// The first 64 bits of the BLAKE3 hash of a text without markup, in NFC, with single spaces between words. Hashes are stored in
 /// checkpoints, so this must never change.
 fn hash(text: &str) -> u64 {
     let mut hasher = blake3::Hasher::new();
-    for word in strip_markup(text).split_whitespace() {
+    for word in Normalization::Nfc
+        .apply(&strip_markup(text))
+        .split_whitespace()
+    {
         hasher.update(word.as_bytes());
         hasher.update(b" ");
     }

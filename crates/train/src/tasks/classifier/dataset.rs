@@ -2,6 +2,7 @@
 Reading of labelled documents, and their division into training and validation documents.
 */
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -262,8 +263,9 @@ fn note_common_documents(
     (what, documents): (&str, &LabelledTexts),
     notify: Notify,
 ) {
-    let known: BTreeSet<&String> = learnt.iter().flat_map(|part| &part.texts).collect();
-    let is_known = |text: &&String| known.contains(text);
+    let texts = learnt.iter().flat_map(|part| &part.texts);
+    let known: BTreeSet<Cow<str>> = texts.map(|text| Normalization::Nfc.apply(text)).collect();
+    let is_known = |text: &&String| known.contains(&Normalization::Nfc.apply(text));
     let common = documents.texts.iter().filter(is_known).count();
     if common > 0 {
         notify(Event::Note(format!(
@@ -275,10 +277,10 @@ fn note_common_documents(
 
 /// Divides documents into training and validation documents, stratified by label.
 ///
-/// The documents whose texts have the smallest hashes are held out. So whether a document is held out hardly depends on the
+/// The documents whose texts have the smallest hashes, in one Unicode form, are held out. So whether a document is held out hardly depends on the
 /// others, and a classifier that goes on from another one is not validated on documents that that one was trained on.
 fn divide(all: LabelledTexts, label_count: usize, fraction: f64) -> (LabelledTexts, LabelledTexts) {
-    let hash = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
+    let hash = |text: &String| *blake3::hash(Normalization::Nfc.apply(text).as_bytes()).as_bytes();
     let mut held_out = vec![false; all.texts.len()];
     for label in 0..label_count {
         let mut own: Vec<usize> = (0..all.labels.len())
