@@ -36,6 +36,7 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`data`]: labelled documents
 - [`checkpoint`]: the checkpoint directory, the network's configuration, the record of its training
 - [`baselines`]: what a network has to beat; n-grams are a model of their own
+- [`forecasting`]: statistics and models of series of numbers
 - [`inference`]: networks and n-grams, text generation, classification, evaluation
 - [`comparison`]: networks side by side on one corpus
 - [`pictures`]: training curves, and those of a comparison
@@ -53,6 +54,7 @@ pub mod comparison;
 pub mod data;
 pub mod error;
 pub mod files;
+pub mod forecasting;
 pub mod inference;
 pub mod metrics;
 pub mod pictures;

@@ -1,0 +1,90 @@
+/*!
+Forecasts: the next values of a series, and the intervals that hold them with a stated probability.
+*/
+
+use serde::{Deserialize, Serialize};
+
+/// Probabilities of the intervals of a forecast, in percent, from the narrowest.
+pub const LEVELS: [u8; 2] = [80, 95];
+/// Quantiles of the standard normal distribution at the upper ends of the intervals of [`LEVELS`].
+pub const NORMAL_QUANTILES: [f64; 2] = [1.2815515655446004, 1.959963984540054];
+
+/// What a model expects of the next values of a series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Point forecasts, one for each step of the horizon.
+    pub mean: Vec<f64>,
+    /// An interval for each of [`LEVELS`].
+    pub intervals: [Interval; 2],
+}
+
+/// Lower and upper ends of an interval, one of each for every step of the horizon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Ends below which a value falls with half the probability that the level leaves.
+    pub lower: Vec<f64>,
+    /// Ends above which a value falls with as much.
+    pub upper: Vec<f64>,
+}
+
+impl Forecast {
+    /// Forecast whose errors are normally distributed, with a standard error for each step.
+    pub fn normal(mean: Vec<f64>, standard_errors: &[f64]) -> Self {
+        let interval = |quantile: f64| {
+            let ends = |sign: f64| {
+                let pairs = mean.iter().zip(standard_errors);
+                pairs
+                    .map(|(mean, error)| mean + sign * quantile * error)
+                    .collect()
+            };
+            Interval {
+                lower: ends(-1.0),
+                upper: ends(1.0),
+            }
+        };
+        let intervals = NORMAL_QUANTILES.map(interval);
+        Forecast { mean, intervals }
+    }
+
+    /// Number of steps.
+    pub fn horizon(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The forecast with every number passed through an increasing function of its step and itself.
+    pub fn map(&self, function: impl Fn(usize, f64) -> f64) -> Self {
+        let all = |values: &[f64]| -> Vec<f64> {
+            let steps = values.iter().enumerate();
+            steps.map(|(step, value)| function(step, *value)).collect()
+        };
+        Forecast {
+            mean: all(&self.mean),
+            intervals: self.intervals.each_ref().map(|interval| Interval {
+                lower: all(&interval.lower),
+                upper: all(&interval.upper),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_intervals_are_quantiles_of_the_normal_distribution() {
+        let forecast = Forecast::normal(vec![10.0, 20.0], &[1.0, 2.0]);
+        let [eighty, ninety_five] = &forecast.intervals;
+        assert!((eighty.lower[0] - 8.71845).abs() < 1e-5);
+        assert!((ninety_five.upper[1] - 23.91993).abs() < 1e-5);
+    }
+
+    #[test]
+    fn mapping_changes_every_number_at_its_step() {
+        let forecast = Forecast::normal(vec![1.0, 2.0], &[1.0, 1.0]);
+        let doubled = forecast.map(|step, value| value + 10.0 * step as f64);
+        assert_eq!(doubled.mean, [1.0, 12.0]);
+        let shift = doubled.intervals[0].upper[1] - forecast.intervals[0].upper[1];
+        assert!((shift - 10.0).abs() < 1e-12);
+    }
+}
