@@ -6,6 +6,8 @@ Forecasting of series of numbers, in f64 and without libtorch.
 */
 
 pub mod accuracy;
+pub mod backtest;
+pub mod combination;
 pub mod forecast;
 pub mod model;
 pub mod naive;

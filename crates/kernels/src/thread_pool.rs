@@ -13,7 +13,7 @@ use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -218,17 +218,12 @@ impl ThreadPool {
     ) {
         let count = items.len();
         let threads = threads.min(self.threads()).min(count);
-        let leader = match self.leader.try_lock() {
-            Ok(leader) if threads > 1 => Some(leader),
-            // A panic leaves nothing unfinished that the next job needs.
-            Err(std::sync::TryLockError::Poisoned(poisoned)) if threads > 1 => {
-                Some(PoisonError::into_inner(poisoned))
-            }
-            _ => None,
+        // Alone, a step is so short that a lock and a look at the clock would be felt.
+        let leader = match threads > 1 {
+            true => self.free_leader(),
+            false => None,
         };
-        let began = Instant::now();
-        let leader = leader.filter(|leader| leader.may_use_helpers(began));
-        let Some(mut leader) = leader else {
+        let Some((mut leader, began)) = leader else {
             for (index, item) in items.iter_mut().enumerate() {
                 work(index, item);
             }
@@ -244,6 +239,18 @@ impl ThreadPool {
             }
         };
         self.run(&mut leader, began, threads, parts, &part);
+    }
+
+    /// The leader and the time, if no other job is being worked on and the helpers are not paused.
+    fn free_leader(&self) -> Option<(MutexGuard<'_, Leader>, Instant)> {
+        let leader = match self.leader.try_lock() {
+            Ok(leader) => leader,
+            // A panic leaves nothing unfinished that the next job needs.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let now = Instant::now();
+        leader.may_use_helpers(now).then_some((leader, now))
     }
 
     /// Runs a job of `parts` parts, and returns when all are finished.
