@@ -139,25 +139,26 @@ def hourly():
     start = datetime.datetime(2024, 3, 4)
     dates = [start + datetime.timedelta(hours=index) for index in range(count)]
     rest = arma(noise, count, ar=[0.85], deviation=9.0)
+    season = changing_season(noise, [0.0] * 24, count, 4.0)
     values = []
     for index, date in enumerate(dates):
         angle = 2 * math.pi * date.hour / 24
         day = -90 * math.cos(angle) - 35 * math.sin(angle) - 40 * math.cos(2 * angle)
         if date.weekday() > 4:
             day = 0.7 * day - 45 + 20 * math.cos(3 * angle)
-        values.append(round(420 + 0.02 * index + day + rest[index], 1))
+        values.append(round(420 + 0.02 * index + day + season[index] + rest[index], 1))
     return table({"date": [date.strftime("%Y-%m-%d %H:%M") for date in dates], "kilowatts": values})
 
 
 def yearly():
     """Hares counted in a valley: cycles of about ten years, never of the same length nor height."""
-    noise, count = Noise(5), 130
+    noise, count = Noise(20), 130
     values = [round(math.exp(6.6 + x)) for x in arma(noise, count, ar=[1.35, -0.77], deviation=0.42)]
     return table({"year": range(1890, 1890 + count), "hares": values})
 
 
 def ar2():
-    values = [round(20 + x, 3) for x in arma(Noise(6), 200, ar=[0.5, 0.3], deviation=2.0)]
+    values = [round(20 + x, 3) for x in arma(Noise(12), 200, ar=[0.5, 0.3], deviation=2.0)]
     return table({"value": values})
 
 
@@ -167,7 +168,7 @@ def ma1():
 
 
 def walk():
-    noise = Noise(8)
+    noise = Noise(14)
     return table({"value": [round(x, 3) for x in total((0.3 + noise.normal() for _ in range(250)), 50)]})
 
 
