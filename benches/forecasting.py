@@ -3,18 +3,17 @@
 
     make bench
     python3 benches/forecasting.py                          the series in corpora/series/
-    python3 benches/forecasting.py FOLDER                   and those in FOLDER, as far as they are there: M3, M4, and some well-known ones
+    python3 benches/forecasting.py FOLDER                   and those in FOLDER: M3, M4 and well-known ones, if there
     python3 benches/forecasting.py FOLDER --each 20 --rounds 5 --methods ets --hourly
 
 Both sides choose the orders (the form) by themselves, and are told the season. statsforecast runs in a process of its own,
-which has fitted a series of the same season before the first one that is timed, so that nothing is compiled or
-loaded within a time; carousel says the seconds of fitting itself (`seconds`). Beside them stands the time of the whole
+which has fitted a series of the same season before the first one that is timed, so that nothing is compiled or loaded
+within a time; carousel says the seconds of fitting itself (`seconds`). Beside them stands the time of the whole
 carousel command. Medians of the rounds; the ratio is statsforecast's time over carousel's.
 
 AICc is compared where both took the same differences, for others do not measure the same thing; a dot says that they
-are not comparable. statsforecast's AICc of exponential smoothing is R's, without the likelihood's constants: they are
-added (n ln(2π/n) + n), so that both are that of the Gaussian likelihood. A difference is carousel's less
-statsforecast's: below 0 is better.
+are not comparable. That of exponential smoothing is R's on both sides, without the likelihood's constants. A
+difference is carousel's less statsforecast's: below 0 is better.
 
 With FOLDER, whole panels are forecast at the end: 1,000 monthly series by ETS, and with --hourly the 414 of M4 by ARIMA.
 
@@ -133,18 +132,17 @@ def worker():
         began = time.perf_counter()
         try:
             model = make(season_length=season).fit(values).model_
-            found = {"seconds": time.perf_counter() - began, **described(method, model, season, len(values))}
+            found = {"seconds": time.perf_counter() - began, **described(method, model, season)}
         except Exception as error:
             found = {"error": str(error)}
         print(json.dumps(found), file=answers, flush=True)
 
 
-def described(method, model, season, count):
+def described(method, model, season):
     """Name, AICc and what has to be equal for it to be compared."""
     if method == "ets":
         # Its name is that of R: ETS(M,Ad,M).
-        constants = count * (math.log(2 * math.pi / count) + 1)
-        return {"model": model["method"], "aicc": float(model["aicc"]) + constants, "differences": [0, 0]}
+        return {"model": model["method"], "aicc": float(model["aicc"]), "differences": [0, 0]}
     p, q, seasonal_p, seasonal_q, period, d, seasonal_d = (int(order) for order in model["arma"])
     name = f"ARIMA({p},{d},{q})"
     if season > 1 and seasonal_p + seasonal_d + seasonal_q:
@@ -154,12 +152,13 @@ def described(method, model, season, count):
 
 def carousel(method, path, season):
     """The same of carousel, and `whole`: the seconds of the command."""
-    command = [CAROUSEL, "forecast", path, "--horizon", str(HORIZON), "--method", method, "--season", str(season), "--json"]
+    command = [CAROUSEL, "forecast", path, "--horizon", str(HORIZON), "--method", method, "--json"]
+    command += ["--season", str(season)]
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     whole = time.perf_counter() - began
     if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"}
+        return {"error": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]}
     row = next(json.loads(line) for line in done.stdout.splitlines() if line.strip())
     orders = re.findall(r"\((\d+),(\d+),(\d+)\)", row["model"])
     differences = [int(order[1]) for order in orders] + [0, 0]
@@ -179,7 +178,8 @@ def milliseconds(rounds, key="seconds"):
 def compare(method, series, theirs, folder, rounds):
     """Prints a table; series on which one side fails are named and left out of the medians."""
     print(f"\n{method}: milliseconds of fitting, medians of {rounds}")
-    print(f"{'series':26}{'m':>3}{'n':>6}{'carousel':>10}{'(whole)':>9}{'statsf.':>10}{'ratio':>8}{'AICc':>8}  models")
+    head = f"{'series':26}{'m':>3}{'n':>6}{'carousel':>10}{'(whole)':>9}{'statsf.':>10}{'ratio':>8}{'AICc':>10}"
+    print(f"{head}  carousel's model | statsforecast's")
     found = []
     for name, values, season in series:
         path = os.path.join(folder, "series.csv")
@@ -190,19 +190,20 @@ def compare(method, series, theirs, folder, rounds):
             pairs.append(pair)
             if any("error" in side for side in pair):
                 break
-        failed = [f"{who}: {side['error']}" for who, side in zip(("carousel", "statsforecast"), pairs[-1]) if "error" in side]
+        sides = zip(("carousel", "statsforecast"), pairs[-1])
+        failed = [f"{who}: {side['error']}" for who, side in sides if "error" in side]
         if failed:
             print(f"{name[:25]:26}{season:3}{len(values):6}  {'; '.join(failed)}", flush=True)
             continue
         ours, others = zip(*pairs)
         ratio = statistics.median(b["seconds"] / max(a["seconds"], 1e-9) for a, b in pairs)
         same = ours[0]["differences"] == others[0]["differences"]
-        less = ours[0]["aicc"] - others[0]["aicc"] if same else None
+        less = ours[0]["aicc"] - others[0]["aicc"] if same and ours[0]["aicc"] is not None else None
         found.append((season, ratio, less))
         difference = "." if less is None else f"{less:+.2f}"
         models = f"{ours[0]['model']} | {others[0]['model']}"
         times = f"{milliseconds(ours):10.2f}{milliseconds(ours, 'whole'):9.1f}{milliseconds(others):10.1f}"
-        print(f"{name[:25]:26}{season:3}{len(values):6}{times}{ratio:8.1f}{difference:>8}  {models}", flush=True)
+        print(f"{name[:25]:26}{season:3}{len(values):6}{times}{ratio:8.1f}{difference:>10}  {models}", flush=True)
     for season in sorted({season for season, _, _ in found}):
         summary(f"season {season}", [row for row in found if row[0] == season])
     summary("all", found)
@@ -215,8 +216,8 @@ def summary(name, found):
     compared = [less for _, _, less in found if less is not None]
     fine = sum(less <= 0.5 for less in compared)
     print(
-        f"{name}: {statistics.median(ratios):.1f} times as fast in the median of {len(ratios)} series (least {min(ratios):.1f}); "
-        f"AICc no worse by more than 0.5 on {fine} of {len(compared)} that compare",
+        f"{name}: {statistics.median(ratios):.1f} times as fast in the median of {len(ratios)} series "
+        f"(least {min(ratios):.1f}); AICc no worse by more than 0.5 on {fine} of {len(compared)} that compare",
         flush=True,
     )
 
@@ -231,8 +232,8 @@ def panel(path, method, season, count, folder):
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     seconds = time.perf_counter() - began
-    rows = len(done.stdout.splitlines())
-    print(f"{len(series)} series of {path.name}, {method}: {seconds:.1f} s, {rows} forecasts, exit code {done.returncode}", flush=True)
+    result = f"{seconds:.1f} s, {len(done.stdout.splitlines())} forecasts, exit code {done.returncode}"
+    print(f"{len(series)} series of {path.name}, {method}: {result}", flush=True)
 
 
 def main():
