@@ -1,4 +1,4 @@
-"""Shared by the comparisons with PyTorch: its virtual environment, made on demand, and the machine's name."""
+"""Shared by the comparisons with PyTorch and others: their virtual environment, made on demand, and the machine's name."""
 
 import os
 import platform
@@ -11,14 +11,14 @@ VENV = os.path.join(ROOT, ".venv")
 PYTORCH = "torch==2.11.0"
 
 
-def venv():
-    """Path of the Python that has PyTorch."""
+def venv(modules="torch", packages=(PYTORCH, "numpy")):
+    """Path of the virtual environment's Python, which has `modules`: if not, `packages` (arguments of pip) are installed."""
     python = os.path.join(VENV, "bin", "python")
-    has_torch = [python, "-c", "import torch"]
-    if not os.path.exists(python) or subprocess.run(has_torch, capture_output=True).returncode:
-        print(f"making a virtual environment with {PYTORCH} in {VENV} (some gigabytes, once)", flush=True)
+    if not os.path.exists(python):
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", PYTORCH, "numpy"], check=True)
+    if subprocess.run([python, "-c", f"import {modules}"], capture_output=True).returncode:
+        print(f"installing {modules} in {VENV} (once; PyTorch is some gigabytes)", file=sys.stderr, flush=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 
