@@ -6,6 +6,13 @@ Forecasting of series of numbers, in f64 and without libtorch.
 */
 
 pub mod accuracy;
+pub mod box_cox;
+pub mod decomposition;
+pub mod ets;
 pub mod forecast;
 pub mod model;
 pub mod naive;
+pub mod naive2;
+pub mod seasonality;
+pub mod spectrum;
+pub mod theta;

@@ -1,0 +1,282 @@
+/*!
+Fit of exponential smoothing by maximum likelihood, states and smoothing parameters together.
+*/
+
+use super::descent::descend;
+use super::form::{ErrorKind, EtsForm, SeasonKind};
+use super::parameters::{Coordinates, Parameters};
+use super::recursion::{States, Step, backward, forward};
+use super::start::start;
+use crate::error::Result;
+
+/// Least mean square of the errors, of values whose greatest is 1: below it a series is taken as free of errors.
+const FLOOR: f64 = 1e-24;
+/// Values of α among which the start is chosen.
+const FIRST_ALPHAS: [f64; 4] = [0.05, 0.2, 0.5, 0.85];
+
+/// A form fitted to values of which the greatest is 1.
+#[derive(Clone, Debug)]
+pub(super) struct Fitted {
+    /// The form.
+    pub form: EtsForm,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// −2 logarithm of the likelihood, but for constants that all forms share.
+    pub loss: f64,
+    /// Standard deviation of the errors, absolute or relative.
+    pub deviation: f64,
+    /// Number of values that are known.
+    pub count: usize,
+}
+
+impl Fitted {
+    /// Corrected information criterion of Akaike, with the variance of the errors as a parameter; none with too few values for it.
+    pub fn aicc(&self) -> Option<f64> {
+        let parameters = (count_of_parameters(self.form, self.parameters.seasons.len()) + 1) as f64;
+        let spare = self.count as f64 - parameters - 1.0;
+        (spare > 0.0)
+            .then(|| self.loss + 2.0 * parameters + 2.0 * parameters * (parameters + 1.0) / spare)
+    }
+}
+
+/// Number of parameters that are estimated, without the variance of the errors.
+pub(super) fn count_of_parameters(form: EtsForm, season: usize) -> usize {
+    let start = Parameters {
+        seasons: vec![0.0; if form.is_seasonal() { season } else { 0 }],
+        ..NO_PARAMETERS
+    };
+    let coordinates = Coordinates {
+        form,
+        start: &start,
+        unit: 1.0,
+    };
+    coordinates.count()
+}
+
+/// Parameters of which nothing is known.
+const NO_PARAMETERS: Parameters = Parameters {
+    alpha: 0.0,
+    beta: 0.0,
+    gamma: 0.0,
+    phi: 1.0,
+    level: 0.0,
+    slope: 0.0,
+    seasons: Vec::new(),
+};
+
+/// Likelihood of a form as a function of coordinates.
+pub(super) struct Likelihood<'a> {
+    coordinates: Coordinates<'a>,
+    values: &'a [f64],
+    parameters: Parameters,
+    along: Parameters,
+    states: States,
+    tape: Vec<Step>,
+    /// Sum of the squared errors, and their number.
+    squares: f64,
+    count: f64,
+}
+
+impl<'a> Likelihood<'a> {
+    fn new(form: EtsForm, values: &'a [f64], start: &'a Parameters) -> Self {
+        let mut likelihood = Likelihood {
+            coordinates: Coordinates {
+                form,
+                start,
+                unit: 1.0,
+            },
+            values,
+            parameters: start.clone(),
+            along: start.clone(),
+            states: States::first(start),
+            tape: Vec::with_capacity(values.len()),
+            squares: 0.0,
+            count: values.iter().filter(|value| value.is_finite()).count() as f64,
+        };
+        likelihood.coordinates.unit = likelihood.unit();
+        likelihood
+    }
+
+    /// Root mean square of the errors at the start, which is the unit of the level.
+    fn unit(&mut self) -> f64 {
+        self.run();
+        let form = self.coordinates.form;
+        let known = self.tape.iter().filter(|step| step.error.is_finite());
+        let squares: f64 = known
+            .map(|step| match form.season {
+                SeasonKind::Multiplicative => (step.error * step.expected(form)).powi(2),
+                _ => step.error.powi(2),
+            })
+            .sum();
+        (squares / self.count.max(1.0)).sqrt().clamp(1e-9, 1.0)
+    }
+
+    /// Fills the tape at the parameters.
+    fn run(&mut self) {
+        self.states.reset(&self.parameters);
+        let form = self.coordinates.form;
+        forward(
+            form,
+            &self.parameters,
+            self.values,
+            &mut self.states,
+            &mut self.tape,
+        );
+    }
+
+    /// −2 logarithm of the likelihood at a point, but for constants; infinite where something expected is not above 0 that has to be.
+    pub fn loss(&mut self, point: &[f64]) -> f64 {
+        self.coordinates.parameters(point, &mut self.parameters);
+        self.run();
+        let form = self.coordinates.form;
+        let (squares, logarithms) = match (form.error, form.season) {
+            (ErrorKind::Additive, SeasonKind::Multiplicative) => {
+                sums(&self.tape, form, |step, expected| {
+                    (step.error * expected, false)
+                })
+            }
+            (ErrorKind::Additive, _) => (plain_squares(&self.tape), 0.0),
+            (ErrorKind::Multiplicative, SeasonKind::Multiplicative) => {
+                sums(&self.tape, form, |step, _| (step.error, true))
+            }
+            (ErrorKind::Multiplicative, _) => sums(&self.tape, form, |step, expected| {
+                (step.error / expected, true)
+            }),
+        };
+        self.squares = squares + self.count * FLOOR;
+        let loss = self.count * self.squares.ln() + 2.0 * logarithms;
+        if loss.is_nan() { f64::INFINITY } else { loss }
+    }
+
+    /// Slopes of the loss along the coordinates, at the point at which it was last taken.
+    pub fn gradient(&mut self, gradient: &mut [f64]) {
+        let form = self.coordinates.form;
+        let weight = 2.0 * self.count / self.squares;
+        let (parameters, tape, along) = (&self.parameters, &self.tape, &mut self.along);
+        match (form.error, form.season) {
+            (ErrorKind::Additive, SeasonKind::Multiplicative) => {
+                backward(
+                    form,
+                    parameters,
+                    tape,
+                    |step| -weight * step.error * step.base * step.season,
+                    along,
+                );
+            }
+            (ErrorKind::Additive, _) => {
+                backward(form, parameters, tape, |step| -weight * step.error, along);
+            }
+            (ErrorKind::Multiplicative, SeasonKind::Multiplicative) => {
+                let loss = |step: &Step| {
+                    (2.0 - weight * step.error * (1.0 + step.error)) / (step.base * step.season)
+                };
+                backward(form, parameters, tape, loss, along);
+            }
+            (ErrorKind::Multiplicative, _) => {
+                let loss = |step: &Step| {
+                    let inverse = 1.0 / (step.base + step.season);
+                    let error = step.error * inverse;
+                    (2.0 - weight * error * (1.0 + error)) * inverse
+                };
+                backward(form, parameters, tape, loss, along);
+            }
+        }
+        self.coordinates
+            .gradient(&self.parameters, &self.along, gradient);
+    }
+
+    /// The fit at a point.
+    fn fitted(&mut self, point: &[f64]) -> Fitted {
+        let loss = self.loss(point);
+        let spare = (self.count - point.len() as f64).max(1.0);
+        Fitted {
+            form: self.coordinates.form,
+            parameters: self.parameters.clone(),
+            loss,
+            deviation: ((self.squares - self.count * FLOOR).max(0.0) / spare).sqrt(),
+            count: self.count as usize,
+        }
+    }
+}
+
+/// Sum of the squared errors where they are additive, as is the season.
+fn plain_squares(tape: &[Step]) -> f64 {
+    let known = tape.iter().filter(|step| step.error.is_finite());
+    known.map(|step| step.error * step.error).sum()
+}
+
+/// Sums over the steps of the squared errors, and of the logarithms of what was expected, where `error` says so; infinite if something expected is not
+/// above 0.
+fn sums(tape: &[Step], form: EtsForm, error: impl Fn(&Step, f64) -> (f64, bool)) -> (f64, f64) {
+    let (mut squares, mut logarithms, mut product) = (0.0, 0.0, 1.0f64);
+    for step in tape {
+        let expected = step.expected(form);
+        // Not above 0, or not a number.
+        if !(expected > 0.0) {
+            return (f64::INFINITY, 0.0);
+        }
+        if !step.error.is_finite() {
+            continue;
+        }
+        let (error, relative) = error(step, expected);
+        squares += error * error;
+        if relative {
+            // A logarithm of many factors at a time.
+            product *= expected;
+            if !(1e-100..1e100).contains(&product) {
+                logarithms += product.ln();
+                product = 1.0;
+            }
+        }
+    }
+    (squares, logarithms + product.ln())
+}
+
+/// Fits a form to values of which the greatest is 1; `near` is a fit of a form with the same states to begin at.
+///
+/// # Errors
+///
+/// Those of [`start`].
+pub(super) fn fit(
+    values: &[f64],
+    form: EtsForm,
+    season: usize,
+    near: Option<&Fitted>,
+) -> Result<Fitted> {
+    let mut first = start(values, form, season)?;
+    if let Some(near) = near {
+        let from = &near.parameters;
+        (first.level, first.slope) = (from.level, from.slope);
+        first.seasons.clone_from(&from.seasons);
+    }
+    let mut likelihood = Likelihood::new(form, values, &first);
+    let smoothing = match near {
+        Some(near) => near.parameters.clone(),
+        None => first_smoothing(&mut likelihood, &first),
+    };
+    let mut point = likelihood.coordinates.point(&smoothing);
+    // With fewer values than parameters there is nothing to estimate.
+    if likelihood.count > point.len() as f64 {
+        descend(&mut likelihood, &mut point);
+    }
+    Ok(likelihood.fitted(&point))
+}
+
+/// The best of some smoothing parameters at the states of the start.
+fn first_smoothing(likelihood: &mut Likelihood, start: &Parameters) -> Parameters {
+    let mut best = (f64::INFINITY, start.clone());
+    for alpha in FIRST_ALPHAS {
+        let trial = Parameters {
+            alpha,
+            beta: 0.1 * alpha,
+            gamma: 0.1 * (1.0 - alpha),
+            phi: 0.95,
+            ..start.clone()
+        };
+        let loss = likelihood.loss(&likelihood.coordinates.point(&trial));
+        if loss < best.0 {
+            best = (loss, trial);
+        }
+    }
+    best.1
+}
