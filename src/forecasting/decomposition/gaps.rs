@@ -16,11 +16,13 @@ pub fn filled(values: &[f64]) -> Cow<'_, [f64]> {
             continue;
         }
         let first = last.map_or(0, |last| last + 1);
-        for gap in first..index {
-            filled[gap] = match last {
+        let gap = &mut filled[first..index];
+        let steps = gap.len() as f64 + 1.0;
+        for (step, place) in gap.iter_mut().enumerate() {
+            *place = match last {
                 None => values[index],
                 Some(last) => {
-                    let share = (gap - last) as f64 / (index - last) as f64;
+                    let share = (step + 1) as f64 / steps;
                     values[last] * (1.0 - share) + values[index] * share
                 }
             };

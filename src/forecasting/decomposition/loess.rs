@@ -84,22 +84,23 @@ impl Loess {
             near * weights.map_or(1.0, |weights| weights[index])
         };
         let (mut total, mut first, mut sum) = (0.0, 0.0, 0.0);
-        for index in left..=right {
+        let neighbours = || (left..=right).zip(&values[left..=right]);
+        for (index, value) in neighbours() {
             let weight = weight(index);
             total += weight;
             first += weight * (index as f64 - place);
-            sum += weight * values[index];
+            sum += weight * value;
         }
         if total <= 0.0 {
             return None;
         }
         let centre = first / total;
         let (mut spread, mut slope) = (0.0, 0.0);
-        for index in left..=right {
+        for (index, value) in neighbours() {
             let weight = weight(index);
             let way = index as f64 - place - centre;
             spread += weight * way * way;
-            slope += weight * way * values[index];
+            slope += weight * way * value;
         }
         let mean = sum / total;
         if reach > 0.0 && (spread / total).sqrt() > 0.001 * (count - 1) as f64 {

@@ -38,7 +38,7 @@ pub(super) fn descend(likelihood: &mut Likelihood, point: &mut [f64]) -> f64 {
         return search.loss;
     }
     search.forget();
-    likelihood.gradient(&mut search.gradient);
+    likelihood.gradient(point, &mut search.gradient);
     let mut next = Trial {
         point: vec![0.0; count],
         gradient: vec![0.0; count],
@@ -108,7 +108,7 @@ impl Search {
             }
             let loss = likelihood.loss(&next.point);
             if loss <= self.loss + 1e-4 * length * slope {
-                likelihood.gradient(&mut next.gradient);
+                likelihood.gradient(&next.point, &mut next.gradient);
                 self.learn(next);
                 self.loss = loss;
                 return true;

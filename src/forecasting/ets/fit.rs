@@ -1,10 +1,11 @@
 /*!
-Fit of exponential smoothing by maximum likelihood, states and smoothing parameters together.
+Fit of exponential smoothing: states and smoothing parameters together, at the greatest likelihood times what is likely of
+them beforehand.
 */
 
 use super::descent::descend;
 use super::form::{ErrorKind, EtsForm, SeasonKind};
-use super::parameters::{Coordinates, Parameters};
+use super::parameters::{Coordinates, Parameters, Prior};
 use super::recursion::{States, Step, backward, forward};
 use super::start::start;
 use crate::error::Result;
@@ -21,6 +22,8 @@ pub(super) struct Fitted {
     pub form: EtsForm,
     /// Its parameters.
     pub parameters: Parameters,
+    /// The same as coordinates.
+    pub point: Vec<f64>,
     /// −2 logarithm of the likelihood, but for constants that all forms share.
     pub loss: f64,
     /// Standard deviation of the errors, absolute or relative.
@@ -75,6 +78,9 @@ pub(super) struct Likelihood<'a> {
     /// Sum of the squared errors, and their number.
     squares: f64,
     count: f64,
+    priors: Vec<Prior>,
+    /// −2 logarithm of the likelihood, but for constants.
+    likelihood: f64,
 }
 
 impl<'a> Likelihood<'a> {
@@ -91,9 +97,12 @@ impl<'a> Likelihood<'a> {
             states: States::first(start),
             tape: Vec::with_capacity(values.len()),
             squares: 0.0,
+            priors: Vec::new(),
+            likelihood: 0.0,
             count: values.iter().filter(|value| value.is_finite()).count() as f64,
         };
         likelihood.coordinates.unit = likelihood.unit();
+        likelihood.priors = likelihood.coordinates.priors();
         likelihood
     }
 
@@ -124,7 +133,8 @@ impl<'a> Likelihood<'a> {
         );
     }
 
-    /// −2 logarithm of the likelihood at a point, but for constants; infinite where something expected is not above 0 that has to be.
+    /// −2 logarithm of likelihood and priors at a point, but for constants; infinite where something expected is not above 0
+    /// that has to be.
     pub fn loss(&mut self, point: &[f64]) -> f64 {
         self.coordinates.parameters(point, &mut self.parameters);
         self.run();
@@ -144,12 +154,14 @@ impl<'a> Likelihood<'a> {
             }),
         };
         self.squares = squares + self.count * FLOOR;
-        let loss = self.count * self.squares.ln() + 2.0 * logarithms;
+        self.likelihood = self.count * self.squares.ln() + 2.0 * logarithms;
+        let pairs = point.iter().zip(&self.priors);
+        let loss = self.likelihood + pairs.map(|(x, prior)| prior.loss(*x)).sum::<f64>();
         if loss.is_nan() { f64::INFINITY } else { loss }
     }
 
-    /// Slopes of the loss along the coordinates, at the point at which it was last taken.
-    pub fn gradient(&mut self, gradient: &mut [f64]) {
+    /// Slopes of the loss along the coordinates, at `point`, where it has to have been taken last.
+    pub fn gradient(&mut self, point: &[f64], gradient: &mut [f64]) {
         let form = self.coordinates.form;
         let weight = 2.0 * self.count / self.squares;
         let (parameters, tape, along) = (&self.parameters, &self.tape, &mut self.along);
@@ -183,16 +195,21 @@ impl<'a> Likelihood<'a> {
         }
         self.coordinates
             .gradient(&self.parameters, &self.along, gradient);
+        let pairs = point.iter().zip(&self.priors);
+        for (slope, (x, prior)) in gradient.iter_mut().zip(pairs) {
+            *slope += prior.slope(*x);
+        }
     }
 
     /// The fit at a point.
     fn fitted(&mut self, point: &[f64]) -> Fitted {
-        let loss = self.loss(point);
+        self.loss(point);
         let spare = (self.count - point.len() as f64).max(1.0);
         Fitted {
             form: self.coordinates.form,
             parameters: self.parameters.clone(),
-            loss,
+            loss: self.likelihood,
+            point: point.to_vec(),
             deviation: ((self.squares - self.count * FLOOR).max(0.0) / spare).sqrt(),
             count: self.count as usize,
         }
@@ -211,8 +228,7 @@ fn sums(tape: &[Step], form: EtsForm, error: impl Fn(&Step, f64) -> (f64, bool))
     let (mut squares, mut logarithms, mut product) = (0.0, 0.0, 1.0f64);
     for step in tape {
         let expected = step.expected(form);
-        // Not above 0, or not a number.
-        if !(expected > 0.0) {
+        if expected.is_nan() || expected <= 0.0 {
             return (f64::INFINITY, 0.0);
         }
         if !step.error.is_finite() {
@@ -243,18 +259,15 @@ pub(super) fn fit(
     season: usize,
     near: Option<&Fitted>,
 ) -> Result<Fitted> {
-    let mut first = start(values, form, season)?;
-    if let Some(near) = near {
-        let from = &near.parameters;
-        (first.level, first.slope) = (from.level, from.slope);
-        first.seasons.clone_from(&from.seasons);
-    }
+    let first = start(values, form, season)?;
     let mut likelihood = Likelihood::new(form, values, &first);
-    let smoothing = match near {
-        Some(near) => near.parameters.clone(),
-        None => first_smoothing(&mut likelihood, &first),
+    let mut point = match near {
+        Some(near) => near.point.clone(),
+        None => {
+            let smoothing = first_smoothing(&mut likelihood, &first);
+            likelihood.coordinates.point(&smoothing)
+        }
     };
-    let mut point = likelihood.coordinates.point(&smoothing);
     // With fewer values than parameters there is nothing to estimate.
     if likelihood.count > point.len() as f64 {
         descend(&mut likelihood, &mut point);
