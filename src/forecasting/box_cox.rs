@@ -120,3 +120,50 @@ fn least(variation: impl Fn(f64) -> f64) -> f64 {
     }
     (low + high) / 2.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By `BoxCox().transform_boxcox(y, method='guerrero', window_length=12, scale='sd')` of statsmodels 0.15, and
+    /// coreforecast's `boxcox_lambda`: 0.241159.
+    #[test]
+    fn the_exponent_is_that_of_statsmodels() {
+        let values: Vec<f64> = (0..60)
+            .map(|step: i32| {
+                let time = f64::from(step);
+                let season = 0.2 * (std::f64::consts::TAU * time / 12.0).sin();
+                (4.0 + 0.02 * time + season).exp() + f64::from(step * 7 % 11 - 5)
+            })
+            .collect();
+        let found = BoxCox::guerrero(&values, 12).unwrap();
+        assert!((found.lambda - 0.2411594).abs() < 1e-6, "{}", found.lambda);
+        assert!(BoxCox::guerrero(&values[..20], 12).is_err());
+        assert!(BoxCox::guerrero(&[1.0, 0.0, 2.0, 3.0], 1).is_err());
+    }
+
+    /// By coreforecast's `boxcox`: 3 and −2 at λ = 0.3.
+    #[test]
+    fn values_come_back() {
+        let transform = BoxCox { lambda: 0.3 };
+        assert!((transform.transformed(3.0) - 1.30129723).abs() < 1e-8);
+        assert!((transform.transformed(-2.0) + 7.43714804).abs() < 1e-8);
+        for lambda in [-1.0, -0.5, 0.0, 0.3, 1.0, 2.0] {
+            let transform = BoxCox { lambda };
+            for value in [0.01, 1.0, 250.0] {
+                let back = transform.restored(transform.transformed(value));
+                assert!((back / value - 1.0).abs() < 1e-9);
+            }
+        }
+        assert!(BoxCox { lambda: 0.0 }.transformed(-1.0).is_nan());
+        assert_eq!(BoxCox { lambda: -1.0 }.restored(1.5), f64::INFINITY);
+    }
+
+    /// The mean of a lognormal distribution is exp(μ + σ²/2); at λ = 1 nothing is transformed.
+    #[test]
+    fn means_are_above_medians() {
+        let mean = BoxCox { lambda: 0.0 }.restored_mean(2.0, 0.01);
+        assert!((mean / 2.005f64.exp() - 1.0).abs() < 1e-4);
+        assert_eq!(BoxCox { lambda: 1.0 }.restored_mean(4.0, 9.0), 5.0);
+    }
+}

@@ -62,3 +62,22 @@ impl Naive2 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_value_is_repeated_with_its_season() {
+        let factors = [1.2, 0.9, 0.8, 1.1];
+        let mut values: Vec<f64> = (0..40).map(|step| 50.0 * factors[step % 4]).collect();
+        let forecast = Naive2::fit(&values, 4).unwrap().forecast(&values, 5);
+        for (step, found) in forecast.mean.iter().enumerate() {
+            assert!((found - 50.0 * factors[step % 4]).abs() < 1e-6);
+        }
+        values.truncate(11);
+        let without = Naive2::fit(&values, 4).unwrap();
+        assert_eq!(without.season, None);
+        assert_eq!(without.forecast(&values, 2).mean, [40.0, 40.0]);
+    }
+}

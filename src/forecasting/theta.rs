@@ -345,3 +345,123 @@ fn least(squares: impl Fn(f64) -> f64) -> f64 {
     }
     (low + high) / 2.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line and remainders that repeat after 11.
+    fn series() -> Vec<f64> {
+        let values = (0..60)
+            .map(|step: i32| 100.0 + 0.5 * f64::from(step) + 3.0 * f64::from(step * 7 % 11 - 5));
+        values.collect()
+    }
+
+    /// By `DynamicOptimizedTheta` and `OptimizedTheta` of statsforecast 2.1.1: what it forecasts at the parameters that it finds.
+    #[test]
+    fn forecasts_are_those_of_statsforecast() {
+        let mut line = Line::default();
+        series().iter().for_each(|value| line.follow(*value));
+        let dynamic = Theta {
+            kind: ThetaKind::Dynamic,
+            alpha: 0.10948674611299848,
+            weight: 1.0 - 1.0 / 1.646182714272756,
+            level: 63.99934340549177,
+            line: [0.0; 2],
+            deviation: 1.0,
+            season: None,
+        };
+        let optimised = Theta {
+            kind: ThetaKind::Optimised,
+            alpha: 0.1,
+            weight: 1.0 - 1.0 / 15.893886788088338,
+            level: 10.568999335225543,
+            line: line.parts,
+            ..dynamic.clone()
+        };
+        let expected = [
+            (dynamic, [128.09253073, 128.28126194, 128.46798802]),
+            (optimised, [130.56682591, 131.0505991, 131.53437228]),
+        ];
+        for (model, means) in expected {
+            let forecast = model.forecast(&series(), 3);
+            for (found, expected) in forecast.mean.iter().zip(means) {
+                assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+            }
+        }
+    }
+
+    /// Least squares against all smoothing parameters, levels and weights nearby.
+    #[test]
+    fn a_fit_has_the_least_squares() {
+        let squares = |model: &Theta| -> f64 {
+            let pairs = series().into_iter().zip(model.predictions(&series()));
+            pairs
+                .map(|(value, expected)| (value - expected).powi(2))
+                .sum()
+        };
+        for kind in [
+            ThetaKind::Standard,
+            ThetaKind::Optimised,
+            ThetaKind::Dynamic,
+        ] {
+            let model = Theta::fit(&series(), kind, 1).unwrap();
+            let least = squares(&model);
+            for step in [-0.05, 0.05] {
+                let mut near = vec![Theta {
+                    level: model.level + step,
+                    ..model.clone()
+                }];
+                if kind != ThetaKind::Standard && (0.05..0.95).contains(&model.weight) {
+                    near.push(Theta {
+                        weight: model.weight + step,
+                        ..model.clone()
+                    });
+                }
+                if (0.15..0.94).contains(&model.alpha) {
+                    near.push(Theta {
+                        alpha: model.alpha + step,
+                        ..model.clone()
+                    });
+                }
+                assert!(near.iter().all(|near| squares(near) > least), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_season_is_taken_out_and_put_back() {
+        let factors = [1.2, 0.9, 0.8, 1.1];
+        let values: Vec<f64> = (0..40).map(|step| 50.0 * factors[step % 4]).collect();
+        let model = Theta::fit(&values, ThetaKind::Dynamic, 4).unwrap();
+        let forecast = model.forecast(&values, 5);
+        for (step, found) in forecast.mean.iter().enumerate() {
+            assert!((found - 50.0 * factors[step % 4]).abs() < 1e-6);
+        }
+        let below: Vec<f64> = values.iter().map(|value| value - 55.0).collect();
+        let model = Theta::fit(&below, ThetaKind::Dynamic, 4).unwrap();
+        assert!((model.forecast(&below, 1).mean[0] - 5.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn odd_series_have_a_model_or_a_clear_error() {
+        for values in [
+            vec![1.0],
+            vec![0.0, 0.0, 0.0],
+            vec![1.0, f64::NAN, 3.0],
+            vec![-1e300, 1e300, 1e300, -1e300],
+            vec![1e-300, 2e-300],
+        ] {
+            for kind in [
+                ThetaKind::Standard,
+                ThetaKind::Optimised,
+                ThetaKind::Dynamic,
+            ] {
+                let model = Theta::fit(&values, kind, 2).unwrap();
+                let forecast = model.forecast(&values, 3);
+                assert!(forecast.mean.iter().all(|value| value.is_finite()));
+            }
+        }
+        assert!(Theta::fit(&[f64::NAN], ThetaKind::Standard, 1).is_err());
+    }
+}

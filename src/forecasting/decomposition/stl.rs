@@ -193,3 +193,144 @@ fn median(values: &[f64]) -> f64 {
         false => upper,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line, a season of 12 and remainders that repeat after 11.
+    fn series() -> Vec<f64> {
+        (0..60)
+            .map(|step: i32| {
+                let time = f64::from(step);
+                let season = 10.0 * (std::f64::consts::TAU * time / 12.0).sin();
+                100.0 + 0.5 * time + season + 3.0 * f64::from(step * 7 % 11 - 5)
+            })
+            .collect()
+    }
+
+    /// Compares trend and season at some places.
+    fn agree(found: &Decomposition, trend: [f64; 5], season: [f64; 5]) {
+        for (index, place) in [0, 7, 20, 33, 59].into_iter().enumerate() {
+            assert!((found.trend[place] - trend[index]).abs() < 1e-8, "{place}");
+            assert!(
+                (found.seasons[0][place] - season[index]).abs() < 1e-8,
+                "{place}"
+            );
+        }
+    }
+
+    /// By `STL(y, period=12).fit()` of statsmodels 0.15.
+    #[test]
+    fn parts_are_those_of_statsmodels() {
+        agree(
+            &Stl::new(12, 7).decompose(&series()).unwrap(),
+            [
+                96.9437289205,
+                102.5960173697,
+                109.9181769484,
+                116.5048534343,
+                129.9713389902,
+            ],
+            [
+                -8.2187338191,
+                -7.1076530137,
+                -12.1824687506,
+                -13.2181556833,
+                2.380152028,
+            ],
+        );
+    }
+
+    /// By `STL(y, period=12, robust=True).fit()` of statsmodels 0.15, the value at 20 being 80 higher.
+    #[test]
+    fn robust_parts_are_those_of_statsmodels() {
+        let mut values = series();
+        values[20] += 80.0;
+        let stl = Stl {
+            robust: true,
+            ..Stl::new(12, 7)
+        };
+        agree(
+            &stl.decompose(&values).unwrap(),
+            [
+                96.902980713,
+                102.4819135285,
+                107.9513433974,
+                116.7850123303,
+                129.597323908,
+            ],
+            [
+                -7.9842667775,
+                -6.1559494862,
+                -17.7992607751,
+                -12.4260817022,
+                2.0519825287,
+            ],
+        );
+    }
+
+    /// By `STL(y, period=12, seasonal=13, trend_jump=3, seasonal_jump=2, low_pass_jump=4).fit()` of statsmodels 0.15.
+    #[test]
+    fn parts_by_jumps_are_those_of_statsmodels() {
+        let values = series();
+        let stl = Stl::new(12, 13);
+        let mut state = State::new(&stl, values.len());
+        (
+            state.of_trend.jump,
+            state.of_season.jump,
+            state.low_pass.jump,
+        ) = (3, 2, 4);
+        (0..5).for_each(|_| state.pass(&values));
+        let found = Decomposition {
+            composition: Composition::Additive,
+            trend: state.trend,
+            seasons: vec![state.seasonal],
+            remainder: Vec::new(),
+        };
+        agree(
+            &found,
+            [
+                95.9752100649,
+                102.6026058768,
+                109.9299222358,
+                116.4163333333,
+                130.3175634739,
+            ],
+            [
+                -6.6463233588,
+                -5.0467700178,
+                -12.4935546148,
+                -12.0568977528,
+                3.7493772321,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_long_series_is_smoothed_by_jumps_to_nearly_the_same() {
+        let values: Vec<f64> = (0..EXACT + 1).map(|step| series()[step % 60]).collect();
+        let by_jumps = Stl::new(12, 7).decompose(&values).unwrap();
+        let exact = Stl::new(12, 7).decompose(&values[..EXACT]).unwrap();
+        for place in 0..EXACT - 60 {
+            assert!((by_jumps.trend[place] - exact.trend[place]).abs() < 0.5);
+        }
+    }
+
+    #[test]
+    fn gaps_are_missing_in_the_remainder_alone() {
+        let mut values = series();
+        values[30] = f64::NAN;
+        let found = Stl::new(12, 7).decompose(&values).unwrap();
+        assert!(found.remainder[30].is_nan() && found.trend[30].is_finite());
+        assert_eq!(
+            found
+                .remainder
+                .iter()
+                .filter(|value| value.is_nan())
+                .count(),
+            1
+        );
+        assert!(Stl::new(31, 7).decompose(&values).is_err());
+    }
+}

@@ -293,3 +293,87 @@ fn first_smoothing(likelihood: &mut Likelihood, start: &Parameters) -> Parameter
     }
     best.1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::form::TrendKind;
+    use super::*;
+
+    /// A line, a season of 12 and remainders that repeat after 11, over its greatest value.
+    fn series() -> Vec<f64> {
+        let values = (0..60).map(|step: i32| {
+            let time = f64::from(step);
+            let season = 10.0 * (std::f64::consts::TAU * time / 12.0).sin();
+            (100.0 + 0.5 * time + season + 3.0 * f64::from(step * 7 % 11 - 5)) / 150.0
+        });
+        values.collect()
+    }
+
+    fn all_forms() -> Vec<EtsForm> {
+        let mut forms = EtsForm::sensible(true);
+        for trend in [TrendKind::None, TrendKind::Additive, TrendKind::Damped] {
+            forms.push(EtsForm::new(
+                ErrorKind::Additive,
+                trend,
+                SeasonKind::Multiplicative,
+            ));
+        }
+        forms
+    }
+
+    /// Slopes by central differences, with two values missing.
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss() {
+        let mut values = series();
+        (values[7], values[30]) = (f64::NAN, f64::NAN);
+        for form in all_forms() {
+            let first = start(&values, form, 12).unwrap();
+            let mut likelihood = Likelihood::new(form, &values, &first);
+            let count = likelihood.coordinates.count();
+            let point: Vec<f64> = (0..count)
+                .map(|index| 0.1 * (index % 5) as f64 - 0.3)
+                .collect();
+            let mut gradient = vec![0.0; count];
+            likelihood.loss(&point);
+            likelihood.gradient(&point, &mut gradient);
+            for index in 0..count {
+                let mut at = |step: f64| {
+                    let mut moved = point.clone();
+                    moved[index] += step;
+                    likelihood.loss(&moved)
+                };
+                let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+                let error = (slope - gradient[index]).abs();
+                assert!(
+                    error < 1e-5 * (1.0 + slope.abs()),
+                    "{form} {index}: {slope} {}",
+                    gradient[index]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_fit_is_at_a_minimum() {
+        let values = series();
+        for form in all_forms() {
+            let fitted = fit(&values, form, 12, None).unwrap();
+            let first = start(&values, form, 12).unwrap();
+            let mut likelihood = Likelihood::new(form, &values, &first);
+            let loss = likelihood.loss(&fitted.point);
+            let mut gradient = vec![0.0; fitted.point.len()];
+            likelihood.gradient(&fitted.point, &mut gradient);
+            assert!(
+                gradient.iter().all(|slope| slope.abs() < 0.5),
+                "{form} {gradient:?}"
+            );
+            for index in 0..fitted.point.len() {
+                for step in [-0.2, 0.2] {
+                    let mut moved = fitted.point.clone();
+                    moved[index] += step;
+                    assert!(likelihood.loss(&moved) > loss - 1e-3, "{form} {index}");
+                }
+            }
+        }
+    }
+}
