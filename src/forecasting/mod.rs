@@ -7,7 +7,15 @@ Forecasting of series of numbers, in f64 and without libtorch.
 
 pub mod accuracy;
 pub mod backtest;
+pub mod box_cox;
 pub mod combination;
+pub mod decomposed;
+pub mod decomposition;
+pub mod ets;
 pub mod forecast;
 pub mod model;
 pub mod naive;
+pub mod naive2;
+pub mod seasonality;
+pub mod spectrum;
+pub mod theta;
