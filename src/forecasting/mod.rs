@@ -6,6 +6,9 @@ Forecasting of series of numbers, in f64 and without libtorch.
 */
 
 pub mod accuracy;
+pub mod arima;
+pub mod autocorrelation;
 pub mod forecast;
+pub mod fourier;
 pub mod model;
 pub mod naive;
