@@ -36,7 +36,11 @@ impl Fourier {
                 // Within a season, for sines of large angles are imprecise.
                 let part = (step % self.season * cycles) % self.season;
                 let angle = TAU * part as f64 / self.season as f64;
-                if index % 2 == 0 { angle.cos() } else { angle.sin() }
+                if index % 2 == 0 {
+                    angle.cos()
+                } else {
+                    angle.sin()
+                }
             };
             (0..count).map(wave).collect()
         });

@@ -35,7 +35,10 @@ impl Terms<'_> {
             0 => vec![1.0; count],
             _ => (1..=count).map(|step| step as f64).collect(),
         });
-        let given = self.regressors.iter().map(|column| column[..count].to_vec());
+        let given = self
+            .regressors
+            .iter()
+            .map(|column| column[..count].to_vec());
         let waves = self.fourier.map(|fourier| fourier.columns(count));
         let all = constant.into_iter().chain(given);
         all.chain(waves.into_iter().flatten()).collect()
@@ -158,9 +161,8 @@ impl Arima {
         let start = Start::new(&sample, orders.season).partials(&orders);
         let estimate = estimate(&sample, orders, &start, TOLERANCE);
         let estimate = estimate.filter(|found| found.aicc.is_finite());
-        let estimate = estimate.ok_or_else(|| {
-            Error::new(format!("{orders} has no likelihood on this series"))
-        })?;
+        let estimate = estimate
+            .ok_or_else(|| Error::new(format!("{orders} has no likelihood on this series")))?;
         Ok(estimate.model(orders, terms))
     }
 }

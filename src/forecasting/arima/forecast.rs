@@ -85,7 +85,9 @@ impl Arima {
         let mut expected = vec![f64::NAN; count];
         let mut filled = vec![f64::NAN; count];
         for time in 0..count {
-            let value = values.get(time).map_or(f64::NAN, |value| value - level[time]);
+            let value = values
+                .get(time)
+                .map_or(f64::NAN, |value| value - level[time]);
             filled[time] = value;
             if time == values.len() {
                 end.clone_from(&filter);

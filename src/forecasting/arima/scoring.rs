@@ -16,6 +16,8 @@ const STATIONARY: f64 = 1.0 - 1e-6;
 const INVERTIBLE: f64 = 1.0 - 1e-5;
 /// Step of the numerical derivatives.
 const STEP: f64 = 1e-6;
+/// Expected gain that is not missed where the likelihood is too imprecise to show it.
+const NOISE: f64 = 1e-6;
 /// Steps after which the estimation ends wherever it is.
 const MAX_STEPS: usize = 60;
 
@@ -56,14 +58,17 @@ pub(super) fn maximize(
             };
             let mut next = point.clone();
             for (index, change) in free.iter().zip(&step) {
-                next[*index] = clamp(*index, point[*index] + change);
+                next[*index] = clamp(*index, moved(point[*index], *change));
             }
-            gain = local.expected_gain(&point, &next);
-            if gain < tolerance {
+            gain = local.expected_gain(&free, &step);
+            if gain * (1.0 + damping) < tolerance {
                 break;
             }
             if objective.evaluate(&next) && objective.value < local.value - 1e-4 * gain {
                 best = Some(next);
+                break;
+            }
+            if gain < NOISE {
                 break;
             }
             damping = (damping * 8.0).max(1e-6);
@@ -76,7 +81,9 @@ pub(super) fn maximize(
             damping = if damping < 1e-9 { 0.0 } else { damping / 8.0 };
         }
         local.change.clear();
-        local.change.extend(next.iter().zip(&point).map(|(b, a)| b - a));
+        local
+            .change
+            .extend(next.iter().zip(&point).map(|(b, a)| b - a));
         point = next;
     }
     Some(point)
@@ -141,7 +148,12 @@ impl Local {
         if change.len() != count {
             return;
         }
-        let turn: Vec<f64> = self.gradient.iter().zip(before).map(|(b, a)| b - a).collect();
+        let turn: Vec<f64> = self
+            .gradient
+            .iter()
+            .zip(before)
+            .map(|(b, a)| b - a)
+            .collect();
         let rows = self.information.chunks_exact(count.max(1));
         let product: Vec<f64> = rows.map(|row| dot(row, change)).collect();
         let (seen, expected) = (dot(&turn, change), dot(&product, change));
@@ -176,14 +188,24 @@ impl Local {
         step.iter().all(|value| value.is_finite()).then_some(step)
     }
 
-    /// Gain in log-likelihood that a parabola through the derivatives expects of a move.
-    fn expected_gain(&self, from: &[f64], to: &[f64]) -> f64 {
-        let count = from.len();
-        let change: Vec<f64> = to.iter().zip(from).map(|(b, a)| b - a).collect();
+    /// Gain in log-likelihood that a parabola through the derivatives expects of a step.
+    fn expected_gain(&self, free: &[usize], step: &[f64]) -> f64 {
+        let count = self.gradient.len();
+        let mut change = vec![0.0; count];
+        for (index, value) in free.iter().zip(step) {
+            change[*index] = *value;
+        }
         let linear = dot(&change, &self.gradient);
         let square: f64 = (0..count)
             .map(|row| change[row] * dot(&self.information[row * count..][..count], &change))
             .sum();
         -(linear + 0.5 * square)
     }
+}
+
+/// Partial autocorrelation after a change that is of its own size where it is small, and smaller towards the ends −1 and 1:
+/// the change of its inverse hyperbolic tangent.
+fn moved(partial: f64, change: f64) -> f64 {
+    let rest = (1.0 - partial * partial).max(1e-9);
+    (partial.clamp(-1.0 + 1e-9, 1.0 - 1e-9).atanh() + change / rest).tanh()
 }
