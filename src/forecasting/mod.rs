@@ -12,3 +12,5 @@ pub mod forecast;
 pub mod fourier;
 pub mod model;
 pub mod naive;
+pub mod seasonal_strength;
+pub mod unit_roots;

@@ -23,6 +23,7 @@ mod objective;
 mod orders;
 mod sample;
 mod scoring;
+mod selection;
 mod start;
 mod state;
 
@@ -30,3 +31,6 @@ pub use coefficients::Coefficients;
 pub use fit::Terms;
 pub use model::Arima;
 pub use orders::Orders;
+pub(super) use sample::difference;
+pub use selection::{Candidate, Choice, Selection, select};
+pub(super) use start::least_squares;

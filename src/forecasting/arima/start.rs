@@ -103,7 +103,7 @@ fn inside(coefficients: &[f64]) -> Vec<f64> {
 }
 
 /// Values of a sample without their regression on the columns; 0 where they are missing.
-fn detached(sample: &Sample) -> Vec<f64> {
+pub(super) fn detached(sample: &Sample) -> Vec<f64> {
     let known: Vec<f64> = sample
         .values
         .iter()
@@ -151,7 +151,7 @@ fn long_autoregression(values: &[f64], order: usize) -> Vec<f64> {
 }
 
 /// Least squares of values on columns; `None` where they are not finite.
-fn least_squares(values: &[f64], columns: &[&[f64]]) -> Option<Vec<f64>> {
+pub(in super::super) fn least_squares(values: &[f64], columns: &[&[f64]]) -> Option<Vec<f64>> {
     let count = columns.len();
     let mut normal = vec![0.0; count * count];
     for row in 0..count {
