@@ -1,0 +1,57 @@
+/*!
+A fitted seasonal ARIMA: its parameters.
+*/
+
+use serde::{Deserialize, Serialize};
+
+use super::super::fourier::Fourier;
+use super::coefficients::Coefficients;
+use super::orders::Orders;
+
+/// Seasonal ARIMA: a regression whose errors, differenced d and D times, are an ARMA process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arima {
+    /// Orders of the process.
+    pub orders: Orders,
+    /// Coefficients of the process.
+    pub coefficients: Coefficients,
+    /// Constant, if there is one: the mean of the series, or what it grows by in a step where it is differenced once.
+    pub constant: Option<f64>,
+    /// Waves of a season that is too long for the orders, if there are any; counted from the first value of a history.
+    pub fourier: Option<Fourier>,
+    /// Coefficients of the regressors, in their order, and after them of the waves.
+    pub regression: Vec<f64>,
+    /// Standard deviation of the innovations, with the estimated coefficients taken from the degrees of freedom.
+    pub sigma: f64,
+    /// Logarithm of the likelihood of the differenced series.
+    pub log_likelihood: f64,
+    /// Akaike's information criterion, corrected for the number of differences (Hurvich and Tsai 1989).
+    pub aicc: f64,
+}
+
+impl Arima {
+    /// Name with the orders, as "ARIMA(0,1,1)(0,1,1)[12] with drift".
+    pub fn name(&self) -> String {
+        let constant = match (self.constant, self.orders.differences()) {
+            (None, _) => "",
+            (Some(_), 0) => " with mean",
+            (Some(_), _) => " with drift",
+        };
+        let waves = self.fourier.map_or(String::new(), |fourier| {
+            let joint = if constant.is_empty() { "with" } else { "and" };
+            format!(" {joint} {fourier}")
+        });
+        format!("{}{constant}{waves}", self.orders)
+    }
+
+    /// Variance of the innovations.
+    pub fn sigma2(&self) -> f64 {
+        self.sigma * self.sigma
+    }
+
+    /// Number of estimated parameters, the variance among them.
+    pub fn parameters(&self) -> usize {
+        let constant = usize::from(self.constant.is_some());
+        self.orders.coefficients() + constant + self.regression.len() + 1
+    }
+}
