@@ -10,25 +10,20 @@ use super::super::fourier::Fourier;
 use super::super::unit_roots::{
     Differences, SeasonalDifferences, differences, known, seasonal_differences,
 };
-use super::coefficients::{Coefficients, lengths};
 use super::fit::{Estimate, TOLERANCE, Terms, estimate};
 use super::model::Arima;
-use super::objective::Objective;
 use super::orders::Orders;
 use super::sample::{Sample, differenced};
+use super::search::Search;
 use super::start::{Start, detached};
 use crate::error::{Error, Result};
 
-/// Modulus that the roots of a model's polynomials must reach, where 1 is not stationary or not invertible.
-const MARGIN: f64 = 1.01;
 /// Expected gain in log-likelihood below which the estimation of a candidate ends.
-const COARSE: f64 = 1e-3;
+pub(super) const COARSE: f64 = 1e-3;
 /// Number of values at the end of a series by which orders are chosen and estimated.
 const LONGEST: usize = 20_000;
 /// Longest season that the orders themselves hold; longer ones take Fourier terms.
 const LONGEST_SEASON: usize = 200;
-/// Longest season of which two coefficients of a kind are tried.
-const TWO_SEASONS: usize = 60;
 /// Most wave lengths that are tried.
 const MOST_WAVES: usize = 12;
 
@@ -163,18 +158,15 @@ pub fn select(values: &[f64], season: usize, choice: &Choice<'_>) -> Result<Sele
     problem.choose_waves(&mut left_out);
     problem.choose_differences(choice);
     let mut search = Search::new(&problem, choice, &mut left_out);
-    match choice.exhaustive {
-        true => search.all(),
-        false => search.steps(),
-    }
-    let (tried, best) = (search.tried, search.best);
-    let best = best.ok_or_else(|| {
+    search.run(choice.exhaustive);
+    let (tried, best) = search.finish();
+    let (best, estimate) = best.ok_or_else(|| {
         Error::new(format!(
             "no ARIMA can be estimated from the {count} known values of the series"
         ))
     })?;
     Ok(Selection {
-        model: problem.polish(best),
+        model: problem.polish(&tried[best], estimate),
         tried,
         differences: problem.tests,
         seasonal: problem.seasonal,
@@ -183,35 +175,37 @@ pub fn select(values: &[f64], season: usize, choice: &Choice<'_>) -> Result<Sele
 }
 
 /// A series with its regressors, and the differences chosen for it.
-struct Problem<'a> {
+pub(super) struct Problem<'a> {
     values: &'a [f64],
     /// Number of values at the beginning that are left out.
     begin: usize,
-    season: usize,
+    pub(super) season: usize,
     /// Regressors and waves; the constant is the search's.
-    terms: Terms<'a>,
+    pub(super) terms: Terms<'a>,
     d: usize,
     seasonal_d: usize,
     tests: Option<Differences>,
     seasonal: Option<SeasonalDifferences>,
 }
 
-/// A model of the search with its estimate.
-#[derive(Clone, Debug)]
-struct Best {
-    orders: Orders,
-    constant: bool,
-    estimate: Estimate,
-}
-
 impl Problem<'_> {
-    /// Orders with the differences chosen.
-    fn orders(&self, p: usize, q: usize, seasonal_p: usize, seasonal_q: usize) -> Orders {
+    /// Number of known values.
+    pub(super) fn known(&self) -> usize {
+        known(&self.values[self.begin..]).len()
+    }
+
+    /// Orders p, q, P and Q with the differences chosen.
+    pub(super) fn orders(&self, [p, q, seasonal_p, seasonal_q]: [usize; 4]) -> Orders {
         Orders::new(p, self.d, q).with_season(seasonal_p, self.seasonal_d, seasonal_q, self.season)
     }
 
     /// Sample for these orders, with or without a constant.
-    fn sample(&self, orders: &Orders, constant: bool, fourier: Option<Fourier>) -> Sample {
+    pub(super) fn sample(
+        &self,
+        orders: &Orders,
+        constant: bool,
+        fourier: Option<Fourier>,
+    ) -> Sample {
         let terms = Terms {
             constant,
             fourier,
@@ -278,7 +272,7 @@ impl Problem<'_> {
             }
         };
         self.seasonal_d = seasonal;
-        let level = differenced(&level, &self.orders(0, 0, 0, 0));
+        let level = differenced(&level, &self.orders([0; 4]));
         self.d = choice.d.unwrap_or_else(|| {
             let most = 2.min(3 - seasonal.min(3));
             let tests = differences(&level, most);
@@ -289,211 +283,15 @@ impl Problem<'_> {
     }
 
     /// The model of the search, estimated to the end.
-    fn polish(&self, best: Best) -> Arima {
+    fn polish(&self, best: &Candidate, found: Estimate) -> Arima {
         let sample = self.sample(&best.orders, best.constant, self.terms.fourier);
-        let start = &best.estimate.partials;
+        let start = &found.partials;
         let polished = estimate(&sample, best.orders, start, TOLERANCE);
         let terms = Terms {
             constant: best.constant,
             ..self.terms
         };
-        let estimate = polished.unwrap_or(best.estimate);
+        let estimate = polished.unwrap_or(found);
         estimate.model(best.orders, &terms)
     }
-}
-
-/// The models tried, and the best.
-struct Search<'a> {
-    problem: &'a Problem<'a>,
-    /// Largest p, q, P and Q.
-    most: [usize; 4],
-    /// Samples without and with a constant, the latter where one may be tried, with their starts.
-    samples: Vec<(Sample, Start)>,
-    tried: Vec<Candidate>,
-    best: Option<Best>,
-}
-
-impl<'a> Search<'a> {
-    fn new(problem: &'a Problem<'a>, choice: &Choice<'_>, left_out: &mut Vec<String>) -> Self {
-        let orders = problem.orders(0, 0, 0, 0);
-        let constants = match choice.constant && orders.differences() < 2 {
-            true => &[false, true][..],
-            false => &[false],
-        };
-        let samples = constants.iter().map(|constant| {
-            let sample = problem.sample(&orders, *constant, problem.terms.fourier);
-            let start = Start::new(&sample, problem.season);
-            (sample, start)
-        });
-        let season = problem.season;
-        let third = known(&problem.values[problem.begin..]).len() / 3;
-        let within = |most: usize| match season {
-            1 => most.min(third),
-            _ => most.min(third).min(season - 1),
-        };
-        let seasonal = |most: usize| match season {
-            1 => 0,
-            _ if season > TWO_SEASONS => most.min(third / season).min(1),
-            _ => most.min(third / season),
-        };
-        if season > TWO_SEASONS && choice.max_seasonal_p.max(choice.max_seasonal_q) > 1 {
-            left_out.push(format!(
-                "seasonal orders P and Q above 1: they take too long with a season of {season} steps"
-            ));
-        }
-        Search {
-            problem,
-            most: [
-                within(choice.max_p),
-                within(choice.max_q),
-                seasonal(choice.max_seasonal_p),
-                seasonal(choice.max_seasonal_q),
-            ],
-            samples: samples.collect(),
-            tried: Vec::new(),
-            best: None,
-        }
-    }
-
-    /// Estimate of a model that was not tried before. True if it is the best.
-    fn attempt(&mut self, [p, q, seasonal_p, seasonal_q]: [usize; 4], constant: bool) -> bool {
-        let orders = self.problem.orders(p, q, seasonal_p, seasonal_q);
-        let same = |tried: &Candidate| tried.orders == orders && tried.constant == constant;
-        if self.tried.iter().any(same) {
-            return false;
-        }
-        let (sample, start) = &self.samples[usize::from(constant)];
-        let parameters = orders.coefficients() + sample.columns.len() + 1;
-        let possible = sample.observed >= parameters + 2;
-        let estimate = possible.then(|| {
-            let mut starts = vec![start.partials(&orders)];
-            starts.extend(self.best.as_ref().map(|best| neighbouring(best, &orders)));
-            let start = better(sample, orders, starts)?;
-            estimate(sample, orders, &start, COARSE)
-        });
-        let estimate = estimate.flatten().filter(|found| found.aicc.is_finite());
-        let refused = estimate.as_ref().is_some_and(|found| {
-            !Coefficients::from_partials(&found.partials, &orders).roots_beyond(MARGIN)
-        });
-        let aicc = estimate.as_ref().map(|found| found.aicc);
-        self.tried.push(Candidate {
-            orders,
-            constant,
-            aicc,
-            refused,
-        });
-        let least = self
-            .best
-            .as_ref()
-            .map_or(f64::INFINITY, |best| best.estimate.aicc);
-        match estimate.filter(|found| !refused && found.aicc < least) {
-            None => false,
-            Some(estimate) => {
-                self.best = Some(Best {
-                    orders,
-                    constant,
-                    estimate,
-                });
-                true
-            }
-        }
-    }
-
-    /// The models to begin with, then neighbours of the best until none is better.
-    fn steps(&mut self) {
-        let [p, q, seasonal_p, seasonal_q] = self.most;
-        let constant = self.samples.len() > 1;
-        let few = known(&self.problem.values[self.problem.begin..]).len() < 10;
-        let begin = match few {
-            true => [p.min(1), q.min(1), 0, 0],
-            false => [p.min(2), q.min(2), seasonal_p.min(1), seasonal_q.min(1)],
-        };
-        self.attempt([0; 4], constant);
-        self.attempt(begin, constant);
-        self.attempt([p.min(1), 0, seasonal_p.min(1), 0], constant);
-        self.attempt([0, q.min(1), 0, seasonal_q.min(1)], constant);
-        self.attempt([0; 4], false);
-        while let Some(best) = &self.best {
-            let (orders, constant) = (best.orders, best.constant);
-            let own = [orders.p, orders.q, orders.seasonal_p, orders.seasonal_q];
-            let better = NEIGHBOURS.iter().any(|change| {
-                let mut next = own;
-                for ((order, change), most) in next.iter_mut().zip(change).zip(self.most) {
-                    match order.checked_add_signed(*change) {
-                        Some(changed) if changed <= most => *order = changed,
-                        _ => return false,
-                    }
-                }
-                self.attempt(next, constant)
-            });
-            let toggled = constant || self.samples.len() > 1;
-            if !better && !(toggled && self.attempt(own, !constant)) {
-                break;
-            }
-        }
-    }
-
-    /// All models with at most 5 coefficients, those with few first.
-    fn all(&mut self) {
-        let [most_p, most_q, most_seasonal_p, most_seasonal_q] = self.most;
-        for sum in 0..=5 {
-            for p in 0..=most_p.min(sum) {
-                for q in 0..=most_q.min(sum - p) {
-                    for seasonal_p in 0..=most_seasonal_p.min(sum - p - q) {
-                        let seasonal_q = sum - p - q - seasonal_p;
-                        if seasonal_q > most_seasonal_q {
-                            continue;
-                        }
-                        for constant in 0..self.samples.len() {
-                            self.attempt([p, q, seasonal_p, seasonal_q], constant > 0);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Changes of p, q, P and Q to a neighbour, in the order that they are tried.
-const NEIGHBOURS: [[isize; 4]; 16] = [
-    [0, 0, -1, 0],
-    [0, 0, 0, -1],
-    [0, 0, 1, 0],
-    [0, 0, 0, 1],
-    [0, 0, -1, -1],
-    [0, 0, -1, 1],
-    [0, 0, 1, -1],
-    [0, 0, 1, 1],
-    [-1, 0, 0, 0],
-    [0, -1, 0, 0],
-    [1, 0, 0, 0],
-    [0, 1, 0, 0],
-    [-1, -1, 0, 0],
-    [-1, 1, 0, 0],
-    [1, -1, 0, 0],
-    [1, 1, 0, 0],
-];
-
-/// Partial autocorrelations of a model's neighbour: its own as far as both have them, then small ones.
-fn neighbouring(best: &Best, orders: &Orders) -> Vec<f64> {
-    let mut rest = &best.estimate.partials[..];
-    let mut result = Vec::with_capacity(orders.coefficients());
-    for (own, wanted) in lengths(&best.orders).into_iter().zip(lengths(orders)) {
-        let (part, after) = rest.split_at(own);
-        rest = after;
-        result.extend(part.iter().take(wanted));
-        result.extend(std::iter::repeat_n(0.0, wanted.saturating_sub(own)));
-    }
-    result
-}
-
-/// The start with the larger likelihood; `None` if none has any.
-fn better(sample: &Sample, orders: Orders, starts: Vec<Vec<f64>>) -> Option<Vec<f64>> {
-    let mut objective = Objective::new(sample, orders);
-    let valued = starts.into_iter().filter_map(|start| {
-        let found = objective.evaluate(&start);
-        found.then_some((objective.value, start))
-    });
-    let best = valued.min_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, start)| start)
 }
