@@ -14,3 +14,6 @@ pub mod model;
 pub mod naive;
 pub mod seasonal_strength;
 pub mod unit_roots;
+
+#[cfg(test)]
+mod test_series;
