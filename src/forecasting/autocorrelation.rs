@@ -154,3 +154,79 @@ fn log_gamma(x: f64) -> f64 {
     (shifted - 0.5) * shifted.ln() - shifted + 0.5 * std::f64::consts::TAU.ln() + series
         - product.ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_series::mixed;
+    use super::*;
+
+    fn near(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance, "{found} {expected}");
+    }
+
+    /// Expected: statsmodels 0.15, acf and pacf(method="ldb").
+    #[test]
+    fn autocorrelations_are_those_of_statsmodels() {
+        let series = mixed(130);
+        let expected = [
+            0.695845420264,
+            0.323480265026,
+            0.142811134615,
+            0.054789798856,
+        ];
+        for (found, expected) in autocorrelations(&series, 4).into_iter().zip(expected) {
+            near(found, expected, 1e-10);
+        }
+        let expected = [
+            0.695845420264,
+            -0.311595285751,
+            0.13828786673,
+            -0.079481805996,
+        ];
+        for (found, expected) in partial_autocorrelations(&series, 4)
+            .into_iter()
+            .zip(expected)
+        {
+            near(found, expected, 1e-10);
+        }
+    }
+
+    /// Expected: statsmodels 0.15, acorr_ljungbox with and without model_df=2.
+    #[test]
+    fn the_test_of_ljung_and_box_is_that_of_statsmodels() {
+        let series = mixed(130);
+        let test = ljung_box(&series, 6, 0).expect("a test");
+        near(test.statistic, 85.352736, 1e-5);
+        near(test.p_value / 2.789841e-16, 1.0, 1e-5);
+        let test = ljung_box(&series, 6, 2).expect("a test");
+        near(test.p_value / 1.276837e-17, 1.0, 1e-5);
+        assert_eq!(ljung_box(&series, 2, 2), None);
+        assert_eq!(ljung_box(&series[..6], 6, 0), None);
+    }
+
+    /// Expected: SciPy, stats.chi2.sf and stats.norm.cdf.
+    #[test]
+    fn tails_are_those_of_scipy() {
+        near(chi_square_tail(3.0, 2.0), 0.2231301601484, 1e-12);
+        near(chi_square_tail(20.0, 7.0), 0.005569683072946, 1e-14);
+        near(chi_square_tail(0.5, 5.0), 0.9921232932326, 1e-12);
+        near(chi_square_tail(100.0, 60.0), 9.168288614561e-4, 1e-15);
+        assert_eq!(chi_square_tail(0.0, 3.0), 1.0);
+        near(normal_probability(-1.5), 0.066807201269, 1e-11);
+        near(normal_probability(0.3), 0.617911422189, 1e-11);
+        near(normal_probability(2.5), 0.993790334674, 1e-11);
+    }
+
+    #[test]
+    fn constant_and_empty_series_have_no_autocorrelation() {
+        assert_eq!(autocorrelations(&[3.0; 5], 2), [0.0, 0.0]);
+        assert_eq!(partial_autocorrelations(&[], 2), [0.0, 0.0]);
+    }
+
+    /// A missing value leaves the pairs that are known: of 1, −1, ?, −1, 1 the first and the last.
+    #[test]
+    fn missing_values_count_in_no_pair() {
+        let covariances = autocovariances(&[1.0, -1.0, f64::NAN, -1.0, 1.0], 1);
+        assert_eq!(covariances, [1.0, -0.5]);
+    }
+}

@@ -24,3 +24,6 @@ pub mod spectrum;
 pub mod theta;
 pub mod seasonal_strength;
 pub mod unit_roots;
+
+#[cfg(test)]
+mod test_series;

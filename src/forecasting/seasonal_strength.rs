@@ -154,3 +154,33 @@ fn local(
         false => total / sum,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_series::seasonal;
+    use super::*;
+
+    /// Expected: statsmodels 0.15, STL(period=12, seasonal=11, seasonal_deg=0), and 1 − var(resid) / var(resid + seasonal).
+    #[test]
+    fn the_strength_is_that_of_statsmodels() {
+        let series = seasonal();
+        let found = seasonal_strength(&series, 12).expect("a strength");
+        assert!((found - 0.8750203929144136).abs() < 1e-9, "{found}");
+        let found = seasonal_strength(&series[..40], 12).expect("a strength");
+        assert!((found - 0.7587471465383391).abs() < 1e-9, "{found}");
+    }
+
+    #[test]
+    fn gaps_become_lines() {
+        let unknown = f64::NAN;
+        let found = interpolated(&[unknown, 1.0, unknown, unknown, 4.0, unknown]);
+        assert_eq!(found, Some(vec![1.0, 1.0, 2.0, 3.0, 4.0, 4.0]));
+        assert_eq!(interpolated(&[unknown; 3]), None);
+    }
+
+    #[test]
+    fn a_series_of_two_seasons_or_less_has_none() {
+        assert_eq!(seasonal_strength(&[1.0; 24], 12), None);
+        assert_eq!(seasonal_strength(&[1.0; 24], 1), None);
+    }
+}

@@ -225,3 +225,98 @@ fn residuals(values: &[f64], columns: &[Vec<f64>]) -> Option<Vec<f64>> {
     }
     Some(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_series::{mixed, noise, seasonal};
+    use super::*;
+
+    fn near(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance, "{found} {expected}");
+    }
+
+    fn sums(values: &[f64]) -> Vec<f64> {
+        let sums = values.iter().scan(0.0, |sum, value| {
+            *sum += value;
+            Some(*sum)
+        });
+        sums.collect()
+    }
+
+    /// Expected: statsmodels 0.15, kpss with nlags=3 and regression "c" and "ct".
+    #[test]
+    fn kpss_is_that_of_statsmodels() {
+        let series = mixed(130);
+        let expected = [
+            (series.clone(), false, 1.3304537595144124, 0.01),
+            (series.clone(), true, 0.09441531262345954, 0.1),
+            (sums(&series), false, 2.621671421006255, 0.01),
+            (sums(&series), true, 0.7442627639049237, 0.01),
+        ];
+        for (series, trend, statistic, p_value) in expected {
+            let test = kpss(&series, trend, Some(3)).expect("a test");
+            near(test.statistic, statistic, 1e-9);
+            near(test.p_value, p_value, 1e-12);
+        }
+    }
+
+    /// Halfway between the critical values for 0.1 and 0.05.
+    #[test]
+    fn the_table_is_interpolated() {
+        near(
+            interpolate(0.405, &[0.347, 0.463, 0.574, 0.739]),
+            0.075,
+            1e-12,
+        );
+    }
+
+    /// Expected: statsmodels 0.15, adfuller with maxlag and autolag=None.
+    #[test]
+    fn adf_is_that_of_statsmodels() {
+        let series = mixed(130);
+        let expected = [
+            (
+                series.clone(),
+                3,
+                -4.429061136421517,
+                0.00026358603998820004,
+            ),
+            (series.clone(), 5, -3.105326011276658, 0.026161542326899722),
+            (sums(&series), 3, 3.066109552559436, 1.0),
+        ];
+        for (series, lags, statistic, p_value) in expected {
+            let test = adf(&series, Some(lags)).expect("a test");
+            near(test.statistic, statistic, 1e-8);
+            near(test.p_value, p_value, 1e-8);
+        }
+    }
+
+    #[test]
+    fn noise_is_not_differenced_and_its_sums_are() {
+        let noise = noise(200, 5);
+        assert_eq!(differences(&noise, 2).count, 0);
+        let once = differences(&sums(&noise), 2);
+        assert_eq!((once.count, once.tests.len()), (1, 2));
+        assert_eq!(differences(&sums(&sums(&noise)), 2).count, 2);
+        assert_eq!(differences(&sums(&sums(&noise)), 1).count, 1);
+    }
+
+    #[test]
+    fn constant_and_short_series_are_not_differenced() {
+        assert_eq!(differences(&[4.0; 30], 2).count, 0);
+        assert_eq!(differences(&[], 2).count, 0);
+        assert_eq!(differences(&[f64::NAN; 9], 2).count, 0);
+        let short = seasonal_differences(&[1.0, 2.0, 3.0], 12);
+        assert_eq!((short.count, short.strength), (0, None));
+        assert_eq!(adf(&[1.0; 40], None), None);
+        assert_eq!(kpss(&[1.0; 40], false, None), None);
+    }
+
+    #[test]
+    fn a_strong_season_is_differenced_and_noise_is_not() {
+        assert_eq!(seasonal_differences(&seasonal(), 12).count, 1);
+        let weak = seasonal_differences(&noise(120, 3), 12);
+        assert_eq!(weak.count, 0);
+        assert!(weak.strength.is_some_and(|strength| strength < 0.5));
+    }
+}

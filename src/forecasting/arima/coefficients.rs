@@ -49,20 +49,20 @@ impl Coefficients {
         moving.for_each(|value| *value = -*value);
     }
 
-    /// Whether every root of each polynomial has a modulus above `margin`, 1 for stationary and invertible; of the seasonal
-    /// ones the roots in B^s.
-    pub(super) fn roots_beyond(&self, margin: f64) -> bool {
-        let beyond = |values: &[f64], sign: f64| {
+    /// Whether every root of the autoregressive polynomials has a modulus above `stationary`, 1 for just that, and of the
+    /// moving-average ones above `invertible`; of the seasonal ones the roots in B^s.
+    pub(super) fn roots_beyond(&self, stationary: f64, invertible: f64) -> bool {
+        let beyond = |values: &[f64], sign: f64, margin: f64| {
             let scaled = values.iter().scan(1.0, |power, value| {
                 *power *= margin;
                 Some(sign * value * *power)
             });
             partials(&scaled.collect::<Vec<_>>()).is_some()
         };
-        beyond(&self.ar, 1.0)
-            && beyond(&self.seasonal_ar, 1.0)
-            && beyond(&self.ma, -1.0)
-            && beyond(&self.seasonal_ma, -1.0)
+        beyond(&self.ar, 1.0, stationary)
+            && beyond(&self.seasonal_ar, 1.0, stationary)
+            && beyond(&self.ma, -1.0, invertible)
+            && beyond(&self.seasonal_ma, -1.0, invertible)
     }
 
     /// Product of the two autoregressive polynomials, without its 1: the coefficient of lag i + 1 at i, `length` of them.
@@ -170,9 +170,9 @@ mod tests {
             ma: vec![ma],
             ..Coefficients::default()
         };
-        assert!(of(0.5, 0.8).roots_beyond(1.2));
-        assert!(!of(0.5, 0.8).roots_beyond(1.3));
-        assert!(!of(0.8, 0.1).roots_beyond(1.3));
+        assert!(of(0.5, 0.8).roots_beyond(1.9, 1.2));
+        assert!(!of(0.5, 0.8).roots_beyond(1.9, 1.3));
+        assert!(!of(0.5, 0.8).roots_beyond(2.1, 1.2));
     }
 
     /// (1 − 0.5 B)(1 − 0.4 B²) = 1 − 0.5 B − 0.4 B² + 0.2 B³.

@@ -166,3 +166,154 @@ impl Arima {
         Ok(estimate.model(orders, terms))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::test_series::{mixed, seasonal};
+    use super::*;
+
+    fn fit(values: &[f64], orders: Orders, constant: bool) -> Arima {
+        let terms = Terms {
+            constant,
+            ..Terms::default()
+        };
+        Arima::fit(values, orders, &terms).expect("a model")
+    }
+
+    /// No worse than the best that statsmodels 0.15 finds with simple_differencing=True and lbfgs, nm and powell after each
+    /// other.
+    #[test]
+    fn the_optimum_is_no_worse_than_that_of_statsmodels() {
+        let orders = |p, d, q| Orders::new(p, d, q);
+        let cases = [
+            (mixed(130), orders(1, 0, 1), false, -188.62345623),
+            (
+                seasonal(),
+                orders(0, 1, 1).with_season(0, 1, 1, 12),
+                false,
+                -158.58882919,
+            ),
+            (
+                seasonal(),
+                orders(2, 0, 1).with_season(1, 0, 1, 12),
+                true,
+                -169.94745072,
+            ),
+            (
+                seasonal(),
+                orders(1, 1, 2).with_season(1, 1, 0, 12),
+                false,
+                -147.85308262,
+            ),
+            (
+                seasonal(),
+                orders(3, 0, 0).with_season(0, 1, 2, 12),
+                true,
+                -140.48936252,
+            ),
+        ];
+        for (values, orders, constant, expected) in cases {
+            let found = fit(&values, orders, constant);
+            assert!(
+                found.log_likelihood > expected - 2e-6,
+                "{} {}",
+                found.name(),
+                found.log_likelihood
+            );
+        }
+        let found = fit(&mixed(130), Orders::new(1, 0, 1), false);
+        assert!((found.coefficients.ar[0] - 0.5269567).abs() < 1e-4);
+        assert!((found.coefficients.ma[0] - 0.5297530).abs() < 1e-4);
+        assert!((found.sigma2() * 128.0 / 130.0 - 1.05675039).abs() < 1e-5);
+    }
+
+    /// Expected: statsmodels 0.15, SARIMAX with exog.
+    #[test]
+    fn regression_coefficients_are_those_of_statsmodels() {
+        let wave = |step: usize| (std::f64::consts::TAU * step as f64 / 30.0).cos();
+        let column: Vec<f64> = (0..130).map(wave).collect();
+        let pairs = seasonal().into_iter().zip(&column);
+        let values: Vec<f64> = pairs.map(|(value, x)| value + 1.5 * x).collect();
+        let terms = Terms {
+            regressors: &[column],
+            ..Terms::default()
+        };
+        let orders = Orders::new(1, 0, 1).with_season(0, 1, 1, 12);
+        let found = Arima::fit(&values, orders, &terms).expect("a model");
+        assert!(found.log_likelihood > -155.82770969281438 - 1e-6);
+        assert!(
+            (found.regression[0] - 1.4409901657547342).abs() < 1e-3,
+            "{found:?}"
+        );
+    }
+
+    /// Expected: statsmodels 0.15 with NaN for values 11 to 13, 51 and 91.
+    #[test]
+    fn missing_values_are_left_out() {
+        let mut values = mixed(130);
+        for index in [10, 11, 12, 50, 90] {
+            values[index] = f64::NAN;
+        }
+        let found = fit(&values, Orders::new(1, 0, 1), false);
+        assert!(found.log_likelihood > -182.55569221605057 - 1e-6);
+        assert!((found.coefficients.ar[0] - 0.5361).abs() < 1e-3);
+    }
+
+    /// What a constant means: the mean, or the growth of a step.
+    #[test]
+    fn a_constant_is_a_mean_or_a_drift() {
+        let noise = mixed(130);
+        let level: Vec<f64> = noise.iter().map(|value| value + 1e6).collect();
+        let found = fit(&level, Orders::new(1, 0, 1), true);
+        let mean = found.constant.expect("a constant");
+        let plain = fit(&noise, Orders::new(1, 0, 1), true);
+        assert!((mean - 1e6 - plain.constant.expect("a constant")).abs() < 1e-5);
+        assert!((found.log_likelihood - plain.log_likelihood).abs() < 1e-4);
+        let line: Vec<f64> = (0..130).map(|step| 3.0 + 0.25 * f64::from(step)).collect();
+        for orders in [
+            Orders::new(0, 1, 0),
+            Orders::new(0, 0, 0).with_season(0, 1, 0, 12),
+        ] {
+            let found = fit(&line, orders, true);
+            assert!((found.constant.expect("a constant") - 0.25).abs() < 1e-12);
+        }
+    }
+
+    /// The unit of the values changes what has their unit, and nothing else.
+    #[test]
+    fn huge_and_tiny_values_are_fitted_alike() {
+        let plain = fit(&seasonal(), Orders::new(1, 1, 1), false);
+        for unit in [1e300, 1e-300] {
+            let values: Vec<f64> = seasonal().iter().map(|value| value * unit).collect();
+            let found = fit(&values, Orders::new(1, 1, 1), false);
+            assert!((found.coefficients.ar[0] - plain.coefficients.ar[0]).abs() < 1e-6);
+            assert!((found.sigma / unit - plain.sigma).abs() < 1e-6);
+            assert!(found.log_likelihood.is_finite());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_an_error() {
+        let terms = Terms::default();
+        let error = |values: &[f64], orders: Orders, terms: &Terms<'_>| {
+            let fitted = Arima::fit(values, orders, terms);
+            fitted.expect_err("an error").to_string()
+        };
+        let few = error(&[1.0, 2.0, 4.0], Orders::new(1, 0, 1), &terms);
+        assert!(few.contains("3 values"), "{few}");
+        assert!(error(&[f64::NAN; 9], Orders::new(0, 0, 1), &terms).contains("0 values"));
+        assert!(error(&[], Orders::new(0, 1, 1), &terms).contains("0 differences"));
+        let infinite = error(&[1.0, f64::INFINITY], Orders::new(0, 0, 0), &terms);
+        assert!(infinite.contains("value 2"), "{infinite}");
+        let short = Terms {
+            regressors: &[vec![1.0; 3]],
+            ..Terms::default()
+        };
+        assert!(error(&[1.0; 9], Orders::new(0, 0, 0), &short).contains("regressor 1"));
+        let constant = Terms {
+            constant: true,
+            ..Terms::default()
+        };
+        assert!(error(&[1.0; 9], Orders::new(0, 2, 0), &constant).contains("leave it out"));
+    }
+}

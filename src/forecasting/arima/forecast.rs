@@ -234,3 +234,135 @@ impl Differences {
         known(time) && self.lags.iter().all(|(lag, _)| known(time - lag))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fourier::Fourier;
+    use super::super::super::test_series::{mixed, seasonal};
+    use super::*;
+
+    fn model(orders: Orders, parts: [&[f64]; 3], sigma: f64) -> Arima {
+        let [ar, ma, seasonal_ma] = parts.map(<[f64]>::to_vec);
+        Arima {
+            orders,
+            coefficients: Coefficients {
+                ar,
+                ma,
+                seasonal_ma,
+                ..Coefficients::default()
+            },
+            constant: None,
+            fourier: None,
+            regression: Vec::new(),
+            sigma,
+            log_likelihood: 0.0,
+            aicc: 0.0,
+        }
+    }
+
+    fn near(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance, "{found} {expected}");
+    }
+
+    /// Standard error of a step, from the interval.
+    fn error(forecast: &Forecast, step: usize) -> f64 {
+        (forecast.intervals[1].upper[step] - forecast.mean[step]) / 1.959963984540054
+    }
+
+    /// Expected: statsmodels 0.15, SARIMAX.filter at these parameters and get_forecast; its start is not quite diffuse.
+    #[test]
+    fn forecasts_are_those_of_statsmodels() {
+        let orders = Orders::new(1, 1, 1).with_season(0, 1, 1, 12);
+        let model = model(orders, [&[0.3], &[-0.5], &[-0.6]], 0.7);
+        let forecast = model.forecast(&seasonal(), 14);
+        let expected = [
+            (0, 14.58325413027016, 0.7000081884875149),
+            (1, 15.998725352220738, 0.8964478555170906),
+            (12, 15.415051224265703, 1.9844747434504575),
+            (13, 16.81108200148682, 2.1124243943203),
+        ];
+        for (step, mean, deviation) in expected {
+            near(forecast.mean[step], mean, 1e-4);
+            near(error(&forecast, step), deviation, 1e-5);
+        }
+        let predictions = model.predictions(&seasonal());
+        assert!(predictions[..13].iter().all(|value| value.is_nan()));
+        near(predictions[13], 11.344189955508467, 1e-3);
+        near(predictions[20], 11.101977149410105, 1e-3);
+        near(predictions[129], 13.868849695966688, 1e-4);
+    }
+
+    /// Expected: the same, for a process that is stationary.
+    #[test]
+    fn a_stationary_process_is_predicted_from_its_first_value_on() {
+        let series = mixed(130);
+        let model = model(Orders::new(1, 0, 1), [&[0.5], &[0.3], &[]], 1.1);
+        let predictions = model.predictions(&series);
+        near(predictions[0], 0.0, 1e-12);
+        near(predictions[1], -0.21225301312384295, 1e-9);
+        near(predictions[5], 0.6979230947749875, 1e-9);
+        let forecast = model.forecast(&series, 3);
+        let expected = [
+            (0.9652333996535956, 1.1000000000938364),
+            (0.4826166998267978, 1.4086873322535451),
+            (0.2413083499133989, 1.4758048651542326),
+        ];
+        for (step, (mean, deviation)) in expected.into_iter().enumerate() {
+            near(forecast.mean[step], mean, 1e-9);
+            near(error(&forecast, step), deviation, 1e-9);
+        }
+    }
+
+    /// A random walk with drift stays where it was last seen, and its error counts the steps since then.
+    #[test]
+    fn missing_values_at_the_end_are_forecast_too() {
+        let mut walk = model(Orders::new(0, 1, 0), [&[], &[], &[]], 2.0);
+        walk.constant = Some(0.5);
+        let values = [f64::NAN, 1.0, 4.0, f64::NAN, f64::NAN];
+        let forecast = walk.forecast(&values, 2);
+        near(forecast.mean[0], 5.5, 1e-12);
+        near(error(&forecast, 1), 2.0 * 4f64.sqrt(), 1e-12);
+        let predictions = walk.predictions(&values);
+        assert!(predictions[..2].iter().all(|value| value.is_nan()));
+        near(predictions[2], 1.5, 1e-12);
+        near(predictions[4], 5.0, 1e-12);
+    }
+
+    #[test]
+    fn regressors_and_waves_move_the_level() {
+        let mut level = model(Orders::new(0, 0, 0), [&[], &[], &[]], 1.0);
+        level.regression = vec![2.0, 10.0, 0.0];
+        level.fourier = Some(Fourier {
+            season: 4,
+            order: 1,
+        });
+        let column = vec![0.0, 1.0, 2.0, 3.0];
+        let forecast = level.forecast_with(&[0.0, 0.0], std::slice::from_ref(&column), 2);
+        near(forecast.mean[0], 4.0 - 10.0, 1e-12);
+        near(forecast.mean[1], 6.0, 1e-12);
+        assert!(level.forecast(&[0.0, 0.0], 1).mean[0].is_nan());
+        assert!(level.predictions(&[0.0, 0.0])[0].is_nan());
+    }
+
+    #[test]
+    fn histories_without_values_have_no_forecast() {
+        let model = model(Orders::new(1, 1, 0), [&[0.5], &[], &[]], 1.0);
+        for values in [&[][..], &[f64::NAN; 4]] {
+            let forecast = model.forecast(values, 3);
+            assert_eq!(forecast.horizon(), 3);
+            assert!(forecast.mean.iter().all(|value| value.is_nan()));
+        }
+        assert_eq!(model.forecast(&[2.0], 0).horizon(), 0);
+    }
+
+    #[test]
+    fn a_model_is_the_same_after_writing_and_reading() {
+        let orders = Orders::new(1, 1, 1).with_season(0, 1, 1, 12);
+        let model = model(orders, [&[0.3], &[-0.5], &[-0.6]], 0.7);
+        let text = serde_json::to_string(&model).expect("json");
+        assert_eq!(
+            serde_json::from_str::<Arima>(&text).expect("a model"),
+            model
+        );
+    }
+}

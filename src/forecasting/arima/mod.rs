@@ -23,6 +23,7 @@ mod objective;
 mod orders;
 mod sample;
 mod scoring;
+mod search;
 mod selection;
 mod start;
 mod state;

@@ -10,25 +10,20 @@ use super::super::fourier::Fourier;
 use super::super::unit_roots::{
     Differences, SeasonalDifferences, differences, known, seasonal_differences,
 };
-use super::coefficients::{Coefficients, lengths};
 use super::fit::{Estimate, TOLERANCE, Terms, estimate};
 use super::model::Arima;
-use super::objective::Objective;
 use super::orders::Orders;
 use super::sample::{Sample, differenced};
+use super::search::Search;
 use super::start::{Start, detached};
 use crate::error::{Error, Result};
 
-/// Modulus that the roots of a model's polynomials must reach, where 1 is not stationary or not invertible.
-const MARGIN: f64 = 1.01;
 /// Expected gain in log-likelihood below which the estimation of a candidate ends.
-const COARSE: f64 = 1e-3;
+pub(super) const COARSE: f64 = 1e-3;
 /// Number of values at the end of a series by which orders are chosen and estimated.
 const LONGEST: usize = 20_000;
 /// Longest season that the orders themselves hold; longer ones take Fourier terms.
 const LONGEST_SEASON: usize = 200;
-/// Longest season of which two coefficients of a kind are tried.
-const TWO_SEASONS: usize = 60;
 /// Most wave lengths that are tried.
 const MOST_WAVES: usize = 12;
 
@@ -163,18 +158,15 @@ pub fn select(values: &[f64], season: usize, choice: &Choice<'_>) -> Result<Sele
     problem.choose_waves(&mut left_out);
     problem.choose_differences(choice);
     let mut search = Search::new(&problem, choice, &mut left_out);
-    match choice.exhaustive {
-        true => search.all(),
-        false => search.steps(),
-    }
-    let (tried, best) = (search.tried, search.best);
-    let best = best.ok_or_else(|| {
+    search.run(choice.exhaustive);
+    let (tried, best) = search.finish();
+    let (best, estimate) = best.ok_or_else(|| {
         Error::new(format!(
             "no ARIMA can be estimated from the {count} known values of the series"
         ))
     })?;
     Ok(Selection {
-        model: problem.polish(best),
+        model: problem.polish(&tried[best], estimate),
         tried,
         differences: problem.tests,
         seasonal: problem.seasonal,
@@ -183,35 +175,37 @@ pub fn select(values: &[f64], season: usize, choice: &Choice<'_>) -> Result<Sele
 }
 
 /// A series with its regressors, and the differences chosen for it.
-struct Problem<'a> {
+pub(super) struct Problem<'a> {
     values: &'a [f64],
     /// Number of values at the beginning that are left out.
     begin: usize,
-    season: usize,
+    pub(super) season: usize,
     /// Regressors and waves; the constant is the search's.
-    terms: Terms<'a>,
+    pub(super) terms: Terms<'a>,
     d: usize,
     seasonal_d: usize,
     tests: Option<Differences>,
     seasonal: Option<SeasonalDifferences>,
 }
 
-/// A model of the search with its estimate.
-#[derive(Clone, Debug)]
-struct Best {
-    orders: Orders,
-    constant: bool,
-    estimate: Estimate,
-}
-
 impl Problem<'_> {
-    /// Orders with the differences chosen.
-    fn orders(&self, p: usize, q: usize, seasonal_p: usize, seasonal_q: usize) -> Orders {
+    /// Number of known values.
+    pub(super) fn known(&self) -> usize {
+        known(&self.values[self.begin..]).len()
+    }
+
+    /// Orders p, q, P and Q with the differences chosen.
+    pub(super) fn orders(&self, [p, q, seasonal_p, seasonal_q]: [usize; 4]) -> Orders {
         Orders::new(p, self.d, q).with_season(seasonal_p, self.seasonal_d, seasonal_q, self.season)
     }
 
     /// Sample for these orders, with or without a constant.
-    fn sample(&self, orders: &Orders, constant: bool, fourier: Option<Fourier>) -> Sample {
+    pub(super) fn sample(
+        &self,
+        orders: &Orders,
+        constant: bool,
+        fourier: Option<Fourier>,
+    ) -> Sample {
         let terms = Terms {
             constant,
             fourier,
@@ -278,7 +272,7 @@ impl Problem<'_> {
             }
         };
         self.seasonal_d = seasonal;
-        let level = differenced(&level, &self.orders(0, 0, 0, 0));
+        let level = differenced(&level, &self.orders([0; 4]));
         self.d = choice.d.unwrap_or_else(|| {
             let most = 2.min(3 - seasonal.min(3));
             let tests = differences(&level, most);
@@ -289,211 +283,182 @@ impl Problem<'_> {
     }
 
     /// The model of the search, estimated to the end.
-    fn polish(&self, best: Best) -> Arima {
+    fn polish(&self, best: &Candidate, found: Estimate) -> Arima {
         let sample = self.sample(&best.orders, best.constant, self.terms.fourier);
-        let start = &best.estimate.partials;
+        let start = &found.partials;
         let polished = estimate(&sample, best.orders, start, TOLERANCE);
         let terms = Terms {
             constant: best.constant,
             ..self.terms
         };
-        let estimate = polished.unwrap_or(best.estimate);
+        let estimate = polished.unwrap_or(found);
         estimate.model(best.orders, &terms)
     }
 }
 
-/// The models tried, and the best.
-struct Search<'a> {
-    problem: &'a Problem<'a>,
-    /// Largest p, q, P and Q.
-    most: [usize; 4],
-    /// Samples without and with a constant, the latter where one may be tried, with their starts.
-    samples: Vec<(Sample, Start)>,
-    tried: Vec<Candidate>,
-    best: Option<Best>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::super::test_series::{mixed, noise, seasonal};
+    use super::*;
 
-impl<'a> Search<'a> {
-    fn new(problem: &'a Problem<'a>, choice: &Choice<'_>, left_out: &mut Vec<String>) -> Self {
-        let orders = problem.orders(0, 0, 0, 0);
-        let constants = match choice.constant && orders.differences() < 2 {
-            true => &[false, true][..],
-            false => &[false],
-        };
-        let samples = constants.iter().map(|constant| {
-            let sample = problem.sample(&orders, *constant, problem.terms.fourier);
-            let start = Start::new(&sample, problem.season);
-            (sample, start)
+    fn chosen(values: &[f64], season: usize) -> Selection {
+        select(values, season, &Choice::default()).expect("a model")
+    }
+
+    /// The best of all models with at most 5 coefficients is not better by much than that of the steps.
+    #[test]
+    fn steps_find_a_model_near_to_the_best_of_all() {
+        for (values, season) in [(mixed(130), 1), (seasonal(), 12), (noise(90, 8), 4)] {
+            let steps = chosen(&values, season);
+            let all = Choice {
+                exhaustive: true,
+                ..Choice::default()
+            };
+            let all = select(&values, season, &all).expect("a model");
+            assert!(steps.tried.len() < all.tried.len() || season == 1);
+            assert!(
+                steps.model.aicc < all.model.aicc + 0.5,
+                "{} {}, {} {}",
+                steps.model.name(),
+                steps.model.aicc,
+                all.model.name(),
+                all.model.aicc
+            );
+        }
+    }
+
+    #[test]
+    fn differences_and_their_tests_are_told() {
+        let found = chosen(&seasonal(), 12);
+        assert_eq!(found.model.orders.seasonal_d, 1);
+        assert!(
+            found
+                .seasonal
+                .and_then(|test| test.strength)
+                .is_some_and(|s| s > 0.8)
+        );
+        assert!(
+            found
+                .differences
+                .is_some_and(|tests| !tests.tests.is_empty())
+        );
+        let least = found.tried.iter().filter(|tried| !tried.refused);
+        let least = least
+            .filter_map(|tried| tried.aicc)
+            .fold(f64::INFINITY, f64::min);
+        assert!((least - found.model.aicc).abs() < 0.01);
+        assert!(found.left_out.is_empty());
+    }
+
+    #[test]
+    fn restrictions_hold() {
+        let values = seasonal();
+        let orders =
+            |choice: Choice<'_>| select(&values, 12, &choice).expect("a model").model.orders;
+        let found = orders(Choice::autoregressive());
+        assert_eq!(
+            (
+                found.d,
+                found.q,
+                found.seasonal_p + found.seasonal_q + found.seasonal_d
+            ),
+            (0, 0, 0)
+        );
+        let found = orders(Choice::moving_average());
+        assert_eq!((found.p, found.d), (0, 0));
+        let found = orders(Choice {
+            d: Some(2),
+            seasonal_d: Some(0),
+            ..Choice::default()
         });
-        let season = problem.season;
-        let third = known(&problem.values[problem.begin..]).len() / 3;
-        let within = |most: usize| match season {
-            1 => most.min(third),
-            _ => most.min(third).min(season - 1),
+        assert_eq!((found.d, found.seasonal_d), (2, 0));
+    }
+
+    #[test]
+    fn strange_series_have_a_model_or_an_error() {
+        let line: Vec<f64> = (0..40).map(|step| 5.0 - 2.0 * f64::from(step)).collect();
+        let found = chosen(&line, 12);
+        let forecast = found.model.forecast(&line, 3);
+        assert!(
+            (forecast.mean[2] - (5.0 - 2.0 * 42.0)).abs() < 1e-6,
+            "{found:?}"
+        );
+        let constant = chosen(&[7.0; 30], 12).model.forecast(&[7.0; 30], 2);
+        assert!((constant.mean[1] - 7.0).abs() < 1e-9);
+        for unit in [1e300, 1e-300, -1.0] {
+            let values: Vec<f64> = seasonal().iter().map(|value| value * unit).collect();
+            let forecast = chosen(&values, 12).model.forecast(&values, 12);
+            assert!(forecast.mean.iter().all(|value| value.is_finite()));
+        }
+        for values in [&[][..], &[1.0], &[1.0, 2.0, 5.0], &[f64::NAN; 50]] {
+            assert!(select(values, 12, &Choice::default()).is_err());
+        }
+        for count in 4..30 {
+            let values = &seasonal()[..count];
+            let forecast = chosen(values, 12).model.forecast(values, 5);
+            assert!(
+                forecast.mean.iter().all(|value| value.is_finite()),
+                "{count}"
+            );
+        }
+    }
+
+    #[test]
+    fn gaps_do_not_prevent_a_choice() {
+        let mut values = seasonal();
+        values[20..23].fill(f64::NAN);
+        values[77] = f64::NAN;
+        let found = chosen(&values, 12);
+        assert_eq!(found.model.orders.seasonal_d, 1);
+        assert!(
+            found
+                .model
+                .forecast(&values, 12)
+                .mean
+                .iter()
+                .all(|value| value.is_finite())
+        );
+    }
+
+    /// A wave of 300 steps, longer than the orders hold, is found as such.
+    #[test]
+    fn a_long_season_takes_waves() {
+        let wave = |step: usize| (std::f64::consts::TAU * step as f64 / 300.0).sin();
+        let noise = noise(900, 4).into_iter().enumerate();
+        let values: Vec<f64> = noise
+            .map(|(step, e)| 5.0 + 3.0 * wave(step) + 0.3 * e)
+            .collect();
+        let found = chosen(&values, 300);
+        assert!(
+            found
+                .model
+                .fourier
+                .is_some_and(|fourier| fourier.order >= 1)
+        );
+        assert_eq!(found.left_out.len(), 1);
+        let forecast = found.model.forecast(&values, 225);
+        assert!(
+            (forecast.mean[74] - 8.0).abs() < 0.5,
+            "{}",
+            forecast.mean[74]
+        );
+        assert!(
+            (forecast.mean[224] - 2.0).abs() < 0.5,
+            "{}",
+            forecast.mean[224]
+        );
+    }
+
+    #[test]
+    fn regressors_are_part_of_the_model() {
+        let column: Vec<f64> = noise(130, 9);
+        let pairs = mixed(130).into_iter().zip(&column);
+        let values: Vec<f64> = pairs.map(|(value, x)| value + 4.0 * x).collect();
+        let choice = Choice {
+            regressors: &[column],
+            ..Choice::default()
         };
-        let seasonal = |most: usize| match season {
-            1 => 0,
-            _ if season > TWO_SEASONS => most.min(third / season).min(1),
-            _ => most.min(third / season),
-        };
-        if season > TWO_SEASONS && choice.max_seasonal_p.max(choice.max_seasonal_q) > 1 {
-            left_out.push(format!(
-                "seasonal orders P and Q above 1: they take too long with a season of {season} steps"
-            ));
-        }
-        Search {
-            problem,
-            most: [
-                within(choice.max_p),
-                within(choice.max_q),
-                seasonal(choice.max_seasonal_p),
-                seasonal(choice.max_seasonal_q),
-            ],
-            samples: samples.collect(),
-            tried: Vec::new(),
-            best: None,
-        }
+        let found = select(&values, 1, &choice).expect("a model");
+        assert!((found.model.regression[0] - 4.0).abs() < 0.2);
     }
-
-    /// Estimate of a model that was not tried before. True if it is the best.
-    fn attempt(&mut self, [p, q, seasonal_p, seasonal_q]: [usize; 4], constant: bool) -> bool {
-        let orders = self.problem.orders(p, q, seasonal_p, seasonal_q);
-        let same = |tried: &Candidate| tried.orders == orders && tried.constant == constant;
-        if self.tried.iter().any(same) {
-            return false;
-        }
-        let (sample, start) = &self.samples[usize::from(constant)];
-        let parameters = orders.coefficients() + sample.columns.len() + 1;
-        let possible = sample.observed >= parameters + 2;
-        let estimate = possible.then(|| {
-            let mut starts = vec![start.partials(&orders)];
-            starts.extend(self.best.as_ref().map(|best| neighbouring(best, &orders)));
-            let start = better(sample, orders, starts)?;
-            estimate(sample, orders, &start, COARSE)
-        });
-        let estimate = estimate.flatten().filter(|found| found.aicc.is_finite());
-        let refused = estimate.as_ref().is_some_and(|found| {
-            !Coefficients::from_partials(&found.partials, &orders).roots_beyond(MARGIN)
-        });
-        let aicc = estimate.as_ref().map(|found| found.aicc);
-        self.tried.push(Candidate {
-            orders,
-            constant,
-            aicc,
-            refused,
-        });
-        let least = self
-            .best
-            .as_ref()
-            .map_or(f64::INFINITY, |best| best.estimate.aicc);
-        match estimate.filter(|found| !refused && found.aicc < least) {
-            None => false,
-            Some(estimate) => {
-                self.best = Some(Best {
-                    orders,
-                    constant,
-                    estimate,
-                });
-                true
-            }
-        }
-    }
-
-    /// The models to begin with, then neighbours of the best until none is better.
-    fn steps(&mut self) {
-        let [p, q, seasonal_p, seasonal_q] = self.most;
-        let constant = self.samples.len() > 1;
-        let few = known(&self.problem.values[self.problem.begin..]).len() < 10;
-        let begin = match few {
-            true => [p.min(1), q.min(1), 0, 0],
-            false => [p.min(2), q.min(2), seasonal_p.min(1), seasonal_q.min(1)],
-        };
-        self.attempt([0; 4], constant);
-        self.attempt(begin, constant);
-        self.attempt([p.min(1), 0, seasonal_p.min(1), 0], constant);
-        self.attempt([0, q.min(1), 0, seasonal_q.min(1)], constant);
-        self.attempt([0; 4], false);
-        while let Some(best) = &self.best {
-            let (orders, constant) = (best.orders, best.constant);
-            let own = [orders.p, orders.q, orders.seasonal_p, orders.seasonal_q];
-            let better = NEIGHBOURS.iter().any(|change| {
-                let mut next = own;
-                for ((order, change), most) in next.iter_mut().zip(change).zip(self.most) {
-                    match order.checked_add_signed(*change) {
-                        Some(changed) if changed <= most => *order = changed,
-                        _ => return false,
-                    }
-                }
-                self.attempt(next, constant)
-            });
-            let toggled = constant || self.samples.len() > 1;
-            if !better && !(toggled && self.attempt(own, !constant)) {
-                break;
-            }
-        }
-    }
-
-    /// All models with at most 5 coefficients, those with few first.
-    fn all(&mut self) {
-        let [most_p, most_q, most_seasonal_p, most_seasonal_q] = self.most;
-        for sum in 0..=5 {
-            for p in 0..=most_p.min(sum) {
-                for q in 0..=most_q.min(sum - p) {
-                    for seasonal_p in 0..=most_seasonal_p.min(sum - p - q) {
-                        let seasonal_q = sum - p - q - seasonal_p;
-                        if seasonal_q > most_seasonal_q {
-                            continue;
-                        }
-                        for constant in 0..self.samples.len() {
-                            self.attempt([p, q, seasonal_p, seasonal_q], constant > 0);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Changes of p, q, P and Q to a neighbour, in the order that they are tried.
-const NEIGHBOURS: [[isize; 4]; 16] = [
-    [0, 0, -1, 0],
-    [0, 0, 0, -1],
-    [0, 0, 1, 0],
-    [0, 0, 0, 1],
-    [0, 0, -1, -1],
-    [0, 0, -1, 1],
-    [0, 0, 1, -1],
-    [0, 0, 1, 1],
-    [-1, 0, 0, 0],
-    [0, -1, 0, 0],
-    [1, 0, 0, 0],
-    [0, 1, 0, 0],
-    [-1, -1, 0, 0],
-    [-1, 1, 0, 0],
-    [1, -1, 0, 0],
-    [1, 1, 0, 0],
-];
-
-/// Partial autocorrelations of a model's neighbour: its own as far as both have them, then small ones.
-fn neighbouring(best: &Best, orders: &Orders) -> Vec<f64> {
-    let mut rest = &best.estimate.partials[..];
-    let mut result = Vec::with_capacity(orders.coefficients());
-    for (own, wanted) in lengths(&best.orders).into_iter().zip(lengths(orders)) {
-        let (part, after) = rest.split_at(own);
-        rest = after;
-        result.extend(part.iter().take(wanted));
-        result.extend(std::iter::repeat_n(0.0, wanted.saturating_sub(own)));
-    }
-    result
-}
-
-/// The start with the larger likelihood; `None` if none has any.
-fn better(sample: &Sample, orders: Orders, starts: Vec<Vec<f64>>) -> Option<Vec<f64>> {
-    let mut objective = Objective::new(sample, orders);
-    let valued = starts.into_iter().filter_map(|start| {
-        let found = objective.evaluate(&start);
-        found.then_some((objective.value, start))
-    });
-    let best = valued.min_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, start)| start)
 }
