@@ -18,8 +18,8 @@ pub struct BoxCox {
 }
 
 impl BoxCox {
-    /// The transformation with the exponent of Guerrero (1993): over stretches as long as a season, or of 2 values without
-    /// one, the deviation in proportion to the mean to the power of 1 − λ varies least.
+    /// The transformation with the exponent of Guerrero (1993): over stretches as long as a season, or of 2 values
+    /// without one, the deviation in proportion to the mean to the power of 1 − λ varies least.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl BoxCox {
         power.abs().powf(1.0 / lambda).copysign(power)
     }
 
-    /// The mean of a forecast brought back, of which `variance` is that on the transformed scale (Hyndman and Athanasopoulos,
-    /// Forecasting: Principles and Practice, section 5.6): of second order, so for small variances.
+    /// The mean of a forecast brought back, of which `variance` is that on the transformed scale (Hyndman and
+    /// Athanasopoulos, Forecasting: Principles and Practice, section 5.6): of second order, so for small variances.
     pub fn restored_mean(&self, value: f64, variance: f64) -> f64 {
         let median = self.restored(value);
         let lambda = self.lambda;

@@ -24,8 +24,8 @@ const NAIVE: Naive = Naive {
 };
 
 impl Naive2 {
-    /// Indices of classical decomposition where the M4 competition's test finds a season of this length: factors, or added if a
-    /// value is not above 0.
+    /// Indices of classical decomposition where the M4 competition's test finds a season of this length: factors, or
+    /// added if a value is not above 0.
     ///
     /// # Errors
     ///

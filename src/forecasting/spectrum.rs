@@ -9,7 +9,8 @@ pub fn autocorrelations(values: &[f64], most: usize) -> Vec<f64> {
     let count = values.len();
     let mean = values.iter().sum::<f64>() / count.max(1) as f64;
     let most_known = most.min(count.saturating_sub(1));
-    let mut products = match (most_known + 1).saturating_mul(count) > 200_000 {
+    // A few lags are sooner summed than transformed.
+    let mut products = match most_known > 256 && most_known.saturating_mul(count) > 200_000 {
         true => by_transform(values, mean, most_known),
         false => {
             let lag = |lag: usize| {

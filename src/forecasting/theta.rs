@@ -51,8 +51,8 @@ const ALPHAS: [f64; 2] = [0.1, 0.99];
 const TRIALS: [usize; 2] = [12, 20];
 
 impl Theta {
-    /// Fit by least squares of the errors. A season is taken out by classical decomposition where the M4 competition's test
-    /// finds one of this length: as factors, or added if a value is not above 0.
+    /// Fit by least squares of the errors. A season is taken out by classical decomposition where the M4 competition's
+    /// test finds one of this length: as factors, or added if a value is not above 0.
     ///
     /// # Errors
     ///
@@ -357,7 +357,8 @@ mod tests {
         values.collect()
     }
 
-    /// By `DynamicOptimizedTheta` and `OptimizedTheta` of statsforecast 2.1.1: what it forecasts at the parameters that it finds.
+    /// By `DynamicOptimizedTheta` and `OptimizedTheta` of statsforecast 2.1.1: what it forecasts at the parameters that
+    /// it finds.
     #[test]
     fn forecasts_are_those_of_statsforecast() {
         let mut line = Line::default();

@@ -4,7 +4,8 @@ Missing values filled, for methods that need every value.
 
 use std::borrow::Cow;
 
-/// Values with those that are missing (not finite) on the line between their neighbours, and at the ends as the nearest. All are 0 if none is known.
+/// Values with those that are missing (not finite) on the line between their neighbours, and at the ends as the
+/// nearest. All are 0 if none is known.
 pub fn filled(values: &[f64]) -> Cow<'_, [f64]> {
     if values.iter().all(|value| value.is_finite()) {
         return Cow::Borrowed(values);

@@ -23,7 +23,8 @@ pub struct SeasonalIndices {
 }
 
 impl SeasonalIndices {
-    /// Indices of classical decomposition: means at each place in the season of what is left when a centred moving average is taken out.
+    /// Indices of classical decomposition: means at each place in the season of what is left when a centred moving
+    /// average is taken out.
     ///
     /// # Errors
     ///
@@ -121,7 +122,8 @@ impl SeasonalIndices {
 mod tests {
     use super::*;
 
-    /// A line times factors of mean 1 that are the same in both years: the centred average of a season of 2 is the line's.
+    /// A line times factors of mean 1 that are the same in both years: the centred average of a season of 2 is the
+    /// line's.
     #[test]
     fn a_season_that_was_put_in_comes_out() {
         let values: Vec<f64> = (0..24)

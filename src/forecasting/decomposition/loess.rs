@@ -35,8 +35,8 @@ impl Loess {
         }
         let jump = self.jump.clamp(1, count - 1);
         let half = (self.window - 1) / 2;
-        // Away from the ends, without weights, each window weighs its neighbours alike, and the line through them passes
-        // their mean.
+        // Away from the ends, without weights, each window weighs its neighbours alike, and the line through them
+        // passes their mean.
         let kernel: Vec<f64> = match weights {
             None if self.window < count => centred_kernel(half),
             _ => Vec::new(),
@@ -68,7 +68,8 @@ impl Loess {
         }
     }
 
-    /// Value at a place, which may be one step outside, of the line through its window; none if all weights in it are 0.
+    /// Value at a place, which may be one step outside, of the line through its window; none if all weights in it are
+    /// 0.
     pub fn estimate(&self, values: &[f64], weights: Option<&[f64]>, place: f64) -> Option<f64> {
         let count = values.len();
         let window = self.window.min(count);

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 /// Rounds over the seasons.
 const ROUNDS: usize = 2;
 
-/// Decomposes a series by several seasons, from the shortest; the first is smoothed over 11 of its own, the next over 15, and so on.
+/// Decomposes a series by several seasons, from the shortest; the first is smoothed over 11 of its own, the next over
+/// 15, and so on.
 ///
 /// # Errors
 ///

@@ -46,7 +46,8 @@ pub struct Decomposition {
 }
 
 impl Decomposition {
-    /// Strength of the trend, 0 to 1: 1 − Var(remainder) / Var(trend and remainder), not below 0 (Wang, Smith and Hyndman 2006).
+    /// Strength of the trend, 0 to 1: 1 − Var(remainder) / Var(trend and remainder), not below 0 (Wang, Smith and
+    /// Hyndman 2006).
     pub fn trend_strength(&self) -> f64 {
         self.strength(&self.trend)
     }

@@ -33,7 +33,8 @@ pub(super) struct Fitted {
 }
 
 impl Fitted {
-    /// Corrected information criterion of Akaike, with the variance of the errors as a parameter; none with too few values for it.
+    /// Corrected information criterion of Akaike, with the variance of the errors as a parameter; none with too few
+    /// values for it.
     pub fn aicc(&self) -> Option<f64> {
         let parameters = (count_of_parameters(self.form, self.parameters.seasons.len()) + 1) as f64;
         let spare = self.count as f64 - parameters - 1.0;
@@ -133,8 +134,8 @@ impl<'a> Likelihood<'a> {
         );
     }
 
-    /// −2 logarithm of likelihood and priors at a point, but for constants; infinite where something expected is not above 0
-    /// that has to be.
+    /// −2 logarithm of likelihood and priors at a point, but for constants; infinite where something expected is not
+    /// above 0 that has to be.
     pub fn loss(&mut self, point: &[f64]) -> f64 {
         self.coordinates.parameters(point, &mut self.parameters);
         self.run();
@@ -222,8 +223,8 @@ fn plain_squares(tape: &[Step]) -> f64 {
     known.map(|step| step.error * step.error).sum()
 }
 
-/// Sums over the steps of the squared errors, and of the logarithms of what was expected, where `error` says so; infinite if something expected is not
-/// above 0.
+/// Sums over the steps of the squared errors, and of the logarithms of what was expected, where `error` says so;
+/// infinite if something expected is not above 0.
 fn sums(tape: &[Step], form: EtsForm, error: impl Fn(&Step, f64) -> (f64, bool)) -> (f64, f64) {
     let (mut squares, mut logarithms, mut product) = (0.0, 0.0, 1.0f64);
     for step in tape {

@@ -78,8 +78,9 @@ impl EtsForm {
         }
     }
 
-    /// The forms to choose among, as the R package forecast restricts them: all but additive errors with a multiplicative
-    /// season, whose variance is infinite where a value comes near 0. Those with a season only if there is one.
+    /// The forms to choose among, as the R package forecast restricts them: all but additive errors with a
+    /// multiplicative season, whose variance is infinite where a value comes near 0. Those with a season only if there
+    /// is one.
     pub fn sensible(seasonal: bool) -> Vec<Self> {
         let mut forms = Vec::new();
         for season in [

@@ -1,16 +1,16 @@
 /*!
 Exponential smoothing as state space models (Hyndman, Koehler, Ord and Snyder 2008), chosen by the corrected AIC.
 
-[`form`] names a model, [`parameters`] are its numbers, [`recursion`] runs it over a history, forward and backward,
-[`start`] is where a fit begins, [`fit`] fits, [`descent`] minimises, [`variance`] gives the intervals, and [`model`] is
-what the others make.
+[`form`] names a model, [`parameters`] are its numbers, and [`model`] is a model fitted or chosen. Within, `recursion` runs
+it over a history, forward and backward, `start` is where a fit begins, `fit` has the likelihood and its gradient, `descent`
+minimises, and `variance` gives the intervals.
 */
 
 mod descent;
 mod fit;
 pub mod form;
 pub mod model;
-mod parameters;
+pub mod parameters;
 mod recursion;
 mod start;
 mod variance;

@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 /// Longest season that a form can hold: each of its places is a parameter.
 pub const LONGEST_SEASON: usize = 24;
 
-/// How much better the criterion of a trend that goes on undamped has to be: forecasts gain by doubting it (Gardner 2006),
-/// those of M3's monthly series 0.05 of OWA.
+/// How much better the criterion of a trend that goes on undamped has to be: forecasts gain by doubting it (Gardner
+/// 2006), those of M3's monthly series 0.05 of OWA.
 const DOUBT: f64 = 10.0;
 
 /// A fitted model of exponential smoothing.
@@ -30,7 +30,8 @@ pub struct Ets {
     pub parameters: Parameters,
     /// Standard deviation of the errors: in the series' unit, or relative where they are multiplicative.
     pub deviation: f64,
-    /// Corrected information criterion of Akaike, comparable among forms fitted to the same values; none where these were too few for it.
+    /// Corrected information criterion of Akaike, comparable among forms fitted to the same values; none where these
+    /// were too few for it.
     pub aicc: Option<f64>,
 }
 
@@ -39,8 +40,8 @@ impl Ets {
     ///
     /// # Errors
     ///
-    /// Without any value, with a value that is not above 0 for a form that needs it, and for a season that is longer than
-    /// [`LONGEST_SEASON`] or than half the series.
+    /// Without any value, with a value that is not above 0 for a form that needs it, and for a season that is longer
+    /// than [`LONGEST_SEASON`] or than half the series.
     pub fn fit(values: &[f64], form: EtsForm, season: usize) -> Result<Self> {
         let scaled = Scaled::new(values)?;
         if form.needs_positive() && !scaled.positive {
@@ -58,9 +59,9 @@ impl Ets {
         Ok(scaled.model(fitted))
     }
 
-    /// The form with the least AICc among `forms`, an undamped trend being doubted, of which those that the values rule out are left out: multiplicative ones where a
-    /// value is not above 0, those with more parameters than the values can tell, and seasonal ones where the season is
-    /// longer than [`LONGEST_SEASON`] or than half the series.
+    /// The form with the least AICc among `forms`, an undamped trend being doubted, of which those that the values rule
+    /// out are left out: multiplicative ones where a value is not above 0, those with more parameters than the values
+    /// can tell, and seasonal ones where the season is longer than [`LONGEST_SEASON`] or than half the series.
     ///
     /// # Errors
     ///
@@ -279,9 +280,9 @@ mod tests {
         SeasonKind::Additive,
     );
 
-    /// By `ETSModel(…, initialization_method='known').smooth(…)` of statsmodels 0.15: fitted values at 0, 30 and 59, and
-    /// forecasts of steps 1 and 14. With a multiplicative season by table 2.3 of Hyndman et al. written out in Python, for
-    /// statsmodels moves that season by the level after the value.
+    /// By `ETSModel(…, initialization_method='known').smooth(…)` of statsmodels 0.15: fitted values at 0, 30 and 59,
+    /// and forecasts of steps 1 and 14. With a multiplicative season by table 2.3 of Hyndman et al. written out in
+    /// Python, for statsmodels moves that season by the level after the value.
     #[test]
     fn predictions_and_forecasts_are_those_of_statsmodels() {
         let expected = [
@@ -319,8 +320,8 @@ mod tests {
         }
     }
 
-    /// By statsmodels 0.15: `get_prediction(60, 73).forecast_variance` where it is exact, and deviations of 400,000 simulated
-    /// paths for multiplicative errors.
+    /// By statsmodels 0.15: `get_prediction(60, 73).forecast_variance` where it is exact, and deviations of 400,000
+    /// simulated paths for multiplicative errors.
     #[test]
     fn standard_errors_are_those_of_statsmodels() {
         let damped = EtsForm {

@@ -30,8 +30,9 @@ const RATES: [f64; 2] = [1e-4, 0.9999];
 /// Ends of the range of φ: below it a trend is hardly one, above it it is hardly damped (the R package forecast).
 const DAMPING: [f64; 2] = [0.8, 0.98];
 
-/// Numbers without bounds for the parameters of one form: its coordinates. The smoothing parameters pass through a logistic function into the
-/// usual region, 0 < α < 1, 0 < β < α, 0 < γ < 1 − α; states are counted from those of the start, in a unit of their own.
+/// Numbers without bounds for the parameters of one form: its coordinates. The smoothing parameters pass through a
+/// logistic function into the usual region, 0 < α < 1, 0 < β < α, 0 < γ < 1 − α; states are counted from those of the
+/// start, in a unit of their own.
 pub(super) struct Coordinates<'a> {
     /// Form of the model.
     pub form: EtsForm,
@@ -156,8 +157,8 @@ impl Coordinates<'_> {
 }
 
 /// A normal distribution of a coordinate before the values are seen. Slope and season of short series otherwise follow
-/// chance: without it, and with no doubt of a trend that goes on, OWA on held-out ends of M3 was 0.945 for monthly and 0.902
-/// for quarterly series; with both it is 0.884 and 0.891.
+/// chance: without it, and with no doubt of a trend that goes on, OWA on held-out ends of M3 was 0.945 for monthly and
+/// 0.902 for quarterly series; with both it is 0.884 and 0.891.
 #[derive(Clone, Copy)]
 pub(super) struct Prior {
     centre: f64,

@@ -136,8 +136,8 @@ fn run<const SEASON: u8>(
     (states.level, states.slope, states.next) = (level, slope, next);
 }
 
-/// Runs back over the tape of [`forward`] and writes the slopes along the parameters of a loss, from its slopes along what was expected at each
-/// step, which `loss` gives.
+/// Runs back over the tape of [`forward`] and writes the slopes along the parameters of a loss, from its slopes along
+/// what was expected at each step, which `loss` gives.
 pub(super) fn backward(
     form: EtsForm,
     parameters: &Parameters,

@@ -17,8 +17,9 @@ pub(super) struct Path {
 
 /// Standard errors of the forecasts along a path. `deviation` is that of the errors, absolute or relative.
 ///
-/// With additive errors they are exact, but for a multiplicative season, where they are of first order in the errors. With
-/// multiplicative errors they follow the recursion for the second moment of the level (classes 2 and 3 of chapter 6).
+/// With additive errors they are exact, but for a multiplicative season, where they are of first order in the errors.
+/// With multiplicative errors they follow the recursion for the second moment of the level (classes 2 and 3 of chapter
+/// 6).
 pub(super) fn standard_errors(
     form: EtsForm,
     parameters: &Parameters,
@@ -34,7 +35,8 @@ pub(super) fn standard_errors(
     }
 }
 
-/// How much of an error is left in the level with its slope after 1, 2, … steps; with `season`, also in an additive season.
+/// How much of an error is left in the level with its slope after 1, 2, … steps; with `season`, also in an additive
+/// season.
 fn weights(parameters: &Parameters, count: usize, season: bool) -> Vec<f64> {
     let (mut power, mut sum) = (1.0, 0.0);
     let length = parameters.seasons.len();
