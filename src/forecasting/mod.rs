@@ -6,6 +6,9 @@ Forecasting of series of numbers, in f64 and without libtorch.
 */
 
 pub mod accuracy;
+pub mod folder;
 pub mod forecast;
+pub mod method;
 pub mod model;
 pub mod naive;
+pub mod rolling;

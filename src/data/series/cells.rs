@@ -2,6 +2,8 @@
 Fields that hold a number, or none.
 */
 
+use serde::{Deserialize, Serialize};
+
 /// What stands for a missing value, in lower case.
 const MISSING: [&str; 15] = [
     "", "na", "nan", "n/a", "#n/a", "#na", "null", "none", "nil", "-", "--", ".", "..", "?",
@@ -11,7 +13,8 @@ const MISSING: [&str; 15] = [
 const UNITS: [char; 7] = ['$', '€', '£', '¥', '%', '"', '\u{a0}'];
 
 /// The mark between a number's whole part and its decimals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Decimal {
     /// A point; commas may part thousands.
     #[default]

@@ -4,6 +4,8 @@ A column of dates: the order of day and month is decided by all of its fields.
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::date::{Date, DateStyle, MINUTE, Resolution};
 use super::date_text::{DateOrder, DateText};
 use super::findings::Findings;
@@ -12,7 +14,8 @@ use super::table::{Column, Table};
 use crate::error::{Error, Result};
 
 /// Which of two numbers of a date is the day, where both may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DayOrder {
     /// Day, month, year.
     DayFirst,

@@ -2,11 +2,13 @@
 Options of the reading of series.
 */
 
+use serde::{Deserialize, Serialize};
+
 use super::cells::Decimal;
 use super::date_column::DayOrder;
 
 /// How a file of series is laid out, where that is not to be guessed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesOptions {
     /// The columns of the dates, or of their parts, by name or number.
     pub date_columns: Vec<String>,

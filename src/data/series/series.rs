@@ -52,10 +52,7 @@ pub struct Extension {
 impl Series {
     /// The date of a value as text, or its number where there are no dates; it goes on after the last value.
     pub fn label(&self, index: usize) -> String {
-        match &self.dates {
-            Some(dates) => dates.text(index),
-            None => (index + 1).to_string(),
-        }
+        label(self.dates.as_ref(), index)
     }
 
     /// The step between two values, if it is known.
@@ -170,6 +167,14 @@ impl Series {
         if !value.is_nan() {
             self.values[place] = value;
         }
+    }
+}
+
+/// The date of a value as text, or its number where there are no dates.
+pub fn label(dates: Option<&Dates>, index: usize) -> String {
+    match dates {
+        Some(dates) => dates.text(index),
+        None => (index + 1).to_string(),
     }
 }
 
