@@ -16,7 +16,7 @@ use crate::checkpoint::{Directory, Lock};
 use crate::data::series::file::SeriesFile;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
-use crate::data::series::series::Series;
+use crate::data::series::time_series::Series;
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
@@ -361,7 +361,10 @@ fn answer(fitted: &FittedSeries, fill: Option<Fill>, arguments: &Arguments) -> R
             dates: (start..start + forecast.horizon())
                 .map(|at| series.label(at))
                 .collect(),
-            predictions: fitted.model.predictions(&values[..start]),
+            predictions: match arguments.output {
+                Some(_) => fitted.model.predictions(&values[..start]),
+                None => Vec::new(),
+            },
             history: series.values[..start].to_vec(),
             actual: split.test.clone().map(|test| series.values[test].to_vec()),
             calendar: series.dates.clone(),

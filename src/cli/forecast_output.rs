@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::standard::{line, message};
 use crate::data::series::dates::Dates;
-use crate::data::series::series::label;
+use crate::data::series::time_series::label;
 use crate::error::Result;
 use crate::forecasting::accuracy::Accuracy;
 use crate::forecasting::folder::ForecastFolder;
@@ -36,7 +36,7 @@ pub(super) struct Answer {
     pub history: Vec<f64>,
     /// Dates of these and of the forecasts, if there are any.
     pub calendar: Option<Dates>,
-    /// What the model expected of them.
+    /// What the model expected of them, if that is to be drawn.
     pub predictions: Vec<f64>,
     /// The values themselves, in a test window.
     pub actual: Option<Vec<f64>>,

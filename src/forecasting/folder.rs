@@ -13,7 +13,7 @@ use super::method::{FitOptions, Method};
 use super::model::Model;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
-use crate::data::series::series::Series;
+use crate::data::series::time_series::Series;
 use crate::error::{Error, Result};
 use crate::files;
 

@@ -33,6 +33,8 @@ const MOST_POINTS: usize = 1800;
 /// Length and distance of dashes, in pixels.
 const DASHES: (u32, u32) = (4, 4);
 
+/// Points of a line.
+type Line = Vec<(f64, f64)>;
 /// A chart that is being drawn.
 type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 /// An area that charts are drawn in.
@@ -172,9 +174,6 @@ fn draw_forecast(area: &Area, chart: &ForecastChart) -> Option<()> {
     }
     draw_line(&mut plot, &fit, MODEL, 1, Some("fit"))?;
     draw_line(&mut plot, &history, VALUES, 2, Some("values"))?;
-    if !actual.is_empty() {
-        draw_line(&mut plot, &actual, VALUES, 1, None)?;
-    }
     let from_last = history.last().into_iter().chain(&mean).copied();
     draw_line(
         &mut plot,
@@ -183,6 +182,9 @@ fn draw_forecast(area: &Area, chart: &ForecastChart) -> Option<()> {
         2,
         Some("forecast, 80 and 95 %"),
     )?;
+    if !actual.is_empty() {
+        draw_line(&mut plot, &actual, VALUES, 1, None)?;
+    }
     plot.configure_series_labels()
         .background_style(WHITE.mix(0.8))
         .position(SeriesLabelPosition::UpperLeft)
@@ -191,10 +193,7 @@ fn draw_forecast(area: &Area, chart: &ForecastChart) -> Option<()> {
 }
 
 /// The outline of an interval, which begins at the last value.
-fn joined(
-    last: Option<&(f64, f64)>,
-    (lower, upper): &(Vec<(f64, f64)>, Vec<(f64, f64)>),
-) -> Vec<(f64, f64)> {
+fn joined(last: Option<&(f64, f64)>, (lower, upper): &(Line, Line)) -> Line {
     let upper = upper.iter().rev();
     last.into_iter()
         .chain(lower)
@@ -217,6 +216,7 @@ fn plot_with<'a, 'b>(
 ) -> Option<Plot<'a, 'b>> {
     let margin = 0.05 * (y.end - y.start);
     let y = y.start - margin..y.end + margin;
+    let numbers = y.clone();
     let mut chart = ChartBuilder::on(area)
         .caption(name, ("sans-serif", 16))
         .margin(10)
@@ -231,9 +231,19 @@ fn plot_with<'a, 'b>(
         .light_line_style(TRANSPARENT)
         .x_labels(8)
         .x_label_formatter(&label)
+        .y_label_formatter(&|at: &f64| number(*at, &numbers))
         .draw()
         .ok()?;
     Some(chart)
+}
+
+/// A number at an axis, with as many decimals as its range asks for.
+fn number(value: f64, range: &Range<f64>) -> String {
+    let decimals = 1.0 - (range.end - range.start).log10().floor();
+    match decimals {
+        -13.0..=6.0 => format!("{value:.*}", decimals.max(0.0) as usize),
+        _ => format!("{value:.2e}"),
+    }
 }
 
 /// Steps of a chart of `count` values.
@@ -243,10 +253,10 @@ fn steps(count: usize) -> Range<f64> {
 
 /// Points of known values, whose first one has the number `first`. Of very many the lowest and the highest of each stretch are
 /// left.
-fn points(values: &[f64], first: usize) -> Vec<(f64, f64)> {
+fn points(values: &[f64], first: usize) -> Line {
     let known =
         |(at, &value): (usize, &f64)| value.is_finite().then_some(((first + at) as f64, value));
-    let all: Vec<(f64, f64)> = values.iter().enumerate().filter_map(known).collect();
+    let all: Line = values.iter().enumerate().filter_map(known).collect();
     if all.len() <= MOST_POINTS {
         return all;
     }
@@ -254,7 +264,7 @@ fn points(values: &[f64], first: usize) -> Vec<(f64, f64)> {
     let ends = |part: &[(f64, f64)]| {
         let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
         let ends = [part.iter().min_by(by_value), part.iter().max_by(by_value)];
-        let mut ends: Vec<(f64, f64)> = ends.into_iter().flatten().copied().collect();
+        let mut ends: Line = ends.into_iter().flatten().copied().collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
         ends
     };
@@ -331,11 +341,7 @@ fn draw_histogram(area: &Area, values: &[f64]) -> Option<()> {
         counts[bin.min(bins - 1)] += 1.0;
     }
     let highest = counts.iter().copied().fold(1.0, f64::max);
-    let value = |at: &f64| {
-        let size = range.end.abs().max(range.start.abs());
-        let decimals = (2.0 - size.log10().floor()).clamp(0.0, 9.0) as usize;
-        format!("{at:.decimals$}")
-    };
+    let value = |at: &f64| number(*at, &range);
     let mut chart = plot_with(
         area,
         "how often they are of which size",

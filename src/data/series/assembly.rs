@@ -6,9 +6,9 @@ use super::date::{Date, DateStyle, HOUR, Resolution};
 use super::date_column::DateColumn;
 use super::dates::{Dates, Places};
 use super::findings::Findings;
-use super::series::{Regressor, Series};
 use super::step::Step;
 use super::table::Table;
+use super::time_series::{Regressor, Series};
 
 /// Most places of a grid for each row: with more, dates are as good as irregular.
 const SPARSE: i64 = 10;

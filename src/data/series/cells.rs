@@ -90,7 +90,7 @@ pub(super) fn cell(field: &str, decimal: Decimal) -> Cell {
 /// digits.
 fn plain(field: &str, decimal: Decimal) -> Option<String> {
     let mark = decimal.mark();
-    let (whole, rest) = match field.find(|c: char| c == mark || c == 'e' || c == 'E') {
+    let (whole, rest) = match field.find([mark, 'e', 'E']) {
         Some(at) => field.split_at(at),
         None => (field, ""),
     };

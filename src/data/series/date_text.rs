@@ -48,7 +48,7 @@ impl DateOrder {
             DateOrder::QuarterYear => "quarter and year",
             DateOrder::YearWeek => "year and week",
             DateOrder::Year => "years",
-            DateOrder::Unix => "seconds or milliseconds since 1970",
+            DateOrder::Unix => "times since 1970 in UTC",
         }
     }
 }

@@ -13,8 +13,8 @@ use super::findings::Findings;
 use super::number_column::{NumberColumn, quoted};
 use super::options::SeriesOptions;
 use super::roles::Roles;
-use super::series::{Regressor, Series};
 use super::table::{Column, Table};
+use super::time_series::{Regressor, Series};
 use crate::error::{Error, Result};
 use crate::text::source::InvalidBytes;
 use crate::text::text_reader::TextReader;
@@ -273,7 +273,7 @@ impl Reader<'_> {
             let fields = table.columns[column].fields().map(str::trim);
             let pairs = fields.zip(&dates.dates);
             let pairs: std::collections::HashSet<_> = pairs.collect();
-            distinct(column) > 1 && pairs.len() > rows - rows / 10
+            distinct(column) > 1 && pairs.len() >= rows - rows / 10
         };
         if !repeats {
             let is_id = |column: &usize| (2..=rows / 3).contains(&distinct(*column));
@@ -306,7 +306,7 @@ impl Reader<'_> {
         let mut parts = Vec::new();
         match dates {
             Some(dates) => parts.push(format!(
-                "dates in {} ({})",
+                "dates in {}, read as {}",
                 self.names(&roles.dates),
                 dates.order.name()
             )),

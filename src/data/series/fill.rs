@@ -74,8 +74,8 @@ fn between(values: &[f64], function: impl Fn(f64, f64, f64) -> f64) -> Vec<f64> 
         }
         let after = (at..values.len()).find(|&index| !values[index].is_nan());
         let end = after.unwrap_or(values.len());
-        for index in at..end {
-            filled[index] = match (before, after) {
+        for (index, filled) in filled.iter_mut().enumerate().take(end).skip(at) {
+            *filled = match (before, after) {
                 (Some(before), Some(after)) => {
                     let place = (index - before) as f64 / (after - before) as f64;
                     function(values[before], values[after], place)

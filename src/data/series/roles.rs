@@ -185,17 +185,21 @@ impl Roles {
         by_name.or_else(by_content).into_iter().collect()
     }
 
-    /// The columns of values: one with a usual name, else all that hold numbers.
+    /// The columns of values: one with a usual name, else all that hold numbers, or nothing yet.
     fn find_values(&self, table: &Table, names: &[String]) -> Vec<usize> {
-        let holds = |column: &usize| most(&table.columns[*column], is_number);
-        if let Some(usual) = self
-            .usual(names, &VALUE_NAMES)
-            .filter(|column| holds(column))
-        {
+        let is_empty = |column: &usize| sample(&table.columns[*column]).next().is_none();
+        let has_numbers = |column: &usize| most(&table.columns[*column], is_number);
+        let some_have =
+            (0..table.columns.len()).any(|column| !self.is_taken(column) && has_numbers(&column));
+        let holds = |column: &usize| match some_have {
+            true => has_numbers(column),
+            false => is_empty(column),
+        };
+        if let Some(usual) = self.usual(names, &VALUE_NAMES).filter(&holds) {
             return vec![usual];
         }
         let free = (0..table.columns.len()).filter(|&column| !self.is_taken(column));
-        let numbers: Vec<usize> = free.filter(holds).collect();
+        let numbers: Vec<usize> = free.filter(&holds).collect();
         let is_count = |column: &usize| {
             let name = names.get(*column).map_or("", |name| name);
             let has_name =
