@@ -251,6 +251,16 @@ fn bad_input_is_told_and_answered() {
             5.0,
         ),
         (
+            "date,value\n2020-01-01,1\n2020-01-02,2\n9999-01-03,3\n".to_string(),
+            "one may be wrong: 9999-01-03 after 2020-01-02",
+            3.0,
+        ),
+        (
+            "date,value\n2020-03-01,3\n".to_string(),
+            "1 value, daily",
+            3.0,
+        ),
+        (
             "date,value\n2020-01-01,1\nsoon,7\n2020-01-02,2\n2020-01-03,3\n".to_string(),
             "rows without a date are left out: line 3 “soon”",
             3.0,
@@ -333,7 +343,7 @@ fn what_cannot_be_is_said() {
         "--horizon 9 --season 365",
     );
     assert!(
-        told.contains("9 steps are more than the history of 3 values"),
+        told.contains("9 steps are more than the 3 of the history"),
         "{told}"
     );
     assert!(
@@ -357,6 +367,7 @@ fn what_cannot_be_is_said() {
             "line 2 “a”, line 3 “b”",
         ),
         (String::new(), "", "it is empty"),
+        ("{\"a\": 1}\n".to_string(), "", "begins as JSON"),
         ("date,value\n".to_string(), "", "no row follows its header"),
         (
             "date,value\n2020-01,1,5\n2020-02,2,5\n".to_string(),
@@ -537,8 +548,5 @@ fn windows_are_tested_one_horizon_after_another() {
     assert_eq!(next(&objects).1, [3.0, 4.0, 6.0]);
     assert_eq!(objects[0]["mae"], 2.0);
     assert_eq!(objects[0]["mase"], 2.0);
-    assert!(
-        told.contains("3 values, 1 steps at a time: MAE 2.0000"),
-        "{told}"
-    );
+    assert!(told.contains("3 values, 1 at a time: MAE 2.0000"), "{told}");
 }

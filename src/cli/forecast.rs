@@ -123,8 +123,9 @@ fn described(series: &Series) -> String {
         Some(_) => format!(", {} to {}", series.label(0), series.label(count - 1)),
         None => String::new(),
     };
+    let values = if count == 1 { "value" } else { "values" };
     format!(
-        "{}: {} values{missing}, {step}{range}",
+        "{}: {} {values}{missing}, {step}{range}",
         escaped(&series.id),
         HumanCount(count as u64)
     )
@@ -200,7 +201,7 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
         .map_or_else(default, |horizon| horizon as usize);
     if horizon > count {
         notes.push(format!(
-            "{}: {horizon} steps are more than the history of {count} values: expect little of the last ones",
+            "{}: {horizon} steps are more than the {count} of the history: expect little of the last ones",
             series.id
         ));
     }

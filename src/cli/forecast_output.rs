@@ -94,7 +94,7 @@ impl Answer {
         ));
         if let Some(accuracy) = &self.accuracy {
             message(format!(
-                "test        {} values, {} steps at a time: MAE {}, sMAPE {:.2} %, MASE {:.3}; {:.1} % within 80 %, {:.1} % within \
+                "test        {} values, {} at a time: MAE {}, sMAPE {:.2} %, MASE {:.3}; {:.1} % within 80 %, {:.1} % within \
                  95 %",
                 self.dates.len(),
                 self.horizon,

@@ -44,10 +44,11 @@ impl Placement {
         sort(&mut dated, column.style, table, findings);
         let mut unique: Vec<Date> = dated.iter().map(|&(date, _)| date).collect();
         unique.dedup();
-        let step = Step::infer(&unique).filter(|step| {
-            let place = |date: Option<&Date>| date.map_or(0, |&date| step.index(date));
-            place(unique.last()) - place(unique.first()) <= SPARSE * unique.len() as i64 + 1000
-        });
+        let step = match unique[..] {
+            [only] => Some(Step::of_resolution(column.style.resolution, only)),
+            _ => Step::infer(&unique)
+                .filter(|step| !is_sparse(step, &unique, column.style, findings)),
+        };
         note_repeated(&dated, step.as_ref(), column.style, table, findings);
         match step {
             Some(step) => Self::regular(&dated, step, column.style, table, findings),
@@ -169,6 +170,22 @@ impl Placement {
             regressors: regressors.iter().map(own).collect(),
         })
     }
+}
+
+/// Whether dates are so far apart that hardly any place of the grid has one; the largest step is then told.
+fn is_sparse(step: &Step, dates: &[Date], style: DateStyle, findings: &mut Findings) -> bool {
+    let place = |date: Option<&Date>| date.map_or(0, |&date| step.index(date));
+    let places = place(dates.last()) - place(dates.first());
+    if places <= SPARSE * dates.len() as i64 + 1000 {
+        return false;
+    }
+    let pairs = dates.windows(2);
+    if let Some(pair) = pairs.max_by_key(|pair| pair[1].0 - pair[0].0) {
+        findings
+            .far
+            .add(|| format!("{} after {}", pair[1].text(style), pair[0].text(style)));
+    }
+    true
 }
 
 /// Puts rows in the order of their dates. Those of a file with the newest first are expected to go backwards.

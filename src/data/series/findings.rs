@@ -56,6 +56,8 @@ pub(super) struct Findings {
     pub off_grid: Finding,
     /// Dates that are missing.
     pub gaps: Finding,
+    /// Dates that are very far from the one before.
+    pub far: Finding,
     /// Series whose dates have no regular step.
     pub irregular: Finding,
     /// Series that end with rows without values.
@@ -100,6 +102,7 @@ impl Findings {
                 "dates between two steps count for the step before",
             ),
             (&self.gaps, "missing dates are missing values"),
+            (&self.far, "dates are so far apart that one may be wrong"),
             (
                 &self.irregular,
                 "dates without a regular step are taken one after another, as if they had one",

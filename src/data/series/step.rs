@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::date::{DAY, Date, HOUR, MINUTE, SECOND, month_length, month_of_index};
+use super::date::{DAY, Date, HOUR, MINUTE, Resolution, SECOND, month_length, month_of_index};
 
 /// Part of the dates that have to lie on the grid of a step.
 const REGULAR: f64 = 0.9;
@@ -132,6 +132,28 @@ impl Step {
         }
     }
 
+    /// The step that a single date suggests by the smallest part that it has.
+    pub(super) fn of_resolution(resolution: Resolution, date: Date) -> Self {
+        let months = |count: i64| Step::Months {
+            count,
+            phase: date.month_index().rem_euclid(count),
+            day: 1,
+        };
+        let milliseconds = match resolution {
+            Resolution::Year => return months(12),
+            Resolution::Quarter => return months(3),
+            Resolution::Month => return months(1),
+            Resolution::Day => DAY,
+            Resolution::Minute => MINUTE,
+            Resolution::Second => SECOND,
+            Resolution::Millisecond => 1,
+        };
+        Step::Fixed {
+            milliseconds,
+            phase: date.0.rem_euclid(milliseconds),
+        }
+    }
+
     /// The step of dates that ascend; `None` where they have no regular one, or there is one date alone.
     pub fn infer(dates: &[Date]) -> Option<Self> {
         let days_only = dates.iter().all(|date| date.time() == 0);
@@ -240,7 +262,7 @@ fn usual(numbers: impl Iterator<Item = i64>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::date::{DateStyle, Resolution};
+    use super::super::date::DateStyle;
     use super::super::date_text::{DateOrder, DateText};
     use super::*;
 

@@ -85,6 +85,14 @@ impl Table {
                 "there are no numbers in {file}: it is empty"
             )));
         }
+        if head(&input)
+            .first()
+            .is_some_and(|byte| matches!(byte, b'{' | b'['))
+        {
+            return Err(Error::new(format!(
+                "{file} begins as JSON does; series are read from CSV or TSV, with a row for each date"
+            )));
+        }
         let delimiter = separator.map_or_else(|| guess_delimiter(head(&input)), |(byte, _)| byte);
         let mut records = CsvRecords::new(input, delimiter, true);
         let mut table = Table::default();
