@@ -33,13 +33,13 @@ one definition of the commands, in [`cli`], serves both programs.
 # Modules
 
 - [`text`]: vocabulary, tokenizer, encoder, and the streams that a corpus is cut into
-- [`data`]: labelled documents
+- [`data`]: labelled documents, and series of numbers
 - [`checkpoint`]: the checkpoint directory, the network's configuration, the record of its training
 - [`baselines`]: what a network has to beat; n-grams are a model of their own
 - [`forecasting`]: statistics and models of series of numbers
 - [`inference`]: networks and n-grams, text generation, classification, evaluation
 - [`comparison`]: networks side by side on one corpus
-- [`pictures`]: training curves, and those of a comparison
+- [`pictures`]: training curves, those of a comparison, and forecasts
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
 - [`cli`]: a file for each command
 

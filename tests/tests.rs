@@ -5,6 +5,8 @@
 mod commands;
 /// Complete messages of wrong uses.
 mod errors;
+/// Series of numbers: how they are read, and forecast.
+mod forecasting;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
 mod inference;
 /// What happens inside a network, with made-up models.

@@ -17,6 +17,9 @@ mod evaluate_text;
 mod explanation;
 mod export;
 mod flags;
+mod forecast;
+mod forecast_flags;
+mod forecast_output;
 mod generate;
 mod generation;
 mod inspect;
@@ -80,6 +83,8 @@ pub enum Command {
     Score(score::Arguments),
     /// Evaluate a model on a text or on labelled texts
     Evaluate(evaluate::Arguments),
+    /// Forecast series of numbers
+    Forecast(Box<forecast_flags::Arguments>),
     /// Compare networks on one corpus
     Compare(Box<compare::Arguments>),
     /// Show what a model is and how it was trained
@@ -119,6 +124,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),

@@ -10,6 +10,10 @@ use crate::checkpoint::arguments::{
     BaselineChoice, ClassWeights, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
 };
 use crate::data::labelled::Format;
+use crate::data::series::cells::Decimal;
+use crate::data::series::date_column::DayOrder;
+use crate::data::series::fill::Fill;
+use crate::forecasting::method::Transform;
 use crate::text::{Level, Split};
 
 /// Implements clap's trait for an enum of a module that does not depend on clap.
@@ -84,6 +88,31 @@ values!(ClassWeights {
 
 values!(BaselineChoice {
     Ngram = "ngram", "N-grams with interpolated modified Kneser-Ney smoothing";
+});
+
+values!(Fill {
+    None = "none", "Leave them missing: for methods that can, such as arima";
+    Linear = "linear", "The line between the known neighbours";
+    Previous = "previous", "The last known value";
+    Zero = "zero", "Zero, as for sales on days without any";
+    Mean = "mean", "The mean of the known values";
+    Seasonal = "seasonal", "The line between the neighbours without their season, and the season again";
+});
+
+values!(DayOrder {
+    DayFirst = "dmy", "Day, month, year";
+    MonthFirst = "mdy", "Month, day, year";
+});
+
+values!(Decimal {
+    Point = ".", "A point; commas may part thousands";
+    Comma = ",", "A comma; points may part thousands";
+});
+
+values!(Transform {
+    None = "none", "As they are";
+    Log = "log", "Logarithms; values have to be above zero";
+    BoxCox = "box-cox", "A power chosen for the series (Box and Cox)";
 });
 
 values!(Format {

@@ -137,7 +137,7 @@ fn first_usual(names: &[String], usual: &[&str], taken: Option<usize>) -> Option
 }
 
 /// The position of the column that is asked for by its name or number.
-fn requested(column: &str, names: &[String], count: usize) -> Option<usize> {
+pub(super) fn requested(column: &str, names: &[String], count: usize) -> Option<usize> {
     let named = names.iter().position(|name| *name == column_name(column));
     let number = || column.trim().parse::<usize>().ok();
     named.or_else(|| {
@@ -148,7 +148,13 @@ fn requested(column: &str, names: &[String], count: usize) -> Option<usize> {
 }
 
 /// The error that a column that was asked for with `option` does not exist.
-fn no_column(column: &str, option: &str, names: &[String], count: usize, file: &str) -> Error {
+pub(super) fn no_column(
+    column: &str,
+    option: &str,
+    names: &[String],
+    count: usize,
+    file: &str,
+) -> Error {
     Error::new(match names {
         [] => format!(
             "{file} has no column {column} ({option}): it has no header; give a number from 1 to {count}"

@@ -27,3 +27,9 @@ pub mod unit_roots;
 
 #[cfg(test)]
 mod test_series;
+pub mod folder;
+pub mod forecast;
+pub mod method;
+pub mod model;
+pub mod naive;
+pub mod rolling;

@@ -5,4 +5,5 @@ Pictures, as SVG, and curves for the terminal.
 pub mod activations;
 pub mod comparison;
 pub mod curves;
+pub mod forecast;
 pub mod gradients;

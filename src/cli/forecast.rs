@@ -1,0 +1,442 @@
+/*!
+`carousel forecast`: the next values of series of numbers.
+*/
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use indicatif::{HumanCount, ProgressStyle};
+
+use super::forecast_flags::Arguments;
+use super::forecast_output::{self, Answer};
+use super::standard::{self, message};
+use crate::checkpoint::{Directory, Lock};
+use crate::data::series::file::SeriesFile;
+use crate::data::series::fill::Fill;
+use crate::data::series::options::SeriesOptions;
+use crate::data::series::time_series::Series;
+use crate::error::{Error, Result};
+use crate::forecasting::accuracy::{Accuracy, scale};
+use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
+use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::rolling::rolled;
+use crate::text::escape::escaped;
+
+/// Number of steps that are forecast where the series has no season.
+const DEFAULT_HORIZON: usize = 10;
+/// Longest season that decides how many steps are forecast by default.
+const LONGEST_HORIZON: usize = 60;
+/// Number of series that are told one by one.
+const TOLD: usize = 5;
+/// How the progress of many series is shown.
+const BAR: &str = "{bar:40} {pos} of {len} series, {eta} left";
+
+/// Forecasts, by new models or by those in a folder.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let output = arguments.output.as_deref().map(ForecastFolder::at);
+    let lock = output
+        .as_ref()
+        .map(|folder| lock(folder, arguments))
+        .transpose()?;
+    if let Some(note) = lock.as_ref().and_then(Lock::note) {
+        standard::notes(&[note.to_string()]);
+    }
+    let forecaster = match &arguments.model {
+        Some(model) => go_on(&ForecastFolder::at(model), arguments)?,
+        None => fitted(arguments)?,
+    };
+    let answers = answers(&forecaster, arguments)?;
+    forecast_output::print(&answers, arguments.json, arguments.quiet)?;
+    let Some(folder) = output else {
+        return Ok(());
+    };
+    forecast_output::save(&folder, &answers)?;
+    folder.save(forecaster)?;
+    if !arguments.quiet {
+        let path = folder.path().display();
+        message(format!(
+            "model, forecast.csv, forecast.json and forecast.svg are in {path}; go on with: carousel forecast -m {path} \
+             NEW.csv"
+        ));
+    }
+    Ok(())
+}
+
+/// Locks the folder that is to be written, which may replace only what it may.
+fn lock(folder: &ForecastFolder, arguments: &Arguments) -> Result<Lock> {
+    let path = folder.path();
+    if Directory::at(path).holds_run() {
+        return Err(Error::usage(format!(
+            "{} holds a model that was trained; choose another folder",
+            path.display()
+        )));
+    }
+    let goes_on = arguments.model.as_deref() == Some(path);
+    if folder.holds_forecaster() && !goes_on && !arguments.overwrite {
+        return Err(Error::usage(format!(
+            "{0} holds a model already; go on with it by -m {0}, choose another folder, or replace it with --overwrite",
+            path.display()
+        )));
+    }
+    Lock::take(path)
+}
+
+/// Reads the series of a file, and tells what was read.
+fn read(file: &Path, reading: &SeriesOptions, quiet: bool) -> Result<SeriesFile> {
+    let name = standard::input_name(file);
+    let read = match standard::is_input(file) {
+        true => SeriesFile::read(std::io::stdin(), &name, reading)?,
+        false => SeriesFile::open(file, reading)?,
+    };
+    if !quiet {
+        message(format!("read        {name}: {}", read.columns));
+        standard::notes(&read.notes);
+        for series in read.series.iter().take(TOLD) {
+            message(format!("series      {}", described(series)));
+        }
+        if read.series.len() > TOLD {
+            let rest = read.series.len() - TOLD;
+            message(format!(
+                "            and {} more series",
+                HumanCount(rest as u64)
+            ));
+        }
+    }
+    Ok(read)
+}
+
+/// A series in a line: its name, number of values, step and dates.
+fn described(series: &Series) -> String {
+    let count = series.values.len();
+    let missing = match count - series.known() {
+        0 => String::new(),
+        missing => format!(" ({} missing)", HumanCount(missing as u64)),
+    };
+    let step = match (&series.dates, series.step()) {
+        (None, _) => "without dates".to_string(),
+        (Some(_), None) => "at irregular dates".to_string(),
+        (Some(_), Some(step)) => step.name(),
+    };
+    let range = match series.dates {
+        Some(_) => format!(", {} to {}", series.label(0), series.label(count - 1)),
+        None => String::new(),
+    };
+    let values = if count == 1 { "value" } else { "values" };
+    format!(
+        "{}: {} {values}{missing}, {step}{range}",
+        escaped(&series.id),
+        HumanCount(count as u64)
+    )
+}
+
+/// Reads a file, and fits models to its series.
+fn fitted(arguments: &Arguments) -> Result<Forecaster> {
+    let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
+    let reading = arguments.reading();
+    let series = read(file, &reading, arguments.quiet)?.series;
+    let bar = standard::progress_bar(series.len() as u64);
+    bar.set_style(ProgressStyle::with_template(BAR).expect("the template is right"));
+    let fit_one = |series: &Series| {
+        let fitted = fit_series(series, arguments);
+        bar.inc(1);
+        fitted
+    };
+    let all = in_parallel(&series, threads(arguments), fit_one);
+    bar.finish_and_clear();
+    let mut fitted = Vec::new();
+    let mut failures: Vec<Error> = Vec::new();
+    for one in all {
+        match one {
+            Ok((one, notes)) => {
+                if !arguments.quiet && fitted.len() < TOLD {
+                    standard::notes(&notes);
+                }
+                fitted.push(one);
+            }
+            Err(error) => failures.push(error),
+        }
+    }
+    if fitted.is_empty() {
+        return Err(failures
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Error::new("there is no series")));
+    }
+    let told = failures
+        .iter()
+        .take(TOLD)
+        .map(|error| format!("left out: {error}"));
+    standard::notes(&told.collect::<Vec<_>>());
+    if failures.len() > TOLD {
+        let rest = failures.len() - TOLD;
+        standard::notes(&[format!("left out: {rest} more series")]);
+    }
+    Ok(Forecaster::new(reading, arguments.fill, fitted))
+}
+
+/// Fits a model of each method to a series; notes say what could not be as it was asked for.
+fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, Vec<String>)> {
+    let split =
+        arguments
+            .windows()
+            .split(series.dates.as_ref(), series.values.len(), &series.id)?;
+    let count = split.train.len();
+    let (mut notes, mut seasons) = (Vec::new(), seasons(series, arguments));
+    seasons.retain(|&season| {
+        let fits = season <= count;
+        if !fits && !arguments.season.is_empty() {
+            notes.push(format!(
+                "{}: a season of {season} is longer than the history of {count} values, and is left out",
+                series.id
+            ));
+        }
+        fits && season > 1
+    });
+    let test = split.test.as_ref().map(std::ops::Range::len);
+    let default = || test.unwrap_or_else(|| default_horizon(&seasons));
+    let horizon = arguments
+        .horizon
+        .map_or_else(default, |horizon| horizon as usize);
+    if horizon > count {
+        notes.push(format!(
+            "{}: {horizon} steps are more than the {count} of the history: expect little of the last ones",
+            series.id
+        ));
+    }
+    let options = FitOptions {
+        horizon,
+        order: arguments.order,
+        seasonal_order: arguments.seasonal.map(|seasonal| seasonal.order),
+        transform: arguments.transform.unwrap_or_default(),
+        seasons,
+    };
+    let mut models = Vec::new();
+    for &method in &arguments.method {
+        let values = filled(
+            &series.values[split.train.clone()],
+            method,
+            arguments.fill,
+            &options,
+        );
+        let model = fit(method, &values, &options)
+            .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
+        models.push(FittedModel { method, model });
+    }
+    let fitted = FittedSeries {
+        series: series.part(split.train.start..series.values.len()),
+        options,
+        models,
+    };
+    Ok((fitted, notes))
+}
+
+/// The seasons that were asked for, or those that series of the same step usually have and of which there are two.
+fn seasons(series: &Series, arguments: &Arguments) -> Vec<usize> {
+    let asked = arguments.seasonal.and_then(|seasonal| seasonal.season);
+    if !arguments.season.is_empty() || asked.is_some() {
+        let given = arguments.season.iter().map(|&season| season as usize);
+        return asked.into_iter().chain(given).collect();
+    }
+    let mut usual = series
+        .step()
+        .map(|step| step.usual_seasons())
+        .unwrap_or_default();
+    usual.retain(|season| 2 * season <= series.values.len());
+    usual
+}
+
+fn default_horizon(seasons: &[usize]) -> usize {
+    let season = seasons
+        .iter()
+        .copied()
+        .find(|&season| season <= LONGEST_HORIZON);
+    season.unwrap_or(DEFAULT_HORIZON)
+}
+
+/// Values with what a method needs in the place of missing ones.
+fn filled(values: &[f64], method: Method, fill: Option<Fill>, options: &FitOptions) -> Vec<f64> {
+    let season = options.seasons.first().copied().unwrap_or(1);
+    let suitable = || match method.takes_missing() {
+        true => Fill::None,
+        false => Fill::suitable(values, season),
+    };
+    fill.unwrap_or_else(suitable).apply(values, season)
+}
+
+/// The models of a folder, with the values of a file after their own.
+fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
+    let mut forecaster = folder.load()?;
+    let Some(file) = &arguments.file else {
+        return Ok(forecaster);
+    };
+    let given = arguments.reading();
+    let reading = match given == SeriesOptions::default() {
+        true => &forecaster.reading,
+        false => &given,
+    };
+    let new = read(file, reading, arguments.quiet)?.series;
+    let is_alone = new.len() == 1 && forecaster.series.len() == 1;
+    let mut unknown = 0;
+    for new in new {
+        let mut known = forecaster.series.iter_mut();
+        let Some(fitted) = known.find(|known| is_alone || known.series.id == new.id) else {
+            unknown += 1;
+            continue;
+        };
+        let extension = fitted.series.extend(&new)?;
+        if !arguments.quiet {
+            let parts = [
+                (extension.added, "new"),
+                (extension.replaced, "changed"),
+                (extension.gap, "missing between the old and the new ones"),
+                (extension.early, "before the first one, and left out"),
+            ];
+            let told = parts.iter().filter(|(count, _)| *count > 0);
+            let told: Vec<String> = told
+                .map(|(count, what)| format!("{count} {what}"))
+                .collect();
+            let told = if told.is_empty() {
+                "none new".to_string()
+            } else {
+                told.join(", ")
+            };
+            message(format!(
+                "values      {}: {told}",
+                escaped(&fitted.series.id)
+            ));
+        }
+    }
+    if unknown > 0 {
+        standard::notes(&[format!(
+            "{unknown} series of {} have no model in {}, and are left out",
+            file.display(),
+            folder.path().display()
+        )]);
+    }
+    Ok(forecaster)
+}
+
+/// The forecasts of all models.
+fn answers(forecaster: &Forecaster, arguments: &Arguments) -> Result<Vec<Answer>> {
+    let all = in_parallel(&forecaster.series, threads(arguments), |fitted| {
+        answer(fitted, forecaster.fill, arguments)
+    });
+    let all: Vec<Vec<Answer>> = all.into_iter().collect::<Result<_>>()?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// The forecasts of a series: after its end, or of the test window, if there is one.
+fn answer(fitted: &FittedSeries, fill: Option<Fill>, arguments: &Arguments) -> Result<Vec<Answer>> {
+    let (series, options) = (&fitted.series, &fitted.options);
+    let count = series.values.len();
+    let windows = arguments.windows();
+    let split = windows.split(series.dates.as_ref(), count, &series.id)?;
+    let horizon = arguments
+        .horizon
+        .map_or(options.horizon, |horizon| horizon as usize);
+    let one = |fitted: &FittedModel| {
+        let values = filled(
+            &series.values,
+            fitted.method,
+            fill.or(arguments.fill),
+            options,
+        );
+        let (start, forecast, accuracy) = match &split.test {
+            Some(test) => {
+                let forecast = rolled(&fitted.model, &values, test.clone(), horizon);
+                let season = options.seasons.first().copied().unwrap_or(1);
+                let scale = scale(&values[split.train.clone()], season);
+                let accuracy = Accuracy::new(&forecast, &series.values[test.clone()], scale);
+                (test.start, forecast, Some(accuracy))
+            }
+            None => {
+                let known = &values[..split.train.end];
+                (split.train.end, fitted.model.forecast(known, horizon), None)
+            }
+        };
+        Answer {
+            series: series.id.clone(),
+            model: fitted.model.name(),
+            dates: (start..start + forecast.horizon())
+                .map(|at| series.label(at))
+                .collect(),
+            predictions: match arguments.output {
+                Some(_) => fitted.model.predictions(&values[..start]),
+                None => Vec::new(),
+            },
+            history: series.values[..start].to_vec(),
+            actual: split.test.clone().map(|test| series.values[test].to_vec()),
+            calendar: series.dates.clone(),
+            horizon,
+            forecast,
+            accuracy,
+            season: options.seasons.first().copied().unwrap_or(1),
+        }
+    };
+    Ok(fitted.models.iter().map(one).collect())
+}
+
+fn threads(arguments: &Arguments) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    arguments.threads.map_or_else(cores, usize::from)
+}
+
+/// What `work` makes of each item, in their order, on several threads.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    if items.len() == 1 || threads == 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(items.len()));
+    thread::scope(|scope| {
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else {
+                        return;
+                    };
+                    let result = work(item);
+                    done.lock()
+                        .expect("no thread panics with the lock")
+                        .push((at, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no thread panics with the lock");
+    done.sort_by_key(|&(at, _)| at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_threads_are_in_order() {
+        let items: Vec<usize> = (0..1000).collect();
+        for threads in [1, 3] {
+            let doubled = in_parallel(&items, threads, |item| 2 * item);
+            assert!(
+                doubled
+                    .iter()
+                    .enumerate()
+                    .all(|(at, &value)| value == 2 * at)
+            );
+        }
+        assert!(in_parallel(&[], 2, |item: &usize| *item).is_empty());
+    }
+
+    #[test]
+    fn steps_are_those_of_a_season() {
+        assert_eq!(default_horizon(&[365, 7]), 7);
+        assert_eq!(default_horizon(&[]), DEFAULT_HORIZON);
+    }
+}

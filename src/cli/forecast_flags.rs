@@ -1,0 +1,218 @@
+/*!
+Flags of `carousel forecast`.
+*/
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::data::series::cells::Decimal;
+use crate::data::series::date_column::DayOrder;
+use crate::data::series::dates::{Period, Windows};
+use crate::data::series::fill::Fill;
+use crate::data::series::options::SeriesOptions;
+use crate::forecasting::method::{Method, Transform};
+
+/// Forecast series of numbers.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  carousel forecast sales.csv --horizon 12
+  carousel forecast sales.csv --method naive,seasonal-naive,drift -o forecasts
+  carousel forecast -m forecasts more.csv
+  carousel forecast rides.csv --date-column date --value-column bus,rail --horizon 7
+  carousel forecast rides.csv --train-until 2018 --test-from 2019-03 --test-until 2019-05 --horizon 1
+
+A file has a row for each date, with a column of dates and one or several of values; or a row for each date of each of
+many series, with a column that says which; or a whole series in each row: id,values, with spaces between the values.
+What was read and guessed is told. The forecasts go to standard output, with intervals that hold the value with a
+probability of 80 % and of 95 %.")]
+pub struct Arguments {
+    /// The file of the series, CSV or TSV; - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "model")]
+    pub file: Option<PathBuf>,
+    /// Go on with the models in a folder, from their own values and those of FILE
+    #[arg(short, long, value_name = "DIR", conflicts_with_all = ["method", "season", "order", "seasonal", "transform"])]
+    pub model: Option<PathBuf>,
+    /// The folder for the model, forecast.csv, forecast.json and forecast.svg
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Replace the model in the folder
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
+    /// Number of steps to forecast [default: a season, or 10; the test window with --test-from]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub horizon: Option<u32>,
+    /// Methods: auto, combination, naive, seasonal-naive, drift, mean, ses, holt, holt-winters, ets, theta, ar, ma, arma, arima,
+    /// sarima, rnn, gru, lstm
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "auto"
+    )]
+    pub method: Vec<Method>,
+    /// Numbers of steps after which the series repeats itself, such as 12, or 24,168; 1 for none [default: those of its step]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub season: Vec<u32>,
+    /// Print a JSON object for each series and model
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but the forecasts
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Number of threads, for files of many series [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
+    /// The columns of the dates, or of their parts, by name or number [default: date, ds, timestamp, year and quarter …]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Reading"
+    )]
+    date_column: Vec<String>,
+    /// The columns of the values, a series each [default: value, y …, or all columns of numbers]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Reading"
+    )]
+    value_column: Vec<String>,
+    /// The column that says which series a row belongs to [default: id, series … where dates come again and again]
+    #[arg(long, value_name = "NAME|N", help_heading = "Reading")]
+    id_column: Option<String>,
+    /// Columns that a model may use beside the values; categories become a number for each
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Reading"
+    )]
+    regressors: Vec<String>,
+    /// The same, for what is known ahead, such as holidays: rows without a value at the end of the file say it
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Reading"
+    )]
+    known: Vec<String>,
+    /// Whether the day or the month comes first [default: as the whole column says]
+    #[arg(long, value_enum, value_name = "dmy|mdy", help_heading = "Reading")]
+    date_order: Option<DayOrder>,
+    /// The decimal mark [default: as the whole column says]
+    #[arg(long, value_enum, value_name = "MARK", help_heading = "Reading")]
+    decimal: Option<Decimal>,
+    /// What stands in the place of missing dates and values [default: seasonal, or linear without a season; none for methods
+    /// that can]
+    #[arg(long, value_enum, help_heading = "Reading")]
+    pub fill: Option<Fill>,
+
+    /// Orders p,d,q of an ARIMA [default: chosen]
+    #[arg(long, value_name = "P,D,Q", value_parser = order, help_heading = "Model")]
+    pub order: Option<[usize; 3]>,
+    /// Orders P,D,Q of its season, and the season, if it is another: 0,1,1 or 0,1,1,12 [default: chosen]
+    #[arg(long, value_name = "P,D,Q[,M]", value_parser = seasonal_order, help_heading = "Model")]
+    pub seasonal: Option<SeasonalOrder>,
+    /// What is done with the values first [default: none]
+    #[arg(long, value_enum, help_heading = "Model")]
+    pub transform: Option<Transform>,
+
+    /// The first date to learn from: 2016, 2016-03 or 2016-03-01
+    #[arg(long, value_name = "DATE", help_heading = "Windows")]
+    train_from: Option<Period>,
+    /// The last date to learn from [default: before the test window]
+    #[arg(long, value_name = "DATE", help_heading = "Windows")]
+    train_until: Option<Period>,
+    /// The first date to be tested on
+    #[arg(long, value_name = "DATE", help_heading = "Windows")]
+    test_from: Option<Period>,
+    /// The last date to be tested on
+    #[arg(long, value_name = "DATE", help_heading = "Windows")]
+    test_until: Option<Period>,
+}
+
+/// Orders of the season of an ARIMA, and the season, if it was given with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeasonalOrder {
+    /// Orders P, D and Q.
+    pub order: [usize; 3],
+    /// Number of steps in a season.
+    pub season: Option<usize>,
+}
+
+impl Arguments {
+    /// How the file is read.
+    pub fn reading(&self) -> SeriesOptions {
+        SeriesOptions {
+            date_columns: self.date_column.clone(),
+            value_columns: self.value_column.clone(),
+            id_column: self.id_column.clone(),
+            regressors: self.regressors.clone(),
+            known: self.known.clone(),
+            day_order: self.date_order,
+            decimal: self.decimal,
+        }
+    }
+
+    /// What is learnt from and tested on.
+    pub fn windows(&self) -> Windows {
+        Windows {
+            train_from: self.train_from,
+            train_until: self.train_until,
+            test_from: self.test_from,
+            test_until: self.test_until,
+        }
+    }
+}
+
+/// Whole numbers between commas.
+fn numbers(text: &str) -> Result<Vec<usize>, String> {
+    let number = |part: &str| part.trim().parse::<usize>();
+    let numbers: Result<Vec<usize>, _> = text.split(',').map(number).collect();
+    numbers.map_err(|_| format!("“{text}” is not a list of whole numbers, such as 2,1,1"))
+}
+
+fn order(text: &str) -> Result<[usize; 3], String> {
+    let numbers = numbers(text)?;
+    let count = numbers.len();
+    numbers
+        .try_into()
+        .map_err(|_| format!("{count} numbers, and orders are three: p,d,q, such as 2,1,1"))
+}
+
+fn seasonal_order(text: &str) -> Result<SeasonalOrder, String> {
+    let numbers = numbers(text)?;
+    match numbers[..] {
+        [p, d, q] => Ok(SeasonalOrder {
+            order: [p, d, q],
+            season: None,
+        }),
+        [p, d, q, season] if season > 1 => Ok(SeasonalOrder {
+            order: [p, d, q],
+            season: Some(season),
+        }),
+        _ => Err(
+            "orders of a season are three, and the season may follow: 0,1,1 or 0,1,1,12"
+                .to_string(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_three_numbers() {
+        assert_eq!(order("2,1,1"), Ok([2, 1, 1]));
+        assert!(order("2,1").unwrap_err().contains("three"));
+        assert!(order("2,1,x").unwrap_err().contains("2,1,x"));
+        let seasonal = seasonal_order("0,1,1,12").unwrap();
+        assert_eq!((seasonal.order, seasonal.season), ([0, 1, 1], Some(12)));
+        assert_eq!(seasonal_order("0,1,1").unwrap().season, None);
+        assert!(seasonal_order("0,1,1,1").is_err());
+    }
+}
