@@ -1,35 +1,34 @@
 /*!
 Forecasting of series of numbers, in f64 and without libtorch.
 
-[`model`] is the entry: fitted models of one interface, each in a file of its own. [`forecast`] is what they give,
-[`accuracy`] how it is measured.
+Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_strength`], [`seasonality`], [`decomposition`],
+[`box_cox`]. Models, each a struct of parameters with a fit: [`naive`], [`naive2`], [`ets`], [`theta`], [`arima`] (with
+[`fourier`] terms), and those over others, [`decomposed`] and [`combination`]. [`model`] is the enum of all of them,
+[`method`] turns a name into one, [`selection`] chooses by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
+how it is measured, [`rolling`] a test window by one model, [`folder`] what is kept.
 */
 
 pub mod accuracy;
+pub mod arima;
+pub mod autocorrelation;
 pub mod backtest;
 pub mod box_cox;
 pub mod combination;
 pub mod decomposed;
 pub mod decomposition;
 pub mod ets;
-pub mod arima;
-pub mod autocorrelation;
-pub mod forecast;
-pub mod fourier;
-pub mod model;
-pub mod naive;
-pub mod naive2;
-pub mod seasonality;
-pub mod spectrum;
-pub mod theta;
-pub mod seasonal_strength;
-pub mod unit_roots;
-
-#[cfg(test)]
-mod test_series;
 pub mod folder;
 pub mod forecast;
+pub mod fourier;
 pub mod method;
 pub mod model;
 pub mod naive;
+pub mod naive2;
 pub mod rolling;
+pub mod seasonal_strength;
+pub mod seasonality;
+pub mod spectrum;
+#[cfg(test)]
+mod test_series;
+pub mod theta;
+pub mod unit_roots;
