@@ -7,9 +7,18 @@ use super::forecast::{Forecast, Interval};
 
 /// Median of the models' forecasts, for each number by itself.
 pub fn median_forecast(forecasts: &[Forecast]) -> Forecast {
-    let all = |of: &dyn Fn(&Forecast) -> &[f64]| -> Vec<f64> {
-        let columns: Vec<&[f64]> = forecasts.iter().map(of).collect();
-        medians(&columns)
+    combined(forecasts, &medians)
+}
+
+/// Mean of the models' forecasts by weights that sum to 1, for each number by itself.
+pub fn weighted_forecast(forecasts: &[Forecast], weights: &[f64]) -> Forecast {
+    combined(forecasts, &|columns: &[Vec<f64>]| means(columns, weights))
+}
+
+fn combined(forecasts: &[Forecast], combine: &dyn Fn(&[Vec<f64>]) -> Vec<f64>) -> Forecast {
+    let all = |of: &dyn Fn(&Forecast) -> &Vec<f64>| -> Vec<f64> {
+        let columns: Vec<Vec<f64>> = forecasts.iter().map(|one| of(one).clone()).collect();
+        combine(&columns)
     };
     let interval = |level: usize| Interval {
         lower: all(&|forecast| &forecast.intervals[level].lower),
@@ -21,9 +30,23 @@ pub fn median_forecast(forecasts: &[Forecast]) -> Forecast {
     }
 }
 
+/// Mean of the columns at each row, by weights, of those that are known there; NaN where none is.
+pub fn means(columns: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let mean = |row: usize| {
+        let values = columns.iter().map(|column| column[row]).zip(weights);
+        let known = values.filter(|(value, _)| !value.is_nan());
+        let (sum, total) = known.fold((0.0, 0.0), |(sum, total), (value, weight)| {
+            (sum + weight * value, total + weight)
+        });
+        sum / total
+    };
+    (0..rows).map(mean).collect()
+}
+
 /// Median of the columns at each row; NaN where none is known.
-pub fn medians(columns: &[&[f64]]) -> Vec<f64> {
-    let rows = columns.first().map_or(0, |column| column.len());
+pub fn medians(columns: &[Vec<f64>]) -> Vec<f64> {
+    let rows = columns.first().map_or(0, Vec::len);
     let mut known = Vec::with_capacity(columns.len());
     (0..rows)
         .map(|row| {
@@ -54,8 +77,9 @@ mod tests {
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&mut []).is_nan());
-        let columns: [&[f64]; 3] = [&[1.0, f64::NAN], &[5.0, 2.0], &[3.0, 4.0]];
+        let columns = [vec![1.0, f64::NAN], vec![5.0, 2.0], vec![3.0, 4.0]];
         assert_eq!(medians(&columns), [3.0, 3.0]);
+        assert_eq!(means(&columns, &[0.5, 0.25, 0.25]), [2.5, 3.0]);
     }
 
     #[test]
