@@ -4,6 +4,8 @@ Lines of a file with their numbers, and documents that are a line each.
 
 use std::io::{self, BufRead};
 
+use serde_json::Map;
+
 use super::document::{Document, ParsedDocument};
 use crate::text::text_reader::TextReader;
 
@@ -46,7 +48,11 @@ impl LineReader {
 
     /// The next line as a document without a label, with its number.
     pub fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
-        let document = |text| Document { label: None, text };
+        let document = |text| Document {
+            label: None,
+            text,
+            fields: Map::new(),
+        };
         Ok(self
             .line()?
             .map(|line| (line.number, Ok(document(line.text)))))
