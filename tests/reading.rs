@@ -476,5 +476,41 @@ fn a_header_that_comes_again_is_no_document() {
     assert_eq!(documents(&sandbox, "guessed.csv", "").0, 4);
     // A word of a table with one column may be a text.
     sandbox.write("one.csv", "text\nfine\ntext\n");
-    assert_eq!(answers(&sandbox, "one.csv", ""), 2);
+    let outcome = sandbox.carousel("classify -m sentiment --input one.csv");
+    assert_eq!(outcome.success().out.lines().count(), 2);
+}
+
+#[test]
+fn lines_may_end_in_carriage_returns_alone() {
+    let sandbox = Sandbox::new();
+    for (file, text) in [
+        ("old.txt", "what a meal\rthe soup was cold\r".to_string()),
+        (
+            "old.jsonl",
+            "{\"text\": \"a\"}\r{\"text\": \"b\"}\r".to_string(),
+        ),
+        ("old.csv", ROWS.replace('\n', "\r")),
+    ] {
+        sandbox.write(file, text);
+        assert_eq!(answers(&sandbox, file, ""), 2, "{file}");
+    }
+    model_by_hand(&sandbox.path("model"), "abcdefgh \n", 1, false);
+    let outcome = sandbox.carousel("score -m model --json --input old.txt");
+    assert_eq!(outcome.success().out.lines().count(), 2);
+}
+
+#[test]
+fn of_columns_of_one_name_it_is_told_which_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "twins.csv",
+        "text,text,label\nfine,cold,positive\ngood,bad,negative\n",
+    );
+    let outcome = sandbox
+        .carousel("classify -m sentiment --input twins.csv")
+        .success();
+    let note = "note: twins.csv has 2 columns named “text”; column 1 is read";
+    assert!(outcome.err.contains(note), "{}", outcome.err);
+    let other = sandbox.carousel("classify -m sentiment --text-column 2 --input twins.csv");
+    assert_ne!(other.success().out, outcome.out);
 }

@@ -256,7 +256,7 @@ impl ModelConfig {
         let refused = |reason: &str| Err(Error::new(reason));
         match head.horizon {
             horizon if !(1..=MOST_AT_ONCE).contains(&horizon) => Err(Error::new(format!(
-                "horizon is {horizon}; a step predicts 1 to {MOST_AT_ONCE} tokens at once"
+                "--horizon {horizon} is out of range; a step predicts 1 to {MOST_AT_ONCE} tokens at once"
             ))),
             2.. if head.interpolation.is_some() => refused(
                 "n-grams predict one token at a time, and are not interpolated with a network that predicts several",

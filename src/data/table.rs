@@ -65,6 +65,7 @@ impl TableReader {
         let header = header(&sample, options);
         let columns = TableColumns::new(&sample, header, options, file)?;
         notes.extend(note(&sample, header, &columns, file));
+        notes.extend(note_of_twins(&sample, header, &columns, file));
         let header = match header {
             Header::Absent => None,
             _ => read_ahead.pop_front().and_then(|row| row.fields.ok()),
@@ -258,6 +259,30 @@ fn note(
         None => texts,
     };
     Some(format!("{file}: the first row is {first}; {columns}"))
+}
+
+/// Which of several columns of one name is read.
+fn note_of_twins(
+    sample: &TableSample,
+    header: Header,
+    columns: &TableColumns,
+    file: &str,
+) -> Option<String> {
+    let names = match header {
+        Header::Absent => return None,
+        _ => &sample.names,
+    };
+    let read = columns.label.into_iter().chain([columns.text]);
+    let twins = |&column: &usize| names.iter().filter(|name| **name == names[column]).count();
+    let mut several = read.filter(|column| twins(column) > 1);
+    let column = several.next()?;
+    Some(format!(
+        "{file} has {} columns named “{}”; column {} is read, and --text-column and --label-column choose others by their \
+         numbers",
+        twins(&column),
+        names[column],
+        column + 1
+    ))
 }
 
 fn read_sample(records: &mut CsvRecords<TextReader>) -> io::Result<VecDeque<CsvRecord>> {

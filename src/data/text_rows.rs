@@ -86,7 +86,8 @@ impl TextFile<'_> {
         row: impl Fn(&Self, usize, &str) -> Result<TextRow>,
     ) -> Result<Vec<TextRow>> {
         let content = self.input.rest()?;
-        let lines = (1..).zip(content.lines());
+        // As lines of documents end: CRLF has become LF.
+        let lines = (1..).zip(content.split(['\n', '\r']));
         let lines = lines.filter(|(_, line)| !line.trim().is_empty());
         lines
             .map(|(number, line)| row(self, number, line))

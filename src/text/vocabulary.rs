@@ -495,7 +495,8 @@ mod tests {
         };
         let mut trainer = VocabularyTrainer::new(config, genes.len() as u64);
         trainer.push(genes.as_bytes());
-        let words = std::mem::take(&mut trainer.words);
+        let mut words = FxHashMap::default();
+        trainer.splitter.finish(|word| count(&mut words, word));
         let part = merged_words(words.clone(), MERGED);
         // Of n letters in parts of 64, n / 64 · 64².
         let work: usize = part.iter().map(|(word, _)| word.len().pow(2)).sum();
