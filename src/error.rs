@@ -63,6 +63,10 @@ impl Error {
             io::ErrorKind::NotFound => "there is no such file or folder".to_string(),
             io::ErrorKind::PermissionDenied => "permission was denied".to_string(),
             io::ErrorKind::StorageFull => "the disk is full".to_string(),
+            io::ErrorKind::ReadOnlyFilesystem => "the disk can only be read".to_string(),
+            io::ErrorKind::IsADirectory => "it is a folder, where a file is expected".to_string(),
+            io::ErrorKind::NotADirectory => "a folder in its path is a file".to_string(),
+            io::ErrorKind::AlreadyExists => "there is a file of that name".to_string(),
             _ => source.to_string(),
         };
         Error::new(format!("cannot {verb} {}: {reason}", path.display()))

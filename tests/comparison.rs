@@ -211,3 +211,69 @@ fn a_corpus_too_small_to_compare_on_is_refused() {
     );
     assert!(!sandbox.path("compared").exists());
 }
+
+#[test]
+#[cfg(unix)]
+fn a_comparison_goes_on_with_a_corpus_that_was_moved_and_with_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data/text.txt", text());
+    sandbox.write("data/valid.txt", text().replace("boat", "barn"));
+    let line = format!(
+        "compare data/text.txt -o compared --valid data/valid.txt --steps 400 --seeds 2 --cells lstm {SMALL} --hidden-size 24 \
+         --learning-rate 0.01"
+    );
+    let outcome = interrupt_at(&sandbox, &line, "compared/runs/lstm-seed1/metrics.jsonl");
+    assert_eq!(outcome.code, Some(130), "{outcome:?}");
+    let [from, to] = ["compared", "again"].map(|name| sandbox.path(name));
+    let copied = Command::new("cp").arg("-r").args([from, to]).status();
+    assert!(copied.unwrap().success());
+
+    // Changed, moved without a trace, and another: nothing is trained.
+    sandbox.write("data/text.txt", text() + "Nobody saw it.\n");
+    fs::rename(sandbox.path("data/valid.txt"), sandbox.path("valid.txt")).unwrap();
+    fs::create_dir(sandbox.path("deep")).unwrap();
+    let refused = |line: &str, message: &str| {
+        let outcome = sandbox.carousel(line);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(outcome.err.contains(message), "{}", outcome.err);
+    };
+    refused(
+        "compare --resume compared",
+        "no longer there, and not found beside compared",
+    );
+    fs::rename(sandbox.path("valid.txt"), sandbox.path("data/valid.txt")).unwrap();
+    refused(
+        "compare --resume compared",
+        "has changed since the comparison in compared began",
+    );
+    sandbox.write("deep/text.txt", text());
+    fs::rename(
+        sandbox.path("data/valid.txt"),
+        sandbox.path("deep/valid.txt"),
+    )
+    .unwrap();
+    fs::remove_file(sandbox.path("data/text.txt")).unwrap();
+    let help = "say where it is now: `carousel compare --resume compared PATH --valid FILE`";
+    refused("compare --resume compared", help);
+    refused(
+        "compare --resume compared deep/valid.txt --valid deep/valid.txt",
+        "is not the data that the comparison in compared is made on",
+    );
+    let outcome = sandbox.carousel("compare --resume compared --valid deep/valid.txt");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+
+    let line = "compare --resume compared deep/text.txt --valid deep/valid.txt";
+    let outcome = sandbox.carousel(line).success();
+    assert!(outcome.err.contains("run 2 of 2"), "{}", outcome.err);
+    // Beside the folder it is found.
+    for name in ["text.txt", "valid.txt"] {
+        fs::rename(sandbox.path(&format!("deep/{name}")), sandbox.path(name)).unwrap();
+    }
+    let outcome = sandbox.carousel("compare --resume again").success();
+    assert!(outcome.err.contains("the data is now "), "{}", outcome.err);
+    let losses = ["compared", "again"].map(|folder| {
+        let entries = entries(&sandbox, folder);
+        named(&entries, "lstm")["loss"].clone()
+    });
+    assert_eq!(losses[0], losses[1]);
+}

@@ -400,3 +400,56 @@ fn comparisons_that_make_no_sense_are_refused_before_any_work() {
         "gone holds no comparison to resume; `carousel compare CORPUS -o gone` begins one";
     check(&sandbox, "compare --resume gone", 1, message);
 }
+
+#[test]
+fn values_that_are_no_numbers_and_paths_of_another_kind_are_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "text\n");
+    std::fs::create_dir(sandbox.path("folder")).unwrap();
+    for (line, code, message) in [
+        (
+            "generate --seed -1",
+            2,
+            "'-1' for '--seed <N>': give a whole number, not below 0",
+        ),
+        (
+            "generate --samples 0",
+            2,
+            "'0' for '--samples <N>': 0 is too small; give 1 or more",
+        ),
+        (
+            "generate --top-p much",
+            2,
+            "'much' for '--top-p <P>': give a number",
+        ),
+        (
+            "classify --threshold -1 text",
+            2,
+            "--threshold -1 is not a probability",
+        ),
+        (
+            "train file -o m --baseline ngram --valid -1",
+            2,
+            "--valid -1 is not a fraction",
+        ),
+        (
+            "classify --input folder",
+            1,
+            "cannot read folder: it is a folder, where a file is expected",
+        ),
+        (
+            "export -m reviews -o file",
+            1,
+            "cannot create the folder file: there is a file of that name",
+        ),
+        (
+            "export -m reviews -o file/m",
+            1,
+            "cannot create the folder file/m: a folder in its path is a file",
+        ),
+    ] {
+        let outcome = sandbox.carousel(line);
+        assert_eq!(outcome.code, Some(code), "{line}: {outcome:?}");
+        assert!(outcome.err.contains(message), "{line}: {}", outcome.err);
+    }
+}

@@ -393,3 +393,124 @@ fn compressed_prompts_and_corpora_are_read_as_their_texts() {
         outcome.err
     );
 }
+
+#[test]
+fn rows_keep_their_other_fields_in_json() {
+    let sandbox = Sandbox::new();
+    let objects = |line: &str| -> (Vec<serde_json::Value>, String) {
+        let outcome = sandbox.carousel(line).success();
+        let lines = outcome.out.lines();
+        let objects = lines.map(|line| serde_json::from_str(line).unwrap());
+        (objects.collect(), outcome.err)
+    };
+    sandbox.write(
+        "rows.csv",
+        "Id,text,label,Id,\n7,what a lovely meal,good,x,y\n8,\"the soup, cold\",bad,z,\n",
+    );
+    let (rows, err) = objects("classify -m sentiment --json --input rows.csv");
+    assert_eq!(
+        (&rows[0]["Id"], &rows[0]["Id.4"], &rows[0]["5"]),
+        (&"7".into(), &"x".into(), &"y".into())
+    );
+    assert_eq!((&rows[1]["Id"], &rows[1]["row"]), (&"8".into(), &2.into()));
+    assert!(rows[1]["text"].is_null(), "{}", rows[1]);
+    // The answer has the last word, and says so once.
+    assert_eq!(rows[1]["label"], "negative");
+    assert_eq!(err.matches("have a field \"label\"").count(), 1, "{err}");
+    let tsv = "a\t1\tso fine\nb\t2\tso cold\n";
+    sandbox.write("rows.tsv", tsv);
+    let (rows, _) = objects("classify -m sentiment --json --text-column 3 --input rows.tsv");
+    assert_eq!((&rows[1]["1"], &rows[1]["2"]), (&"b".into(), &"2".into()));
+    sandbox.write(
+        "rows.jsonl",
+        "{\"id\": 12345678901, \"text\": \"fine\", \"by\": {\"name\": null}}\n{\"text\": \"cold\"}\n",
+    );
+    let (rows, _) = objects("classify -m sentiment --json --input rows.jsonl");
+    assert_eq!(rows[0]["id"], 12_345_678_901u64);
+    assert_eq!(rows[0]["by"], serde_json::json!({"name": null}));
+    assert!(rows[1]["id"].is_null());
+
+    model_by_hand(&sandbox.path("model"), "abcdefgh \n", 1, false);
+    let (rows, _) = objects("score -m model --json --input rows.csv");
+    assert_eq!(
+        (&rows[1]["Id"], &rows[1]["text"]),
+        (&"8".into(), &"the soup, cold".into())
+    );
+    let (rows, _) = objects("score -m model --json --text-column label --input rows.csv");
+    assert_eq!(rows[0]["text"], "good");
+    let (rows, _) =
+        objects("generate -m model -n 3 --json --text-column 3 --prompts rows.tsv --seed 1");
+    assert_eq!(
+        (&rows[1]["prompt"], &rows[1]["2"]),
+        (&"so cold".into(), &"2".into())
+    );
+    let outcome = sandbox.carousel("generate -m model --prompts rows.csv");
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.contains("no column prompt (--text-column)"),
+        "{}",
+        outcome.err
+    );
+}
+
+#[test]
+fn a_header_that_comes_again_is_no_document() {
+    let sandbox = Sandbox::new();
+    let again = format!("{ROWS}\u{FEFF}{ROWS}{ROWS}");
+    for (file, text) in [
+        ("rows.csv", again.clone()),
+        ("rows.tsv", again.replace(',', "\t")),
+    ] {
+        sandbox.write(file, text);
+        let (count, err) = documents(&sandbox, file, "");
+        assert_eq!(count, 6, "{file}");
+        let note = format!("note: {file}: the header comes again on line 4 and 1 more, which");
+        assert_eq!(err.matches(&note).count(), 1, "{err}");
+        let outcome = sandbox.carousel(&format!("classify -m sentiment --input {file}"));
+        let last = outcome.success().out;
+        assert!(last.lines().last().unwrap().starts_with("6\t"), "{last}");
+    }
+    // Also where the header is guessed.
+    let rows = "kind,review\npositive,a fine film\nnegative,a dull film\n".repeat(2);
+    sandbox.write("guessed.csv", rows);
+    assert_eq!(documents(&sandbox, "guessed.csv", "").0, 4);
+    // A word of a table with one column may be a text.
+    sandbox.write("one.csv", "text\nfine\ntext\n");
+    let outcome = sandbox.carousel("classify -m sentiment --input one.csv");
+    assert_eq!(outcome.success().out.lines().count(), 2);
+}
+
+#[test]
+fn lines_may_end_in_carriage_returns_alone() {
+    let sandbox = Sandbox::new();
+    for (file, text) in [
+        ("old.txt", "what a meal\rthe soup was cold\r".to_string()),
+        (
+            "old.jsonl",
+            "{\"text\": \"a\"}\r{\"text\": \"b\"}\r".to_string(),
+        ),
+        ("old.csv", ROWS.replace('\n', "\r")),
+    ] {
+        sandbox.write(file, text);
+        assert_eq!(answers(&sandbox, file, ""), 2, "{file}");
+    }
+    model_by_hand(&sandbox.path("model"), "abcdefgh \n", 1, false);
+    let outcome = sandbox.carousel("score -m model --json --input old.txt");
+    assert_eq!(outcome.success().out.lines().count(), 2);
+}
+
+#[test]
+fn of_columns_of_one_name_it_is_told_which_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "twins.csv",
+        "text,text,label\nfine,cold,positive\ngood,bad,negative\n",
+    );
+    let outcome = sandbox
+        .carousel("classify -m sentiment --input twins.csv")
+        .success();
+    let note = "note: twins.csv has 2 columns named “text”; column 1 is read";
+    assert!(outcome.err.contains(note), "{}", outcome.err);
+    let other = sandbox.carousel("classify -m sentiment --text-column 2 --input twins.csv");
+    assert_ne!(other.success().out, outcome.out);
+}

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::architecture::{
-    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, NextToken, Ngrams, OUTPUT_BIAS,
-    OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
+    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, LSA_WEIGHT, NextToken, Ngrams,
+    OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
 };
 use super::version1::Version1;
 use crate::error::{Error, Result};
 use crate::text::Direction;
+use carousel_kernels::recurrent::TABLE_TOKENS;
 
 /// The format version that this program writes. It reads version 1 too.
 const FORMAT_VERSION: u32 = 2;
@@ -152,6 +153,24 @@ impl ModelConfig {
         .concat()
     }
 
+    /// Names of the matrices that a copy in 8 bits has as int8: those that are only multiplied, so that int8 products with the
+    /// copy are those with the original. A small vocabulary's products with the first layer are tables that are computed in
+    /// float32.
+    pub fn int8_tensors(&self) -> Vec<String> {
+        let Body::Recurrent(_) = &self.body else {
+            return Vec::new();
+        };
+        let has_tables = self.tokens().vocab_size <= TABLE_TOKENS;
+        let in_tables = |name: &str| name == EMBEDDING || name.ends_with(".weight_ih_l0");
+        let is_multiplied = |name: &str, shape: &[usize]| {
+            shape.len() == 2 && name != HEAD_WEIGHT && !(has_tables && in_tables(name))
+        };
+        let words = (self.lsa_size() > 0).then(|| LSA_WEIGHT.to_string());
+        let all = self.tensors().into_iter();
+        let multiplied = all.filter(|(name, shape)| is_multiplied(name, shape));
+        multiplied.map(|(name, _)| name).chain(words).collect()
+    }
+
     /// Name and shape of every other tensor.
     pub fn fitted(&self) -> TensorShapes {
         match (&self.body, &self.head) {
@@ -237,7 +256,7 @@ impl ModelConfig {
         let refused = |reason: &str| Err(Error::new(reason));
         match head.horizon {
             horizon if !(1..=MOST_AT_ONCE).contains(&horizon) => Err(Error::new(format!(
-                "horizon is {horizon}; a step predicts 1 to {MOST_AT_ONCE} tokens at once"
+                "--horizon {horizon} is out of range; a step predicts 1 to {MOST_AT_ONCE} tokens at once"
             ))),
             2.. if head.interpolation.is_some() => refused(
                 "n-grams predict one token at a time, and are not interpolated with a network that predicts several",

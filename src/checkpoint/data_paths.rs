@@ -73,7 +73,8 @@ impl DataPaths {
         self.paths.iter().chain(&self.valid)
     }
 
-    fn missing(&self) -> Vec<PathBuf> {
+    /// The paths where nothing is.
+    pub fn missing(&self) -> Vec<PathBuf> {
         self.all().filter(|path| !path.exists()).cloned().collect()
     }
 
@@ -91,7 +92,7 @@ impl DataPaths {
         if recorded.missing().is_empty() {
             return Ok(None);
         }
-        for data in recorded.elsewhere(directory) {
+        for data in recorded.elsewhere(directory.path(), directory.recorded_folder()) {
             if let Ok(content) = has_content(&data) {
                 return Ok(Some(Found { data, content }));
             }
@@ -117,7 +118,7 @@ impl DataPaths {
             let found = Self::find(directory, request, has_content);
             return found.map_err(|error| Self::of(request).asked_for(directory, &error));
         };
-        let data = given.completed(request);
+        let data = given.completed(&Self::of(request));
         match has_content(&data) {
             Ok(content) => Ok(Some(Found { data, content })),
             Err(error) => Err(Error::new(format!(
@@ -137,7 +138,7 @@ impl DataPaths {
         given: Option<&DataPaths>,
     ) -> Result<()> {
         if let Some(given) = given {
-            return given.completed(request).put_into(request);
+            return given.completed(&Self::of(request)).put_into(request);
         }
         let recorded = Self::of(request);
         match recorded.missing().is_empty() {
@@ -150,31 +151,34 @@ impl DataPaths {
         }
     }
 
-    /// These paths, with the validation data of a request if none is among them.
-    fn completed(&self, request: &Request) -> Self {
+    /// These paths, with the validation data of others if none is among them.
+    pub fn completed(&self, others: &Self) -> Self {
         DataPaths {
             paths: self.paths.clone(),
-            valid: self.valid.clone().or(Self::of(request).valid),
+            valid: self.valid.clone().or(others.valid.clone()),
         }
     }
 
     fn asked_for(&self, directory: &Directory, error: &Error) -> Error {
+        self.asked_for_by(&directory.resume_command(), error)
+    }
+
+    /// The error, with how the command that resumes is told where the data is.
+    pub fn asked_for_by(&self, command: &str, error: &Error) -> Error {
         let flag = match self.valid.as_ref().is_some_and(|valid| !valid.exists()) {
             true => " --valid FILE",
             false => "",
         };
-        let command = directory.resume_command();
         Error::new(format!(
             "{error}; put it back, or say where it is now: `{command} PATH{flag}`"
         ))
     }
 
-    /// Other places of the data that is missing.
-    fn elsewhere(&self, directory: &Directory) -> Vec<DataPaths> {
-        let Ok(folder) = path::absolute(directory.path()) else {
+    /// Other places of the data that is missing, for a run in a folder that was elsewhere `before`.
+    pub fn elsewhere(&self, folder: &Path, before: Option<PathBuf>) -> Vec<DataPaths> {
+        let Ok(folder) = path::absolute(folder) else {
             return Vec::new();
         };
-        let before = directory.recorded_folder();
         let places = |path: &Path| {
             let name = path.file_name().map(PathBuf::from);
             let beside = folder.parent().zip(name.as_ref());

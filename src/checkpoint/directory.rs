@@ -249,6 +249,11 @@ impl Directory {
         files::write_atomically(&self.place.join(WEIGHTS), safetensors)
     }
 
+    /// Whether its weights are int8, as a copy has them; not if they cannot be read.
+    pub fn is_int8(&self) -> bool {
+        WeightsFile::open(&self.file(WEIGHTS)).is_ok_and(|weights| weights.is_int8())
+    }
+
     /// Whether weights have been saved yet.
     pub fn has_weights(&self) -> bool {
         self.file(WEIGHTS).exists()

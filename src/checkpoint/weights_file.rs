@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use carousel_kernels::{int8_rows, int8_weights};
 use memmap2::Mmap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -17,6 +18,8 @@ use crate::files;
 
 /// Beginnings of the names of tensors that are copied exactly.
 const EXACT: [&str; 3] = ["calibration.", "interpolation.", "cache."];
+/// What the name of the scales of an int8 tensor adds to the tensor's.
+const SCALES: &str = ".scales";
 
 /// A safetensors file mapped into memory, its tensors found by name.
 pub struct WeightsFile {
@@ -33,6 +36,9 @@ pub enum NumberFormat {
     Float16,
     /// bfloat16: half the bytes, between two and three decimal digits.
     Bfloat16,
+    /// int8 for the matrices that are only multiplied, a quarter of the bytes, with a scale for each row; float32 for
+    /// everything else.
+    Int8,
 }
 
 impl WeightsFile {
@@ -74,7 +80,14 @@ impl WeightsFile {
         Ok(self.tensor(name)?.shape().to_vec())
     }
 
-    /// Values of a float32 or float16 tensor, as float32.
+    /// Whether it has matrices of int8.
+    pub fn is_int8(&self) -> bool {
+        let is_int8 = |(_, tensor): (String, TensorView)| tensor.dtype() == Dtype::I8;
+        self.tensors().tensors().into_iter().any(is_int8)
+    }
+
+    /// Values of a tensor of float32, float16, bfloat16, or int8 with scales, as float32. Of int8, the same are rounded again
+    /// to the same.
     ///
     /// # Errors
     /// If the file has no such tensor, or a value is not finite.
@@ -100,9 +113,14 @@ impl WeightsFile {
                 let float = |&bytes| half::bf16::from_le_bytes(bytes).to_f32();
                 bytes.iter().map(float).collect()
             }
+            (Dtype::I8, _) => {
+                let scales = self.scales(name, tensor.shape())?;
+                let integers = tensor.data().iter().map(|&byte| byte as i8);
+                int8_weights(&Vec::from_iter(integers), &scales).into()
+            }
             (other, _) => {
                 return Err(Error::new(format!(
-                    "{}: {name} is {other:?}, but this program reads F32, F16 and BF16",
+                    "{}: {name} is {other:?}, but this program reads F32, F16, BF16 and I8",
                     self.path.display()
                 )));
             }
@@ -118,6 +136,18 @@ impl WeightsFile {
             )));
         }
         Ok(floats)
+    }
+
+    /// The scales of the rows of an int8 tensor.
+    fn scales(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let scales = self.tensor(&format!("{name}{SCALES}"))?;
+        if shape.len() != 2 || scales.dtype() != Dtype::F32 || scales.shape() != &shape[..1] {
+            return Err(Error::new(format!(
+                "{}: {name} is I8, but {name}{SCALES} is not one F32 for each of its rows",
+                self.path.display()
+            )));
+        }
+        Ok(self.floats(&format!("{name}{SCALES}"))?.into_owned())
     }
 
     /// Values of an int32 tensor, their bits as u32.
@@ -150,7 +180,25 @@ impl WeightsFile {
         let hashes = self.shape(DOCUMENT_HASHES).ok();
         let hashes = hashes.map(|shape| (DOCUMENT_HASHES.to_string(), shape));
         let all = config.tensors().into_iter().chain(config.fitted());
+        let int8 = match format {
+            NumberFormat::Int8 => config.int8_tensors(),
+            _ => Vec::new(),
+        };
         for (name, shape) in all.chain(hashes) {
+            if int8.contains(&name) {
+                let (integers, scales) = int8_rows(&self.floats(&name)?, shape[1]);
+                let rows = vec![shape[0]];
+                let scales = scales.iter().flat_map(|scale| scale.to_le_bytes());
+                tensors.push((
+                    format!("{name}{SCALES}"),
+                    Dtype::F32,
+                    rows,
+                    scales.collect(),
+                ));
+                let bytes = integers.iter().map(|&integer| integer as u8);
+                tensors.push((name, Dtype::I8, shape, bytes.collect()));
+                continue;
+            }
             let (dtype, bytes) = self.converted(&name, format)?;
             tensors.push((name, dtype, shape, bytes));
         }

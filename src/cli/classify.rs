@@ -12,13 +12,15 @@ use super::explanation;
 use super::flags::DocumentFlags;
 use super::line_editor::LineEditor;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
-use super::standard;
-use crate::data::labelled::{Document, RowCount};
+use super::standard::{self, RowPrinter};
+use crate::data::labelled::{Document, DocumentOptions, RowCount};
+use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Prediction};
 use crate::inference::explanation::{Explanation, explain};
 use crate::metrics::argmax;
 use crate::text::escape::escaped;
+use crate::text::source::InvalidBytes;
 
 /// The model that is used if none is given.
 const DEFAULT_MODEL: &str = "sentiment";
@@ -69,17 +71,31 @@ pub struct Arguments {
     /// Show how much each word speaks for the label (+) or against it (-)
     #[arg(long)]
     explain: bool,
-    /// Print a JSON object for each text
+    /// Print a JSON object for each text, with the other fields of its row
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     layout: DocumentFlags,
 }
 
-/// A text to classify, with its row's number if it comes from a file.
+/// A text to classify, with its row's number and other fields if it comes from a file.
+#[derive(Default)]
 struct InputText {
     row: Option<u64>,
-    text: String,
+    text: TextRow,
+}
+
+impl InputText {
+    /// A text that comes from no file.
+    fn of(text: &str) -> Self {
+        InputText {
+            row: None,
+            text: TextRow {
+                text: text.to_string(),
+                ..TextRow::default()
+            },
+        }
+    }
 }
 
 /// A classified text.
@@ -98,19 +114,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     check(arguments)?;
     let model = &arguments.model;
     let classifier = model.open_classifier(Some(DEFAULT_MODEL), PrecisionChoice::Auto)?;
+    let mut printer = Printer {
+        arguments,
+        classifier: &classifier,
+        rows: RowPrinter::default(),
+    };
     if arguments.interactive {
-        return classify_typed(arguments, &classifier);
+        return classify_typed(&mut printer);
     }
     arguments.texts.iter().for_each(|text| note_file(text));
     if !arguments.texts.is_empty() {
-        let input = |text: &String| InputText {
-            row: None,
-            text: text.clone(),
-        };
-        let inputs: Vec<InputText> = arguments.texts.iter().map(input).collect();
-        return classify(arguments, &classifier, &inputs);
+        let texts = arguments.texts.iter();
+        let inputs: Vec<InputText> = texts.map(|text| InputText::of(text)).collect();
+        return printer.classify(&inputs);
     }
-    classify_rows(arguments, &classifier)
+    classify_rows(&mut printer)
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
@@ -143,12 +161,13 @@ fn note_file(text: &str) {
 }
 
 /// Classifies the lines that are typed, until the input ends.
-fn classify_typed(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
-    let mut editor = LineEditor::new(HISTORY)?;
+fn classify_typed(printer: &mut Printer) -> Result<()> {
+    let invalid = InvalidBytes::lossy(printer.arguments.layout.options().lossy);
+    let mut editor = LineEditor::new(HISTORY, invalid)?;
     standard::message("Type a text to see its label; Ctrl-D ends.");
     while let Some(text) = editor.read()? {
         if !text.trim().is_empty() {
-            classify(arguments, classifier, &[InputText { row: None, text }])?;
+            printer.classify(&[InputText::of(&text)])?;
         }
     }
     editor.save();
@@ -156,55 +175,71 @@ fn classify_typed(arguments: &Arguments, classifier: &Classifier) -> Result<()> 
 }
 
 /// Classifies the rows of a file or of standard input, in batches as they are read.
-fn classify_rows(arguments: &Arguments, classifier: &Classifier) -> Result<()> {
+fn classify_rows(printer: &mut Printer) -> Result<()> {
+    let arguments = printer.arguments;
     let input = arguments.input.as_deref().unwrap_or(Path::new("-"));
-    let mut rows = standard::open_rows(input, &arguments.layout.options())?;
+    let options = DocumentOptions {
+        keeps_fields: arguments.json,
+        ..arguments.layout.options()
+    };
+    let mut rows = standard::open_rows(input, &options)?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut count = RowCount::default();
     for row in rows.by_ref() {
         let row = row?;
         let number = row.number;
-        if let Some(Document { text, .. }) = count.take(row, &mut standard::message) {
+        if let Some(document) = count.take(row, &mut standard::message) {
+            let Document { text, fields, .. } = document;
             bytes += text.len();
             batch.push(InputText {
                 row: Some(number),
-                text,
+                text: TextRow { text, fields },
             });
         }
         if batch.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
-            classify(arguments, classifier, &batch)?;
+            printer.classify(&batch)?;
             (batch, bytes) = (Vec::new(), 0);
         }
     }
-    classify(arguments, classifier, &batch)?;
+    printer.classify(&batch)?;
     standard::notes(&rows.closing_notes());
     count.check()
 }
 
-/// Classifies a batch of texts, and prints the answers.
-fn classify(arguments: &Arguments, classifier: &Classifier, inputs: &[InputText]) -> Result<()> {
-    let texts: Vec<&str> = inputs.iter().map(|input| &input.text[..]).collect();
-    let labels = classifier.config.labels();
-    for (input, prediction) in inputs.iter().zip(classifier.classify(&texts)) {
-        let best = argmax(&prediction.probabilities);
-        let explained = arguments.explain && prediction.note.is_none();
-        let answer = Answer {
-            input,
-            best,
-            unsure: arguments.doubt(&prediction, best),
-            explanation: explained.then(|| explain(classifier, &input.text, best)),
-            prediction,
-        };
-        if arguments.json {
-            standard::line(answer.object(labels))?;
-            continue;
+/// Classifies texts, and prints the answers.
+struct Printer<'a> {
+    arguments: &'a Arguments,
+    classifier: &'a Classifier,
+    rows: RowPrinter,
+}
+
+impl Printer<'_> {
+    /// Classifies a batch of texts, and prints the answers.
+    fn classify(&mut self, inputs: &[InputText]) -> Result<()> {
+        let (arguments, classifier) = (self.arguments, self.classifier);
+        let texts: Vec<&str> = inputs.iter().map(|input| &input.text.text[..]).collect();
+        let labels = classifier.config.labels();
+        for (input, prediction) in inputs.iter().zip(classifier.classify(&texts)) {
+            let best = argmax(&prediction.probabilities);
+            let explained = arguments.explain && prediction.note.is_none();
+            let answer = Answer {
+                input,
+                best,
+                unsure: arguments.doubt(&prediction, best),
+                explanation: explained.then(|| explain(classifier, &input.text.text, best)),
+                prediction,
+            };
+            if arguments.json {
+                self.rows.print(&input.text, answer.object(labels))?;
+                continue;
+            }
+            standard::line(answer.line(labels, arguments.top_k))?;
+            if let Some(explanation) = &answer.explanation {
+                explanation::print(explanation, &labels[best])?;
+            }
         }
-        standard::line(answer.line(labels, arguments.top_k))?;
-        if let Some(explanation) = &answer.explanation {
-            explanation::print(explanation, &labels[best])?;
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Arguments {
@@ -250,7 +285,7 @@ impl Answer<'_> {
         });
         match self.input.row {
             Some(row) => object["row"] = json!(row),
-            None => object["text"] = json!(self.input.text),
+            None => object["text"] = json!(self.input.text.text),
         }
         if let Some(note) = self.prediction.note {
             object["note"] = json!(note);

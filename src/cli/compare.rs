@@ -12,7 +12,9 @@ use super::flags::DocumentFlags;
 use super::standard;
 use super::time::time;
 use crate::checkpoint::Lock;
+use crate::checkpoint::data_paths::DataPaths;
 use crate::checkpoint::record::Budget;
+use crate::comparison::data;
 use crate::comparison::entry::Known;
 use crate::comparison::folder::Folder;
 use crate::comparison::plan::Plan;
@@ -36,7 +38,8 @@ const DEFAULT_TIME: Duration = Duration::from_secs(120);
   carousel compare book.txt --match params --seeds 3 -o comparison
   carousel compare book.txt --steps 500 --match params -- --num-layers 2
   carousel compare reviews.csv --time 30s
-  carousel compare --resume comparison")]
+  carousel compare --resume comparison
+  carousel compare --resume comparison moved/book.txt")]
 pub struct Arguments {
     /// Files and folders of text, or labelled files for classifiers; - is standard input
     #[arg(value_name = "CORPUS", required_unless_present = "resume")]
@@ -44,8 +47,9 @@ pub struct Arguments {
     /// The folder for compare.json, compare.svg and the models [default: a temporary one]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Continue the comparison in a folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["corpus", "output", "cells", "time", "steps", "matching", "seeds", "flags"])]
+    /// Continue the comparison in a folder; its data is found, or given, where that was moved
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "cells", "time", "steps", "matching", "seeds", "level",
+        "labelled", "format", "label_column", "text_column", "lossy", "flags"])]
     resume: Option<PathBuf>,
     /// What to compare: cells, with variants after a colon, as in lstm:autograd [default: every cell, and lstm:autograd]
     #[arg(long, value_name = "LIST")]
@@ -138,10 +142,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Does what is left of a comparison, in a folder that is locked.
 fn compare(arguments: &Arguments, folder: &Folder, lock: &Lock, kept: bool) -> Result<Report> {
-    let plan = match arguments.resume {
+    let given = given(arguments)?;
+    let mut plan = match arguments.resume {
         Some(_) => folder.load_plan()?,
         None => begin(arguments, folder)?,
     };
+    let begun = !plan.networks.is_empty();
+    if begun && (given.is_some() || !folder.holds_result()) {
+        find_data(&mut plan, folder, given.as_ref())?;
+    }
     let entries = Runner::new(folder, lock, kept)?.run(plan)?;
     let report = entries.report(folder)?;
     folder.save_result(&report.object())?;
@@ -149,6 +158,40 @@ fn compare(arguments: &Arguments, folder: &Folder, lock: &Lock, kept: bool) -> R
         folder.save_picture(&svg)?;
     }
     Ok(report)
+}
+
+/// The data of a comparison to be continued, where the user says where it is.
+fn given(arguments: &Arguments) -> Result<Option<DataPaths>> {
+    let paths = &arguments.corpus;
+    let valid = arguments.valid.as_ref();
+    match arguments.resume {
+        None => Ok(None),
+        Some(_)
+            if paths.iter().any(|path| standard::is_input(path))
+                || (paths.is_empty() && valid.is_some()) =>
+        {
+            Err(Error::usage(
+                "--resume continues with the data and the options that the comparison began with; give it alone, or with the \
+                 files of the data where these were moved",
+            ))
+        }
+        Some(_) if paths.is_empty() => Ok(None),
+        Some(_) => Ok(Some(DataPaths {
+            paths: files::absolute(paths.clone())?,
+            valid: files::absolute(valid.map(PathBuf::from).into_iter().collect())?.pop(),
+        })),
+    }
+}
+
+/// Puts into a plan where its data is now.
+fn find_data(plan: &mut Plan, folder: &Folder, given: Option<&DataPaths>) -> Result<()> {
+    let found = data::find(plan, folder, given)?;
+    if found == plan.request.data() {
+        return Ok(());
+    }
+    standard::message(format!("the data is now {}", files::names(&found.paths)));
+    plan.request.move_data(&found);
+    folder.save_plan(plan)
 }
 
 /// The plan of a new comparison, or that of the same one that was begun in the folder.
@@ -285,7 +328,7 @@ fn print(report: &Report, json: bool) -> Result<()> {
         return table::lines(report).iter().try_for_each(standard::line);
     }
     for row in &report.rows {
-        standard::line(serde_json::json!(row))?;
+        standard::json_line(&serde_json::json!(row))?;
     }
     Ok(())
 }

@@ -13,8 +13,10 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::child::{self, Ended};
 use super::standard::message;
 use super::{interrupt, launch};
-use crate::checkpoint::Lock;
+use crate::checkpoint::data_paths::DataPaths;
 use crate::checkpoint::record::Budget;
+use crate::checkpoint::{Directory, Lock};
+use crate::comparison::data;
 use crate::comparison::folder::Folder;
 use crate::comparison::plan::{Network, Plan, Proposal, TRIALS, trial_budget};
 use crate::comparison::report::{EntryResult, Report};
@@ -89,6 +91,7 @@ impl<'a> Runner<'a> {
         if plan.networks.is_empty() {
             let proposals = self.proposals(&plan)?;
             plan.decide(&proposals)?;
+            plan.content = Some(data::content(&plan.request.data())?);
             self.folder.save_plan(&plan)?;
         }
         describe(&plan);
@@ -162,7 +165,7 @@ impl<'a> Runner<'a> {
     fn finish(&self, plan: &Plan, run: &Run, position: &mut Position) -> Result<RunResult> {
         let finished = self.folder.progress(run)? == Progress::Finished;
         if !finished {
-            self.train(run, position)?;
+            self.train(plan, run, position)?;
         }
         let threads = available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
         let labelled = plan.request.documents.is_some();
@@ -176,12 +179,15 @@ impl<'a> Runner<'a> {
     }
 
     /// Trains a run to its end, from where it was saved last.
-    fn train(&self, run: &Run, position: &Position) -> Result<()> {
+    fn train(&self, plan: &Plan, run: &Run, position: &Position) -> Result<()> {
         let directory = self.folder.directory(run);
         let path = directory.path().display().to_string();
         let mut arguments = match self.folder.progress(run)? {
             Progress::Vacant => [&run.arguments[..], &["-o".to_string(), path]].concat(),
-            _ => vec![run.arguments[0].clone(), "--resume".to_string(), path],
+            _ => {
+                let resume = vec![run.arguments[0].clone(), "--resume".to_string(), path];
+                [resume, moved(plan, &directory)?].concat()
+            }
         };
         arguments.push("--quiet".to_string());
         let bar = Bar::new(run, position);
@@ -231,6 +237,18 @@ impl<'a> Runner<'a> {
             ),
         })
     }
+}
+
+/// Arguments that tell a run where its data is, if that is not where it was when the run began.
+fn moved(plan: &Plan, directory: &Directory) -> Result<Vec<String>> {
+    let data = plan.request.data();
+    if DataPaths::of(&directory.load_request()?) == data {
+        return Ok(Vec::new());
+    }
+    let valid = data.valid.iter();
+    let valid = valid.map(|valid| format!("--valid={}", valid.display()));
+    let paths = data.paths.iter().map(|path| path.display().to_string());
+    Ok(paths.chain(valid).collect())
 }
 
 /// Says what the comparison will take, as far as that is known before the networks are planned.

@@ -13,7 +13,7 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::launch;
-use super::standard::line;
+use super::standard::{json_line, line};
 use super::version;
 use crate::checkpoint::models;
 use crate::error::{Error, Result};
@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 json!({ "found": value, "problem": problem }),
             )
         };
-        line(Value::Object(findings.iter().map(object).collect()))?;
+        json_line(&Value::Object(findings.iter().map(object).collect()))?;
     } else {
         for Finding {
             name,

@@ -73,7 +73,7 @@ pub fn run(
     let evaluation = evaluate(&directory, &classifier, &documents, training.as_ref())?;
     evaluation.warn();
     if json {
-        standard::line(evaluation.object())?;
+        standard::json_line(&evaluation.object())?;
     } else {
         evaluation.print_tables(labels)?;
     }

@@ -62,7 +62,7 @@ pub fn run(arguments: &ModelArguments, files: &[PathBuf], lossy: bool, json: boo
     let learnt = text.learnt_baselines(&model, &directory, subject);
     evaluation.baselines.extend(learnt);
     if json {
-        standard::line(evaluation.object())
+        standard::json_line(&evaluation.object())
     } else {
         evaluation.print_table()
     }

@@ -182,6 +182,7 @@ impl DocumentFlags {
             text_column: self.text_column.clone(),
             labels: false,
             lossy: self.lossy,
+            keeps_fields: false,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::interactive;
 use super::interrupt;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::sampling_flags::SamplingFlags;
-use super::standard::{self, CONVERTED};
+use super::standard::{self, CONVERTED, RowPrinter};
 use super::unit;
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
@@ -64,10 +64,18 @@ pub struct Arguments {
     /// A file with the text to continue
     #[arg(long, value_name = "FILE", group = "start")]
     prompt_file: Option<PathBuf>,
-    /// A file with many texts to continue, one a line; or, if its name ends with .jsonl, objects with a text under "prompt",
-    /// whose other fields --json keeps
+    /// A file with many texts to continue: one a line; or, if its name ends with .jsonl, .csv or .tsv, objects or rows, whose
+    /// other fields --json keeps
     #[arg(long, value_name = "FILE", group = "start")]
     prompts: Option<PathBuf>,
+    /// The column of the prompts by its name or number, or the key
+    #[arg(
+        long,
+        value_name = "NAME|N",
+        requires = "prompts",
+        default_value = "prompt"
+    )]
+    text_column: String,
     /// Write in turns with the model, which remembers the whole conversation
     #[arg(short, long, conflicts_with_all = ["samples", "json", "start"])]
     interactive: bool,
@@ -125,6 +133,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = open()?;
     let clamps = unit::clamps(&arguments.clamp, &model.config)?;
     let (mut tokens, mut seconds) = (0, 0.0);
+    let mut rows = RowPrinter::default();
     let count = prompts.len();
     for (index, row) in prompts.into_iter().enumerate() {
         let prompt = read_prompt(&model, &row.text, &clamps);
@@ -135,7 +144,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             json: arguments.json,
             more_follow: index + 1 < count,
         };
-        let took = generate_samples(&prompt, sampling, &stop, &format)?;
+        let took = generate_samples(&prompt, sampling, &stop, &format, &mut rows)?;
         tokens += took.0;
         seconds += took.1;
         if interrupt::watch().load(Ordering::Relaxed) {
@@ -160,10 +169,11 @@ fn generate_samples(
     sampling: Sampling,
     stop: &StopConditions,
     format: &SampleFormat,
+    rows: &mut RowPrinter,
 ) -> Result<(u64, f64)> {
     // Until here the program exits at the first signal, as there was nothing to print.
     let interrupted = interrupt::watch();
-    let mut printer = SamplePrinter::new(format.clone());
+    let mut printer = SamplePrinter::new(format.clone(), rows);
     let (mut tokens, mut seconds) = (0, 0.0);
     let SampleFormat { seed, samples, .. } = *format;
     for first in (0..samples).step_by(BATCH_SIZE as usize) {
@@ -241,7 +251,7 @@ fn prompts(arguments: &Arguments) -> Result<Vec<TextRow>> {
             ..TextRow::default()
         }]);
     };
-    standard::read_text_rows(file, "prompt")
+    standard::read_text_rows(file, &arguments.text_column)
 }
 
 fn prompt_text(arguments: &Arguments) -> Result<String> {

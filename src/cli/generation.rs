@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::standard::{self, TextWriter};
+use super::standard::{self, RowPrinter, TextWriter};
 use crate::data::text_rows::TextRow;
 use crate::error::Result;
 use crate::inference::generator::{FinishReason, Generator, TextEvent, sample_seed};
@@ -50,8 +50,9 @@ pub struct SampleFormat {
 }
 
 /// Prints generated texts: a single one while it is generated, several or JSON objects once they are finished.
-pub struct SamplePrinter {
+pub struct SamplePrinter<'r> {
     format: SampleFormat,
+    rows: &'r mut RowPrinter,
     writer: TextWriter,
     texts: Vec<GeneratedText>,
     printed: u64,
@@ -65,11 +66,12 @@ struct GeneratedText {
     tokens: u64,
 }
 
-impl SamplePrinter {
-    /// A printer that has printed nothing yet.
-    pub fn new(format: SampleFormat) -> Self {
+impl<'r> SamplePrinter<'r> {
+    /// A printer that has printed nothing yet; `rows` prints the JSON objects of all prompts.
+    pub fn new(format: SampleFormat, rows: &'r mut RowPrinter) -> Self {
         SamplePrinter {
             format,
+            rows,
             writer: TextWriter::default(),
             texts: Vec::new(),
             printed: 0,
@@ -119,7 +121,8 @@ impl SamplePrinter {
         }
         for text in std::mem::take(&mut self.texts) {
             if self.format.json {
-                standard::line(self.object(&text, tokens as f64 / seconds))?;
+                let object = self.object(&text, tokens as f64 / seconds);
+                self.rows.print(&self.format.prompt, object)?;
             } else {
                 let last = self.printed + 1 == self.format.samples && !self.format.more_follow;
                 let gap = if last { "" } else { "\n\n" };
@@ -131,7 +134,7 @@ impl SamplePrinter {
     }
 
     fn object(&self, text: &GeneratedText, tokens_per_second: f64) -> serde_json::Value {
-        self.format.prompt.with_fields(json!({
+        json!({
             "prompt": self.format.prompt.text,
             "text": text.text,
             "tokens": text.tokens,
@@ -144,6 +147,6 @@ impl SamplePrinter {
                 FinishReason::Interrupted => "interrupted",
             },
             "tokens_per_second": tokens_per_second,
-        }))
+        })
     }
 }

@@ -5,7 +5,7 @@
 use indicatif::HumanCount;
 
 use super::inspect_flags::Arguments;
-use super::standard::{line, row};
+use super::standard::{json_line, line, row};
 use super::{inspect_gates, inspect_parameters, inspect_units, unit};
 use crate::checkpoint::architecture::{Body, Head, Labels, NextToken, Ngrams, Recurrent, Tokens};
 use crate::checkpoint::record::{
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return search.run(&directory, &config);
     }
     if arguments.json {
-        return line(inspect_parameters::object(&directory, &config)?);
+        return json_line(&inspect_parameters::object(&directory, &config)?);
     }
     describe(&directory, &config)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::inspect_flags::Arguments;
 use super::standard::row;
-use super::standard::{self, line};
+use super::standard::{self, json_line, line};
 use crate::checkpoint::architecture::Recurrent;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments, directory: &Directory, config: &ModelConfig) -
     if arguments.json {
         let layers: Vec<Value> = layers.iter().map(object).collect();
         let cell = config.recurrent().cell.name();
-        return line(json!({"text": name, "tokens": read, "cell": cell, "layers": layers}));
+        return json_line(&json!({"text": name, "tokens": read, "cell": cell, "layers": layers}));
     }
     row(
         "text",

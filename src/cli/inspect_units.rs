@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::inspect_flags::Arguments;
 use super::standard::row;
-use super::standard::{self, line};
+use super::standard::{self, json_line, line};
 use crate::checkpoint::architecture::Head;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::data::labelled::{DocumentOptions, RowCount};
@@ -54,8 +54,8 @@ pub fn print_text(
         let tokens: Vec<Value> = (text.tokens.iter())
             .map(|(token, value)| json!({"token": token, "activation": value}))
             .collect();
-        return line(
-            json!({"model": model, "layer": unit.layer, "unit": unit.unit, "tokens": tokens}),
+        return json_line(
+            &json!({"model": model, "layer": unit.layer, "unit": unit.unit, "tokens": tokens}),
         );
     }
     if arguments.output.is_some() {
@@ -113,7 +113,7 @@ impl Search<'_> {
             hidden_size: config.recurrent().hidden_size,
         };
         if self.json {
-            line(found.object())?;
+            json_line(&found.object())?;
         } else {
             found.print()?;
             match config.head {

@@ -83,7 +83,7 @@ pub fn run(
     stop: StopConditions,
     seed: u64,
 ) -> Result<()> {
-    let mut editor = LineEditor::new(HISTORY)?;
+    let mut editor = LineEditor::new(HISTORY, standard::CONVERTED)?;
     standard::message(format!(
         "Type how a text begins; after an empty line the model continues by itself. Ctrl-C stops it, Ctrl-D ends, /help \
          lists commands. Seed {seed}."

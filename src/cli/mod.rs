@@ -7,6 +7,7 @@ both programs.
 
 mod child;
 mod classify;
+mod command_line;
 mod compare;
 mod comparison_runs;
 mod completions;
@@ -103,7 +104,10 @@ pub enum Command {
 
 /// Parses the command line, runs the command, and prints its error, if any.
 pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
-    let parsed = Cli::parse();
+    let parsed: Cli = match command_line::parse() {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
     let Err(error) = dispatch(parsed.command) else {
         return ExitCode::SUCCESS;
     };

@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 
 use clap::{Arg, Args, ValueEnum};
 
+use super::standard;
 use crate::checkpoint::{Directory, models};
 use crate::error::{Error, Result};
 use crate::inference::Model;
@@ -81,8 +82,9 @@ impl ModelArguments {
         model: Option<&str>,
         precision: PrecisionChoice,
     ) -> Result<Model> {
-        let (precision, threads) = self.computation(precision);
-        Model::open(&self.directory(model)?, precision, threads)
+        let directory = self.directory(model)?;
+        let (precision, threads) = self.computation(precision, &directory);
+        Model::open(&directory, precision, threads)
     }
 
     /// Opens a classifier, with defaults for what was not given.
@@ -91,13 +93,28 @@ impl ModelArguments {
         model: Option<&str>,
         precision: PrecisionChoice,
     ) -> Result<Classifier> {
-        let (precision, threads) = self.computation(precision);
-        Classifier::open(&self.directory(model)?, precision, threads)
+        let directory = self.directory(model)?;
+        let (precision, threads) = self.computation(precision, &directory);
+        Classifier::open(&directory, precision, threads)
     }
 
-    /// Precision and number of threads.
-    fn computation(&self, default: PrecisionChoice) -> (Precision, usize) {
-        let precision = match self.precision.unwrap_or(default) {
+    /// Precision and number of threads. Weights that are int8 are multiplied as such, unless another precision is asked for.
+    fn computation(&self, default: PrecisionChoice, directory: &Directory) -> (Precision, usize) {
+        let given = self
+            .precision
+            .filter(|&given| given != PrecisionChoice::Auto);
+        let choice = match given {
+            Some(given) if given != PrecisionChoice::Int8 && directory.is_int8() => {
+                standard::message(
+                    "note: the weights of this model are int8; they are computed with as they were rounded",
+                );
+                given
+            }
+            Some(given) => given,
+            None if directory.is_int8() => PrecisionChoice::Int8,
+            None => self.precision.unwrap_or(default),
+        };
+        let precision = match choice {
             PrecisionChoice::Auto if Kernel::int8_is_native() => Precision::Int8,
             PrecisionChoice::Auto | PrecisionChoice::F32 => Precision::Float32,
             PrecisionChoice::Bf16 => Precision::Bfloat16,

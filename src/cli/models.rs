@@ -9,7 +9,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::standard::{line, message};
+use super::standard::{json_line, line, message};
 use crate::checkpoint::architecture::Head;
 use crate::checkpoint::record::{Evaluation, best};
 use crate::checkpoint::{Directory, ModelConfig, models};
@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for directory in found {
         let model = Model::read(&directory)?;
         match arguments.json {
-            true => line(model.object())?,
+            true => json_line(&model.object())?,
             false => line(model.row())?,
         }
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
-use super::standard::{self, CONVERTED};
+use super::standard::{self, CONVERTED, RowPrinter};
 use crate::checkpoint::record::TextRecord;
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
@@ -40,10 +40,18 @@ pub struct Arguments {
     /// The texts; - is standard input [default: standard input]
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// A file with many texts, one a line; or, if its name ends with .jsonl, objects with a text under "text", whose other
-    /// fields --json keeps
+    /// A file with many texts: one a line; or, if its name ends with .jsonl, .csv or .tsv, objects or rows, whose other fields
+    /// --json keeps
     #[arg(long, value_name = "FILE", conflicts_with = "texts")]
     input: Option<PathBuf>,
+    /// The column of the texts by its name or number, or the key
+    #[arg(
+        long,
+        value_name = "NAME|N",
+        requires = "input",
+        default_value = "text"
+    )]
+    text_column: String,
     /// Print the log probability of each token too
     #[arg(long)]
     tokens: bool,
@@ -65,12 +73,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "colours: from green for expected tokens over yellow to red for surprising ones",
         );
     }
+    let mut printer = RowPrinter::default();
     for row in rows {
         let scored = score(&model, &spelling, &row.text).ok_or_else(|| {
             Error::new("an empty text cannot be scored; give at least one character")
         })?;
         if arguments.json {
-            standard::line(row.with_fields(object(&row.text, &scored, arguments.tokens)))?;
+            printer.print(&row, object(&row.text, &scored, arguments.tokens))?;
         } else {
             print(&row.text, &scored, arguments.tokens)?;
         }
@@ -81,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// The texts, with what stands beside them.
 fn rows(arguments: &Arguments) -> Result<Vec<TextRow>> {
     if let Some(file) = &arguments.input {
-        return standard::read_text_rows(file, "text");
+        return standard::read_text_rows(file, &arguments.text_column);
     }
     let mut texts = arguments.texts.clone();
     if texts.is_empty() {

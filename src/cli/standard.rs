@@ -2,6 +2,7 @@
 Standard input, output and error.
 */
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -9,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::data::labelled::{DocumentOptions, LabelledRows, format_of_name};
-use crate::data::text_rows::{TextRow, text_rows};
+use crate::data::text_rows::{TextFile, TextRow};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::text::escape::escaped_lines;
+use crate::text::escape::{escaped_json, escaped_lines};
 use crate::text::source::InvalidBytes;
 use crate::text::text_reader::TextReader;
 
@@ -24,7 +26,7 @@ use crate::text::text_reader::TextReader;
 const DELAY: Duration = Duration::from_millis(10);
 
 /// What standard input is called in messages.
-const INPUT_NAME: &str = "standard input";
+pub const INPUT_NAME: &str = "standard input";
 /// Invalid bytes are refused by commands that have no `--lossy`.
 pub const CONVERTED: InvalidBytes = InvalidBytes::Refused("convert the file to UTF-8");
 
@@ -58,8 +60,13 @@ impl TextWriter {
 }
 
 /// Prints a line of a result to standard output.
-pub fn line(text: impl Display) -> Result<()> {
-    writeln!(io::stdout().lock(), "{text}").map_err(Error::output)
+pub fn line(text: impl AsRef<str>) -> Result<()> {
+    writeln!(io::stdout().lock(), "{}", text.as_ref()).map_err(Error::output)
+}
+
+/// Prints a result as a line of JSON. What a terminal would obey is in it as `\u` and the number of the character.
+pub fn json_line(value: &Value) -> Result<()> {
+    line(escaped_json(&value.to_string()))
 }
 
 /// Prints a message to standard error. What a message quotes of a file or a name may hold control characters: they are
@@ -88,13 +95,18 @@ pub fn input_name(path: &Path) -> String {
 /// # Errors
 /// If it cannot be read. Invalid bytes, unless they are replaced.
 pub fn read_text(path: &Path, invalid: InvalidBytes) -> Result<String> {
-    let mut reader = match is_input(path) {
-        true => TextReader::new(io::stdin(), INPUT_NAME, invalid)?,
-        false => TextReader::open(path, invalid)?,
-    };
+    let mut reader = open_text(path, invalid)?;
     let text = reader.rest()?;
     notes(&Vec::from_iter(reader.notes().replacements()));
     Ok(text)
+}
+
+/// Opens a text file, or standard input.
+fn open_text(path: &Path, invalid: InvalidBytes) -> Result<TextReader> {
+    match is_input(path) {
+        true => TextReader::new(io::stdin(), INPUT_NAME, invalid),
+        false => TextReader::open(path, invalid),
+    }
 }
 
 /// A temporary copy of standard input, which can be read only once; it is removed when this is dropped.
@@ -124,13 +136,39 @@ impl InputCopy {
     }
 }
 
-/// Reads a file of texts, or standard input: one a line, or objects with a text under `key`.
-pub fn read_text_rows(path: &Path, key: &str) -> Result<Vec<TextRow>> {
-    let name = match is_input(path) {
-        true => INPUT_NAME.to_string(),
-        false => path.display().to_string(),
+/// Reads a file of texts, or standard input: one a line, objects with a text under the key `column`, or a table with such a
+/// column.
+pub fn read_text_rows(path: &Path, column: &str) -> Result<Vec<TextRow>> {
+    let file = TextFile {
+        input: open_text(path, CONVERTED)?,
+        name: &input_name(path),
+        column,
     };
-    text_rows(&read_text(path, CONVERTED)?, &name, key)
+    let mut noted = Vec::new();
+    let rows = file.rows(&mut noted);
+    notes(&noted);
+    rows
+}
+
+/// Prints results of rows as JSON, each with the other fields of its row.
+#[derive(Default)]
+pub struct RowPrinter {
+    /// Names of fields of which it was said that they are hidden.
+    noted: BTreeSet<String>,
+}
+
+impl RowPrinter {
+    /// Prints a result. Where a row has a field of the same name as the result, that is said once.
+    pub fn print(&mut self, row: &TextRow, result: Value) -> Result<()> {
+        for field in row.hidden_by(&result) {
+            if self.noted.insert(field.clone()) {
+                message(format!(
+                    "note: the rows have a field {field:?}, and the results too; only that of the result is printed"
+                ));
+            }
+        }
+        json_line(&row.with_fields(result))
+    }
 }
 
 /// Creates a folder that is removed when it is dropped.
@@ -214,5 +252,5 @@ pub fn progress_bar(length: u64) -> ProgressBar {
 
 /// Prints a named value.
 pub(super) fn row(name: &str, value: String) -> Result<()> {
-    line(format!("{name:<12}{value}"))
+    line(format!("{name:<12}{}", escaped_lines(&value)))
 }

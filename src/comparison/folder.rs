@@ -62,6 +62,7 @@ impl Folder {
         files::create_folder(&self.path.join(RUNS))?;
         let copy = absolute(&self.standard_input());
         let mut plan = plan.clone();
+        plan.folder = Some(absolute(&self.path));
         for path in &mut plan.request.corpus {
             if *path == copy {
                 *path = PathBuf::from(STANDARD_INPUT);
@@ -79,6 +80,11 @@ impl Folder {
             }
         }
         Ok(plan)
+    }
+
+    /// Whether the comparison is finished.
+    pub fn holds_result(&self) -> bool {
+        self.path.join(RESULT).exists()
     }
 
     /// Writes compare.json.

@@ -7,6 +7,7 @@ comparison that was interrupted goes on where it was.
 
 pub mod baselines;
 pub mod curve;
+pub mod data;
 pub mod entry;
 pub mod folder;
 pub mod plan;

@@ -2,6 +2,8 @@
 The plan of a comparison: the network of each entry, the learning rates that are tried, and the runs.
 */
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -34,6 +36,12 @@ pub struct Plan {
     pub request: Request,
     /// The networks, in the order of the entries; empty before they are planned.
     pub networks: Vec<Network>,
+    /// Hash of the data's content.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// Where the folder of the comparison was when this was written.
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
 }
 
 /// The network of an entry, and how it is trained.
@@ -95,6 +103,8 @@ impl Plan {
         Plan {
             request,
             networks: Vec::new(),
+            content: None,
+            folder: None,
         }
     }
 

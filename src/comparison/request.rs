@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use crate::checkpoint::data_paths::DataPaths;
 use crate::checkpoint::record::Budget;
 use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
@@ -26,6 +27,9 @@ const OWN_FLAGS: [&str; 12] = [
     "--steps",
     "--seed",
 ];
+
+/// The flag of the validation data, before its value.
+const VALID: &str = "--valid=";
 
 /// What is equal for all entries, besides the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +101,27 @@ impl Request {
     /// Whether a flag is given for every run.
     pub fn gives(&self, flag: &str) -> bool {
         self.flags.iter().any(|given| flag_name(given) == flag)
+    }
+
+    /// The data.
+    pub fn data(&self) -> DataPaths {
+        let valid = self.flags.iter().find_map(|flag| flag.strip_prefix(VALID));
+        let valid = valid.filter(|valid| valid.parse::<f64>().is_err());
+        DataPaths {
+            paths: self.corpus.clone(),
+            valid: valid.map(PathBuf::from),
+        }
+    }
+
+    /// Replaces the paths of the data, which has moved.
+    pub fn move_data(&mut self, data: &DataPaths) {
+        self.corpus.clone_from(&data.paths);
+        if let Some(valid) = &data.valid {
+            let flags = self.flags.iter_mut();
+            for flag in flags.filter(|flag| flag.starts_with(VALID)) {
+                *flag = format!("{VALID}{}", valid.display());
+            }
+        }
     }
 
     /// The training command.

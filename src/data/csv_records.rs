@@ -180,7 +180,7 @@ fn field(bytes: &[u8], state: QuoteState) -> String {
 }
 
 /// Appends the next line with its end, which is LF, CR or CRLF; whether there was one.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         let buffer = reader.fill_buf()?;
         let ends_in_cr = line.last() == Some(&b'\r');

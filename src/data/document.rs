@@ -3,6 +3,7 @@ A document with its label, and the options of reading documents from a file.
 */
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Layout of documents in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct DocumentOptions {
     /// Whether invalid bytes are replaced instead of refused.
     #[serde(default)]
     pub lossy: bool,
+    /// Whether a document keeps what else its row holds.
+    #[serde(skip)]
+    pub keeps_fields: bool,
 }
 
 impl DocumentOptions {
@@ -51,6 +55,9 @@ pub struct Document {
     pub label: Option<String>,
     /// The text.
     pub text: String,
+    /// What else its row holds, the label among it, by the names of the columns or keys, if that is kept: see
+    /// [`DocumentOptions::keeps_fields`].
+    pub fields: Map<String, Value>,
 }
 
 /// A document, or the reason why its row could not be read.

@@ -4,6 +4,8 @@ Documents from lines as fastText has them: `__label__` and the label, a space, t
 
 use std::io;
 
+use serde_json::Map;
+
 use super::document::{Document, ParsedDocument, clean_label};
 use super::lines::LineReader;
 
@@ -31,6 +33,7 @@ fn document(line: &str, label_required: bool) -> ParsedDocument {
     Ok(Document {
         label: clean_label(Some(label.to_string()), label_required)?,
         text: text.to_string(),
+        fields: Map::new(),
     })
 }
 

@@ -51,7 +51,7 @@ pub(super) fn guess_format(head: &[u8], expected: bool) -> Format {
 }
 
 fn most_lines(head: &[u8], has: impl Fn(&[u8]) -> bool) -> bool {
-    let lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let lines = head.split(ends_line).map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty()).take(SAMPLE_ROWS);
     let (mut count, mut all) = (0, 0);
     for line in lines {
@@ -163,8 +163,13 @@ fn rows(head: &[u8], delimiter: u8) -> VecDeque<CsvRecord> {
     rows
 }
 
+/// Whether a byte ends a line: CRLF has become LF, and old files have CR alone.
+fn ends_line(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
 fn first_line(head: &[u8]) -> &[u8] {
-    let lines = head.split(|&byte| byte == b'\n');
+    let lines = head.split(ends_line);
     lines.into_iter().next().unwrap_or(head)
 }
 

@@ -29,6 +29,7 @@ struct ObjectKeys {
     label: Option<String>,
     text: String,
     label_required: bool,
+    keeps_fields: bool,
 }
 
 impl JsonLinesReader {
@@ -88,11 +89,21 @@ impl ObjectKeys {
             label: label.map(key),
             text: key(text),
             label_required: options.labels,
+            keeps_fields: options.keeps_fields,
         })
     }
 
     fn document(&self, line: &str) -> ParsedDocument {
         let object: Value = serde_json::from_str(line).map_err(|e| format!("invalid JSON: {e}"))?;
+        let fields = || match &object {
+            Value::Object(all) if self.keeps_fields => {
+                let others = all.iter().filter(|(key, _)| **key != self.text);
+                others
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect()
+            }
+            _ => Map::new(),
+        };
         let string = |key: &str| match object.get(key) {
             Some(Value::String(string)) => Ok(Some(string.clone())),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
@@ -108,6 +119,7 @@ impl ObjectKeys {
         Ok(Document {
             label: clean_label(label, self.label_required)?,
             text: text.ok_or_else(|| format!("“{}” is missing", self.text))?,
+            fields: fields(),
         })
     }
 }

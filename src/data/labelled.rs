@@ -125,7 +125,11 @@ impl LabelledRows {
         Self::of_text(TextReader::new(input, file, invalid)?, file, options)
     }
 
-    fn of_text(mut input: TextReader, file: &str, options: &DocumentOptions) -> Result<Self> {
+    /// Reads rows from a text; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`LabelledRows::open`].
+    pub fn of_text(mut input: TextReader, file: &str, options: &DocumentOptions) -> Result<Self> {
         let mut skipped_lines = skip_blank_lines(&mut input)?;
         if input.decoded().is_empty() {
             return Err(Error::new(format!("there are no documents in {file}")));
@@ -170,8 +174,12 @@ impl LabelledRows {
     /// Notes for the user that are known only after the last row.
     pub fn closing_notes(&self) -> Vec<String> {
         let replacements = self.reader.text().notes().replacements();
-        let note = |replacements| format!("{}: {replacements}", self.file);
-        replacements.map(note).into_iter().collect()
+        let repeated = match &self.reader {
+            RowReader::Table(table) => table.note(self.skipped_lines),
+            _ => None,
+        };
+        let notes = replacements.into_iter().chain(repeated);
+        notes.map(|note| format!("{}: {note}", self.file)).collect()
     }
 }
 

@@ -2,8 +2,11 @@
 Lines of a file with their numbers, and documents that are a line each.
 */
 
-use std::io::{self, BufRead};
+use std::io;
 
+use serde_json::Map;
+
+use super::csv_records::read_line;
 use super::document::{Document, ParsedDocument};
 use crate::text::text_reader::TextReader;
 
@@ -28,14 +31,15 @@ impl LineReader {
         LineReader { input, count: 0 }
     }
 
-    /// The next line that is not blank.
+    /// The next line that is not blank. Lines end in LF, CRLF or, as in old files, CR.
     pub fn line(&mut self) -> io::Result<Option<Line>> {
         loop {
-            let mut text = String::new();
-            if self.input.read_line(&mut text)? == 0 {
+            let mut line = Vec::new();
+            if !read_line(&mut self.input, &mut line)? {
                 return Ok(None);
             }
             self.count += 1;
+            let mut text = String::from_utf8(line).expect("text is UTF-8, and lines end at ASCII");
             text.truncate(text.trim_end_matches(['\n', '\r']).len());
             if !text.trim().is_empty() {
                 let number = self.count;
@@ -46,7 +50,11 @@ impl LineReader {
 
     /// The next line as a document without a label, with its number.
     pub fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
-        let document = |text| Document { label: None, text };
+        let document = |text| Document {
+            label: None,
+            text,
+            fields: Map::new(),
+        };
         Ok(self
             .line()?
             .map(|line| (line.number, Ok(document(line.text)))))

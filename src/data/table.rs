@@ -5,6 +5,8 @@ Documents from the rows of a table: columns separated by a delimiter, with or wi
 use std::collections::VecDeque;
 use std::io;
 
+use serde_json::{Map, Value};
+
 use super::columns::{ColumnPositions, column_name};
 use super::csv_records::{CsvRecord, CsvRecords};
 use super::document::{Document, DocumentOptions, ParsedDocument, clean_label};
@@ -24,6 +26,10 @@ pub(super) struct TableReader {
     /// What is done with quotation marks that the parser left, in tables with tabs.
     quotes: Option<TsvQuotes>,
     columns: TableColumns,
+    /// The fields of the header, if there is one.
+    header: Option<Vec<String>>,
+    /// Lines on which the header came again.
+    repeated: Vec<u64>,
 }
 
 /// Number of columns, and positions of the label and the text.
@@ -32,6 +38,8 @@ struct TableColumns {
     text: usize,
     count: usize,
     label_required: bool,
+    /// Names of the columns, if what else a row holds is kept.
+    names: Option<Vec<String>>,
 }
 
 impl TableReader {
@@ -57,34 +65,67 @@ impl TableReader {
         let header = header(&sample, options);
         let columns = TableColumns::new(&sample, header, options, file)?;
         notes.extend(note(&sample, header, &columns, file));
-        if header != Header::Absent {
-            read_ahead.pop_front();
-        }
+        notes.extend(note_of_twins(&sample, header, &columns, file));
+        let header = match header {
+            Header::Absent => None,
+            _ => read_ahead.pop_front().and_then(|row| row.fields.ok()),
+        };
         Ok(TableReader {
             records,
             read_ahead,
             quotes,
             columns,
+            header,
+            repeated: Vec::new(),
         })
+    }
+
+    /// What is to be said of a header that came again, as in a table joined from several.
+    pub fn note(&self, skipped_lines: u64) -> Option<String> {
+        let first = self.repeated.first()? + skipped_lines;
+        let more = match self.repeated.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!(
+            "the header comes again on line {first}{more}, which is no document and left out"
+        ))
+    }
+
+    /// Whether a record is the header again. Where a table consists of one column, it may be a text.
+    fn repeats_header(&self, record: &CsvRecord) -> bool {
+        let (Some(header), Ok(fields)) = (&self.header, &record.fields) else {
+            return false;
+        };
+        // A file that was appended may have brought its byte order mark.
+        let plain = |field: &String| field.trim_start_matches('\u{feff}').trim().to_string();
+        header.len() > 1 && header.iter().map(plain).eq(fields.iter().map(plain))
     }
 
     /// The next document, with the number of the line that it begins on.
     pub fn document(&mut self) -> io::Result<Option<(u64, ParsedDocument)>> {
-        let record = match self.read_ahead.pop_front() {
-            Some(record) => Some(record),
-            None => {
-                let mut record = self.records.read()?;
-                if let (Some(record), Some(quotes)) = (&mut record, &self.quotes) {
-                    quotes.remove(record);
-                }
-                record
-            }
-        };
+        let mut record = self.record()?;
+        while let Some(again) = record.take_if(|record| self.repeats_header(record)) {
+            self.repeated.push(again.line);
+            record = self.record()?;
+        }
         let document = |CsvRecord { line, fields }| {
             let document = fields.and_then(|fields| self.columns.document(&fields));
             (line, document)
         };
         Ok(record.map(document))
+    }
+
+    /// The next record.
+    fn record(&mut self) -> io::Result<Option<CsvRecord>> {
+        if let Some(record) = self.read_ahead.pop_front() {
+            return Ok(Some(record));
+        }
+        let mut record = self.records.read()?;
+        if let (Some(record), Some(quotes)) = (&mut record, &self.quotes) {
+            quotes.remove(record);
+        }
+        Ok(record)
     }
 }
 
@@ -124,6 +165,9 @@ impl TableColumns {
             text,
             count,
             label_required: options.labels,
+            names: options
+                .keeps_fields
+                .then(|| field_names(sample.fields(header), count)),
         })
     }
 
@@ -139,8 +183,34 @@ impl TableColumns {
         Ok(Document {
             label: clean_label(label, self.label_required)?,
             text: record[self.text].clone(),
+            fields: self.other_fields(record),
         })
     }
+
+    /// What a record holds besides its text, if that is kept.
+    fn other_fields(&self, record: &[String]) -> Map<String, Value> {
+        let named = self.names.iter().flatten().zip(record).enumerate();
+        let others = named.filter(|(column, _)| *column != self.text);
+        others
+            .map(|(_, (name, field))| (name.clone(), Value::from(field.clone())))
+            .collect()
+    }
+}
+
+/// Names for the fields of rows: those of the header, or else the numbers of the columns. Of equal names, the second and
+/// later ones have the number of their column too.
+fn field_names(header: &[String], count: usize) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(count);
+    for column in 0..count {
+        let name = header.get(column).map_or("", |name| name.trim());
+        let number = column + 1;
+        names.push(match name {
+            "" => number.to_string(),
+            name if names.iter().any(|earlier| earlier == name) => format!("{name}.{number}"),
+            name => name.to_string(),
+        });
+    }
+    names
 }
 
 /// Whether the first row is a header: for certain if a column is asked for by a name in it. Numbers say nothing about that.
@@ -189,6 +259,30 @@ fn note(
         None => texts,
     };
     Some(format!("{file}: the first row is {first}; {columns}"))
+}
+
+/// Which of several columns of one name is read.
+fn note_of_twins(
+    sample: &TableSample,
+    header: Header,
+    columns: &TableColumns,
+    file: &str,
+) -> Option<String> {
+    let names = match header {
+        Header::Absent => return None,
+        _ => &sample.names,
+    };
+    let read = columns.label.into_iter().chain([columns.text]);
+    let twins = |&column: &usize| names.iter().filter(|name| **name == names[column]).count();
+    let mut several = read.filter(|column| twins(column) > 1);
+    let column = several.next()?;
+    Some(format!(
+        "{file} has {} columns named “{}”; column {} is read, and --text-column and --label-column choose others by their \
+         numbers",
+        twins(&column),
+        names[column],
+        column + 1
+    ))
 }
 
 fn read_sample(records: &mut CsvRecords<TextReader>) -> io::Result<VecDeque<CsvRecord>> {

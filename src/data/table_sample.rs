@@ -59,16 +59,27 @@ impl<'r> TableSample<'r> {
             .into_iter()
             .max_by_key(|&(width, count)| (count, width == first.len(), width));
         let width = most.map_or(first.len(), |(width, _)| width);
+        let names: Vec<String> = first.iter().map(|field| column_name(field)).collect();
+        // A header may come again, in a table joined from several. Documents may be equal too.
+        let is_header = |fields: &&[String]| {
+            width > 1 && *fields == first && names.iter().any(|name| is_usual_name(name))
+        };
+        let later = readable.skip(1).filter(|fields| fields.len() == width);
         Ok(TableSample {
-            names: first.iter().map(|field| column_name(field)).collect(),
             width,
             count: rows.len(),
             first,
-            later: readable
-                .skip(1)
-                .filter(|fields| fields.len() == width)
-                .collect(),
+            later: later.filter(|fields| !is_header(fields)).collect(),
+            names,
         })
+    }
+
+    /// The fields of the header; none without one.
+    pub fn fields(&self, header: Header) -> &'r [String] {
+        match header {
+            Header::Absent => &[],
+            _ => self.first,
+        }
     }
 
     /// Number of rows that have as many columns as most.

@@ -47,6 +47,10 @@ pub struct Evidence {
     pub is_believed: bool,
 }
 
+/// A season that explains this part of the variance is clear, whatever the standard error: that of a smooth season grows
+/// with the season's own autocorrelations.
+const CLEAR: f64 = 0.8;
+
 /// Bounds above which evidence is believed.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -76,7 +80,9 @@ const DISCOVERED: Bounds = Bounds {
 
 impl Evidence {
     fn is_enough(&self, bounds: Bounds) -> bool {
-        self.autocorrelation > bounds.errors * self.error && self.explained > bounds.explained
+        let is_beyond_chance =
+            self.autocorrelation > bounds.errors * self.error || self.explained > CLEAR;
+        is_beyond_chance && self.explained > bounds.explained
     }
 }
 

@@ -16,8 +16,20 @@ use crate::error::{Error, Result};
 /// A source of bytes.
 pub(super) type Input = Box<dyn Read + Send>;
 
-/// Number of bytes that tell how a file is compressed.
-const MAGIC_BYTES: u64 = 6;
+/// The first bytes of compressed files, each between two bounds: gzip, Zstandard, its frames without data, xz.
+const MAGICS: [&[[u8; 2]]; 4] = [
+    &[[0x1F, 0x1F], [0x8B, 0x8B], [8, 8]],
+    &[[0x28, 0x28], [0xB5, 0xB5], [0x2F, 0x2F], [0xFD, 0xFD]],
+    &[[0x50, 0x5F], [0x2A, 0x2A], [0x4D, 0x4D], [0x18, 0x18]],
+    &[
+        [0xFD, 0xFD],
+        [b'7', b'7'],
+        [b'z', b'z'],
+        [b'X', b'X'],
+        [b'Z', b'Z'],
+        [0, 0],
+    ],
+];
 
 /// The bytes of a source, decompressed.
 pub(super) struct Decompressed {
@@ -43,8 +55,7 @@ impl Decompressed {
     /// # Errors
     /// If its first bytes cannot be read.
     pub fn new(mut input: Input) -> io::Result<Self> {
-        let mut start = Vec::new();
-        input.by_ref().take(MAGIC_BYTES).read_to_end(&mut start)?;
+        let start = read_start(&mut input, may_be_compressed)?;
         let magic = start.clone();
         let whole = Cursor::new(start).chain(input);
         let input: Input = match magic[..] {
@@ -66,6 +77,26 @@ impl Decompressed {
             was_compressed: true,
         })
     }
+}
+
+/// Reads the first bytes of `input`, as long as those read `may_begin` something that more of them tell: who types `a` and a
+/// line end is to be answered before there is more.
+pub(super) fn read_start(
+    input: &mut impl Read,
+    may_begin: impl Fn(&[u8]) -> bool,
+) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    while may_begin(&start) && input.by_ref().take(1).read_to_end(&mut start)? == 1 {}
+    Ok(start)
+}
+
+/// Whether more bytes than these, the first of a file, tell how it is compressed.
+fn may_be_compressed(start: &[u8]) -> bool {
+    let continues = |magic: &&[[u8; 2]]| {
+        let mut pairs = start.iter().zip(magic.iter());
+        start.len() < magic.len() && pairs.all(|(byte, [low, high])| (low..=high).contains(&byte))
+    };
+    MAGICS.iter().any(continues)
 }
 
 /// Decoder of the frames of a Zstandard file, one after another.

@@ -63,8 +63,13 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Most bytes of a byte order mark.
-    pub const LONGEST_MARK: usize = 3;
+    /// Whether more bytes than these, the first of a file, tell its encoding.
+    pub fn may_be_marked(start: &[u8]) -> bool {
+        let marks: [&[u8]; 3] = [&[0xEF, 0xBB, 0xBF], &[0xFF, 0xFE], &[0xFE, 0xFF]];
+        marks
+            .iter()
+            .any(|mark| start.len() < mark.len() && mark.starts_with(start))
+    }
 
     /// The encoding of a file that begins with `start`.
     pub fn of(start: &[u8]) -> Self {

@@ -17,6 +17,24 @@ pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |character| character != '\n' && controls(character))
 }
 
+/// A line of JSON that holds the same data: characters that control how text is shown as `\u009b`. JSON itself has escapes
+/// for those below U+0020 only.
+pub fn escaped_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(controls) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 8);
+    for character in json.chars() {
+        match controls(character) {
+            true => {
+                let _ = write!(shown, "\\u{:04x}", u32::from(character));
+            }
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Data on one line, separated by commas.
 pub fn escaped_list<S: AsRef<str>>(items: &[S]) -> String {
     let items: Vec<Cow<str>> = items.iter().map(|item| escaped(item.as_ref())).collect();
@@ -74,6 +92,21 @@ mod tests {
         }
         assert!(matches!(escaped("plain"), Cow::Borrowed(_)));
         assert_eq!(escaped_list(&["a,b", "c\n"]), "a,b, c\\n");
+    }
+
+    #[test]
+    fn json_means_the_same_without_what_a_terminal_obeys() {
+        let text = "\x1b[31m\u{9b}31m\x7f\u{202e}\u{2028}\u{2066} ✓ שלום \"\\\t";
+        let value = serde_json::json!({ text: [text, 1.5] });
+        let line = value.to_string();
+        let shown = escaped_json(&line);
+        assert!(!shown.contains(controls), "{shown}");
+        assert!(shown.contains("\\u009b31m\\u007f\\u202e") && shown.contains("✓ שלום"));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            value
+        );
+        assert!(matches!(escaped_json("{\"a\":\"é\"}"), Cow::Borrowed(_)));
     }
 
     #[test]

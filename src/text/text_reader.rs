@@ -5,7 +5,7 @@ The reader of text: it decompresses, decodes and converts line ends. Whatever is
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use super::compression::{Decompressed, Input};
+use super::compression::{Decompressed, Input, read_start};
 use super::decoding::{ByteDecoder, DecodingNotes, Encoding, InvalidBytes, LineEndings};
 use crate::error::{Error, Result};
 
@@ -22,6 +22,8 @@ pub struct TextReader {
     name: String,
     /// Number of bytes that are read at once.
     block: usize,
+    /// Whether as many are waited for.
+    waits: bool,
     decoder: ByteDecoder,
     line_endings: LineEndings,
     /// What was read and not yet decoded.
@@ -67,11 +69,7 @@ impl TextReader {
         invalid: InvalidBytes,
     ) -> Result<Self> {
         let mut input = bytes.input;
-        let mut start = Vec::with_capacity(block);
-        input
-            .by_ref()
-            .take(Encoding::LONGEST_MARK as u64)
-            .read_to_end(&mut start)
+        let mut start = read_start(&mut input, Encoding::may_be_marked)
             .map_err(|e| Error::file("read", Path::new(&name), e))?;
         let encoding = Encoding::of(&start);
         start.drain(..encoding.mark_length());
@@ -80,6 +78,7 @@ impl TextReader {
             decoder: ByteDecoder::new(&name, encoding, invalid),
             name,
             block,
+            waits: true,
             line_endings: LineEndings::default(),
             bytes: start,
             at_end: false,
@@ -92,6 +91,12 @@ impl TextReader {
                 ..DecodingNotes::default()
             },
         })
+    }
+
+    /// The same reader, which passes on what there is instead of waiting for more: for lines that are answered one by one.
+    pub fn unbuffered(mut self) -> Self {
+        self.waits = false;
+        self
     }
 
     /// The next piece of the text, at least a character; nothing at the end.
@@ -139,16 +144,40 @@ impl TextReader {
         &self.notes
     }
 
-    /// Reads until there is a whole block to decode, or to the end.
+    /// Reads until there is a whole block to decode, or to the end; or what there is, if it does not wait.
     fn read_block(&mut self) -> Result<()> {
-        let missing = self.block - self.bytes.len();
-        self.input
-            .by_ref()
-            .take(missing as u64)
-            .read_to_end(&mut self.bytes)
-            .map_err(|e| Error::file("read", Path::new(&self.name), e))?;
-        self.at_end = self.bytes.len() < self.block;
+        let before = self.bytes.len();
+        let missing = self.block - before;
+        let read = match self.waits {
+            true => self
+                .input
+                .by_ref()
+                .take(missing as u64)
+                .read_to_end(&mut self.bytes),
+            false => {
+                self.bytes.resize(self.block, 0);
+                let read = read_some(&mut self.input, &mut self.bytes[before..]);
+                self.bytes.truncate(before + read.as_ref().unwrap_or(&0));
+                read
+            }
+        };
+        let read = read.map_err(|e| Error::file("read", Path::new(&self.name), e))?;
+        self.at_end = if self.waits {
+            read < missing
+        } else {
+            read == 0
+        };
         Ok(())
+    }
+}
+
+/// Reads what there is; nothing at the end.
+fn read_some(input: &mut Input, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }
 

@@ -25,9 +25,14 @@ const SUBWORD_SAMPLE: u64 = 100_000_000;
 /// Largest number of distinct words counted; beyond that the rarest are dropped.
 const COUNTED_WORDS: usize = 2_000_000;
 
-/// Largest number of bytes of distinct words that merges are learnt from, which takes about a second for a million. Of a
-/// text without spaces each may be a word of its own; of another, these are its 200,000 most frequent words.
-const MERGED_BYTES: usize = 1 << 21;
+/// Largest number of bytes of distinct words that merges are learnt from, and of what that costs: each byte of a word is
+/// merged about once, which takes time that grows with the length of the word. Of a text without spaces, whose parts are
+/// all long and different, the second bound counts: 8192 parts of 64 letters. Of another the first one does: its 200,000
+/// most frequent words. Either takes a second or two.
+const MERGED: Merged = Merged {
+    bytes: 1 << 21,
+    work: 1 << 25,
+};
 
 /// How a vocabulary is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -179,17 +184,25 @@ impl VocabularyTrainer {
     ///
     /// # Errors
     /// If the requested vocabulary is too small for the level.
-    pub fn finish(mut self) -> Result<Tokenizer> {
+    pub fn finish(self) -> Result<Tokenizer> {
+        self.finish_noted().map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// Makes the tokenizer, with a note for the user if it was learnt from a part of the words only.
+    ///
+    /// # Errors
+    /// As [`VocabularyTrainer::finish`].
+    pub fn finish_noted(mut self) -> Result<(Tokenizer, Option<String>)> {
         let words = &mut self.words;
         self.splitter.finish(|word| count(words, word));
         let normalization = self.config.normalization;
-        let tokenizer = match self.config.level {
-            Level::Byte => Tokenizer::bytes(),
-            Level::Character => self.character_tokenizer()?,
-            Level::Word => self.word_tokenizer()?,
+        let (tokenizer, note) = match self.config.level {
+            Level::Byte => (Tokenizer::bytes(), None),
+            Level::Character => (self.character_tokenizer()?, None),
+            Level::Word => (self.word_tokenizer()?, None),
             Level::Subword => self.subword_tokenizer()?,
         };
-        Ok(tokenizer.with_normalization(normalization))
+        Ok((tokenizer.with_normalization(normalization), note))
     }
 
     /// The most frequent characters, in the order of their code points.
@@ -218,7 +231,7 @@ impl VocabularyTrainer {
     }
 
     /// Subwords by byte-pair encoding of the sampled words.
-    fn subword_tokenizer(self) -> Result<Tokenizer> {
+    fn subword_tokenizer(self) -> Result<(Tokenizer, Option<String>)> {
         let vocab_size = self
             .config
             .vocab_size
@@ -228,8 +241,16 @@ impl VocabularyTrainer {
                 "--vocab-size {vocab_size} is too small for bpe, which has a token for each of the 256 bytes; give 257 or more"
             )));
         }
-        let words = merged_words(self.words, MERGED_BYTES).into_iter();
+        let all = self.words.len();
+        let words = merged_words(self.words, MERGED);
+        let note = (words.len() < all).then(|| {
+            format!(
+                "subwords are learnt from the {} most frequent of {all} words and unbroken parts",
+                words.len()
+            )
+        });
         let written: AHashMap<CompactString, u64> = words
+            .into_iter()
             .map(|(word, count)| (in_byte_characters(&word).collect(), count))
             .collect();
         let trainer = BpeTrainer::builder()
@@ -243,23 +264,49 @@ impl VocabularyTrainer {
         trainer
             .do_train(&written, &mut model)
             .map_err(|e| Error::new(format!("cannot train the subword vocabulary: {e}")))?;
-        Ok(Tokenizer::subwords(Level::Subword, model))
+        Ok((Tokenizer::subwords(Level::Subword, model), note))
     }
 }
 
-/// The most frequent words, together of at most so many bytes; of equally frequent ones, any.
-fn merged_words(words: FxHashMap<Box<str>, u64>, most_bytes: usize) -> Vec<(Box<str>, u64)> {
+/// An amount of words that merges are learnt from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Merged {
+    /// Their bytes.
+    bytes: usize,
+    /// The sum of the squares of their lengths in bytes.
+    work: usize,
+}
+
+impl Merged {
+    /// The amount with another word.
+    fn with(self, word: &str) -> Self {
+        Merged {
+            bytes: self.bytes + word.len(),
+            work: self.work + word.len().pow(2),
+        }
+    }
+
+    /// Whether it is not more than another.
+    fn is_within(self, most: Self) -> bool {
+        self.bytes <= most.bytes && self.work <= most.work
+    }
+}
+
+/// The most frequent words, together of at most so much; of equally frequent ones, any.
+fn merged_words(words: FxHashMap<Box<str>, u64>, most: Merged) -> Vec<(Box<str>, u64)> {
     let mut all: Vec<(Box<str>, u64)> = words.into_iter().collect();
-    if all.iter().map(|(word, _)| word.len()).sum::<usize>() <= most_bytes {
+    let whole = all
+        .iter()
+        .fold(Merged::default(), |sum, (word, _)| sum.with(word));
+    if whole.is_within(most) {
         return all;
     }
     // Not in the order of the alphabet: a part of that would stand for some letters only.
     all.sort_by_cached_key(|(word, count)| (Reverse(*count), FxBuildHasher.hash_one(word)));
-    let mut left = most_bytes;
+    let mut taken = Merged::default();
     let fits = |(word, _): &(Box<str>, u64)| {
-        let fits = word.len() <= left;
-        left = left.saturating_sub(word.len());
-        fits
+        taken = taken.with(word);
+        taken.is_within(most)
     };
     all.into_iter().take_while(fits).collect()
 }
@@ -368,8 +415,9 @@ mod tests {
             .into_iter()
             .map(|(word, count)| (word.into(), count))
             .collect();
-        let merged = |most_bytes| {
-            let mut merged = merged_words(words.clone(), most_bytes);
+        let most = |bytes, work| Merged { bytes, work };
+        let merged = |bytes| {
+            let mut merged = merged_words(words.clone(), most(bytes, 1000));
             merged.sort();
             merged.into_iter().map(|(word, _)| word).collect::<Vec<_>>()
         };
@@ -378,7 +426,7 @@ mod tests {
         assert_eq!(merged(8), ["often".into()]);
         // Of unique words, not only those at the beginning of the alphabet.
         let unique = (0..2000).map(|number| (format!("{number:04}").into(), 1));
-        let part = merged_words(unique.collect(), 2000);
+        let part = merged_words(unique.collect(), most(2000, 1 << 20));
         let late = part.iter().filter(|(word, _)| word[..] >= *"1000").count();
         assert_eq!(part.len(), 500);
         assert!((150..350).contains(&late), "{late}");
@@ -424,6 +472,41 @@ mod tests {
         assert_eq!(
             tokenizer.encode_reference(&text[..1000]),
             tokenizer.encode(&text[..1000]).0
+        );
+    }
+
+    #[test]
+    fn what_merges_are_learnt_from_is_bounded_in_work() {
+        let mut state = 1u32;
+        let mut letter = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            "ACGT"
+                .chars()
+                .nth((state >> 30) as usize)
+                .expect("one of four")
+        };
+        let genes: String = (0..2_000_000).map(|_| letter()).collect();
+        let config = VocabularyConfig {
+            level: Level::Subword,
+            split: Split::Natural,
+            vocab_size: Some(300),
+            min_count: 1,
+            normalization: Normalization::None,
+        };
+        let mut trainer = VocabularyTrainer::new(config, genes.len() as u64);
+        trainer.push(genes.as_bytes());
+        let mut words = FxHashMap::default();
+        trainer.splitter.finish(|word| count(&mut words, word));
+        let part = merged_words(words.clone(), MERGED);
+        // Of n letters in parts of 64, n / 64 · 64².
+        let work: usize = part.iter().map(|(word, _)| word.len().pow(2)).sum();
+        assert!(words.len() > 30_000 && work <= 1 << 25, "{work}");
+        assert_eq!(part.len(), 8192);
+        trainer.words = words;
+        let (_, note) = trainer.finish_noted().unwrap();
+        assert!(
+            note.unwrap()
+                .starts_with("subwords are learnt from the 8192 most frequent of 31")
         );
     }
 

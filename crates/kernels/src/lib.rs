@@ -18,6 +18,7 @@ mod columns;
 mod cpu;
 mod cross_entropy;
 mod elementwise;
+mod int8;
 mod kernel;
 mod lanes;
 mod layout;
@@ -38,6 +39,7 @@ pub use cross_entropy::cross_entropy;
 pub use elementwise::{
     AdamWStep, adamw, add_to_pools, dot_products, exponentials, log_sum_exp, sum_of_squares,
 };
+pub use int8::{int8_rows, int8_weights};
 pub use kernel::{Kernel, Precision};
 pub use layout::Layout;
 pub use matrix::Matrix;

@@ -154,14 +154,15 @@ impl CorpusPlan {
             Ok(())
         })?;
         let characters = trainer.character_counts();
-        let tokenizer = match tokenizer {
-            Some(tokenizer) => tokenizer,
-            None => trainer.finish()?,
+        let (tokenizer, note) = match tokenizer {
+            Some(tokenizer) => (tokenizer, None),
+            None => trainer.finish_noted()?,
         };
         let path = entry.ids();
         let file = File::create(&path).map_err(|e| Error::file("create", &path, e))?;
         let mut writer = IdWriter::new(file, &path, &tokenizer);
-        let statistics = self.write_ids(scan, characters, &mut writer)?;
+        let mut statistics = self.write_ids(scan, characters, &mut writer)?;
+        statistics.notes.extend(note);
         writer.flush()?;
         let json = serde_json::to_vec(&statistics).expect("statistics are plain data");
         files::write_atomically(&entry.tokenizer(), tokenizer.to_json().as_bytes())?;

@@ -12,7 +12,7 @@ use carousel::error::Result;
 
 /// Prints a JSON object.
 pub fn run() -> Result<()> {
-    standard::line(json!({
+    standard::json_line(&json!({
         "made_for": version::LIBTORCH,
         "folder": folder(),
         "cuda": cuda(),

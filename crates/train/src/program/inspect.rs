@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         standard::message(format!("{} is written", path.display()));
     }
     if arguments.json {
-        return line(object(&text, &windows, &both));
+        return standard::json_line(&object(&text, &windows, &both));
     }
     line(format!(
         "{} of {} steps from {text}: the gradient of the loss after the last step with respect to the states\n\

@@ -103,7 +103,7 @@ impl Output {
 
     fn print(self) -> Result<()> {
         match self.plan {
-            Some(plan) => standard::line(object(&plan)),
+            Some(plan) => standard::json_line(&object(&plan)),
             None if self.json => Err(Error::new("the run has no plan")),
             None => Ok(()),
         }

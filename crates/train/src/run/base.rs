@@ -40,6 +40,17 @@ impl Base {
         })
     }
 
+    /// What is to be said of its weights: that they were rounded to int8, if they were.
+    pub fn note(&self) -> Option<String> {
+        let path = self.path.display();
+        let note = || {
+            format!(
+                "the weights of {path} are int8; training goes on from them as they were rounded"
+            )
+        };
+        self.weights.is_int8().then(note)
+    }
+
     /// Copies its weights into a network whose vocabulary begins with the model's. New tokens get the mean of the known
     /// tokens' vectors, and their smallest bias. The head of a classifier is copied only for the same labels.
     ///

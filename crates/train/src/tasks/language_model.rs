@@ -170,6 +170,9 @@ fn prepare(
                 base.path.display(),
                 size - base.config.tokens().vocab_size
             )));
+            base.note()
+                .into_iter()
+                .for_each(|note| notify(Event::Note(note)));
             corpus
         }
     };

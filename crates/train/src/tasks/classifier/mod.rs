@@ -78,6 +78,8 @@ pub fn begin(
         )?),
         None => None,
     };
+    let note = base.as_ref().and_then(Base::note);
+    note.into_iter().for_each(|note| notify(Event::Note(note)));
     // The time so far is subtracted from the budget; the run's clock begins now.
     let (spent, began) = (started.elapsed(), Instant::now());
     let prepare = |request| prepare::prepare(request, dataset, base.as_ref(), spent, notify);
