@@ -4,7 +4,7 @@ Output of `carousel forecast`: a table, JSON, a line of blocks, and the files of
 
 use serde_json::{Map, Value, json};
 
-use super::standard::{line, message};
+use super::standard::{json_line, line, message};
 use crate::data::series::dates::Dates;
 use crate::data::series::time_series::label;
 use crate::error::Result;
@@ -57,7 +57,7 @@ pub(super) fn print(answers: &[Answer], json: bool, quiet: bool) -> Result<()> {
             answer.tell();
         }
         if json {
-            line(answer.object())?;
+            json_line(&answer.object())?;
             continue;
         }
         if answers.len() > 1 {
