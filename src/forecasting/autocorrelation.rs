@@ -99,7 +99,7 @@ pub fn normal_probability(value: f64) -> f64 {
 
 /// Regularized upper incomplete gamma function Q(a, x): by the series below a + 1, by the continued fraction of Lentz above.
 fn upper_gamma(a: f64, x: f64) -> f64 {
-    if !(x > 0.0) {
+    if x <= 0.0 {
         return 1.0;
     }
     let front = (a * x.ln() - x - log_gamma(a)).exp();

@@ -48,8 +48,8 @@ fn interpolated(values: &[f64]) -> Option<Vec<f64>> {
             continue;
         }
         let rise = (values[index] - values[last]) / (index - last) as f64;
-        for between in last + 1..index {
-            result[between] = values[last] + rise * (between - last) as f64;
+        for (step, between) in (1..).zip(&mut result[last + 1..index]) {
+            *between = values[last] + rise * f64::from(step);
         }
         last = index;
     }

@@ -49,9 +49,9 @@ impl Coefficients {
         moving.for_each(|value| *value = -*value);
     }
 
-    /// Whether every root of the autoregressive polynomials has a modulus above `stationary`, 1 for just that, and of the
-    /// moving-average ones above `invertible`; of the seasonal ones the roots in B^s.
-    pub(super) fn roots_beyond(&self, stationary: f64, invertible: f64) -> bool {
+    /// Whether every root of a polynomial has a modulus above its margin, 1 for just stationary or invertible; of the seasonal
+    /// ones the roots in B^s. The margins are of ar, seasonal_ar, ma and seasonal_ma.
+    pub(super) fn roots_beyond(&self, margins: [f64; 4]) -> bool {
         let beyond = |values: &[f64], sign: f64, margin: f64| {
             let scaled = values.iter().scan(1.0, |power, value| {
                 *power *= margin;
@@ -59,10 +59,10 @@ impl Coefficients {
             });
             partials(&scaled.collect::<Vec<_>>()).is_some()
         };
-        beyond(&self.ar, 1.0, stationary)
-            && beyond(&self.seasonal_ar, 1.0, stationary)
-            && beyond(&self.ma, -1.0, invertible)
-            && beyond(&self.seasonal_ma, -1.0, invertible)
+        beyond(&self.ar, 1.0, margins[0])
+            && beyond(&self.seasonal_ar, 1.0, margins[1])
+            && beyond(&self.ma, -1.0, margins[2])
+            && beyond(&self.seasonal_ma, -1.0, margins[3])
     }
 
     /// Product of the two autoregressive polynomials, without its 1: the coefficient of lag i + 1 at i, `length` of them.
@@ -117,8 +117,7 @@ pub(super) fn partials(coefficients: &[f64]) -> Option<Vec<f64>> {
     for count in (1..=row.len()).rev() {
         let partial = row[count - 1];
         let remainder = 1.0 - partial * partial;
-        // Written so that NaN is not stationary.
-        if !(remainder > 0.0) {
+        if remainder.is_nan() || remainder <= 0.0 {
             return None;
         }
         for index in 0..(count - 1).div_ceil(2) {
@@ -170,9 +169,9 @@ mod tests {
             ma: vec![ma],
             ..Coefficients::default()
         };
-        assert!(of(0.5, 0.8).roots_beyond(1.9, 1.2));
-        assert!(!of(0.5, 0.8).roots_beyond(1.9, 1.3));
-        assert!(!of(0.5, 0.8).roots_beyond(2.1, 1.2));
+        assert!(of(0.5, 0.8).roots_beyond([1.9, 1.0, 1.2, 1.0]));
+        assert!(!of(0.5, 0.8).roots_beyond([1.9, 1.0, 1.3, 1.0]));
+        assert!(!of(0.5, 0.8).roots_beyond([2.1, 1.0, 1.2, 1.0]));
     }
 
     /// (1 − 0.5 B)(1 − 0.4 B²) = 1 − 0.5 B − 0.4 B² + 0.2 B³.

@@ -93,6 +93,10 @@ impl Arima {
                 end.clone_from(&filter);
             }
             if time < begin {
+                if value.is_nan() && first.is_some_and(|first| time > first) {
+                    filled[time] =
+                        later(values, level, time, self.orders.season).unwrap_or(filled[time - 1]);
+                }
                 continue;
             }
             let base = differences.base(&filled, time);
@@ -154,6 +158,13 @@ impl Arima {
 struct Filtered {
     expected: Vec<f64>,
     end: Filter,
+}
+
+/// The first known value whole seasons later, less its level, to stand for a missing one that nothing comes before.
+fn later(values: &[f64], level: &[f64], time: usize, season: usize) -> Option<f64> {
+    let seasons = (time..values.len()).step_by(season).skip(1);
+    let mut rests = seasons.map(|time| values[time] - level[time]);
+    rests.find(|value| !value.is_nan())
 }
 
 /// State of a model; that of a process without memory where the coefficients, read from a file, are not stationary.
@@ -326,6 +337,17 @@ mod tests {
         assert!(predictions[..2].iter().all(|value| value.is_nan()));
         near(predictions[2], 1.5, 1e-12);
         near(predictions[4], 5.0, 1e-12);
+    }
+
+    /// What is missing in the first season is taken from the second.
+    #[test]
+    fn missing_values_of_the_first_season_are_those_of_a_later_one() {
+        let orders = Orders::new(0, 0, 0).with_season(0, 1, 0, 3);
+        let model = model(orders, [&[], &[], &[]], 1.0);
+        let values = [1.0, f64::NAN, 3.0, 4.0, 5.0, 6.0];
+        assert_eq!(model.forecast(&values, 3).mean, [4.0, 5.0, 6.0]);
+        let values = [1.0, f64::NAN, 3.0, 4.0, f64::NAN];
+        assert_eq!(model.forecast(&values, 3).mean, [3.0, 4.0, 1.0]);
     }
 
     #[test]

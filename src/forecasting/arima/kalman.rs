@@ -84,8 +84,9 @@ impl Filter {
             state.copy_within(1.., 0);
             state[size - 1] = 0.0;
             let error = errors.map_or(0.0, |errors| errors[series] / variance);
-            for row in 0..size {
-                state[row] += self.ar[row] * expected + self.drive[row] * error;
+            let added = self.ar.iter().zip(&self.drive);
+            for (element, (ar, drive)) in state.iter_mut().zip(added) {
+                *element += ar * expected + drive * error;
             }
         }
         match (self.settled, errors) {

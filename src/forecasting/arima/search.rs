@@ -11,10 +11,9 @@ use super::sample::Sample;
 use super::selection::{COARSE, Candidate, Choice, Problem};
 use super::start::Start;
 
-/// Modulus that the roots of an autoregressive polynomial must reach, where 1 is not stationary.
-const STATIONARY: f64 = 1.00001;
-/// Modulus that the roots of a moving-average polynomial must reach, where 1 is not invertible.
-const INVERTIBLE: f64 = 1.001;
+/// Modulus that the roots of the polynomials ar, seasonal_ar, ma and seasonal_ma must reach, where 1 is not stationary or not
+/// invertible.
+const MARGINS: [f64; 4] = [1.003, 1.003, 1.01, 1.001];
 /// Longest season of which two coefficients of a kind are tried.
 const TWO_SEASONS: usize = 60;
 /// Number of models near to the best whose neighbours are tried too, when the best has no better one.
@@ -138,8 +137,7 @@ impl<'a> Search<'a> {
         });
         let estimate = estimate.flatten().filter(|found| found.aicc.is_finite());
         let refused = estimate.as_ref().is_some_and(|found| {
-            !Coefficients::from_partials(&found.partials, &orders)
-                .roots_beyond(STATIONARY, INVERTIBLE)
+            !Coefficients::from_partials(&found.partials, &orders).roots_beyond(MARGINS)
         });
         self.tried.push(Tried {
             candidate: Candidate {

@@ -86,7 +86,7 @@ impl State {
             let (below, row) = self.rows.split_at_mut(start(count));
             let partial = row[count - 1];
             let remainder = 1.0 - partial * partial;
-            if !(remainder > 0.0) {
+            if remainder.is_nan() || remainder <= 0.0 {
                 return false;
             }
             variance /= remainder;
