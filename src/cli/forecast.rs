@@ -220,9 +220,14 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
             arguments.fill,
             &options,
         );
-        let model = fit(method, &values, &options)
+        let fit = fit(method, &values, &options)
             .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
-        models.push(FittedModel { method, model });
+        let left_out = fit.left_out.iter();
+        notes.extend(left_out.map(|what| format!("{}: left out: {what}", series.id)));
+        models.push(FittedModel {
+            method,
+            model: fit.model,
+        });
     }
     let fitted = FittedSeries {
         series: series.part(split.train.start..series.values.len()),

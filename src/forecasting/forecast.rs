@@ -51,6 +51,17 @@ impl Forecast {
         self.mean.len()
     }
 
+    /// The forecast with intervals whose ends are `factor` times as far from the mean.
+    pub fn widened(mut self, factor: f64) -> Self {
+        for Interval { lower, upper } in &mut self.intervals {
+            for ends in [lower, upper] {
+                let pairs = ends.iter_mut().zip(&self.mean);
+                pairs.for_each(|(end, mean)| *end = mean + factor * (*end - mean));
+            }
+        }
+        self
+    }
+
     /// The forecast with every number passed through an increasing function of its step and itself.
     pub fn map(&self, function: impl Fn(usize, f64) -> f64) -> Self {
         let all = |values: &[f64]| -> Vec<f64> {
@@ -77,6 +88,20 @@ mod tests {
         let [eighty, ninety_five] = &forecast.intervals;
         assert!((eighty.lower[0] - 8.71845).abs() < 1e-5);
         assert!((ninety_five.upper[1] - 23.91993).abs() < 1e-5);
+    }
+
+    #[test]
+    fn widened_intervals_keep_their_middle() {
+        let wide = Forecast::normal(vec![10.0], &[1.0]).widened(2.0);
+        let expected = Forecast::normal(vec![10.0], &[2.0]);
+        let ends = |forecast: &Forecast| {
+            let ends = forecast.intervals.each_ref();
+            ends.map(|interval| (interval.lower[0], interval.upper[0]))
+        };
+        let pairs = ends(&wide).into_iter().zip(ends(&expected));
+        for ((lower, upper), (right_lower, right_upper)) in pairs {
+            assert!((lower - right_lower).abs() < 1e-12 && (upper - right_upper).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -6,8 +6,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::arima::{Arima, Choice, Orders, Terms};
+use super::box_cox::BoxCox;
+use super::decomposed::Seasons;
+use super::decomposition::gaps::filled;
+use super::ets::form::EtsForm;
+use super::ets::model::{Ets, LONGEST_SEASON};
 use super::model::Model;
 use super::naive::{Naive, NaiveKind};
+use super::selection::{Score, select};
+use super::theta::{Theta, ThetaKind};
 use crate::error::{Error, Result};
 
 /// A way to a model.
@@ -154,32 +162,190 @@ pub struct FitOptions {
     pub transform: Transform,
 }
 
+/// A fitted model, and what led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// The model.
+    pub model: Model,
+    /// What candidates did in a backtest, from the best, of a method that chooses by one.
+    pub scores: Vec<Score>,
+    /// Sentences that say what was not tried, and why.
+    pub left_out: Vec<String>,
+}
+
+impl From<Model> for Fit {
+    fn from(model: Model) -> Self {
+        Fit {
+            model,
+            scores: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+}
+
 /// Fits a model of a method to values.
 ///
 /// # Errors
 /// Values that the method, or the transformation, cannot do with.
-pub fn fit(method: Method, values: &[f64], options: &FitOptions) -> Result<Model> {
+pub fn fit(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
     if !values.iter().any(|value| value.is_finite()) {
         return Err(Error::new("every value is missing"));
     }
-    if options.transform != Transform::None {
-        check_positive(values)?;
-    }
     let season = options.seasons.first().copied().unwrap_or(1);
-    let naive = |kind, season| Ok(Model::Naive(Naive { kind, season }));
-    match (method, options.transform) {
-        (Method::Naive, Transform::None) => naive(NaiveKind::Naive, 1),
-        (Method::SeasonalNaive, Transform::None) => naive(NaiveKind::SeasonalNaive, season),
-        (Method::Drift, Transform::None) => naive(NaiveKind::Drift, 1),
-        (Method::Mean, Transform::None) => naive(NaiveKind::Mean, 1),
-        (_, Transform::None) => Err(Error::new(format!(
-            "the method {} is not there yet; give naive, seasonal-naive, drift or mean",
+    let transformation = match options.transform {
+        Transform::None => return fit_plainly(method, values, options),
+        Transform::Log => BoxCox { lambda: 0.0 },
+        Transform::BoxCox => {
+            check_positive(values)?;
+            BoxCox::guerrero(values, season)?
+        }
+    };
+    check_positive(values)?;
+    let transformed = values
+        .iter()
+        .map(|value| transformation.transformed(*value));
+    let transformed: Vec<f64> = transformed.collect();
+    let fit = fit_plainly(method, &transformed, options)?;
+    Ok(Fit {
+        model: Model::Transformed {
+            transformation,
+            model: Box::new(fit.model),
+        },
+        ..fit
+    })
+}
+
+/// Fits a model to values as they are.
+fn fit_plainly(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
+    let season = options.seasons.first().copied().unwrap_or(1);
+    let naive = |kind, season| Ok(Model::Naive(Naive { kind, season }).into());
+    match method {
+        Method::Auto => {
+            let selection = select(values, &options.seasons, options.horizon)?;
+            Ok(Fit {
+                model: selection.model,
+                scores: selection.scores,
+                left_out: selection.left_out,
+            })
+        }
+        Method::Combination => combination(values, options).map(Fit::from),
+        Method::Naive => naive(NaiveKind::Naive, 1),
+        Method::SeasonalNaive => naive(NaiveKind::SeasonalNaive, season),
+        Method::Drift => naive(NaiveKind::Drift, 1),
+        Method::Mean => naive(NaiveKind::Mean, 1),
+        Method::Ses | Method::Holt | Method::HoltWinters | Method::Ets => {
+            smoothing(method, values, &options.seasons)
+        }
+        Method::Theta => Ok(Model::Theta(theta(values, &options.seasons)?).into()),
+        Method::Ar | Method::Ma | Method::Arma | Method::Arima | Method::Sarima => {
+            arima(method, values, options)
+        }
+        Method::Rnn | Method::Gru | Method::Lstm => Err(Error::new(format!(
+            "{} is a recurrent network, which carousel-train learns",
             method.name()
         ))),
-        _ => Err(Error::new(
-            "transformations are not there yet; leave --transform away",
-        )),
     }
+}
+
+/// The median of exponential smoothing, Theta and ARIMA: of those that the values are enough for.
+fn combination(values: &[f64], options: &FitOptions) -> Result<Model> {
+    let values = &filled(values);
+    let all = [Method::Ets, Method::Theta, Method::Sarima];
+    let fits = all.map(|method| fit_plainly(method, values, options));
+    let mut models = Vec::new();
+    let mut failure = None;
+    for fit in fits {
+        match fit {
+            Ok(fit) => models.push(fit.model),
+            Err(error) => failure = Some(error),
+        }
+    }
+    match (models.is_empty(), failure) {
+        (true, Some(error)) => Err(error),
+        _ => Ok(Model::Median(models)),
+    }
+}
+
+/// Exponential smoothing. A season that is too long for it is taken out first, as several are.
+fn smoothing(method: Method, values: &[f64], seasons: &[usize]) -> Result<Fit> {
+    let season = seasons.first().copied().unwrap_or(1);
+    let decompose = method == Method::Ets && (seasons.len() > 1 || season > LONGEST_SEASON);
+    if decompose {
+        let mut lengths = seasons.to_vec();
+        lengths.sort_unstable();
+        lengths.retain(|length| 2 * length < values.len());
+        let seasons = Seasons {
+            lengths,
+            logarithms: false,
+        };
+        if !seasons.lengths.is_empty() {
+            let adjusted = seasons.parts(values)?.adjusted;
+            let ets = Ets::select(&adjusted, 1, &EtsForm::sensible(false))?;
+            let model = Model::Decomposed {
+                seasons,
+                model: Box::new(Model::Ets(ets)),
+            };
+            return Ok(model.into());
+        }
+    }
+    let ets = match method {
+        Method::Ses => Ets::fit(values, EtsForm::SIMPLE, 1)?,
+        Method::Holt => Ets::fit(values, EtsForm::HOLT, 1)?,
+        Method::HoltWinters if season > 1 => {
+            let forms = [
+                EtsForm::HOLT_WINTERS_ADDITIVE,
+                EtsForm::HOLT_WINTERS_MULTIPLICATIVE,
+            ];
+            Ets::select(values, season, &forms)?
+        }
+        Method::HoltWinters => {
+            return Err(Error::new(
+                "Holt–Winters smooths a season, and the series has none; give --season, or --method holt",
+            ));
+        }
+        _ => Ets::select(values, season, &EtsForm::sensible(season > 1))?,
+    };
+    Ok(Model::Ets(ets).into())
+}
+
+/// Theta, with the first season that is not too long taken out.
+fn theta(values: &[f64], seasons: &[usize]) -> Result<Theta> {
+    let short = seasons.iter().find(|&&season| season <= LONGEST_SEASON);
+    Theta::fit(values, ThetaKind::Standard, short.copied().unwrap_or(1))
+}
+
+/// An ARIMA of the orders that were given, or of those that have the least AICc.
+fn arima(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
+    let season = options.seasons.first().copied().unwrap_or(1);
+    if options.order.is_some() || options.seasonal_order.is_some() {
+        let [p, d, q] = options.order.unwrap_or_default();
+        let mut orders = Orders::new(p, d, q);
+        if let Some([p, d, q]) = options.seasonal_order {
+            if season == 1 {
+                return Err(Error::new(
+                    "orders of a season were given, and the series has none; give it: --seasonal 0,1,1,12",
+                ));
+            }
+            orders = orders.with_season(p, d, q, season);
+        }
+        let terms = Terms {
+            constant: orders.differences() == 0,
+            ..Terms::default()
+        };
+        return Ok(Model::Arima(Arima::fit(values, orders, &terms)?).into());
+    }
+    let (choice, season) = match method {
+        Method::Ar => (Choice::autoregressive(), 1),
+        Method::Ma => (Choice::moving_average(), 1),
+        Method::Arma => (Choice::mixed(), 1),
+        _ => (Choice::default(), season),
+    };
+    let selection = super::arima::select(values, season, &choice)?;
+    Ok(Fit {
+        model: Model::Arima(selection.model),
+        scores: Vec::new(),
+        left_out: selection.left_out,
+    })
 }
 
 /// Checks that values have logarithms.

@@ -1,10 +1,10 @@
 /*!
 Forecasting of series of numbers, in f64 and without libtorch.
 
-Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_strength`], [`seasonality`], [`decomposition`],
+Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_strength`], [`seasonality`] ([`panel_seasons`]), [`decomposition`],
 [`box_cox`]. Models, each a struct of parameters with a fit: [`naive`], [`naive2`], [`ets`], [`theta`], [`arima`] (with
 [`fourier`] terms), and those over others, [`decomposed`] and [`combination`]. [`model`] is the enum of all of them,
-[`method`] turns a name into one, [`selection`] chooses by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
+[`method`] turns a name into one, [`selection`] weighs [`candidate`]s by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
 how it is measured, [`rolling`] a test window by one model, [`folder`] what is kept.
 */
 
@@ -13,6 +13,7 @@ pub mod arima;
 pub mod autocorrelation;
 pub mod backtest;
 pub mod box_cox;
+pub mod candidate;
 pub mod combination;
 pub mod decomposed;
 pub mod decomposition;
@@ -24,9 +25,11 @@ pub mod method;
 pub mod model;
 pub mod naive;
 pub mod naive2;
+pub mod panel_seasons;
 pub mod rolling;
 pub mod seasonal_strength;
 pub mod seasonality;
+pub mod selection;
 pub mod spectrum;
 #[cfg(test)]
 mod test_series;

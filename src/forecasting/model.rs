@@ -51,6 +51,8 @@ pub enum Model {
         models: Vec<Model>,
         /// Their weights, which sum to 1.
         weights: Vec<f64>,
+        /// What the widths of the intervals are multiplied by.
+        spread: f64,
     },
 }
 
@@ -85,6 +87,7 @@ impl Model {
                 format!("{scale}MSTL({}) + {}", lengths.join(","), model.name())
             }
             Model::Median(models) => format!("median of {}", joined(models)),
+            Model::Mean { models, .. } if models.len() == 1 => models[0].name(),
             Model::Mean { models, .. } => format!("mean of {}", joined(models)),
         }
     }
@@ -118,7 +121,9 @@ impl Model {
                 Err(_) => model.predictions(values),
             },
             Model::Median(models) => medians(&of(models)),
-            Model::Mean { models, weights } => means(&of(models), weights),
+            Model::Mean {
+                models, weights, ..
+            } => means(&of(models), weights),
         }
     }
 
@@ -151,7 +156,11 @@ impl Model {
                 Err(_) => model.forecast(values, horizon),
             },
             Model::Median(models) => median_forecast(&of(models)),
-            Model::Mean { models, weights } => weighted_forecast(&of(models), weights),
+            Model::Mean {
+                models,
+                weights,
+                spread,
+            } => weighted_forecast(&of(models), weights).widened(*spread),
         }
     }
 
@@ -209,6 +218,7 @@ mod tests {
         let mean = Model::Mean {
             models,
             weights: vec![0.5, 0.5, 0.0],
+            spread: 1.0,
         };
         assert_eq!(mean.forecast(&values, 1).mean, [4.0]);
         assert_eq!(mean.name(), "mean of naive, mean, drift");

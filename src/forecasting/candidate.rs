@@ -1,0 +1,153 @@
+/*!
+Candidates: models that can be fitted to a series, before they are.
+*/
+
+use super::arima::{Choice, select};
+use super::box_cox::BoxCox;
+use super::decomposed::Seasons;
+use super::ets::form::{EtsForm, TrendKind};
+use super::ets::model::Ets;
+use super::model::Model;
+use super::naive::{Naive, NaiveKind};
+use super::theta::{Theta, ThetaKind};
+use crate::error::{Error, Result};
+
+/// A model to be fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Candidate {
+    /// A naive forecaster, with its season, or 1.
+    Naive(NaiveKind, usize),
+    /// Simple exponential smoothing.
+    Ses,
+    /// The exponential smoothing of the least AICc, of those whose trend, if any, is damped.
+    Ets(usize),
+    /// Theta, with the season that is taken out if there is one.
+    Theta(ThetaKind, usize),
+    /// The ARIMA of the least AICc.
+    Arima(usize),
+    /// The same of logarithms.
+    LogArima(usize),
+    /// Seasons taken out by MSTL, exponential smoothing of what is left.
+    Decomposed(Seasons),
+}
+
+impl Candidate {
+    /// What the candidate is called before it is fitted.
+    pub fn name(&self) -> String {
+        match self {
+            Candidate::Naive(NaiveKind::SeasonalNaive, season) => {
+                format!("seasonal naive ({season})")
+            }
+            Candidate::Naive(NaiveKind::Naive, _) => "naive".to_string(),
+            Candidate::Naive(NaiveKind::Drift, _) => "drift".to_string(),
+            Candidate::Naive(NaiveKind::Mean, _) => "mean".to_string(),
+            Candidate::Ses => "simple exponential smoothing".to_string(),
+            Candidate::Ets(_) => "ETS".to_string(),
+            Candidate::Theta(ThetaKind::Dynamic, _) => "dynamic Theta".to_string(),
+            Candidate::Theta(..) => "Theta".to_string(),
+            Candidate::Arima(_) => "ARIMA".to_string(),
+            Candidate::LogArima(_) => "ARIMA of logarithms".to_string(),
+            Candidate::Decomposed(seasons) => match seasons.logarithms {
+                true => "log MSTL + ETS".to_string(),
+                false => "MSTL + ETS".to_string(),
+            },
+        }
+    }
+
+    /// Fits the model to values without gaps.
+    ///
+    /// # Errors
+    /// Values that the model cannot do with: too few, or not above 0 where logarithms are taken.
+    pub fn fit(&self, values: &[f64]) -> Result<Model> {
+        match self {
+            Candidate::Naive(kind, season) => Ok(Model::Naive(Naive {
+                kind: *kind,
+                season: *season,
+            })),
+            Candidate::Ses => Ets::fit(values, EtsForm::SIMPLE, 1).map(Model::Ets),
+            Candidate::Ets(season) => damped_ets(values, *season).map(Model::Ets),
+            Candidate::Theta(kind, season) => Theta::fit(values, *kind, *season).map(Model::Theta),
+            Candidate::Arima(season) => arima(values, *season),
+            Candidate::LogArima(season) => {
+                let transformation = BoxCox { lambda: 0.0 };
+                if values.iter().any(|value| *value <= 0.0) {
+                    return Err(Error::new("there are values that have no logarithm"));
+                }
+                let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
+                Ok(Model::Transformed {
+                    transformation,
+                    model: Box::new(arima(&logarithms, *season)?),
+                })
+            }
+            Candidate::Decomposed(seasons) => {
+                if seasons.logarithms && values.iter().any(|value| *value <= 0.0) {
+                    return Err(Error::new("there are values that have no logarithm"));
+                }
+                let adjusted = seasons.parts(values)?.adjusted;
+                Ok(Model::Decomposed {
+                    seasons: seasons.clone(),
+                    model: Box::new(Model::Ets(damped_ets(&adjusted, 1)?)),
+                })
+            }
+        }
+    }
+}
+
+fn arima(values: &[f64], season: usize) -> Result<Model> {
+    Ok(Model::Arima(
+        select(values, season, &Choice::default())?.model,
+    ))
+}
+
+fn damped_ets(values: &[f64], season: usize) -> Result<Ets> {
+    let mut forms = EtsForm::sensible(season > 1);
+    forms.retain(|form| form.trend != TrendKind::Additive);
+    Ets::select(values, season, &forms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_candidate_can_be_fitted_and_has_a_name() {
+        let values: Vec<f64> = (0..60)
+            .map(|step| 100.0 + f64::from(step) + 10.0 * f64::from(step % 12))
+            .collect();
+        let seasons = |logarithms| Seasons {
+            lengths: vec![12],
+            logarithms,
+        };
+        let all = [
+            Candidate::Naive(NaiveKind::SeasonalNaive, 12),
+            Candidate::Ses,
+            Candidate::Ets(12),
+            Candidate::Theta(ThetaKind::Dynamic, 12),
+            Candidate::Arima(12),
+            Candidate::LogArima(12),
+            Candidate::Decomposed(seasons(false)),
+            Candidate::Decomposed(seasons(true)),
+        ];
+        for candidate in all {
+            let model = candidate.fit(&values).unwrap();
+            let forecast = model.forecast(&values, 12);
+            let worst = forecast.mean.iter().zip(60..).map(|(mean, step)| {
+                (mean - 100.0 - f64::from(step) - 10.0 * f64::from(step % 12)).abs()
+            });
+            let limit = match candidate {
+                Candidate::Ses => 120.0,
+                Candidate::Naive(..) => 13.0,
+                Candidate::Theta(..) => 15.0,
+                _ => 8.0,
+            };
+            let worst = worst.fold(0.0, f64::max);
+            assert!(worst < limit, "{}: {worst}", candidate.name());
+        }
+    }
+
+    #[test]
+    fn logarithms_need_values_above_zero() {
+        let error = Candidate::LogArima(1).fit(&[1.0, 0.0, 2.0, 3.0, 1.0, 2.0]);
+        assert!(error.unwrap_err().to_string().contains("no logarithm"));
+    }
+}

@@ -1,0 +1,397 @@
+/*!
+Choice of a model by a backtest: each candidate forecasts what is known already, and counts as much as it was right.
+
+The model is the mean of the candidates, weighted by the inverse square of their sMAPE over several origins: on the M3 and
+M4 competitions' series such a mean is better than the candidate with the least error, which wins by chance as often as by
+merit. The spread of the intervals is scaled by the errors of the same forecasts.
+*/
+
+use super::accuracy::Accuracy;
+use super::backtest::origins;
+use super::candidate::Candidate;
+use super::combination::weighted_forecast;
+use super::decomposed::Seasons;
+use super::decomposition::gaps::filled;
+use super::forecast::{Forecast, NORMAL_QUANTILES};
+use super::model::Model;
+use super::naive::NaiveKind;
+use super::seasonality::suggested_seasons;
+use super::theta::ThetaKind;
+use crate::error::{Error, Result};
+
+/// Number of values at the end of a series that candidates are fitted to.
+const LONGEST: usize = 20_000;
+/// Longest season whose places models hold one by one.
+const LONGEST_SEASON: usize = 24;
+/// Largest number of values to which an ARIMA is fitted.
+const MOST_FOR_ARIMA: usize = 400;
+/// Number of values beyond which a series without a season is left to the simple candidates, and to exponential smoothing
+/// with a trend only where that is better by far: most such series walk at random.
+const LONG: usize = 400;
+/// Part of the least error of the simple candidates that exponential smoothing must stay below there.
+const MARGIN: f64 = 0.8;
+/// Origins of the backtest.
+const ORIGINS: usize = 4;
+/// Weight below which a candidate is left away.
+const LEAST_WEIGHT: f64 = 0.02;
+/// What an error counts as, at least, in percent.
+const SMALLEST: f64 = 1e-6;
+/// The errors that the intervals' spread begins from: so many, of this variance in units of their own.
+const PRIOR: (f64, f64) = (20.0, 1.5);
+/// Largest square of a standardised error that counts.
+const LARGEST_SQUARE: f64 = 25.0;
+
+/// A chosen model, and what led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// The model.
+    pub model: Model,
+    /// The candidates, from the best.
+    pub scores: Vec<Score>,
+    /// Number of origins that they were tried at.
+    pub origins: usize,
+    /// Sentences that say what was not tried, and why.
+    pub left_out: Vec<String>,
+}
+
+/// A candidate's result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Name of the fitted model, or of the candidate if it was left away.
+    pub name: String,
+    /// Its mean sMAPE in the backtest; none without one.
+    pub smape: Option<f64>,
+    /// Its weight in the model; 0 if it was left away.
+    pub weight: f64,
+}
+
+/// Candidates, and what was not made one.
+struct Field {
+    candidates: Vec<Candidate>,
+    left_out: Vec<String>,
+}
+
+/// Chooses a model for a series that may have seasons of some lengths, by what it says of the next `horizon` values. Gaps
+/// (NaN) are filled by lines.
+///
+/// # Errors
+/// Values none of which is known.
+pub fn select(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Selection> {
+    if !values.iter().any(|value| value.is_finite()) {
+        return Err(Error::new("every value is missing"));
+    }
+    let values = filled(values);
+    let begin = values.len().saturating_sub(LONGEST);
+    let (values, all) = (&values[begin..], values.len());
+    let mut field = field(values, seasons);
+    if begin > 0 {
+        field.left_out.push(format!(
+            "the first {begin} of {all} values: candidates are fitted to the last {LONGEST}"
+        ));
+    }
+    let mut trials = Trials::new(values, seasons, horizon, &field.candidates);
+    trials.refuse(&field.candidates, values.len());
+    let weights = trials.weights();
+    let spread = trials.spread(&weights);
+    let mut scores = Vec::new();
+    let (mut models, mut kept) = (Vec::new(), Vec::new());
+    for ((candidate, &weight), smape) in field.candidates.iter().zip(&weights).zip(&trials.smape) {
+        let model = match weight > 0.0 {
+            true => candidate.fit(values).ok(),
+            false => None,
+        };
+        scores.push(Score {
+            name: model.as_ref().map_or_else(|| candidate.name(), Model::name),
+            smape: *smape,
+            weight: if model.is_some() { weight } else { 0.0 },
+        });
+        if let Some(model) = model {
+            models.push(model);
+            kept.push(weight);
+        }
+    }
+    let total: f64 = kept.iter().sum();
+    kept.iter_mut().for_each(|weight| *weight /= total);
+    scores.iter_mut().for_each(|score| score.weight /= total);
+    scores.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    if models.is_empty() {
+        return Err(Error::new("no method can forecast the series"));
+    }
+    Ok(Selection {
+        model: Model::Mean {
+            models,
+            weights: kept,
+            spread,
+        },
+        scores,
+        origins: trials.origins.len(),
+        left_out: field.left_out,
+    })
+}
+
+/// The candidates for a series.
+fn field(values: &[f64], seasons: &[usize]) -> Field {
+    let count = values.len();
+    let mut left_out = Vec::new();
+    let mut held: Vec<usize> = seasons.iter().copied().filter(|&s| s > 1).collect();
+    held.sort_unstable();
+    held.retain(|&season| {
+        let fits = 2 * season < count;
+        if !fits {
+            left_out.push(format!(
+                "a season of {season}: {count} values hold less than two"
+            ));
+        }
+        fits
+    });
+    let short = held.iter().copied().find(|&s| s <= LONGEST_SEASON);
+    let season = short.unwrap_or(1);
+    let mut candidates = vec![
+        Candidate::Naive(NaiveKind::Naive, 1),
+        Candidate::Theta(ThetaKind::Standard, season),
+        Candidate::Theta(ThetaKind::Dynamic, season),
+    ];
+    if season == 1 {
+        candidates.push(Candidate::Ses);
+    }
+    let seasonal = held
+        .iter()
+        .map(|&s| Candidate::Naive(NaiveKind::SeasonalNaive, s));
+    candidates.extend(seasonal);
+    candidates.push(Candidate::Ets(season));
+    if held.len() > 1 || held.iter().any(|&s| s > LONGEST_SEASON) {
+        candidates.extend(decomposed(values, &held));
+    }
+    match count <= MOST_FOR_ARIMA {
+        true => candidates.extend([Candidate::Arima(season), Candidate::LogArima(season)]),
+        false => left_out.push(format!(
+            "ARIMA, for series of more than {MOST_FOR_ARIMA} values: --method arima fits one"
+        )),
+    }
+    candidates.retain(|candidate| {
+        !matches!(candidate, Candidate::LogArima(_)) || values.iter().all(|value| *value > 0.0)
+    });
+    Field {
+        candidates,
+        left_out,
+    }
+}
+
+/// Candidates that take several seasons, or a long one, out first.
+fn decomposed(values: &[f64], seasons: &[usize]) -> Vec<Candidate> {
+    let believed = suggested_seasons(values, seasons);
+    let positive = values.iter().all(|value| *value > 0.0);
+    let mut sets: Vec<(Vec<usize>, bool)> = vec![(seasons.to_vec(), positive)];
+    if positive {
+        sets.push((believed.clone(), true));
+    }
+    sets.push((believed, false));
+    let shortest: Vec<usize> = seasons.iter().copied().take(1).collect();
+    if seasons.len() > 1 {
+        sets.push((shortest, false));
+    }
+    sets.retain(|(lengths, _)| !lengths.is_empty());
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (lengths, logarithms) in sets {
+        let candidate = Candidate::Decomposed(Seasons {
+            lengths,
+            logarithms,
+        });
+        if !candidates.contains(&candidate) {
+            candidates.push(candidate);
+        }
+    }
+    candidates
+}
+
+/// What the candidates forecast at each origin, and how well.
+struct Trials<'a> {
+    values: &'a [f64],
+    /// Whether a season was suggested.
+    seasonal: bool,
+    origins: Vec<usize>,
+    horizon: usize,
+    /// For each candidate, its forecast at each origin, where it could be fitted.
+    forecasts: Vec<Vec<Option<Forecast>>>,
+    /// For each candidate, its mean sMAPE.
+    smape: Vec<Option<f64>>,
+}
+
+impl<'a> Trials<'a> {
+    fn new(values: &'a [f64], seasons: &[usize], horizon: usize, all: &[Candidate]) -> Self {
+        let season = seasons.iter().copied().filter(|&s| s <= LONGEST_SEASON);
+        let least = (2 * season.max().unwrap_or(1)).max(8) + 2;
+        // Enough is left to fit to, however far the forecasts are to reach.
+        let horizon = horizon.min(values.len() / 4).max(1);
+        let origins = origins(values.len(), horizon, ORIGINS, horizon, least);
+        let forecasts: Vec<Vec<Option<Forecast>>> = all
+            .iter()
+            .map(|candidate| {
+                let at = |&origin: &usize| {
+                    let history = &values[..origin];
+                    let forecast = candidate.fit(history).ok()?.forecast(history, horizon);
+                    let finite = forecast.mean.iter().all(|mean| mean.is_finite());
+                    finite.then_some(forecast)
+                };
+                origins.iter().map(at).collect()
+            })
+            .collect();
+        let smape = forecasts.iter().map(|forecasts| {
+            let pairs = forecasts.iter().zip(&origins);
+            let errors: Vec<f64> = pairs
+                .filter_map(|(forecast, &origin)| {
+                    let actual = &values[origin..origin + horizon];
+                    Some(Accuracy::new(forecast.as_ref()?, actual, 1.0).smape)
+                })
+                .collect();
+            let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+            (!errors.is_empty()).then_some(mean)
+        });
+        Trials {
+            values,
+            seasonal: seasons.iter().any(|&season| season > 1),
+            smape: smape.collect(),
+            origins,
+            horizon,
+            forecasts,
+        }
+    }
+
+    /// Refuses, in a long series without a season, exponential smoothing that is not better by far than simpler ones.
+    fn refuse(&mut self, candidates: &[Candidate], count: usize) {
+        if self.seasonal || count <= LONG {
+            return;
+        }
+        let is_ets = |candidate: &Candidate| matches!(candidate, Candidate::Ets(_));
+        let simple = candidates.iter().zip(&self.smape);
+        let simple = simple.filter(|(candidate, _)| !is_ets(candidate));
+        let least = simple
+            .filter_map(|(_, smape)| *smape)
+            .fold(f64::INFINITY, f64::min);
+        for (candidate, smape) in candidates.iter().zip(&mut self.smape) {
+            if is_ets(candidate) && smape.is_none_or(|smape| smape > MARGIN * least) {
+                *smape = None;
+            }
+        }
+    }
+
+    /// The candidates' weights, which sum to 1: equal without a backtest.
+    fn weights(&self) -> Vec<f64> {
+        let known = self.smape.iter().any(Option::is_some);
+        let weight = |smape: &Option<f64>| match (smape, known) {
+            (Some(smape), _) => (smape + SMALLEST).powi(-2),
+            (None, true) => 0.0,
+            (None, false) => 1.0,
+        };
+        let mut weights: Vec<f64> = self.smape.iter().map(weight).collect();
+        for least in [0.0, LEAST_WEIGHT] {
+            let total: f64 = weights.iter().sum();
+            weights.iter_mut().for_each(|weight| {
+                *weight = if *weight / total < least {
+                    0.0
+                } else {
+                    *weight / total
+                }
+            });
+        }
+        let total: f64 = weights.iter().sum();
+        weights.iter().map(|weight| weight / total).collect()
+    }
+
+    /// What the intervals' widths are multiplied by, for errors of the backtest to have the size that they say.
+    fn spread(&self, weights: &[f64]) -> f64 {
+        let (mut number, mut squares) = (PRIOR.0, PRIOR.0 * PRIOR.1);
+        for (at, &origin) in self.origins.iter().enumerate() {
+            let all = self.forecasts.iter().zip(weights);
+            let known = all.filter_map(|(forecasts, weight)| {
+                Some((forecasts[at].clone()?, *weight)).filter(|(_, weight)| *weight > 0.0)
+            });
+            let (forecasts, weights): (Vec<Forecast>, Vec<f64>) = known.unzip();
+            if forecasts.is_empty() {
+                continue;
+            }
+            let mean = weighted_forecast(&forecasts, &weights);
+            let interval = &mean.intervals[1];
+            for step in 0..self.horizon {
+                let width = interval.upper[step] - interval.lower[step];
+                let deviation = width / 2.0 / NORMAL_QUANTILES[1];
+                let error = self.values[origin + step] - mean.mean[step];
+                if deviation > 0.0 && error.is_finite() {
+                    number += 1.0;
+                    squares += (error / deviation).powi(2).min(LARGEST_SQUARE);
+                }
+            }
+        }
+        (squares / number).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(step: usize) -> f64 {
+        50.0 + 10.0 * (std::f64::consts::TAU * step as f64 / 12.0).sin() + 0.1 * step as f64
+    }
+
+    #[test]
+    fn what_was_right_in_the_backtest_weighs_most() {
+        let values: Vec<f64> = (0..96).map(wave).collect();
+        let selection = select(&values, &[12], 12).unwrap();
+        let naive = selection.scores.iter().find(|score| score.name == "naive");
+        assert!(naive.unwrap().weight < 0.02);
+        let total: f64 = selection.scores.iter().map(|score| score.weight).sum();
+        assert!((total - 1.0).abs() < 1e-12);
+        assert_eq!(selection.origins, 4);
+        let forecast = selection.model.forecast(&values, 12);
+        let pairs = forecast.mean.iter().zip(96..);
+        let worst = pairs.map(|(mean, step)| (mean - wave(step)).abs());
+        assert!(worst.fold(0.0, f64::max) < 0.5);
+    }
+
+    #[test]
+    fn what_is_not_tried_is_said() {
+        let values: Vec<f64> = (0..500).map(wave).collect();
+        let left_out = select(&values, &[12, 365], 12).unwrap().left_out;
+        assert!(left_out.iter().any(|one| one.starts_with("ARIMA, for")));
+        assert!(left_out.iter().any(|one| one.contains("season of 365")));
+    }
+
+    #[test]
+    fn odd_series_have_a_forecast() {
+        let line: Vec<f64> = (0..30).map(f64::from).collect();
+        let odd: [&[f64]; 6] = [
+            &[5.0],
+            &[1.0, 2.0, 4.0],
+            &[7.0; 40],
+            &line,
+            &[1e300, 1e299, 3e300, 2e300],
+            &[-1.0, f64::NAN, 3.0, f64::NAN, f64::NAN, 2.0, 1.0],
+        ];
+        for values in odd {
+            let selection = select(values, &[12], 6).unwrap();
+            let forecast = selection.model.forecast(&filled(values), 6);
+            assert_eq!(forecast.mean.len(), 6);
+            assert!(
+                forecast.mean.iter().all(|mean| mean.is_finite()),
+                "{values:?}"
+            );
+        }
+        let forecast = |values: &[f64]| {
+            let selection = select(values, &[], 3).unwrap();
+            selection.model.forecast(values, 3).mean
+        };
+        assert!(
+            forecast(&[7.0; 40])
+                .iter()
+                .all(|mean| (mean - 7.0).abs() < 1e-6)
+        );
+        let pairs = forecast(&line).into_iter().zip(30..);
+        assert!(
+            pairs
+                .into_iter()
+                .all(|(mean, right)| (mean - f64::from(right)).abs() < 0.2)
+        );
+        assert!(select(&[f64::NAN], &[], 3).is_err());
+    }
+}
