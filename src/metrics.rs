@@ -90,6 +90,25 @@ impl ClassificationScore {
         for (&truth, &predicted) in truth.iter().zip(predicted) {
             confusion[truth][predicted] += 1;
         }
+        Self::of_confusion(labels, confusion)
+    }
+
+    /// Score of these documents and those of another score with the same labels, together. Calibration errors cannot be
+    /// added: there is none.
+    pub fn joined(&self, other: &Self) -> Self {
+        let labels: Vec<String> = self.per_label.iter().map(|it| it.label.clone()).collect();
+        let row = |(own, other): (&Vec<u64>, &Vec<u64>)| {
+            own.iter()
+                .zip(other)
+                .map(|(one, other)| one + other)
+                .collect()
+        };
+        let rows = self.confusion.iter().zip(&other.confusion);
+        Self::of_confusion(&labels, rows.map(row).collect())
+    }
+
+    /// Score of a confusion matrix.
+    fn of_confusion(labels: &[String], confusion: Vec<Vec<u64>>) -> Self {
         let fraction = |part: u64, whole: u64| match whole {
             0 => 0.0,
             _ => part as f64 / whole as f64,
@@ -111,14 +130,15 @@ impl ClassificationScore {
             })
             .collect();
         let correct = (0..labels.len()).map(|index| confusion[index][index]).sum();
+        let examples = confusion.iter().flatten().sum();
         let predicted = |index: usize| confusion.iter().any(|row| row[index] > 0);
         let present = per_label
             .iter()
             .zip(0..)
             .filter(|(label, index)| label.examples > 0 || predicted(*index));
         ClassificationScore {
-            examples: truth.len() as u64,
-            accuracy: fraction(correct, truth.len() as u64),
+            examples,
+            accuracy: fraction(correct, examples),
             macro_f1: mean(present.map(|(label, _)| label.f1)),
             per_label,
             confusion,

@@ -42,6 +42,10 @@ fn json(text: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
+fn json_file(sandbox: &Sandbox, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&sandbox.read(name)).unwrap()
+}
+
 #[test]
 fn a_classifier_is_trained_used_and_evaluated() {
     let sandbox = sandbox_with_classifier();
@@ -600,6 +604,34 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let message = "unexpected argument '--adversarial'";
     assert!(refused.err.contains(message), "{}", refused.err);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_is_read() {
+    let sandbox = sandbox();
+    let outcome = sandbox.carousel("train-classifier nowhere.csv -o model --device cuda:7");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert_eq!(
+        outcome.err,
+        "carousel: libtorch finds no GPU number 7; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)\n"
+    );
+    assert!(!sandbox.path("model").exists());
+    let line = format!("train-classifier reviews.csv -o cut {SMALL} --device cpu");
+    let line = line.replace("--epochs 4", "--epochs 400");
+    assert!(sandbox.kill_at(&line, "cut/resume.safetensors"));
+    let mut record = json_file(&sandbox, "cut/training.json");
+    assert_eq!(record["options"]["device"], "cpu");
+    record["options"]["device"] = "cuda:7".into();
+    sandbox.write("cut/training.json", record.to_string());
+    std::fs::remove_file(sandbox.path("reviews.csv")).unwrap();
+    let outcome = sandbox.carousel("train-classifier --resume cut");
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (
+            Some(1),
+            "carousel: the run began on cuda:7, which is not here; resume it there, or start again with -o\n"
+        )
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
+use super::cross_validation::CrossValidation;
 use crate::data::labelled::DocumentOptions;
 use crate::metrics::{ClassificationScore, LanguageScore};
 use crate::text::corpus::{CorpusPlan, CorpusStatistics};
@@ -277,6 +278,9 @@ pub struct DocumentsRecord {
     /// Figures on the test documents, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<TestRecord>,
+    /// Cross-validation, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
 }
 
 /// Figures on documents that nothing was chosen by.

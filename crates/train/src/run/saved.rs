@@ -8,6 +8,7 @@ use super::base::Base;
 use super::event::{Event, Notify};
 use super::task::{Prepared, Task};
 use super::training::{RESTARTED, Run};
+use crate::device;
 use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::{Finish, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
@@ -32,8 +33,8 @@ pub struct SavedRun<R> {
 /// user says that the data is now.
 ///
 /// # Errors
-/// A directory without a run, or with one of another command or one that was given up; damaged files; data that is not
-/// there; what `begin` and `restore` fail with.
+/// A directory without a run, or with one of another command or one that was given up; a device that is not there; damaged
+/// files; data that is not there; what `begin` and `restore` fail with.
 pub fn resume<T: Task>(
     directory: Directory,
     given: Option<&DataPaths>,
@@ -52,6 +53,8 @@ pub fn resume<T: Task>(
     if let Some(finish) = record.finished {
         return end_again(&directory, finish).map(|()| None);
     }
+    // Before the data is read: without the device there is nothing to do.
+    device::named(&record.training.device)?;
     let config = directory.load_config()?;
     let tokenizer = directory.load_tokenizer(&config)?;
     tch::set_num_threads(record.training.threads);

@@ -18,6 +18,7 @@ use crate::recipe;
 use crate::run::{DataSummary, FittedTensor, FittedValues, Task, TrainingState, model_weights};
 use carousel::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, NGRAM_BIAS};
 use carousel::checkpoint::architecture::{DOCUMENT_HASHES, EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
+use carousel::checkpoint::cross_validation::CrossValidation;
 use carousel::checkpoint::record::{
     DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig,
 };
@@ -88,6 +89,25 @@ fn beaten_by(accuracy: f64, baselines: &NaiveBaselines) -> Option<String> {
         )),
         false => None,
     }
+}
+
+/// What cross-validation found, in a line.
+fn estimate(found: &CrossValidation) -> Option<String> {
+    let (mean, deviation) = (found.mean?, found.standard_deviation?);
+    let (own, spread) = (mean.classifier, deviation.classifier);
+    Some(format!(
+        "cross-validation with {} folds: accuracy {:.4} ± {:.4}, balanced accuracy {:.4} ± {:.4}, macro F1 {:.4} ± {:.4} \
+         (mean ± standard deviation); naive Bayes has accuracy {:.4} ± {:.4}",
+        found.folds.len(),
+        own.accuracy,
+        spread.accuracy,
+        own.balanced_accuracy,
+        spread.balanced_accuracy,
+        own.macro_f1,
+        spread.macro_f1,
+        mean.naive_bayes.accuracy,
+        deviation.naive_bayes.accuracy,
+    ))
 }
 
 impl ClassifierTask {
@@ -304,6 +324,7 @@ impl Task for ClassifierTask {
             ));
             tested.score = Some(score);
         }
+        notes.extend(record.subject.cross_validation.as_ref().and_then(estimate));
         let accuracy = record.best().and_then(|best| best.figures.accuracy);
         notes.extend(accuracy.and_then(|own| beaten_by(own, &record.subject.baselines)));
         Ok(notes)
