@@ -114,17 +114,31 @@ fn confusion(found: &CrossValidation) -> Vec<String> {
     };
     let names = pooled.per_label.iter().map(|label| escaped(&label.label));
     let names: Vec<String> = names.map(|name| name.to_string()).collect();
-    let characters = |name: &String| name.chars().count();
-    let width = names.iter().map(characters).max().unwrap_or(0);
-    let mut lines = vec![format!(
-        "each of the {} documents, by its label; predicted as {}",
-        count(pooled.examples),
-        names.join(", ")
-    )];
-    for (name, row) in names.iter().zip(&pooled.confusion) {
-        let counts: Vec<String> = row.iter().map(|&n| count(n)).collect();
-        lines.push(format!("{name:width$}  {}", counts.join(", ")));
-    }
+    let rows = pooled.confusion.iter();
+    let rows: Vec<Vec<String>> = rows
+        .map(|row| row.iter().map(|&n| count(n)).collect())
+        .collect();
+    let characters = |text: &String| text.chars().count();
+    let longest =
+        |texts: &mut dyn Iterator<Item = &String>| texts.map(characters).max().unwrap_or(0);
+    let width = longest(&mut names.iter());
+    let widths = names.iter().enumerate().map(|(column, name)| {
+        2 + longest(&mut rows.iter().map(|row| &row[column])).max(characters(name))
+    });
+    let widths: Vec<usize> = widths.collect();
+    let line = |name: &str, cells: &[String]| {
+        let cells = cells.iter().zip(&widths);
+        let cells: String = cells
+            .map(|(cell, &width)| format!("{cell:>width$}"))
+            .collect();
+        format!("{name:width$}{cells}")
+    };
+    let heading = format!(
+        "confusion of all {} documents: lines true, columns predicted",
+        count(pooled.examples)
+    );
+    let mut lines = vec![heading, line("", &names)];
+    lines.extend(names.iter().zip(&rows).map(|(name, row)| line(name, row)));
     lines
 }
 
@@ -168,9 +182,10 @@ mod tests {
             "2                          4    0.7500    0.8333    0.7333       0.7500    0.5000    0.4286",
             "mean                            0.8750    0.9167    0.8667       0.7500    0.6667    0.5810",
             "standard deviation              0.1768    0.1179    0.1886       0.0000    0.2357    0.2155",
-            "each of the 8 documents, by its label; predicted as good, bad\\n",
-            "good   5, 1",
-            "bad\\n  0, 2",
+            "confusion of all 8 documents: lines true, columns predicted",
+            "       good  bad\\n",
+            "good      5      1",
+            "bad\\n     0      2",
         ];
         let found = table(&found);
         assert_eq!(found[1..], expected[1..]);

@@ -57,3 +57,27 @@ pub fn total_steps(budget: &Budget, steps_in_pass: usize) -> Option<u64> {
         Budget::Seconds(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_share_the_time_but_not_the_steps() {
+        let asked = |folds, time: Option<u64>, steps| TrainArguments {
+            folds,
+            time: time.map(Duration::from_secs),
+            steps,
+            ..TrainArguments::default()
+        };
+        let table = [
+            (asked(None, Some(60), None), Budget::Seconds(60.0)),
+            (asked(Some(5), Some(60), None), Budget::Seconds(10.0)),
+            (asked(Some(5), None, None), Budget::Seconds(30.0)),
+            (asked(Some(5), None, Some(60)), Budget::Steps(60)),
+        ];
+        for (arguments, expected) in table {
+            assert_eq!(budget(&arguments).unwrap(), expected);
+        }
+    }
+}

@@ -94,8 +94,13 @@ fn check(
             escaped(&names[label])
         ))),
         Some((count, label)) if count < folds => Err(Error::usage(format!(
-            "--folds {folds} needs as many different texts of each label, and {} has {count}; give 2 to {count} folds",
-            escaped(&names[label])
+            "--folds {folds} needs as many different texts of each label, and {} has {count}; give {}",
+            escaped(&names[label]),
+            if count == 2 {
+                "2".to_string()
+            } else {
+                format!("2 to {count}")
+            }
         ))),
         _ => Ok(()),
     }
@@ -164,7 +169,7 @@ mod tests {
         let error = assign(&documents_of_both, &names(2), 4, 1).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "--folds 4 needs as many different texts of each label, and label 1 has 3; give 2 to 3 folds"
+            "--folds 4 needs as many different texts of each label, and label 1 has 3; give 2 to 3"
         );
         let once = documents(many.chain([("one".to_string(), 1)]));
         let error = assign(&once, &names(2), 2, 1).unwrap_err();

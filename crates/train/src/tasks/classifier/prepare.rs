@@ -105,6 +105,7 @@ fn subject(dataset: &Dataset, words: &DatasetWords, thaws: bool) -> DocumentsRec
         hash: dataset.hash.clone(),
         thaws,
         baselines: baselines(&words.valid, &dataset.valid.labels),
+        validated: None,
         tested: dataset.test.as_ref().map(|test| TestRecord {
             score: None,
             baselines: baselines(&words.test, &test.labels),
@@ -292,6 +293,7 @@ pub fn task(
             valid,
             linear: linear.classifier,
             linear_logits: linear.valid_logits,
+            validated: None,
             calibration: Calibration {
                 scales: [1.0, 1.0],
                 bias: vec![0.0; labels],

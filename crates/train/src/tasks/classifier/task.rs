@@ -20,7 +20,7 @@ use carousel::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, N
 use carousel::checkpoint::architecture::{DOCUMENT_HASHES, EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
 use carousel::checkpoint::cross_validation::CrossValidation;
 use carousel::checkpoint::record::{
-    DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig,
+    DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig, ValidationRecord,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::Result;
@@ -56,6 +56,8 @@ pub struct ClassifierTask {
     pub(super) learnt: LearntDocuments,
     /// The documents that the finished model is tested on, if there are any.
     pub(super) test: Option<LabelledTexts>,
+    /// What the last evaluation predicted.
+    pub(super) validated: Option<ValidationRecord>,
     /// Scales of both classifiers' logits, fitted at each evaluation.
     pub(super) calibration: Calibration,
     /// The batches of a pass.
@@ -248,7 +250,8 @@ impl Task for ClassifierTask {
         let logits = both.map(|(head, linear)| self.calibration.combine(head, linear));
         let logits: Vec<Vec<f64>> = logits.collect();
         let predicted: Vec<Vec<f64>> = logits.iter().map(|logits| softmax(logits)).collect();
-        let score = ClassificationScore::of_probabilities(&self.labels, labels, &predicted);
+        let validated = ValidationRecord::new(&self.labels, labels, &predicted);
+        let score = &self.validated.insert(validated).score;
         Some(Figures {
             valid_loss: loss(logits.into_iter(), labels, weights),
             accuracy: Some(score.accuracy),
@@ -256,6 +259,10 @@ impl Task for ClassifierTask {
             balanced_accuracy: Some(score.balanced_accuracy()),
             ..Figures::default()
         })
+    }
+
+    fn describe_best(&self, record: &mut DocumentsRecord) {
+        record.validated = self.validated.clone();
     }
 
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {
