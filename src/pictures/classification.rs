@@ -90,13 +90,16 @@ fn write(
     .ok()
 }
 
-/// The first characters of a label's name.
+/// A label's name, without its middle where it is long: many labels begin alike.
 fn short(name: &str, most: usize) -> String {
     let name = escaped(name).to_string();
-    match name.chars().count() > most {
-        true => name.chars().take(most - 1).chain(['…']).collect(),
-        false => name,
+    let length = name.chars().count();
+    if length <= most {
+        return name;
     }
+    let (head, tail) = (most / 2, (most - 1) / 2);
+    let (head, tail) = (name.chars().take(head), name.chars().skip(length - tail));
+    head.chain(['…']).chain(tail).collect()
 }
 
 fn title(area: &Area, lines: [&str; 2]) -> Option<()> {
@@ -424,6 +427,7 @@ mod tests {
     #[test]
     fn long_names_are_cut_and_harmless() {
         assert_eq!(short("a\nb", 5), "a\\nb");
-        assert_eq!(short("abcdefgh", 5), "abcd…");
+        assert_eq!(short("abcdefgh", 5), "ab…gh");
+        assert_eq!(short("abcdefgh", 6), "abc…gh");
     }
 }
