@@ -665,9 +665,16 @@ fn folds_test_each_document_once_and_leave_the_model_as_it_is_without_them() {
     let outcome = sandbox.carousel("classify -m cut good");
     let message = "`carousel train-classifier --resume cut` continues it";
     assert!(outcome.err.contains(message), "{}", outcome.err);
-    sandbox
+    let outcome = sandbox
         .carousel("train-classifier --resume cut -q")
         .success();
+    let message = "1 of 3 folds are finished already\n";
+    assert!(outcome.err.contains(message), "{}", outcome.err);
+    assert!(
+        !outcome.err.contains("nothing was saved"),
+        "{}",
+        outcome.err
+    );
     assert!(weights("whole") == weights("cut"));
     let cut = json_file(&sandbox, "cut/training.json");
     assert_eq!(&cut["cross_validation"], found);

@@ -46,7 +46,10 @@ pub fn resume<T: Task>(
     check_command::<T>(&directory, &request)?;
     if !directory.holds_checkpoint() {
         DataPaths::check(&directory, &mut request, given)?;
-        notify(Event::Note(RESTARTED.to_string()));
+        // Of cross-validation, finished folds may have been saved.
+        if request.arguments.folds.is_none() {
+            notify(Event::Note(RESTARTED.to_string()));
+        }
         return begin(request, notify).map(Some);
     }
     let record: Record<T::Record> = directory.load_record()?;

@@ -84,6 +84,12 @@ pub fn run(
         return Ok(found);
     }
     save(directory, request, &found)?;
+    if !found.folds.is_empty() {
+        let (finished, count) = (found.folds.len(), folds.count);
+        notify(Event::Note(format!(
+            "{finished} of {count} folds are finished already"
+        )));
+    }
     for number in found.folds.len() + 1..=folds.count {
         let keeps = !is_new || number > 1;
         let (classifier, naive_bayes) = folds
