@@ -238,8 +238,8 @@ fn reliability(area: &Area, validated: &ValidationRecord) -> Option<()> {
     let error = validated.score.calibration_error.unwrap_or(0.0);
     let what = format!("calibration error {error:.4}; above, documents in each bin");
     title(area, ["reliability of the validation documents", &what])?;
-    let bins: Vec<(usize, &ConfidenceBin)> = (0..).zip(&validated.confidence_bins).collect();
-    let filled: Vec<_> = bins.iter().filter(|(_, bin)| bin.documents > 0).collect();
+    let bins = (0..).zip(&validated.confidence_bins);
+    let filled: Vec<(usize, &ConfidenceBin)> = bins.filter(|(_, bin)| bin.documents > 0).collect();
     let edge = |bin: usize| bin as f64 / CALIBRATION_BINS as f64;
     let first = filled.first().map_or(0.0, |(bin, _)| edge(*bin));
     let start = if first >= 0.46 { 0.46 } else { 0.0 };

@@ -82,6 +82,11 @@ pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<Stri
     if charts.is_empty() {
         return None;
     }
+    compose(&charts, panels)
+}
+
+/// Charts below one another, and panels below them.
+fn compose(charts: &[(&str, Vec<Curve>)], panels: &[Panel]) -> Option<String> {
     let mut picture = String::new();
     {
         let heights = [
@@ -93,7 +98,7 @@ pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<Stri
         area.fill(&WHITE).ok()?;
         let (upper, lower) = area.split_vertically(heights[0]);
         let parts = upper.split_evenly((charts.len(), 1));
-        for (part, (title, curves)) in parts.iter().zip(&charts) {
+        for (part, (title, curves)) in parts.iter().zip(charts) {
             draw(part, title, curves)?;
         }
         let rows = panels.len().div_ceil(2).max(1);

@@ -147,7 +147,7 @@ mod tests {
     fn equal_texts_are_in_one_fold() {
         // Each text four times, differently spaced and with either label.
         let spaced = |i: usize| format!("a{}text {}", " ".repeat(1 + i % 3), i / 4);
-        let documents = documents((0..80).map(|i| (spaced(i), i / 4 % 2 ^ usize::from(i < 2))));
+        let documents = documents((0..80).map(|i| (spaced(i), (i / 4 % 2) ^ usize::from(i < 2))));
         let fold_of = assign(&documents, &names(2), 4, 1).unwrap();
         for copies in fold_of.chunks(4) {
             assert!(copies.iter().all(|fold| *fold == copies[0]), "{copies:?}");
