@@ -81,7 +81,38 @@ pub struct LabelScore {
 }
 
 /// Number of bins of confidence of the calibration error.
-const CALIBRATION_BINS: usize = 15;
+pub const CALIBRATION_BINS: usize = 15;
+
+/// Documents whose predicted label has a probability, their confidence, within a range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConfidenceBin {
+    /// Number of documents.
+    pub documents: u64,
+    /// Their mean confidence; 0 without documents.
+    pub confidence: f64,
+    /// Fraction of them whose label was predicted correctly; 0 without documents.
+    pub accuracy: f64,
+}
+
+/// Documents in [`CALIBRATION_BINS`] bins of confidence of the same width, the lowest first.
+pub fn confidence_bins(truth: &[usize], predicted: &[Vec<f64>]) -> Vec<ConfidenceBin> {
+    let mut bins = vec![ConfidenceBin::default(); CALIBRATION_BINS];
+    for (probabilities, &truth) in predicted.iter().zip(truth) {
+        let best = argmax(probabilities);
+        let confidence = probabilities[best];
+        let bin = (confidence * CALIBRATION_BINS as f64) as usize;
+        let bin = &mut bins[bin.min(CALIBRATION_BINS - 1)];
+        bin.documents += 1;
+        bin.confidence += confidence;
+        bin.accuracy += f64::from(u8::from(best == truth));
+    }
+    for bin in &mut bins {
+        let documents = bin.documents.max(1) as f64;
+        bin.confidence /= documents;
+        bin.accuracy /= documents;
+    }
+    bins
+}
 
 impl ClassificationScore {
     /// Score of predicted labels against the true ones, both as indices of `labels`.
@@ -90,6 +121,25 @@ impl ClassificationScore {
         for (&truth, &predicted) in truth.iter().zip(predicted) {
             confusion[truth][predicted] += 1;
         }
+        Self::of_confusion(labels, confusion)
+    }
+
+    /// Score of these documents and those of another score with the same labels, together. Calibration errors cannot be
+    /// added: there is none.
+    pub fn joined(&self, other: &Self) -> Self {
+        let labels: Vec<String> = self.per_label.iter().map(|it| it.label.clone()).collect();
+        let row = |(own, other): (&Vec<u64>, &Vec<u64>)| {
+            own.iter()
+                .zip(other)
+                .map(|(one, other)| one + other)
+                .collect()
+        };
+        let rows = self.confusion.iter().zip(&other.confusion);
+        Self::of_confusion(&labels, rows.map(row).collect())
+    }
+
+    /// Score of a confusion matrix.
+    fn of_confusion(labels: &[String], confusion: Vec<Vec<u64>>) -> Self {
         let fraction = |part: u64, whole: u64| match whole {
             0 => 0.0,
             _ => part as f64 / whole as f64,
@@ -111,14 +161,15 @@ impl ClassificationScore {
             })
             .collect();
         let correct = (0..labels.len()).map(|index| confusion[index][index]).sum();
+        let examples = confusion.iter().flatten().sum();
         let predicted = |index: usize| confusion.iter().any(|row| row[index] > 0);
         let present = per_label
             .iter()
             .zip(0..)
             .filter(|(label, index)| label.examples > 0 || predicted(*index));
         ClassificationScore {
-            examples: truth.len() as u64,
-            accuracy: fraction(correct, truth.len() as u64),
+            examples,
+            accuracy: fraction(correct, examples),
             macro_f1: mean(present.map(|(label, _)| label.f1)),
             per_label,
             confusion,
@@ -136,18 +187,9 @@ impl ClassificationScore {
     /// Score of the predicted probabilities of all labels, for each document.
     pub fn of_probabilities(labels: &[String], truth: &[usize], predicted: &[Vec<f64>]) -> Self {
         let best: Vec<usize> = predicted.iter().map(|all| argmax(all)).collect();
-        let mut bins = [(0.0, 0.0); CALIBRATION_BINS];
-        for ((probabilities, &best), &truth) in predicted.iter().zip(&best).zip(truth) {
-            let confidence = probabilities[best];
-            let bin = (confidence * CALIBRATION_BINS as f64) as usize;
-            let (confidences, correct) = &mut bins[bin.min(CALIBRATION_BINS - 1)];
-            *confidences += confidence;
-            *correct += f64::from(u8::from(best == truth));
-        }
-        let error: f64 = bins
-            .iter()
-            .map(|(confidences, correct)| f64::abs(confidences - correct))
-            .sum();
+        let gap =
+            |bin: &ConfidenceBin| bin.documents as f64 * (bin.confidence - bin.accuracy).abs();
+        let error: f64 = confidence_bins(truth, predicted).iter().map(gap).sum();
         ClassificationScore {
             calibration_error: Some(error / (truth.len() as f64).max(1.0)),
             ..Self::of_labels(labels, truth, &best)
@@ -257,6 +299,42 @@ mod tests {
         let truth = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
         let score = ClassificationScore::of_labels(&labels(&["a", "b"]), &truth, &[0; 10]);
         assert_eq!((score.accuracy, score.balanced_accuracy()), (0.9, 0.5));
+    }
+
+    /// Expected values by scikit-learn's `confusion_matrix` and `f1_score` of all documents.
+    #[test]
+    fn scores_of_two_parts_are_those_of_the_whole() {
+        let labels = labels(&["a", "b", "c"]);
+        let score = |range: std::ops::Range<usize>| {
+            let truth = [0, 0, 0, 1, 1, 2, 2, 2];
+            let predicted = [0, 0, 1, 1, 2, 2, 2, 0];
+            ClassificationScore::of_labels(&labels, &truth[range.clone()], &predicted[range])
+        };
+        let joined = score(0..3).joined(&score(3..8));
+        assert_eq!(joined.confusion, [[2, 1, 0], [0, 1, 1], [1, 0, 2]]);
+        assert!((joined.macro_f1 - 11.0 / 18.0).abs() < 1e-12);
+        assert_eq!(joined, score(0..8));
+    }
+
+    #[test]
+    fn documents_are_binned_by_their_confidence() {
+        let predicted = [
+            vec![0.95, 0.05],
+            vec![0.03, 0.97],
+            vec![0.5, 0.5],
+            vec![1.0, 0.0],
+        ];
+        let bins = confidence_bins(&[0, 0, 0, 0], &predicted);
+        assert_eq!(bins.len(), CALIBRATION_BINS);
+        // From 14/15 on, and from 7/15 to 8/15.
+        let last = bins[14];
+        assert_eq!((last.documents, last.accuracy), (3, 2.0 / 3.0));
+        assert!((last.confidence - 2.92 / 3.0).abs() < 1e-12);
+        assert_eq!(
+            (bins[7].documents, bins[7].confidence, bins[7].accuracy),
+            (1, 0.5, 1.0)
+        );
+        assert_eq!(bins.iter().map(|bin| bin.documents).sum::<u64>(), 4);
     }
 
     #[test]

@@ -42,6 +42,10 @@ fn json(text: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
+fn json_file(sandbox: &Sandbox, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&sandbox.read(name)).unwrap()
+}
+
 #[test]
 fn a_classifier_is_trained_used_and_evaluated() {
     let sandbox = sandbox_with_classifier();
@@ -600,6 +604,199 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let message = "unexpected argument '--adversarial'";
     assert!(refused.err.contains(message), "{}", refused.err);
+}
+
+#[test]
+fn folds_test_each_document_once_and_leave_the_model_as_it_is_without_them() {
+    let sandbox = sandbox();
+    let line = format!("train-classifier reviews.csv -o whole {SMALL} --folds 3");
+    let outcome = sandbox.carousel(&line.replace(" -q", "")).success();
+    for expected in [
+        "folds       3, each tested by a classifier trained on the others; then the model itself: 4 runs of 4 epochs each\n",
+        "fold 2 of 3: accuracy ",
+        "standard deviation ",
+        "confusion of all 240 documents: lines true, columns predicted\n",
+        "cross-validation with 3 folds: accuracy ",
+    ] {
+        assert!(
+            outcome.err.contains(expected),
+            "{expected}\n{}",
+            outcome.err
+        );
+    }
+    let record = json_file(&sandbox, "whole/training.json");
+    let found = &record["cross_validation"];
+    let folds = found["folds"].as_array().unwrap();
+    assert_eq!(folds.len(), 3);
+    assert!(folds.iter().all(|fold| fold["examples"] == 80), "{folds:?}");
+    let confusion = found["pooled"]["confusion"].as_array().unwrap();
+    let of_label = |row: &serde_json::Value| -> u64 {
+        let row = row.as_array().unwrap();
+        row.iter().map(|count| count.as_u64().unwrap()).sum()
+    };
+    assert_eq!(
+        confusion.iter().map(of_label).collect::<Vec<_>>(),
+        [120, 120]
+    );
+    let accuracies = folds.iter().map(|fold| fold["accuracy"].as_f64().unwrap());
+    let mean = accuracies.sum::<f64>() / 3.0;
+    for accuracy in [&found["mean"]["accuracy"], &found["pooled"]["accuracy"]] {
+        assert!((accuracy.as_f64().unwrap() - mean).abs() < 1e-12, "{found}");
+    }
+    assert!(mean > 0.9, "{found}");
+    assert!(!sandbox.path("whole/.folds").exists());
+    let inspected = sandbox.carousel("inspect whole").success().out;
+    assert!(
+        inspected.contains("in cross-validation, the mean of 3 folds:"),
+        "{inspected}"
+    );
+
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    let plain = line.replace("whole", "plain").replace(" --folds 3", "");
+    sandbox.carousel(&plain).success();
+    assert!(weights("whole") == weights("plain"));
+
+    // Interrupted in the second fold, it goes on there.
+    sandbox.kill_at(
+        &line.replace("whole", "cut"),
+        "cut/.folds/2/resume.safetensors",
+    );
+    assert!(!sandbox.path("cut/.folds/1").exists());
+    let outcome = sandbox.carousel("classify -m cut good");
+    let message = "`carousel train-classifier --resume cut` continues it";
+    assert!(outcome.err.contains(message), "{}", outcome.err);
+    let outcome = sandbox
+        .carousel("train-classifier --resume cut -q")
+        .success();
+    let message = "1 of 3 folds are finished already\n";
+    assert!(outcome.err.contains(message), "{}", outcome.err);
+    assert!(
+        !outcome.err.contains("nothing was saved"),
+        "{}",
+        outcome.err
+    );
+    assert!(weights("whole") == weights("cut"));
+    let cut = json_file(&sandbox, "cut/training.json");
+    assert_eq!(&cut["cross_validation"], found);
+}
+
+#[test]
+fn folds_that_cannot_be_are_refused() {
+    let sandbox = sandbox();
+    sandbox.write(
+        "twice.csv",
+        "label,text\na,one\na,two\nb,three\nb,three\na,four\nb,five\n",
+    );
+    let table = [
+        (
+            "reviews.csv --folds 1",
+            "--folds 1 is no cross-validation; give 2 or more",
+        ),
+        (
+            "reviews.csv --folds 121",
+            "--folds 121 needs as many different texts of each label, and negative has 120; give 2 to 120",
+        ),
+        (
+            "twice.csv --folds 3",
+            "--folds 3 needs as many different texts of each label, and b has 2; give 2\n",
+        ),
+        (
+            "reviews.csv --folds 2 --valid 0.2",
+            "cannot be used with '--valid <FILE|FRACTION>'",
+        ),
+    ];
+    for (line, message) in table {
+        let outcome = sandbox.carousel(&format!("train-classifier {line} -o model"));
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.err.contains(message), "{}", outcome.err);
+        assert!(!sandbox.path("model").exists(), "{line}");
+    }
+    let failing = "--folds 3 --learning-rate 1e30 --clip-norm 0 --dropout 0";
+    let outcome = sandbox.carousel(&format!(
+        "train-classifier reviews.csv -o model {SMALL} {failing}"
+    ));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let last = outcome.err.lines().last().unwrap();
+    assert!(last.starts_with("carousel: fold 1 of 3: "), "{last}");
+    assert!(!sandbox.path("model").exists());
+}
+
+#[test]
+fn the_time_is_that_of_all_folds_together() {
+    let sandbox = sandbox();
+    let line = "train-classifier reviews.csv --plan --time 60s --folds 5";
+    let outcome = sandbox.carousel(line).success();
+    let first = outcome.err.lines().find(|line| line.starts_with("folds "));
+    assert!(
+        first.is_some_and(|line| line.ends_with("6 runs of 10s each, 1m in all")),
+        "{}",
+        outcome.err
+    );
+    let plan = &json(&sandbox.carousel(&format!("{line} --json")).success().out)[0];
+    assert_eq!(plan["folds"], 5);
+    let seconds = |key: &str| plan[key].as_f64().unwrap();
+    assert!(
+        seconds("seconds") <= 10.0 && seconds("seconds") > 9.0,
+        "{plan}"
+    );
+    assert!((seconds("total_seconds") - 6.0 * seconds("seconds")).abs() < 1e-9);
+}
+
+#[test]
+fn the_report_shows_what_was_predicted() {
+    let sandbox = sandbox();
+    let line = format!("train-classifier reviews.csv -o model {SMALL} --folds 2");
+    sandbox.carousel(&line).success();
+    let report = String::from_utf8(sandbox.read("model/report.svg")).unwrap();
+    for expected in [
+        "confusion: rows true, columns predicted",
+        "validation documents, by the best weights",
+        "reliability of the validation documents",
+        "cross-validation, all documents",
+        "accuracy of each fold",
+    ] {
+        assert!(report.contains(expected), "{expected}");
+    }
+    let record = json_file(&sandbox, "model/training.json");
+    let validated = &record["validated"];
+    let best = record["evaluations"].as_array().unwrap().iter();
+    let accuracies = best.map(|one| one["accuracy"].as_f64().unwrap());
+    assert_eq!(validated["examples"], 24);
+    assert_eq!(
+        validated["accuracy"].as_f64(),
+        accuracies.max_by(f64::total_cmp)
+    );
+    let bins = validated["confidence_bins"].as_array().unwrap();
+    let documents = bins.iter().map(|bin| bin["documents"].as_u64().unwrap());
+    assert_eq!(documents.sum::<u64>(), 24);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_is_read() {
+    let sandbox = sandbox();
+    let outcome = sandbox.carousel("train-classifier nowhere.csv -o model --device cuda:7");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert_eq!(
+        outcome.err,
+        "carousel: libtorch finds no GPU number 7; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)\n"
+    );
+    assert!(!sandbox.path("model").exists());
+    let line = format!("train-classifier reviews.csv -o cut {SMALL} --device cpu");
+    let line = line.replace("--epochs 4", "--epochs 400");
+    assert!(sandbox.kill_at(&line, "cut/resume.safetensors"));
+    let mut record = json_file(&sandbox, "cut/training.json");
+    assert_eq!(record["options"]["device"], "cpu");
+    record["options"]["device"] = "cuda:7".into();
+    sandbox.write("cut/training.json", record.to_string());
+    std::fs::remove_file(sandbox.path("reviews.csv")).unwrap();
+    let outcome = sandbox.carousel("train-classifier --resume cut");
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (
+            Some(1),
+            "carousel: the run began on cuda:7, which is not here; resume it there, or start again with -o\n"
+        )
+    );
 }
 
 #[test]

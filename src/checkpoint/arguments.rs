@@ -34,6 +34,9 @@ pub struct TrainArguments {
     /// A file of documents that a classifier is tested on once, at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
+    /// Number of folds that a classifier is cross-validated with before it is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
     /// How the documents of rare and of frequent labels count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,

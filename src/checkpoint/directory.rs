@@ -30,6 +30,8 @@ const RESUME: &str = "resume.safetensors";
 const REPORT: &str = "report.svg";
 const STANDARD_INPUT: &str = "standard-input.txt";
 pub(super) const LANGUAGE_MODEL: &str = "language-model";
+/// The folder of the runs of folds, while a classifier is cross-validated.
+pub(super) const FOLDS: &str = ".folds";
 /// The folder of a run that is to replace the one in the directory.
 pub(super) const SUCCESSOR: &str = ".new-run";
 /// The folder of a run that replaces it: what lies in it counts, and is being moved to the directory.
@@ -148,6 +150,7 @@ impl Directory {
             }
             remove(&files::partial_path(&path))?;
         }
+        remove_folder(&self.place.join(FOLDS))?;
         // This fails, as intended, if the folder holds other files.
         let _ = fs::remove_dir(&self.place);
         Ok(())
@@ -169,6 +172,22 @@ impl Directory {
             path: self.path.join(LANGUAGE_MODEL),
             place: self.place.join(LANGUAGE_MODEL),
         }
+    }
+
+    /// Directory of the run of a fold, counted from 1.
+    pub fn fold(&self, number: usize) -> Directory {
+        Directory::at(self.place.join(FOLDS).join(number.to_string()))
+    }
+
+    /// Removes the run of a fold, and the folder of all folds if it is then empty.
+    ///
+    /// # Errors
+    /// Files that cannot be removed.
+    pub fn remove_fold(&self, number: usize) -> Result<()> {
+        remove_folder(&self.fold(number).place)?;
+        // This fails, as intended, if there are others.
+        let _ = fs::remove_dir(self.place.join(FOLDS));
+        Ok(())
     }
 
     /// Writes config.json and tokenizer.json, which do not change during a run.
@@ -343,6 +362,14 @@ fn not_understood(path: &Path, error: &serde_json::Error) -> Error {
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with everything in it, if it is there.
+pub(super) fn remove_folder(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", folder, e)),
         _ => Ok(()),
     }
 }

@@ -2,13 +2,14 @@
 The checkpoint directory, which training writes and inference reads.
 
 [`directory`] knows the names of its files, one process at a time has the [`Lock`] to write them, [`config`] and [`architecture`] describe the network, [`record`] and
-[`arguments`] how it was trained, [`weights_file`] reads tensors.
+[`arguments`] how it was trained, [`cross_validation`] how well it does so, [`weights_file`] reads tensors.
 */
 
 pub mod architecture;
 pub mod arguments;
 pub mod config;
 mod corpus_options;
+pub mod cross_validation;
 pub mod data_paths;
 pub mod directory;
 mod lock;

@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
+use super::cross_validation::CrossValidation;
 use crate::data::labelled::DocumentOptions;
-use crate::metrics::{ClassificationScore, LanguageScore};
+use crate::metrics::{ClassificationScore, ConfidenceBin, LanguageScore, confidence_bins};
 use crate::text::corpus::{CorpusPlan, CorpusStatistics};
 
 /// When training ends.
@@ -274,9 +275,35 @@ pub struct DocumentsRecord {
     pub thaws: bool,
     /// Baselines on the validation data.
     pub baselines: NaiveBaselines,
+    /// Predictions of the validation documents by the best weights; none before there are some, and in older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validated: Option<ValidationRecord>,
     /// Figures on the test documents, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<TestRecord>,
+    /// Cross-validation, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
+}
+
+/// How well documents were predicted, and how far the probabilities can be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValidationRecord {
+    /// The score.
+    #[serde(flatten)]
+    pub score: ClassificationScore,
+    /// Documents by the probability of the label that was predicted.
+    pub confidence_bins: Vec<ConfidenceBin>,
+}
+
+impl ValidationRecord {
+    /// Record of the predicted probabilities of all labels, for each document.
+    pub fn new(labels: &[String], truth: &[usize], predicted: &[Vec<f64>]) -> Self {
+        ValidationRecord {
+            score: ClassificationScore::of_probabilities(labels, truth, predicted),
+            confidence_bins: confidence_bins(truth, predicted),
+        }
+    }
 }
 
 /// Figures on documents that nothing was chosen by.

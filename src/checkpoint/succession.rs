@@ -9,7 +9,8 @@ directory next ends a move that was cut short.
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::directory::{ARRIVING, CONFIG, Directory, FILES, LANGUAGE_MODEL, SUCCESSOR, remove};
+use super::directory::{ARRIVING, CONFIG, Directory, FILES, FOLDS, LANGUAGE_MODEL, SUCCESSOR};
+use super::directory::{remove, remove_folder};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -113,6 +114,7 @@ impl Directory {
             }
         }
         remove_folder(&self.path.join(SUCCESSOR))?;
+        remove_folder(&self.path.join(FOLDS))?;
         let part = Directory::at(self.path.join(LANGUAGE_MODEL));
         let is_part = arriving.join(LANGUAGE_MODEL).exists() || self.old_is_classifier();
         match is_part && part.holds_run() && !is_kept(&part.path) {
@@ -170,13 +172,6 @@ fn move_files(from: &Path, to: &Path) -> Result<()> {
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|e| Error::file("replace", to, e))
-}
-
-fn remove_folder(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", folder, e)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

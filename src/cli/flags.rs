@@ -9,7 +9,7 @@ use clap::Args;
 use super::time::time;
 use crate::checkpoint::architecture::{InitialState, Leak};
 use crate::checkpoint::arguments::{
-    GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
+    DeviceChoice, GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
 use crate::data::labelled::{DocumentOptions, Format};
 use crate::text::Split;
@@ -56,6 +56,9 @@ pub struct TrainingFlags {
     /// What computes gradients [default: auto]
     #[arg(long, value_enum, value_name = "METHOD", help_heading = "Advanced")]
     gradients: Option<GradientMethod>,
+    /// Where to compute: auto, cpu, cuda or cuda:N; auto is a GPU if libtorch finds one [default: auto]
+    #[arg(long, value_name = "DEVICE", help_heading = "Advanced")]
+    device: Option<DeviceChoice>,
 }
 
 impl TrainingFlags {
@@ -74,6 +77,7 @@ impl TrainingFlags {
             seed: self.seed,
             precision: self.precision,
             gradients: self.gradients,
+            device: self.device,
             ..TrainArguments::default()
         }
     }

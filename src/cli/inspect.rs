@@ -8,14 +8,16 @@ use super::inspect_flags::Arguments;
 use super::standard::{json_line, line, row};
 use super::{inspect_gates, inspect_parameters, inspect_units, unit};
 use crate::checkpoint::architecture::{Body, Head, Labels, NextToken, Ngrams, Recurrent, Tokens};
+use crate::checkpoint::cross_validation::{CrossValidation, Scores};
 use crate::checkpoint::record::{
-    Baseline, Budget, DocumentsRecord, Figures, Finish, NgramRecord, Record, TestRecord, TextRecord,
+    Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, Record,
+    TestRecord, TextRecord,
 };
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::metrics::{ClassificationScore, TextSize};
+use crate::metrics::TextSize;
 use crate::text::corpus::Validation;
 use crate::text::escape::escaped;
 
@@ -194,27 +196,41 @@ fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<(
             results.balanced_accuracy,
         ]
     })?;
-    let baselines = &subject.baselines;
-    print_score("naive Bayes", &baselines.naive_bayes)?;
-    print_score("majority", &baselines.majority)?;
-    let Some(TestRecord { baselines, score }) = &subject.tested else {
+    print_baselines(&subject.baselines)?;
+    if let Some(TestRecord { baselines, score }) = &subject.tested {
+        line("on the test documents:")?;
+        if let Some(score) = score {
+            print_score("model", &Scores::of(score))?;
+        }
+        print_baselines(baselines)?;
+    }
+    if let Some(found) = &subject.cross_validation {
+        print_cross_validation(found)?;
+    }
+    Ok(())
+}
+
+fn print_baselines(baselines: &NaiveBaselines) -> Result<()> {
+    print_score("naive Bayes", &Scores::of(&baselines.naive_bayes))?;
+    print_score("majority", &Scores::of(&baselines.majority))
+}
+
+fn print_cross_validation(found: &CrossValidation) -> Result<()> {
+    let (Some(mean), Some(deviation)) = (&found.mean, &found.standard_deviation) else {
         return Ok(());
     };
-    line("on the test documents:")?;
-    if let Some(score) = score {
-        print_score("model", score)?;
-    }
-    print_score("naive Bayes", &baselines.naive_bayes)?;
-    print_score("majority", &baselines.majority)
+    let folds = found.folds.len();
+    line(format!("in cross-validation, the mean of {folds} folds:"))?;
+    print_score("model", &mean.classifier)?;
+    print_score("standard deviation", &deviation.classifier)?;
+    print_score("naive Bayes", &mean.naive_bayes)
 }
 
 /// Prints a line below those of the evaluations of a classifier.
-fn print_score(name: &str, score: &ClassificationScore) -> Result<()> {
+fn print_score(name: &str, scores: &Scores) -> Result<()> {
     line(format!(
         "{name:>52}{:>12.4}{:>12.4}{:>12.4}",
-        score.accuracy,
-        score.macro_f1,
-        score.balanced_accuracy()
+        scores.accuracy, scores.macro_f1, scores.balanced_accuracy
     ))
 }
 

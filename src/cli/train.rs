@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::flags::{CellFlags, TrainingFlags};
 use crate::checkpoint::architecture::Predict;
-use crate::checkpoint::arguments::{BaselineChoice, DeviceChoice, TrainArguments};
+use crate::checkpoint::arguments::{BaselineChoice, TrainArguments};
 use crate::text::Level;
 
 /// Train a language model on text.
@@ -156,9 +156,6 @@ pub struct Arguments {
     /// [default: 0; 10 with --schedule constant or plateau]
     #[arg(long, value_name = "N", help_heading = "Advanced")]
     patience: Option<u64>,
-    /// Where to compute: auto, cpu or cuda:N [default: auto]
-    #[arg(long, value_name = "DEVICE", help_heading = "Advanced")]
-    device: Option<DeviceChoice>,
 
     #[command(flatten)]
     cell: CellFlags,
@@ -192,7 +189,6 @@ impl Arguments {
             learning_rate: self.learning_rate,
             warmup: self.warmup,
             patience: self.patience,
-            device: self.device,
             baseline: self.baseline,
             order: self.order,
             interpolate: self.interpolate,

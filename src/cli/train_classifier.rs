@@ -57,6 +57,15 @@ pub struct Arguments {
     /// Documents to test the finished model on, once; nothing is chosen by them
     #[arg(long, value_name = "FILE", help_heading = "Text")]
     test: Option<PathBuf>,
+    /// Cross-validate with K folds first: K classifiers, each tested on the fold that it was not trained on; the model
+    /// learns from all documents then. A budget of --time is divided among all K + 1 runs
+    #[arg(
+        long,
+        value_name = "K",
+        conflicts_with = "valid",
+        help_heading = "Text"
+    )]
+    folds: Option<usize>,
 
     /// Go on from a trained model: its folder, or the name of one that ships. Its vocabulary and its layers are kept; of a
     /// classifier of the same labels the head too, and its weights of words where they help
@@ -123,6 +132,7 @@ impl Arguments {
             vocab_size: self.vocab_size,
             valid: self.valid.clone(),
             test: self.test.clone(),
+            folds: self.folds,
             class_weights: self.class_weights,
             from: self.from.clone(),
             embedding_size: self.embedding_size,

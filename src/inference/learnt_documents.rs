@@ -17,7 +17,7 @@ pub struct LearntDocuments {
 impl LearntDocuments {
     /// Hashes of texts.
     pub fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
-        Self::sorted(texts.map(hash).collect())
+        Self::sorted(texts.map(text_hash).collect())
     }
 
     /// Opens the hashes of a checkpoint; `None` for one that has none, as it is of a language model or older than they are.
@@ -41,7 +41,7 @@ impl LearntDocuments {
 
     /// Whether a text is among the documents.
     pub fn contains(&self, text: &str) -> bool {
-        self.hashes.binary_search(&hash(text)).is_ok()
+        self.hashes.binary_search(&text_hash(text)).is_ok()
     }
 
     /// The hashes as a checkpoint has them, `[documents, 2]`: upper and lower 32 bits.
@@ -59,7 +59,7 @@ impl LearntDocuments {
 
 /// The first 64 bits of the BLAKE3 hash of a text without markup, in NFC, with single spaces between words. Hashes are stored in
 /// checkpoints, so this must never change.
-fn hash(text: &str) -> u64 {
+pub fn text_hash(text: &str) -> u64 {
     let mut hasher = blake3::Hasher::new();
     for word in Normalization::Nfc
         .apply(&strip_markup(text))
@@ -93,7 +93,7 @@ mod tests {
         let joined = learnt.joined(LearntDocuments::of(["another"].into_iter()));
         assert!(joined.contains("another") && joined.contains("a good film"));
         // Stored hashes are found again by later versions.
-        assert_eq!(hash("a good film"), stored("a good film "));
+        assert_eq!(text_hash("a good film"), stored("a good film "));
     }
 
     fn stored(bytes: &str) -> u64 {

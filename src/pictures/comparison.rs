@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::curves::bounds;
+use super::bounds::bounds;
 use crate::comparison::curve::Point;
 use crate::comparison::results::Row;
 

@@ -8,6 +8,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 
+use super::bounds::bounds;
+use super::classification::{HEIGHT, Panel};
 use crate::checkpoint::record::{Baseline, NaiveBaselines};
 
 /// Width of the picture, and height of a chart, in pixels.
@@ -35,8 +37,8 @@ pub enum Baselines<'b> {
 }
 
 /// Charts of the lines of metrics.jsonl over the steps: losses, of a classifier accuracies, learning rate and gradient norm,
-/// beside what baselines have; `None` if there is nothing to draw.
-pub fn svg(metrics: &str, baselines: Baselines) -> Option<String> {
+/// beside what baselines have; below them panels, two in a row. `None` if there is nothing to draw.
+pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<String> {
     let lines: Vec<Value> = metrics
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
@@ -80,14 +82,28 @@ pub fn svg(metrics: &str, baselines: Baselines) -> Option<String> {
     if charts.is_empty() {
         return None;
     }
+    compose(&charts, panels)
+}
+
+/// Charts below one another, and panels below them.
+fn compose(charts: &[(&str, Vec<Curve>)], panels: &[Panel]) -> Option<String> {
     let mut picture = String::new();
     {
-        let (width, height) = (SIZE.0, SIZE.1 * charts.len() as u32);
+        let heights = [
+            SIZE.1 * charts.len() as u32,
+            HEIGHT * panels.len().div_ceil(2) as u32,
+        ];
+        let (width, height) = (SIZE.0, heights.iter().sum());
         let area = SVGBackend::with_string(&mut picture, (width, height)).into_drawing_area();
         area.fill(&WHITE).ok()?;
-        let parts = area.split_evenly((charts.len(), 1));
-        for (part, (title, curves)) in parts.iter().zip(&charts) {
+        let (upper, lower) = area.split_vertically(heights[0]);
+        let parts = upper.split_evenly((charts.len(), 1));
+        for (part, (title, curves)) in parts.iter().zip(charts) {
             draw(part, title, curves)?;
+        }
+        let rows = panels.len().div_ceil(2).max(1);
+        for (part, panel) in lower.split_evenly((rows, 2)).iter().zip(panels) {
+            panel.draw(part)?;
         }
         area.present().ok()?;
     }
@@ -177,20 +193,6 @@ fn draw(area: &DrawingArea<SVGBackend, Shift>, title: &str, curves: &[Curve]) ->
     Some(())
 }
 
-/// Range from the lowest to the highest finite value, widened where they are equal.
-pub(crate) fn bounds(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
-    let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
-    for value in values.filter(|value| value.is_finite()) {
-        (lowest, highest) = (lowest.min(value), highest.max(value));
-    }
-    let margin = if highest > lowest {
-        0.0
-    } else {
-        lowest.abs().max(1.0) / 2.0
-    };
-    (lowest <= highest).then_some(lowest - margin..highest + margin)
-}
-
 /// A sparkline: for each finite value a block whose height is its place between the lowest and the highest.
 pub fn sparkline(values: &[f64]) -> String {
     match bounds(values.iter().copied()) {
@@ -266,7 +268,7 @@ mod tests {
         };
         let metrics =
             line(1) + &line(2) + "{\"step\":2,\"loss\":7.5,\"valid_loss\":6.0}\n" + &line(3);
-        let picture = svg(&metrics, Baselines::Text(&[])).unwrap();
+        let picture = svg(&metrics, Baselines::Text(&[]), &[]).unwrap();
         for expected in [
             "<svg",
             "loss, nats per token",
@@ -276,7 +278,7 @@ mod tests {
         ] {
             assert!(picture.contains(expected), "{expected}");
         }
-        assert!(svg("", Baselines::Text(&[])).is_none());
+        assert!(svg("", Baselines::Text(&[]), &[]).is_none());
     }
 
     #[test]
@@ -293,7 +295,7 @@ mod tests {
                  {{\"step\":{step},\"loss\":0.5,\"valid_loss\":0.6,\"accuracy\":0.{step},\"balanced_accuracy\":0.7}}\n"
             )
         };
-        let picture = svg(&(line(1) + &line(2)), Baselines::Labels(&baselines)).unwrap();
+        let picture = svg(&(line(1) + &line(2)), Baselines::Labels(&baselines), &[]).unwrap();
         for expected in [
             "loss, nats per document",
             "accuracy on the validation documents",

@@ -9,7 +9,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use super::curves::bounds;
+use super::bounds::bounds;
 use crate::forecasting::forecast::Forecast;
 
 /// Width of a picture and height of a chart, in pixels.

@@ -3,6 +3,8 @@ Pictures, as SVG, and curves for the terminal.
 */
 
 pub mod activations;
+mod bounds;
+pub mod classification;
 pub mod comparison;
 pub mod curves;
 pub mod forecast;

@@ -51,12 +51,7 @@ pub fn token_losses(
             };
         }
         _ => {
-            on_cpu = Network {
-                config: network.config.clone(),
-                parameters: network
-                    .parameters
-                    .map(|tensor| tensor.to_device(Device::Cpu)),
-            };
+            on_cpu = network.to_device(Device::Cpu);
             &on_cpu
         }
     };
@@ -93,11 +88,12 @@ pub fn token_losses(
     losses
 }
 
-/// The recurrent part of a classifier, packed for inference.
+/// The recurrent part of a classifier, packed for inference, which is on the CPU.
 pub fn encoder(network: &Network, threads: usize) -> RecurrentClassifier {
+    let network = network.to_device(Device::Cpu);
     RecurrentClassifier::load(
         &network.config,
-        |name| Ok(values(network, name)),
+        |name| Ok(values(&network, name)),
         Precision::Float32,
         threads,
     )

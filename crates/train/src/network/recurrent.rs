@@ -54,6 +54,14 @@ impl Network {
         (self.parameters.get(weight), self.parameters.get(bias))
     }
 
+    /// The same network with its parameters on a device; they share their values where they are there already.
+    pub fn to_device(&self, device: Device) -> Network {
+        Network {
+            config: self.config.clone(),
+            parameters: self.parameters.map(|tensor| tensor.to_device(device)),
+        }
+    }
+
     /// The same network with its parameters in another kind of number, each asking for gradients.
     pub fn to_kind(&self, kind: Kind) -> Network {
         let to_kind = |tensor: &Tensor| tensor.detach().to_kind(kind).set_requires_grad(true);

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::cross_validation::train_fold;
 use crate::plan;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
@@ -15,7 +16,7 @@ use carousel::cli::{interrupt, standard, train, train_classifier};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, ErrorKind, Result};
 use carousel_train::run::{Notify, Run, Task};
-use carousel_train::tasks::classifier;
+use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::language_model;
 
 /// Trains a language model.
@@ -93,14 +94,12 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
         let folder = RunFolder::for_new_classifier(folder, flags.overwrite)?;
         let directory = &folder.directory;
         let files = keep_standard_input(&flags.documents, directory)?;
-        let begun = classifier::begin(
-            directory.clone(),
-            &files,
-            (&arguments, &documents),
-            started,
-            notify,
-            &mut language_model(&folder, started, flags.quiet),
-        );
+        let inner = Inner {
+            language_model: &mut language_model(&folder, flags.quiet),
+            fold: Some(&mut train_fold(flags.quiet)),
+        };
+        let asked = (&arguments, &documents);
+        let begun = classifier::begin(directory.clone(), &files, asked, started, notify, inner);
         let run = begun.inspect_err(|_| leave_nothing(&flags.documents, directory))?;
         return finish(Some(run), notify);
     }
@@ -109,8 +108,11 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let moved = moved_data(others, &flags.documents, arguments)?;
     let folder = RunFolder::of_run(folder, "train-classifier LABELLED")?;
     let directory = folder.directory.clone();
-    let mut learn = language_model(&folder, started, flags.quiet);
-    let resumed = classifier::resume(directory, moved.as_ref(), started, notify, &mut learn);
+    let inner = Inner {
+        language_model: &mut language_model(&folder, flags.quiet),
+        fold: Some(&mut train_fold(flags.quiet)),
+    };
+    let resumed = classifier::resume(directory, moved.as_ref(), started, notify, inner);
     let run = resumed.inspect_err(|_| leave_nothing(&[], &folder.directory))?;
     finish(run, notify)
 }
@@ -118,10 +120,9 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
 /// Learns the language model of a classifier in `folder`, with its own progress.
 fn language_model(
     folder: &RunFolder,
-    started: Instant,
     quiet: bool,
-) -> impl FnMut(Directory, &Path, &TrainArguments) -> Result<()> {
-    move |part, corpus, arguments| {
+) -> impl FnMut(Directory, &Path, &TrainArguments, Instant) -> Result<()> {
+    move |part, corpus, arguments, started| {
         let _lock = folder.lock_part(&part)?;
         let learnt = learn_language_model(part, corpus, arguments, started, quiet);
         learnt.map_err(|error| interrupted_before_labels(error, folder.directory.path()))

@@ -3,6 +3,7 @@ The program `carousel-train`: the training commands, which `carousel` passes on 
 */
 
 mod command;
+mod cross_validation;
 mod doctor;
 mod inspect;
 mod plan;

@@ -15,7 +15,8 @@ use carousel::cli::run_folder::keep_standard_input;
 use carousel::cli::{standard, train, train_classifier};
 use carousel::error::{Error, Result};
 use carousel_train::run::{DataSummary, Event, ExampleRow, Plan};
-use carousel_train::tasks::{classifier, language_model as text};
+use carousel_train::tasks::classifier::{self, Inner};
+use carousel_train::tasks::language_model as text;
 
 /// Shows the plan of a language model.
 pub fn language_model(flags: &train::Arguments, started: Instant) -> Result<()> {
@@ -41,7 +42,10 @@ pub fn classifier(flags: &train_classifier::Arguments, started: Instant) -> Resu
         (&flags.training(), &flags.layout.options()),
         started,
         notify,
-        &mut |part, corpus, arguments| untrained(part, corpus, arguments, started),
+        Inner {
+            language_model: &mut untrained,
+            fold: None,
+        },
     )?
     .announce(notify);
     output.print()
@@ -75,6 +79,8 @@ struct Output {
     progress: Progress,
     json: bool,
     plan: Option<Box<Plan>>,
+    /// Number of folds of cross-validation.
+    folds: usize,
 }
 
 impl Output {
@@ -83,11 +89,13 @@ impl Output {
             progress: Progress::new(Directory::at(folder.path()), false),
             json,
             plan: None,
+            folds: 0,
         }
     }
 
     fn take(&mut self, event: Event) {
         match event {
+            Event::CrossValidation { folds, .. } if self.json => self.folds = folds,
             Event::Plan(plan) if self.json => self.plan = Some(plan),
             Event::Plan(plan) => {
                 let rows = match &plan.data {
@@ -103,7 +111,7 @@ impl Output {
 
     fn print(self) -> Result<()> {
         match self.plan {
-            Some(plan) => standard::json_line(&object(&plan)),
+            Some(plan) => standard::json_line(&object(&plan, self.folds)),
             None if self.json => Err(Error::new("the run has no plan")),
             None => Ok(()),
         }
@@ -143,8 +151,9 @@ fn rows_table(rows: &[ExampleRow]) -> Vec<String> {
     lines
 }
 
-fn object(plan: &Plan) -> Value {
-    json!({
+/// A plan as an object; with folds, `seconds` are those of one of the runs, and `total_seconds` of all.
+fn object(plan: &Plan, folds: usize) -> Value {
+    let mut object = json!({
         "config": plan.config.to_json(),
         "options": plan.training,
         "chosen": plan.chosen,
@@ -154,7 +163,12 @@ fn object(plan: &Plan) -> Value {
         "tokens_per_second": plan.tokens_per_second,
         "steps": plan.total_steps,
         "seconds": plan.seconds,
-    })
+    });
+    if folds > 0 {
+        object["folds"] = folds.into();
+        object["total_seconds"] = (plan.seconds * (folds + 1) as f64).into();
+    }
+    object
 }
 
 fn data(data: &DataSummary) -> Value {

@@ -19,6 +19,7 @@ use carousel::text::escape::escaped;
 use carousel_kernels::Precision;
 use carousel_train::run::{DataSummary, Event, Plan, StepReport};
 
+use crate::cross_validation::{announced, fold_line, table};
 use carousel::pictures::curves::sparkline;
 
 /// Number of positions of the bar.
@@ -78,6 +79,13 @@ impl Progress {
             Event::Step(step) => self.step(&step),
             Event::Evaluated { evaluation, best } => self.evaluated(evaluation, best),
             Event::Finished(finish) => self.finished(finish),
+            Event::CrossValidation { folds, budget } => {
+                self.headed(("folds", announced(folds, budget)));
+            }
+            Event::Fold { number, of, fold } => self.print(fold_line(number, of, &fold)),
+            Event::CrossValidated(found) => {
+                table(&found).into_iter().for_each(|line| self.print(line));
+            }
             Event::Discarded => self.bar.finish_and_clear(),
         }
     }
@@ -89,9 +97,18 @@ impl Progress {
     fn plan(&mut self, plan: &Plan) {
         self.tokens_per_character = plan.tokens_per_character;
         let lines = data_lines(&plan.data).into_iter().chain(plan_lines(plan));
-        for (heading, line) in lines {
-            self.print(format!("{heading:<12}{line}"));
+        lines.for_each(|line| self.headed(line));
+    }
+
+    /// Shows a line above what follows.
+    pub fn heading(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.print(text);
         }
+    }
+
+    fn headed(&self, (heading, line): HeadedLine) {
+        self.print(format!("{heading:<12}{line}"));
     }
 
     fn step(&mut self, step: &StepReport) {
@@ -397,7 +414,8 @@ fn recurrent_weights(init: RecurrentInit) -> String {
     format!("recurrent ones begin {words}")
 }
 
-fn count(n: u64) -> String {
+/// A number with commas between thousands.
+pub fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
@@ -458,6 +476,6 @@ fn sample(directory: &Directory) -> Option<String> {
 }
 
 /// Formats whole seconds in units for people.
-fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     humantime::format_duration(Duration::from_secs(seconds.clamp(0.0, 1e9) as u64)).to_string()
 }

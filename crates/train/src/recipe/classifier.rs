@@ -48,6 +48,11 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
              or learned",
         ));
     }
+    if let Some(folds @ (0 | 1)) = arguments.folds {
+        return Err(Error::usage(format!(
+            "--folds {folds} is no cross-validation; give 2 or more"
+        )));
+    }
     arguments.validation()?;
     let labels = ["a", "b"].map(String::from).to_vec();
     let anything = Circumstances {

@@ -15,7 +15,8 @@ mod memory;
 mod ranges;
 mod resolved;
 
-pub use budget::{between_evaluations, budget, total_steps};
+pub use budget::{between_evaluations, budget, runs, total_steps};
 pub use kept::{keep, keep_sizes};
 pub use memory::memory;
+pub use ranges::seed;
 pub use resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};

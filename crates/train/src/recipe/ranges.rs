@@ -11,6 +11,11 @@ use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel_kernels::recurrent::Activation;
 
+/// The seed of everything random.
+pub fn seed(arguments: &TrainArguments) -> u64 {
+    arguments.seed.unwrap_or(1)
+}
+
 /// The training options, with defaults for those that were not given. The batch is given apart, as a small corpus makes it
 /// smaller; steps between evaluations and what depends on the machine are filled in later.
 ///
@@ -57,7 +62,7 @@ pub fn training(
         ema: fraction("--ema", arguments.ema.unwrap_or(0.0))?,
         patience: arguments.patience.unwrap_or(defaults.patience),
         evaluate_every: 0,
-        seed: arguments.seed.unwrap_or(1),
+        seed: seed(arguments),
         precision: arguments.precision.unwrap_or(TrainingPrecision::Auto),
         gradients: arguments.gradients.unwrap_or(GradientMethod::Auto),
         recurrent_init: recurrent_init(arguments),

@@ -3,7 +3,8 @@ What a run reports, through one callback.
 */
 
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::record::{Evaluation, Finish, TrainingConfig};
+use carousel::checkpoint::cross_validation::{CrossValidation, Fold};
+use carousel::checkpoint::record::{Budget, Evaluation, Finish, TrainingConfig};
 use carousel::text::Level;
 
 /// An event of a run.
@@ -24,6 +25,24 @@ pub enum Event {
     },
     /// The end.
     Finished(Finish),
+    /// Cross-validation, before its first run: the number of folds, and the budget of each run.
+    CrossValidation {
+        /// Number of folds.
+        folds: usize,
+        /// Budget of each of their runs, and of that of the model itself.
+        budget: Budget,
+    },
+    /// A fold of cross-validation that was trained and tested.
+    Fold {
+        /// The fold, counted from 1.
+        number: usize,
+        /// Number of folds.
+        of: usize,
+        /// Its figures.
+        fold: Fold,
+    },
+    /// The figures of all folds.
+    CrossValidated(Box<CrossValidation>),
     /// The end of a run whose weights were not worth replacing the model that was there.
     Discarded,
 }

@@ -1,10 +1,11 @@
 /*!
-report.svg: the curves of a run.
+report.svg: the curves of a run, and what a classifier predicted.
 */
 
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::record::{DocumentsRecord, TextRecord};
 use carousel::error::Result;
+use carousel::pictures::classification::panels;
 use carousel::pictures::curves::{self, Baselines};
 
 /// Draws the metrics of a run, if there are enough of them.
@@ -14,10 +15,13 @@ use carousel::pictures::curves::{self, Baselines};
 pub fn write(directory: &Directory) -> Result<()> {
     let metrics = directory.load_metrics()?;
     let picture = match directory.load_record::<DocumentsRecord>() {
-        Ok(subject) => curves::svg(&metrics, Baselines::Labels(&subject.baselines)),
+        Ok(subject) => {
+            let baselines = Baselines::Labels(&subject.baselines);
+            curves::svg(&metrics, baselines, &panels(&subject))
+        }
         Err(_) => {
             let subject: TextRecord = directory.load_record()?;
-            curves::svg(&metrics, Baselines::Text(&subject.baselines))
+            curves::svg(&metrics, Baselines::Text(&subject.baselines), &[])
         }
     };
     match picture {

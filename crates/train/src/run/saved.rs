@@ -8,6 +8,7 @@ use super::base::Base;
 use super::event::{Event, Notify};
 use super::task::{Prepared, Task};
 use super::training::{RESTARTED, Run};
+use crate::device;
 use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::{Finish, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
@@ -32,8 +33,8 @@ pub struct SavedRun<R> {
 /// user says that the data is now.
 ///
 /// # Errors
-/// A directory without a run, or with one of another command or one that was given up; damaged files; data that is not
-/// there; what `begin` and `restore` fail with.
+/// A directory without a run, or with one of another command or one that was given up; a device that is not there; damaged
+/// files; data that is not there; what `begin` and `restore` fail with.
 pub fn resume<T: Task>(
     directory: Directory,
     given: Option<&DataPaths>,
@@ -45,13 +46,18 @@ pub fn resume<T: Task>(
     check_command::<T>(&directory, &request)?;
     if !directory.holds_checkpoint() {
         DataPaths::check(&directory, &mut request, given)?;
-        notify(Event::Note(RESTARTED.to_string()));
+        // Of cross-validation, finished folds may have been saved.
+        if request.arguments.folds.is_none() {
+            notify(Event::Note(RESTARTED.to_string()));
+        }
         return begin(request, notify).map(Some);
     }
     let record: Record<T::Record> = directory.load_record()?;
     if let Some(finish) = record.finished {
         return end_again(&directory, finish).map(|()| None);
     }
+    // Before the data is read: without the device there is nothing to do.
+    device::named(&record.training.device)?;
     let config = directory.load_config()?;
     let tokenizer = directory.load_tokenizer(&config)?;
     tch::set_num_threads(record.training.threads);

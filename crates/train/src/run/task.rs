@@ -47,6 +47,8 @@ pub trait Task {
     }
     /// Validates the averaged weights; `None` if the loss is not finite.
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures>;
+    /// Completes the record by the last evaluation, which was the best so far.
+    fn describe_best(&self, _record: &mut Self::Record) {}
     /// The averaged weights as the bytes of a safetensors file, with the tensors that are not fitted by gradients.
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>>;
     /// Tokens that [`Task::conclude`] reads, about.

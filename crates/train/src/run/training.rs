@@ -509,6 +509,7 @@ impl<T: Task> Run<T> {
         }
         self.metrics.append(&line)?;
         if best {
+            self.task.describe_best(&mut self.record.subject);
             self.directory
                 .save_weights(&self.task.weights(&self.state)?)?;
         }

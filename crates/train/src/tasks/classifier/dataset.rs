@@ -20,6 +20,8 @@ pub const BYTES_A_TOKEN: usize = 5;
 
 /// Fraction of the documents that are held out for validation, if none are given for it.
 const VALIDATION_FRACTION: f64 = 0.1;
+/// Why there are no validation documents.
+const TOO_FEW: &str = "there are too few documents to hold some out for validation";
 
 /// Documents with their labels.
 #[derive(Default)]
@@ -133,10 +135,9 @@ impl Dataset {
             }
         };
         if valid.texts.is_empty() {
-            return Err(Error::new(
-                "there are too few documents to hold some out for validation; give more, or validation documents with \
-                 --valid FILE",
-            ));
+            return Err(Error::new(format!(
+                "{TOO_FEW}; give more, or validation documents with --valid FILE"
+            )));
         }
         note_common_documents(&[&train], ("validation", &valid), notify);
         if let Some(test) = &test {
@@ -148,6 +149,45 @@ impl Dataset {
             valid,
             test,
             hash,
+        })
+    }
+
+    /// Training and validation documents together.
+    pub fn documents(&self) -> LabelledTexts {
+        LabelledTexts {
+            texts: [&self.train.texts[..], &self.valid.texts].concat(),
+            labels: [&self.train.labels[..], &self.valid.labels].concat(),
+        }
+    }
+
+    /// The dataset that is tested on the `documents` of a fold: the others are divided into training and validation
+    /// documents.
+    ///
+    /// # Errors
+    /// If there are too few others.
+    pub fn without_fold(
+        &self,
+        documents: &LabelledTexts,
+        fold_of: &[usize],
+        fold: usize,
+    ) -> Result<Self> {
+        let (mut own, mut others) = (LabelledTexts::default(), LabelledTexts::default());
+        let all = documents.texts.iter().zip(&documents.labels).zip(fold_of);
+        for ((text, &label), &of) in all {
+            let part = if of == fold { &mut own } else { &mut others };
+            part.texts.push(text.clone());
+            part.labels.push(label);
+        }
+        let (train, valid) = divide(others, self.labels.len(), VALIDATION_FRACTION);
+        if valid.texts.is_empty() {
+            return Err(Error::new(format!("{TOO_FEW}; give more")));
+        }
+        Ok(Dataset {
+            labels: self.labels.clone(),
+            train,
+            valid,
+            test: Some(own),
+            hash: self.hash.clone(),
         })
     }
 
@@ -289,7 +329,8 @@ fn divide(all: LabelledTexts, label_count: usize, fraction: f64) -> (LabelledTex
         own.sort_by_cached_key(|&index| hash(&all.texts[index]));
         let count = (own.len() as f64 * fraction).round() as usize;
         // Two documents of a label are enough to have it in both parts.
-        let count = count.max(usize::from(own.len() > 1)).min(own.len() - 1);
+        let count = count.max(usize::from(own.len() > 1));
+        let count = count.min(own.len().saturating_sub(1));
         own[..count]
             .iter()
             .for_each(|&index| held_out[index] = true);
@@ -322,6 +363,36 @@ mod tests {
         // One of a label's three documents is held out, and none of another label's single one.
         let (train, valid) = divide(documents(0..4), 2, 0.1);
         assert_eq!((train.texts.len(), valid.texts.len()), (3, 1));
+    }
+
+    #[test]
+    fn a_fold_is_tested_on_by_what_learns_from_the_others() {
+        let all = documents(0..60);
+        let (train, valid) = divide(documents(0..60), 2, 0.1);
+        let dataset = Dataset {
+            labels: vec!["a".to_string(), "b".to_string()],
+            train,
+            valid,
+            test: None,
+            hash: String::new(),
+        };
+        let together = dataset.documents();
+        let fold_of: Vec<usize> = (0..60).map(|i| i / 15).collect();
+        let mut tested = Vec::new();
+        for fold in 0..4 {
+            let part = dataset.without_fold(&together, &fold_of, fold).unwrap();
+            let test = part.test.unwrap();
+            let sizes = [&part.train, &part.valid, &test].map(|part| part.texts.len());
+            assert_eq!((sizes[0] + sizes[1], sizes[2]), (45, 15));
+            let is_tested = |text: &String| test.texts.contains(text);
+            let learnt = part.train.texts.iter().chain(&part.valid.texts);
+            assert!(!learnt.clone().any(is_tested));
+            tested.extend(test.texts.into_iter().zip(test.labels));
+        }
+        let mut expected: Vec<_> = all.texts.into_iter().zip(all.labels).collect();
+        tested.sort();
+        expected.sort();
+        assert_eq!(tested, expected);
     }
 
     #[test]

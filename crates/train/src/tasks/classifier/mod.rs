@@ -2,27 +2,32 @@
 Learning a classifier, in the way of Howard and Ruder (2018): a language model's layers are taken over and unfrozen from the
 top down, each with a smaller learning rate than the one above, under a head that sees the pooled outputs of the whole text.
 Beside them a linear classifier learns words, pairs and triples of words (`model_selection`, `linear`); the weights of
-both in the sum are fitted on the validation part (`calibration`).
+both in the sum are fitted on the validation part (`calibration`). How well all that does is shown by cross-validation
+(`cross_validation`, `folds`), where it is asked for.
 */
 
 mod batches;
 pub(crate) mod calibration;
 mod class_weights;
+mod cross_validation;
 mod dataset;
 mod excerpts;
+mod folds;
 mod linear;
 mod model_selection;
 mod prepare;
 mod task;
 
+pub use cross_validation::{FoldRun, TrainFold};
 pub use task::ClassifierTask;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::recipe;
 use crate::run::{self, Base, Event, Notify, Prepared, Run, SavedRun};
+use crate::{device, recipe};
 use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::cross_validation::CrossValidation;
 use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Record, Request};
 use carousel::checkpoint::{Directory, models};
@@ -38,23 +43,35 @@ use prepare::LANGUAGE_MODEL_FRACTION;
 /// Bytes of text from which on a language model is learnt first: about a million English words.
 const WORTH_A_LANGUAGE_MODEL: usize = 5_000_000;
 
-/// Learns a language model in a directory, from a text, with the arguments that it is given.
+/// Learns a language model in a directory, from a text, with the arguments that it is given; the moment is when the run
+/// began that needs it.
 pub type LearnLanguageModel<'a> =
-    &'a mut dyn FnMut(Directory, &Path, &TrainArguments) -> Result<()>;
+    &'a mut dyn FnMut(Directory, &Path, &TrainArguments, Instant) -> Result<()>;
 
-/// Begins a run that learns labels from the files at `paths`; `started` is when the command began.
+/// What is trained before a classifier's own run, by its caller, who watches for interruptions and shows progress.
+pub struct Inner<'a> {
+    /// Learns the language model that a classifier goes on from.
+    pub language_model: LearnLanguageModel<'a>,
+    /// Trains the runs of cross-validation; without it they are only announced.
+    pub fold: Option<TrainFold<'a>>,
+}
+
+/// Begins a run that learns labels from the files at `paths`, after the cross-validation that was asked for; `started` is
+/// when the command began.
 ///
 /// # Errors
-/// Documents that cannot be read, one label only, options that contradict each other, a directory that cannot be written.
+/// Documents that cannot be read, one label only, options that contradict each other, a device that is not there, a directory that cannot
+/// be written.
 pub fn begin(
     directory: Directory,
     paths: &[PathBuf],
     (arguments, documents): (&TrainArguments, &DocumentOptions),
     started: Instant,
     notify: Notify,
-    learn_language_model: LearnLanguageModel,
+    mut inner: Inner,
 ) -> Result<Run<ClassifierTask>> {
     recipe::classifier::check(arguments)?;
+    device::device(arguments.device.unwrap_or_default())?;
     let mut arguments = arguments.clone();
     let validation = name_absolutely(&mut arguments)?;
     let request = Request {
@@ -67,13 +84,46 @@ pub fn begin(
         }),
     };
     let dataset = Dataset::read(&request, validation.as_deref(), notify)?;
+    let spent = started.elapsed() / recipe::runs(&request.arguments) as u32;
+    let found = match request.arguments.folds {
+        Some(_) => {
+            let data = (&request, &dataset);
+            Some(cross_validation::run(
+                &directory, data, spent, notify, &mut inner,
+            )?)
+        }
+        None => None,
+    };
+    let started = cross_validation::before(spent);
+    let data = (dataset, found);
+    begin_on(
+        directory,
+        request,
+        data,
+        started,
+        notify,
+        inner.language_model,
+    )
+}
+
+/// Begins a run on documents that have been read; `started` is when its time began. The figures of their cross-validation are
+/// recorded, if there are any.
+fn begin_on(
+    directory: Directory,
+    request: Request,
+    (dataset, found): (Dataset, Option<CrossValidation>),
+    started: Instant,
+    notify: Notify,
+    learn_language_model: LearnLanguageModel,
+) -> Result<Run<ClassifierTask>> {
+    let device = device::device(request.arguments.device.unwrap_or_default())?;
     let base = match &request.arguments.from {
         Some(named) => Some(Base::load(&models::find(named.as_ref())?)?),
         None if dataset.train.bytes() >= WORTH_A_LANGUAGE_MODEL => Some(language_model_of(
             &dataset,
             &directory,
             &request,
-            notify,
+            (started, notify),
             learn_language_model,
         )?),
         None => None,
@@ -82,7 +132,12 @@ pub fn begin(
     note.into_iter().for_each(|note| notify(Event::Note(note)));
     // The time so far is subtracted from the budget; the run's clock begins now.
     let (spent, began) = (started.elapsed(), Instant::now());
-    let prepare = |request| prepare::prepare(request, dataset, base.as_ref(), spent, notify);
+    let prepare = |request| {
+        let place = (device, spent);
+        let mut prepared = prepare::prepare(request, dataset, base.as_ref(), place, notify)?;
+        prepared.record.subject.cross_validation = found;
+        Ok(prepared)
+    };
     Run::begin(directory, request, base.as_ref(), began, prepare)
 }
 
@@ -114,7 +169,7 @@ fn language_model_of(
     dataset: &Dataset,
     directory: &Directory,
     request: &Request,
-    notify: Notify,
+    (started, notify): (Instant, Notify),
     learn: LearnLanguageModel,
 ) -> Result<Base> {
     // Saved first, so that a run that ends before the classifier is begun can be resumed.
@@ -136,6 +191,7 @@ fn language_model_of(
         part.clone(),
         &corpus,
         &language_model_arguments(&request.arguments)?,
+        started,
     )?;
     // Only the language model's training needs the copy of the texts.
     let _ = std::fs::remove_file(&corpus);
@@ -183,20 +239,13 @@ pub fn resume(
     given: Option<&DataPaths>,
     started: Instant,
     notify: Notify,
-    learn_language_model: LearnLanguageModel,
+    inner: Inner,
 ) -> Result<Option<Run<ClassifierTask>>> {
     let place = directory.clone();
     let begin = |request: Request, notify: Notify| {
         let documents = request.documents.unwrap_or_default();
         let asked = (&request.arguments, &documents);
-        begin(
-            place.clone(),
-            &request.paths,
-            asked,
-            started,
-            notify,
-            learn_language_model,
-        )
+        begin(place.clone(), &request.paths, asked, started, notify, inner)
     };
     let restore = |saved| restore(&directory, saved, given);
     run::resume(directory.clone(), given, (started, notify), begin, restore)
@@ -229,16 +278,25 @@ fn read_again(
 /// The task of a saved run, and the model that it began from, where that is still needed.
 fn restore(
     directory: &Directory,
-    saved: SavedRun<DocumentsRecord>,
+    mut saved: SavedRun<DocumentsRecord>,
     given: Option<&DataPaths>,
 ) -> Result<(Prepared<ClassifierTask>, Option<Base>)> {
+    let dataset = read_again(directory, &mut saved.record, given)?;
+    restore_on(directory, saved, dataset)
+}
+
+/// The same with documents that have been read.
+fn restore_on(
+    directory: &Directory,
+    saved: SavedRun<DocumentsRecord>,
+    dataset: Dataset,
+) -> Result<(Prepared<ClassifierTask>, Option<Base>)> {
     let SavedRun {
-        mut record,
+        record,
         config,
         tokenizer,
         has_state,
     } = saved;
-    let dataset = read_again(directory, &mut record, given)?;
     let arguments = &record.request.arguments;
     let has_weights = directory.has_weights();
     let needs_base = !(has_state && has_weights);

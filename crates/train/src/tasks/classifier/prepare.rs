@@ -39,12 +39,13 @@ const UNEVEN: u64 = 5;
 /// Vocabulary of the language model that the speed is measured with.
 const SPEED_VOCABULARY: usize = 1000;
 
-/// Resolves every option and learns the linear classifier. `spent` is the time that the run has taken so far.
+/// Resolves every option and learns the linear classifier, for training on `device`. `spent` is the time that the run has
+/// taken so far.
 pub fn prepare(
     request: Request,
     dataset: Dataset,
     base: Option<&Base>,
-    spent: Duration,
+    (device, spent): (Device, Duration),
     notify: Notify,
 ) -> Result<Prepared<ClassifierTask>> {
     let tokenizer = match base {
@@ -63,7 +64,7 @@ pub fn prepare(
     let linear = learn_linear(&request, &dataset, &words, base, &training, notify)?;
     let config = config_of(config, &tokenizer, linear.classifier.hashes.len());
     config.check()?;
-    let training = complete(training, &config, notify)?;
+    let training = complete(training, &config, device, notify)?;
     let subject = subject(&dataset, &words, base.is_some());
     let hint = uneven_labels(&request.arguments, &subject.label_counts);
     let record = Record {
@@ -81,7 +82,7 @@ pub fn prepare(
         training.evaluate_every = recipe::between_evaluations(total);
     }
     let needed = prepared.task.memory(&prepared.config, training);
-    device::check_memory(needed, Device::Cpu)?;
+    device::check_memory(needed, device)?;
     Ok(prepared)
 }
 
@@ -104,10 +105,12 @@ fn subject(dataset: &Dataset, words: &DatasetWords, thaws: bool) -> DocumentsRec
         hash: dataset.hash.clone(),
         thaws,
         baselines: baselines(&words.valid, &dataset.valid.labels),
+        validated: None,
         tested: dataset.test.as_ref().map(|test| TestRecord {
             score: None,
             baselines: baselines(&words.test, &test.labels),
         }),
+        cross_validation: None,
     }
 }
 
@@ -244,6 +247,7 @@ fn config_of(mut config: ModelConfig, tokenizer: &Tokenizer, ngrams: usize) -> M
 fn complete(
     training: TrainingConfig,
     config: &ModelConfig,
+    device: Device,
     notify: Notify,
 ) -> Result<TrainingConfig> {
     let mut alike = config.clone();
@@ -255,8 +259,7 @@ fn complete(
         bptt: 64,
         ..training
     };
-    let completed =
-        machine::complete(windows, &alike, Device::Cpu, tch::get_num_threads(), notify)?;
+    let completed = machine::complete(windows, &alike, device, tch::get_num_threads(), notify)?;
     Ok(TrainingConfig { bptt, ..completed })
 }
 
@@ -290,6 +293,7 @@ pub fn task(
             valid,
             linear: linear.classifier,
             linear_logits: linear.valid_logits,
+            validated: None,
             calibration: Calibration {
                 scales: [1.0, 1.0],
                 bias: vec![0.0; labels],

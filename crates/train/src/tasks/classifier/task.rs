@@ -18,8 +18,9 @@ use crate::recipe;
 use crate::run::{DataSummary, FittedTensor, FittedValues, Task, TrainingState, model_weights};
 use carousel::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, NGRAM_BIAS};
 use carousel::checkpoint::architecture::{DOCUMENT_HASHES, EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
+use carousel::checkpoint::cross_validation::CrossValidation;
 use carousel::checkpoint::record::{
-    DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig,
+    DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig, ValidationRecord,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::Result;
@@ -55,6 +56,8 @@ pub struct ClassifierTask {
     pub(super) learnt: LearntDocuments,
     /// The documents that the finished model is tested on, if there are any.
     pub(super) test: Option<LabelledTexts>,
+    /// What the last evaluation predicted.
+    pub(super) validated: Option<ValidationRecord>,
     /// Scales of both classifiers' logits, fitted at each evaluation.
     pub(super) calibration: Calibration,
     /// The batches of a pass.
@@ -88,6 +91,25 @@ fn beaten_by(accuracy: f64, baselines: &NaiveBaselines) -> Option<String> {
         )),
         false => None,
     }
+}
+
+/// What cross-validation found, in a line.
+fn estimate(found: &CrossValidation) -> Option<String> {
+    let (mean, deviation) = (found.mean?, found.standard_deviation?);
+    let (own, spread) = (mean.classifier, deviation.classifier);
+    Some(format!(
+        "cross-validation with {} folds: accuracy {:.4} ± {:.4}, balanced accuracy {:.4} ± {:.4}, macro F1 {:.4} ± {:.4} \
+         (mean ± standard deviation); naive Bayes has accuracy {:.4} ± {:.4}",
+        found.folds.len(),
+        own.accuracy,
+        spread.accuracy,
+        own.balanced_accuracy,
+        spread.balanced_accuracy,
+        own.macro_f1,
+        spread.macro_f1,
+        mean.naive_bayes.accuracy,
+        deviation.naive_bayes.accuracy,
+    ))
 }
 
 impl ClassifierTask {
@@ -228,7 +250,8 @@ impl Task for ClassifierTask {
         let logits = both.map(|(head, linear)| self.calibration.combine(head, linear));
         let logits: Vec<Vec<f64>> = logits.collect();
         let predicted: Vec<Vec<f64>> = logits.iter().map(|logits| softmax(logits)).collect();
-        let score = ClassificationScore::of_probabilities(&self.labels, labels, &predicted);
+        let validated = ValidationRecord::new(&self.labels, labels, &predicted);
+        let score = &self.validated.insert(validated).score;
         Some(Figures {
             valid_loss: loss(logits.into_iter(), labels, weights),
             accuracy: Some(score.accuracy),
@@ -236,6 +259,10 @@ impl Task for ClassifierTask {
             balanced_accuracy: Some(score.balanced_accuracy()),
             ..Figures::default()
         })
+    }
+
+    fn describe_best(&self, record: &mut DocumentsRecord) {
+        record.validated = self.validated.clone();
     }
 
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {
@@ -304,6 +331,7 @@ impl Task for ClassifierTask {
             ));
             tested.score = Some(score);
         }
+        notes.extend(record.subject.cross_validation.as_ref().and_then(estimate));
         let accuracy = record.best().and_then(|best| best.figures.accuracy);
         notes.extend(accuracy.and_then(|own| beaten_by(own, &record.subject.baselines)));
         Ok(notes)
