@@ -6,13 +6,16 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressStyle};
 
+use super::forecast_backtest::{self, series_backtest};
 use super::forecast_flags::Arguments;
 use super::forecast_output::{self, Answer};
 use super::standard::{self, message};
 use crate::checkpoint::{Directory, Lock};
+use crate::data::series::dates::Split;
 use crate::data::series::file::SeriesFile;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
@@ -21,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
 use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::panel_seasons::panel_seasons;
 use crate::forecasting::rolling::rolled;
 use crate::text::escape::escaped;
 
@@ -35,6 +39,9 @@ const BAR: &str = "{bar:40} {pos} of {len} series, {eta} left";
 
 /// Forecasts, by new models or by those in a folder.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(number) = arguments.backtest {
+        return compare(number as usize, arguments);
+    }
     let output = arguments.output.as_deref().map(ForecastFolder::at);
     let lock = output
         .as_ref()
@@ -136,54 +143,36 @@ fn fitted(arguments: &Arguments) -> Result<Forecaster> {
     let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
     let reading = arguments.reading();
     let series = read(file, &reading, arguments.quiet)?.series;
-    let bar = standard::progress_bar(series.len() as u64);
-    bar.set_style(ProgressStyle::with_template(BAR).expect("the template is right"));
-    let fit_one = |series: &Series| {
-        let fitted = fit_series(series, arguments);
-        bar.inc(1);
-        fitted
-    };
-    let all = in_parallel(&series, threads(arguments), fit_one);
-    bar.finish_and_clear();
+    let panel = undated_seasons(&series, arguments);
+    let all = with_progress(&series, arguments, |series| {
+        fit_series(series, &panel, arguments)
+    });
     let mut fitted = Vec::new();
-    let mut failures: Vec<Error> = Vec::new();
-    for one in all {
-        match one {
-            Ok((one, notes)) => {
-                if !arguments.quiet && fitted.len() < TOLD {
-                    standard::notes(&notes);
-                }
-                fitted.push(one);
-            }
-            Err(error) => failures.push(error),
+    for (one, notes) in succeeded(all)? {
+        if !arguments.quiet && fitted.len() < TOLD {
+            standard::notes(&notes);
         }
-    }
-    if fitted.is_empty() {
-        return Err(failures
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Error::new("there is no series")));
-    }
-    let told = failures
-        .iter()
-        .take(TOLD)
-        .map(|error| format!("left out: {error}"));
-    standard::notes(&told.collect::<Vec<_>>());
-    if failures.len() > TOLD {
-        let rest = failures.len() - TOLD;
-        standard::notes(&[format!("left out: {rest} more series")]);
+        fitted.push(one);
     }
     Ok(Forecaster::new(reading, arguments.fill, fitted))
 }
 
-/// Fits a model of each method to a series; notes say what could not be as it was asked for.
-fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, Vec<String>)> {
+/// What is fitted to of a series, and how.
+struct Task {
+    split: Split,
+    options: FitOptions,
+    /// What could not be as it was asked for.
+    notes: Vec<String>,
+}
+
+/// What is to be done with a series.
+fn task(series: &Series, panel: &[usize], arguments: &Arguments) -> Result<Task> {
     let split =
         arguments
             .windows()
             .split(series.dates.as_ref(), series.values.len(), &series.id)?;
     let count = split.train.len();
-    let (mut notes, mut seasons) = (Vec::new(), seasons(series, arguments));
+    let (mut notes, mut seasons) = (Vec::new(), seasons(series, panel, arguments));
     seasons.retain(|&season| {
         let fits = season <= count;
         if !fits && !arguments.season.is_empty() {
@@ -201,7 +190,7 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
         .map_or_else(default, |horizon| horizon as usize);
     if horizon > count {
         notes.push(format!(
-            "{}: {horizon} steps are more than the {count} of the history: expect little of the last ones",
+            "{}: {horizon} steps are more than the history of {count} values: expect little of the last ones",
             series.id
         ));
     }
@@ -212,6 +201,24 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
         transform: arguments.transform.unwrap_or_default(),
         seasons,
     };
+    Ok(Task {
+        split,
+        options,
+        notes,
+    })
+}
+
+/// Fits a model of each method to a series; notes say what could not be as it was asked for.
+fn fit_series(
+    series: &Series,
+    panel: &[usize],
+    arguments: &Arguments,
+) -> Result<(FittedSeries, Vec<String>)> {
+    let Task {
+        split,
+        options,
+        mut notes,
+    } = task(series, panel, arguments)?;
     let mut models = Vec::new();
     for &method in &arguments.method {
         let values = filled(
@@ -220,6 +227,7 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
             arguments.fill,
             &options,
         );
+        let start = Instant::now();
         let fit = fit(method, &values, &options)
             .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
         let left_out = fit.left_out.iter();
@@ -227,6 +235,8 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
         models.push(FittedModel {
             method,
             model: fit.model,
+            seconds: start.elapsed().as_secs_f64(),
+            scores: fit.scores,
         });
     }
     let fitted = FittedSeries {
@@ -237,17 +247,103 @@ fn fit_series(series: &Series, arguments: &Arguments) -> Result<(FittedSeries, V
     Ok((fitted, notes))
 }
 
-/// The seasons that were asked for, or those that series of the same step usually have and of which there are two.
-fn seasons(series: &Series, arguments: &Arguments) -> Vec<usize> {
+/// Compares methods on what is known of a file's series.
+fn compare(number: usize, arguments: &Arguments) -> Result<()> {
+    let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
+    let series = read(file, &arguments.reading(), arguments.quiet)?.series;
+    let panel = undated_seasons(&series, arguments);
+    let all = with_progress(&series, arguments, |series| {
+        let Task { split, options, .. } = task(series, &panel, arguments)?;
+        let known = &series.values[split.train];
+        let values = filled(known, Method::Auto, arguments.fill, &options);
+        series_backtest(&values, &arguments.method, &options, number)
+            .map_err(|error| Error::new(format!("{}: {error}", series.id)))
+    });
+    let compared = succeeded(all)?;
+    forecast_backtest::print(&compared, &arguments.method, arguments.json)
+}
+
+/// What `work` makes of each series, on several threads, with a bar.
+fn with_progress<R: Send>(
+    series: &[Series],
+    arguments: &Arguments,
+    work: impl Fn(&Series) -> R + Sync,
+) -> Vec<R> {
+    let bar = standard::progress_bar(series.len() as u64);
+    bar.set_style(ProgressStyle::with_template(BAR).expect("the template is right"));
+    let all = in_parallel(series, threads(arguments), |series| {
+        let result = work(series);
+        bar.inc(1);
+        result
+    });
+    bar.finish_and_clear();
+    all
+}
+
+/// The results that there are; of failures, the first few are told.
+///
+/// # Errors
+/// If there is no result.
+fn succeeded<T>(all: Vec<Result<T>>) -> Result<Vec<T>> {
+    let mut results = Vec::new();
+    let mut failures: Vec<Error> = Vec::new();
+    for one in all {
+        match one {
+            Ok(one) => results.push(one),
+            Err(error) => failures.push(error),
+        }
+    }
+    if results.is_empty() {
+        return Err(failures
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Error::new("there is no series")));
+    }
+    let told = failures
+        .iter()
+        .take(TOLD)
+        .map(|error| format!("left out: {error}"));
+    standard::notes(&told.collect::<Vec<_>>());
+    if failures.len() > TOLD {
+        let rest = failures.len() - TOLD;
+        standard::notes(&[format!("left out: {rest} more series")]);
+    }
+    Ok(results)
+}
+
+/// The seasons that series without dates show, all asked together; none if there are dates or seasons were asked for.
+fn undated_seasons(series: &[Series], arguments: &Arguments) -> Vec<usize> {
+    let asked = arguments.seasonal.and_then(|seasonal| seasonal.season);
+    let dated = series.iter().any(|series| series.step().is_some());
+    if dated || asked.is_some() || !arguments.season.is_empty() {
+        return Vec::new();
+    }
+    let seasons = panel_seasons(series.iter().map(|series| &series.values[..]));
+    if !arguments.quiet {
+        let found: Vec<String> = seasons.iter().map(usize::to_string).collect();
+        message(match found.is_empty() {
+            true => "seasons     none was found; --season gives one".to_string(),
+            false => format!(
+                "seasons     found: {}; --season gives others",
+                found.join(", ")
+            ),
+        });
+    }
+    seasons
+}
+
+/// The seasons that were asked for, those that series of the same step usually have and of which there are two, or those
+/// of the panel.
+fn seasons(series: &Series, panel: &[usize], arguments: &Arguments) -> Vec<usize> {
     let asked = arguments.seasonal.and_then(|seasonal| seasonal.season);
     if !arguments.season.is_empty() || asked.is_some() {
         let given = arguments.season.iter().map(|&season| season as usize);
         return asked.into_iter().chain(given).collect();
     }
-    let mut usual = series
-        .step()
-        .map(|step| step.usual_seasons())
-        .unwrap_or_default();
+    let mut usual = match series.step() {
+        Some(step) => step.usual_seasons(),
+        None => panel.to_vec(),
+    };
     usual.retain(|season| 2 * season <= series.values.len());
     usual
 }
@@ -364,6 +460,10 @@ fn answer(fitted: &FittedSeries, fill: Option<Fill>, arguments: &Arguments) -> R
         Answer {
             series: series.id.clone(),
             model: fitted.model.name(),
+            method: fitted.method,
+            seconds: fitted.seconds,
+            aicc: fitted.model.aicc(),
+            scores: fitted.scores.clone(),
             dates: (start..start + forecast.horizon())
                 .map(|at| series.label(at))
                 .collect(),

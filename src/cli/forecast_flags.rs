@@ -17,7 +17,8 @@ use crate::forecasting::method::{Method, Transform};
 #[derive(Args)]
 #[command(after_help = "Examples:
   carousel forecast sales.csv --horizon 12
-  carousel forecast sales.csv --method naive,seasonal-naive,drift -o forecasts
+  carousel forecast sales.csv --method auto,ets,seasonal-naive --backtest 4
+  carousel forecast sales.csv --method sarima -o forecasts
   carousel forecast -m forecasts more.csv
   carousel forecast rides.csv --date-column date --value-column bus,rail --horizon 7
   carousel forecast rides.csv --train-until 2018 --test-from 2019-03 --test-until 2019-05 --horizon 1
@@ -54,6 +55,9 @@ pub struct Arguments {
     /// Numbers of steps after which the series repeats itself, such as 12, or 24,168; 1 for none [default: those of its step]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub season: Vec<u32>,
+    /// Compare the methods at N origins within the series, a horizon apart, and print their errors in place of forecasts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["model", "output", "test_from"])]
+    pub backtest: Option<u32>,
     /// Print a JSON object for each series and model
     #[arg(long)]
     pub json: bool,

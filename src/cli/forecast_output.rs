@@ -11,7 +11,10 @@ use crate::error::Result;
 use crate::forecasting::accuracy::Accuracy;
 use crate::forecasting::folder::ForecastFolder;
 use crate::forecasting::forecast::{Forecast, LEVELS};
-use crate::pictures::curves::{bounds, sparkline_within};
+use crate::forecasting::method::Method;
+use crate::forecasting::selection::Score;
+use crate::pictures::bounds::bounds;
+use crate::pictures::curves::sparkline_within;
 use crate::pictures::forecast::{ForecastChart, svg};
 use crate::text::escape::escaped;
 
@@ -30,6 +33,14 @@ pub(super) struct Answer {
     pub series: String,
     /// Name of the model.
     pub model: String,
+    /// The method that it was fitted by.
+    pub method: Method,
+    /// How long the fit took, in seconds.
+    pub seconds: f64,
+    /// Its AICc, if it has one.
+    pub aicc: Option<f64>,
+    /// What candidates did in a backtest, if the method chooses by one.
+    pub scores: Vec<Score>,
     /// Dates, or numbers, of the forecasts.
     pub dates: Vec<String>,
     /// The values before them.
@@ -92,6 +103,16 @@ impl Answer {
             escaped(&self.series),
             self.model
         ));
+        for score in self.scores.iter().filter(|_| self.method == Method::Auto) {
+            let smape = match score.smape {
+                Some(smape) => format!("sMAPE {smape:.2} %"),
+                None => "no backtest".to_string(),
+            };
+            message(format!(
+                "{:12}weight {:.2}  {smape:16}  {}",
+                "", score.weight, score.name
+            ));
+        }
         if let Some(accuracy) = &self.accuracy {
             message(format!(
                 "test        {} values, {} at a time: MAE {}, sMAPE {:.2} %, MASE {:.3}; {:.1} % within 80 %, {:.1} % within \
@@ -213,6 +234,9 @@ impl Answer {
         let mut object = json!({
             "series": self.series,
             "model": self.model,
+            "method": self.method,
+            "seconds": self.seconds,
+            "aicc": self.aicc,
             "horizon": self.horizon,
             "dates": self.dates,
             "forecast": self.forecast.mean,

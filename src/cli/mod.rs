@@ -19,6 +19,7 @@ mod explanation;
 mod export;
 mod flags;
 mod forecast;
+mod forecast_backtest;
 mod forecast_flags;
 mod forecast_output;
 mod generate;

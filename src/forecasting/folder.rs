@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::method::{FitOptions, Method};
 use super::model::Model;
+use super::selection::Score;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
@@ -64,6 +65,11 @@ pub struct FittedModel {
     pub method: Method,
     /// The model.
     pub model: Model,
+    /// How long the fit took.
+    pub seconds: f64,
+    /// What candidates did in a backtest, from the best, if the method chooses by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Score>,
 }
 
 impl Forecaster {

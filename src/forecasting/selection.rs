@@ -6,6 +6,8 @@ M4 competitions' series such a mean is better than the candidate with the least 
 merit. The spread of the intervals is scaled by the errors of the same forecasts.
 */
 
+use serde::{Deserialize, Serialize};
+
 use super::accuracy::Accuracy;
 use super::backtest::origins;
 use super::candidate::Candidate;
@@ -55,7 +57,7 @@ pub struct Selection {
 }
 
 /// A candidate's result.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Name of the fitted model, or of the candidate if it was left away.
     pub name: String,

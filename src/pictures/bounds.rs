@@ -5,7 +5,7 @@ The range of an axis.
 use std::ops::Range;
 
 /// Range from the lowest to the highest finite value, widened where they are equal.
-pub(super) fn bounds(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
+pub(crate) fn bounds(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
     let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
     for value in values.filter(|value| value.is_finite()) {
         (lowest, highest) = (lowest.min(value), highest.max(value));

@@ -3,7 +3,7 @@ Pictures, as SVG, and curves for the terminal.
 */
 
 pub mod activations;
-mod bounds;
+pub(crate) mod bounds;
 pub mod classification;
 pub mod comparison;
 pub mod curves;

@@ -1,0 +1,150 @@
+/*!
+`carousel forecast --backtest`: methods side by side at several origins of each series.
+*/
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::standard::{json_line, line};
+use crate::error::{Error, Result};
+use crate::forecasting::accuracy::Accuracy;
+use crate::forecasting::backtest::{backtest, origins};
+use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::naive2::Naive2;
+
+/// Fewest values that a model is fitted to.
+const LEAST: usize = 4;
+
+/// What a backtest of a series gave.
+pub(super) struct SeriesBacktest {
+    /// Mean accuracy of each method, in their order; none for one that could not be fitted.
+    methods: Vec<Option<(Accuracy, f64)>>,
+    /// Mean accuracy of Naive2.
+    naive2: Accuracy,
+}
+
+/// Fits each method anew at `number` origins, a horizon apart, and measures what it says of the next values.
+///
+/// # Errors
+/// A series that is too short for any origin.
+pub(super) fn series_backtest(
+    values: &[f64],
+    methods: &[Method],
+    options: &FitOptions,
+    number: usize,
+) -> Result<SeriesBacktest> {
+    let (count, horizon) = (values.len(), options.horizon);
+    let season = options.seasons.first().copied().unwrap_or(1);
+    let origins = origins(count, horizon, number, horizon, LEAST.max(season));
+    if origins.is_empty() {
+        return Err(Error::new(format!(
+            "{count} values hold no history and {horizon} to compare with; take a shorter --horizon"
+        )));
+    }
+    let naive2 = backtest(values, horizon, season, &origins, |history, steps| {
+        Ok::<_, Error>(Naive2::fit(history, season)?.forecast(history, steps))
+    })?;
+    let methods = methods.iter().map(|&method| {
+        let start = Instant::now();
+        let all = backtest(values, horizon, season, &origins, |history, steps| {
+            Ok::<_, Error>(
+                fit(method, history, options)?
+                    .model
+                    .forecast(history, steps),
+            )
+        });
+        let seconds = start.elapsed().as_secs_f64() / origins.len() as f64;
+        all.ok().map(|all| (Accuracy::mean(&all), seconds))
+    });
+    Ok(SeriesBacktest {
+        methods: methods.collect(),
+        naive2: Accuracy::mean(&naive2),
+    })
+}
+
+/// Prints a row for each method: means over the series for which all could be fitted.
+pub(super) fn print(all: &[SeriesBacktest], methods: &[Method], json: bool) -> Result<()> {
+    if !json {
+        line(format!(
+            "{:18}{:>9}{:>9}{:>14}{:>9}{:>14}{:>14}{:>10}{:>9}",
+            "method",
+            "sMAPE",
+            "MASE",
+            "MAE",
+            "OWA",
+            "within 80 %",
+            "within 95 %",
+            "seconds",
+            "series"
+        ))?;
+    }
+    for (index, method) in methods.iter().enumerate() {
+        let fitted = all.iter().filter_map(|one| {
+            one.methods[index].map(|(accuracy, seconds)| (accuracy, seconds, one.naive2))
+        });
+        let fitted: Vec<(Accuracy, f64, Accuracy)> = fitted.collect();
+        let accuracies: Vec<Accuracy> = fitted.iter().map(|one| one.0).collect();
+        let naive2: Vec<Accuracy> = fitted.iter().map(|one| one.2).collect();
+        let seconds = fitted.iter().map(|one| one.1).sum::<f64>() / fitted.len().max(1) as f64;
+        let accuracy = Accuracy::mean(&accuracies);
+        let owa = accuracy.owa(&Accuracy::mean(&naive2));
+        let row = Row {
+            method: *method,
+            accuracy,
+            owa,
+            seconds,
+            series: fitted.len(),
+        };
+        row.print(json)?;
+    }
+    Ok(())
+}
+
+/// A method's figures.
+struct Row {
+    method: Method,
+    accuracy: Accuracy,
+    owa: f64,
+    seconds: f64,
+    series: usize,
+}
+
+impl Row {
+    fn print(&self, json: bool) -> Result<()> {
+        let Accuracy {
+            smape,
+            mase,
+            mae,
+            coverage,
+        } = self.accuracy;
+        if json {
+            return json_line(&self.object());
+        }
+        if self.series == 0 {
+            return line(format!("{:18}could not be fitted", self.method.name()));
+        }
+        line(format!(
+            "{:18}{smape:>9.3}{mase:>9.3}{mae:>14.4}{:>9.3}{:>12.1} %{:>12.1} %{:>10.3}{:>9}",
+            self.method.name(),
+            self.owa,
+            100.0 * coverage[0],
+            100.0 * coverage[1],
+            self.seconds,
+            self.series
+        ))
+    }
+
+    fn object(&self) -> Value {
+        json!({
+            "model": self.method,
+            "smape": self.accuracy.smape,
+            "mase": self.accuracy.mase,
+            "mae": self.accuracy.mae,
+            "owa": self.owa,
+            "coverage": { "80": self.accuracy.coverage[0], "95": self.accuracy.coverage[1] },
+            "seconds": self.seconds,
+            "series": self.series,
+        })
+    }
+}
