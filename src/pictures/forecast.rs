@@ -230,6 +230,7 @@ fn plot_with<'a, 'b>(
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
         .x_labels(8)
+        .y_labels(6)
         .x_label_formatter(&label)
         .y_label_formatter(&|at: &f64| number(*at, &numbers))
         .draw()
@@ -239,6 +240,9 @@ fn plot_with<'a, 'b>(
 
 /// A number at an axis, with as many decimals as its range asks for.
 fn number(value: f64, range: &Range<f64>) -> String {
+    // The sum of steps along an axis is seldom exactly zero.
+    let is_zero = value.abs() < 1e-9 * (range.end - range.start);
+    let value = if is_zero { 0.0 } else { value };
     let decimals = 1.0 - (range.end - range.start).log10().floor();
     match decimals {
         -13.0..=6.0 => format!("{value:.*}", decimals.max(0.0) as usize),
