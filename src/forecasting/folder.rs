@@ -187,6 +187,8 @@ mod tests {
             models: vec![FittedModel {
                 method: Method::Drift,
                 model,
+                seconds: 0.5,
+                scores: Vec::new(),
             }],
         };
         Forecaster::new(SeriesOptions::default(), Some(Fill::Linear), vec![fitted])
