@@ -14,6 +14,7 @@ pub mod directory;
 mod lock;
 mod metrics_file;
 pub mod models;
+pub mod numbers;
 pub mod record;
 mod recorded_paths;
 mod succession;

@@ -1,5 +1,6 @@
 /*!
-Inference with trained models, in plain Rust: text generation, classification, evaluation and explanation.
+Inference with trained models, in plain Rust: text generation, classification, forecasts, evaluation and
+explanation.
 */
 
 pub mod cache;
@@ -7,6 +8,7 @@ pub mod classifier;
 pub mod encoded_document;
 pub mod evaluation;
 pub mod explanation;
+pub mod forecaster;
 pub mod generator;
 pub mod inspection;
 pub mod interpolation;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict};
+use carousel::checkpoint::architecture::{Head, InitialState, Input, NextToken, Predict};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
 use carousel::cli::standard::message;
@@ -184,6 +184,20 @@ type HeadedLine = (&'static str, String);
 /// Lines about the data.
 fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
     match data {
+        DataSummary::Series {
+            series,
+            train_windows,
+            valid_windows,
+            ..
+        } => vec![(
+            "series",
+            format!(
+                "{}, in {} windows for training and {} for validation",
+                count(*series),
+                count(*train_windows),
+                count(*valid_windows)
+            ),
+        )],
         DataSummary::Text {
             level,
             train_tokens,
@@ -274,9 +288,13 @@ fn long_document_lines((long, limit): (u64, u64), excerpts: u64) -> Vec<HeadedLi
 /// Lines about the network and its training.
 fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     let (config, training) = (&plan.config, &plan.training);
-    let (tokens, recurrent) = (config.tokens(), config.recurrent());
+    let recurrent = config.recurrent();
+    let reads = match config.input {
+        Input::Tokens(_) => "embedding",
+        Input::Numbers(_) => "inputs",
+    };
     let network = format!(
-        "{}, {} x {}{}, embedding {}{}, dropout {}: {} parameters",
+        "{}, {} x {}{}, {reads} {}{}, dropout {}: {} parameters",
         recurrent.cell_description(),
         recurrent.num_layers,
         recurrent.hidden_size,
@@ -285,7 +303,7 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         } else {
             ""
         },
-        tokens.embedding_size,
+        config.input_size(),
         if config.tie_weights() { ", tied" } else { "" },
         recurrent.dropout,
         count(config.parameters() as u64),
@@ -298,6 +316,13 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
             predictions(head)
         ),
         Head::Labels(_) => format!("batch {}", training.batch_size),
+        Head::Values(values) => format!(
+            "batch {}, {} steps in, {} out, {}",
+            training.batch_size,
+            training.bptt,
+            values.horizon,
+            values.strategy.name()
+        ),
     };
     let budget = match training.budget {
         Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),

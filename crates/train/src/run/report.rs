@@ -13,7 +13,9 @@ use carousel::pictures::curves::{self, Baselines};
 /// A file that cannot be read or written.
 pub fn write(directory: &Directory) -> Result<()> {
     let metrics = directory.load_metrics()?;
+    let is_forecaster = directory.load_config()?.forecaster().is_some();
     let picture = match directory.load_record::<DocumentsRecord>() {
+        _ if is_forecaster => curves::svg(&metrics, Baselines::Text(&[])),
         Ok(subject) => curves::svg(&metrics, Baselines::Labels(&subject.baselines)),
         Err(_) => {
             let subject: TextRecord = directory.load_record()?;

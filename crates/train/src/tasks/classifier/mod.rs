@@ -233,9 +233,9 @@ fn restore(
     let SavedRun {
         mut record,
         config,
-        tokenizer,
         has_state,
     } = saved;
+    let tokenizer = directory.load_tokenizer(&config)?;
     let dataset = read_again(directory, &mut record, given)?;
     let arguments = &record.request.arguments;
     let has_weights = directory.has_weights();

@@ -1,0 +1,138 @@
+/*!
+Options of a forecaster's training, and their defaults.
+*/
+
+use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{Body, Head, Input, Recurrent};
+use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
+use carousel::checkpoint::numbers::{Numbers, QUANTILES, Strategy, Values};
+use carousel::checkpoint::record::{Budget, TrainingConfig};
+use carousel::error::{Error, Result};
+use carousel::forecasting::numeric_series::NumericSeries;
+use carousel_kernels::recurrent::Cell;
+
+/// Width of the layers.
+const HIDDEN_SIZE: usize = 32;
+/// Steps of a budget.
+const STEPS: u64 = 1500;
+/// Windows of a step.
+const BATCH_SIZE: usize = 32;
+/// Steps between evaluations.
+const EVALUATE_EVERY: u64 = 50;
+/// Shortest and longest window by default.
+const WINDOWS: (usize, usize) = (12, 64);
+/// Most values that a step reads of a column by default.
+const MOST_LAGS: usize = 28;
+/// Least steps of a series for each step that validates.
+const STEPS_A_VALID_STEP: usize = 10;
+
+/// What a forecaster is to be, and how it is trained. What is `None` is chosen for the series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesOptions {
+    /// The layers.
+    pub layers: Recurrent,
+    /// How several steps ahead are predicted.
+    pub strategy: Strategy,
+    /// Steps ahead that are wanted.
+    pub horizon: usize,
+    /// Steps in a season; 1 without one.
+    pub season: usize,
+    /// Steps of a window.
+    pub window: Option<usize>,
+    /// Values that a step reads of a column.
+    pub lags: Option<usize>,
+    /// Whether logarithms are taken of series that are positive throughout.
+    pub logarithms: bool,
+    /// Values at the end of each series that validate.
+    pub validation: Option<usize>,
+    /// How it is trained; its window follows from the series.
+    pub training: TrainingConfig,
+}
+
+impl SeriesOptions {
+    /// The defaults for a cell, a horizon and a season.
+    pub fn new(cell: Cell, horizon: usize, season: usize) -> Self {
+        SeriesOptions {
+            layers: Recurrent::new(cell, HIDDEN_SIZE, 1),
+            strategy: Strategy::default(),
+            horizon,
+            season,
+            window: None,
+            lags: None,
+            logarithms: true,
+            validation: None,
+            training: TrainingConfig {
+                budget: Budget::Steps(STEPS),
+                batch_size: BATCH_SIZE,
+                bptt: WINDOWS.0,
+                learning_rate: 3e-3,
+                schedule: Schedule::Cosine,
+                warmup: 0.02,
+                weight_decay: 1e-2,
+                clip_norm: 1.0,
+                embedding_dropout: 0.0,
+                input_dropout: 0.0,
+                weight_drop: 0.0,
+                adversarial: 0.0,
+                candidates: 0,
+                ema: 0.98,
+                patience: 0,
+                evaluate_every: EVALUATE_EVERY,
+                seed: 1,
+                precision: TrainingPrecision::F32,
+                gradients: GradientMethod::Autograd,
+                recurrent_init: RecurrentInit::default(),
+                device: "cpu".to_string(),
+                threads: tch::get_num_threads(),
+            },
+        }
+    }
+
+    /// The configuration of a network for a panel.
+    ///
+    /// # Errors
+    /// A panel without series, or whose series have different columns; sizes that are impossible.
+    pub fn config(&self, panel: &[NumericSeries]) -> Result<ModelConfig> {
+        let first = panel
+            .first()
+            .ok_or_else(|| Error::new("there are no series to learn from"))?;
+        let columns = |series: &NumericSeries| [series.others.len(), series.known.len()];
+        if let Some(other) = panel.iter().find(|other| columns(other) != columns(first)) {
+            return Err(Error::new(format!(
+                "series {} and {} have different columns beside their values, and one network reads all series of a panel",
+                first.id, other.id
+            )));
+        }
+        let season = self.season.max(1);
+        let values = Values {
+            strategy: self.strategy,
+            horizon: match self.strategy {
+                Strategy::Repeated => 1,
+                Strategy::AtOnce | Strategy::Every => self.horizon,
+            },
+            quantiles: QUANTILES.to_vec(),
+        };
+        let config = ModelConfig {
+            input: Input::Numbers(Numbers {
+                window: (self.window).unwrap_or((2 * season).clamp(WINDOWS.0, WINDOWS.1)),
+                lags: self.lags.unwrap_or(season.clamp(4, MOST_LAGS)),
+                season,
+                logarithms: self.logarithms,
+                others: first.others.len(),
+                known: first.known.len(),
+            }),
+            body: Body::Recurrent(self.layers.clone()),
+            head: Head::Values(values),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Values at the end of each series that validate: as many as are forecast, and a tenth of the shortest series that is
+    /// long enough.
+    pub fn valid_steps(&self, panel: &[NumericSeries]) -> usize {
+        let shortest = panel.iter().map(|series| series.values.len()).min();
+        let part = shortest.unwrap_or(0) / STEPS_A_VALID_STEP;
+        self.validation.unwrap_or(part.max(self.horizon).max(1))
+    }
+}

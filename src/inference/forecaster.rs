@@ -1,0 +1,298 @@
+/*!
+Forecasts of series by a recurrent network that reads numbers and predicts quantiles of the next ones.
+
+What is further ahead than the network predicts follows from its own predictions, repeated: the point forecast from its
+medians, the intervals from paths that are drawn from its quantiles.
+*/
+
+use std::borrow::Cow;
+
+use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::recurrent::{RecurrentNetwork, rows_of_panels};
+use crate::checkpoint::numbers::{Numbers, Values};
+use crate::checkpoint::{Directory, ModelConfig};
+use crate::error::{Error, Result};
+use crate::forecasting::forecast::{Forecast, Interval, LEVELS};
+use crate::forecasting::numeric_series::NumericSeries;
+use crate::forecasting::windows::{SeriesScaling, Windows};
+use crate::text::Direction;
+
+/// Paths that are drawn for the intervals of what is further ahead than the network predicts.
+const PATHS: usize = 200;
+/// Windows that are read side by side.
+const BATCH: usize = 64;
+
+/// A network that forecasts series, with the scalings of those that it has learnt.
+pub struct Forecaster {
+    /// Configuration of the network.
+    pub config: ModelConfig,
+    numbers: Numbers,
+    values: Values,
+    scalings: Vec<SeriesScaling>,
+    body: RecurrentNetwork,
+    /// `[horizon · quantiles, hidden_size]`.
+    output: Matrix,
+    /// `[panels · width]`.
+    bias: Vec<f32>,
+}
+
+impl Forecaster {
+    /// Opens a checkpoint. It computes with up to `threads` threads.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged, or of a model of text.
+    pub fn open(directory: &Directory, threads: usize) -> Result<Self> {
+        let config = directory.load_config()?;
+        if config.forecaster().is_none() {
+            return Err(Error::new(format!(
+                "{} is a model of text and forecasts no numbers; `carousel forecast FILE --method gru -o DIR` makes one that does",
+                directory.path().display()
+            )));
+        }
+        let scalings = directory.load_scaling()?;
+        let weights = directory.load_weights(&config)?;
+        Forecaster::load(&config, scalings, |name| weights.floats(name), threads)
+    }
+
+    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes.
+    ///
+    /// # Errors
+    /// Those of `floats`.
+    ///
+    /// # Panics
+    /// If the configuration is not that of a forecaster.
+    pub fn load<'w>(
+        config: &ModelConfig,
+        scalings: Vec<SeriesScaling>,
+        floats: impl Fn(&str) -> Result<Cow<'w, [f32]>>,
+        threads: usize,
+    ) -> Result<Self> {
+        let (numbers, values) = config.forecaster().expect("a forecaster");
+        let kernel = Kernel::fastest(Precision::Float32);
+        let forwards = [Direction::Forward];
+        let body = RecurrentNetwork::load(config, &forwards, &floats, kernel, threads)?;
+        let (weight, bias) = config.head_tensors();
+        let hidden_size = config.recurrent().hidden_size;
+        let output = Matrix::pack(
+            &floats(weight)?,
+            hidden_size,
+            Layout::Plain,
+            kernel,
+            body.pool(),
+        );
+        let mut bias = floats(bias)?.into_owned();
+        bias.resize(output.panels() * output.width(), 0.0);
+        Ok(Forecaster {
+            numbers: numbers.clone(),
+            values: values.clone(),
+            config: config.clone(),
+            scalings,
+            body,
+            output,
+            bias,
+        })
+    }
+
+    /// Values that a step predicts at once.
+    pub fn horizon(&self) -> usize {
+        self.values.horizon
+    }
+
+    /// Outputs of the last steps of windows, `[steps, streams, input_size]` time-major: `[streams, horizon, quantiles]`.
+    pub fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
+        let mut state = self.body.initial_state(streams);
+        self.body.outputs_of_numbers(inputs, &mut state);
+        let outputs: &Rows = state.output();
+        let panels = (self.output).sums(&self.bias, outputs, 0..streams, self.body.pool());
+        rows_of_panels(&panels, streams, self.output.width(), self.values.outputs())
+    }
+
+    /// The windows of a series, by the scaling that was learnt with it, or one of its own.
+    fn windows(&self, series: &NumericSeries) -> Result<Windows> {
+        let known = self.scalings.iter().find(|scaling| scaling.id == series.id);
+        let fitted;
+        let scaling = match known {
+            Some(scaling) => scaling,
+            None => {
+                series.check()?;
+                fitted = SeriesScaling::fit(series, &self.numbers);
+                &fitted
+            }
+        };
+        Windows::new(series, scaling, &self.numbers, self.values.horizon)
+    }
+
+    /// Quantiles that the windows which end with the given steps predict, `[horizon][quantiles]` for each, in the values' own
+    /// unit and in ascending order.
+    fn quantiles(&self, windows: &[(&Windows, usize)]) -> Vec<Vec<Vec<f64>>> {
+        let size = self.config.input_size();
+        let mut all = Vec::with_capacity(windows.len());
+        for batch in windows.chunks(BATCH) {
+            let mut inputs = vec![0.0; self.numbers.window * batch.len() * size];
+            let mut read = Vec::with_capacity(size);
+            for (stream, (windows, end)) in batch.iter().enumerate() {
+                for (index, step) in windows.window(*end).enumerate() {
+                    let Some(step) = step else { continue };
+                    read.clear();
+                    windows.read(step, &mut read);
+                    let first = (index * batch.len() + stream) * size;
+                    inputs[first..first + size].copy_from_slice(&read);
+                }
+            }
+            let outputs = self.outputs(&inputs, batch.len());
+            let count = self.values.quantiles.len();
+            for ((windows, end), outputs) in batch.iter().zip(outputs.chunks(self.values.outputs()))
+            {
+                let ahead = (1..).zip(outputs.chunks(count));
+                let restored = ahead.map(|(ahead, outputs)| {
+                    let restore = |output: &f32| windows.restore(*end, ahead, f64::from(*output));
+                    let mut quantiles: Vec<f64> = outputs.iter().map(restore).collect();
+                    quantiles.sort_by(f64::total_cmp);
+                    quantiles
+                });
+                all.push(restored.collect());
+            }
+        }
+        all
+    }
+
+    /// What was expected of each value from those before it: the medians one step ahead; NaN for the first.
+    ///
+    /// # Errors
+    /// A series without values, or with other columns than the network reads.
+    pub fn predictions(&self, series: &NumericSeries) -> Result<Vec<f64>> {
+        let windows = self.windows(series)?;
+        let ends: Vec<_> = (1..series.values.len())
+            .map(|step| (&windows, step - 1))
+            .collect();
+        let medians = self
+            .quantiles(&ends)
+            .into_iter()
+            .map(|ahead| self.median(&ahead[0]));
+        Ok(std::iter::once(f64::NAN).chain(medians).collect())
+    }
+
+    /// The `horizon` values that follow a series. Columns that are known ahead should reach as far; of other columns, what
+    /// the network reads of its own predictions is the level and season that they had.
+    ///
+    /// # Errors
+    /// As [`Forecaster::predictions`].
+    pub fn forecast(&self, series: &NumericSeries, horizon: usize) -> Result<Forecast> {
+        let windows = self.windows(series)?;
+        let first = self.quantiles(&[(&windows, windows.steps() - 1)]).remove(0);
+        let mut quantiles: Vec<Vec<f64>> = first;
+        if horizon > quantiles.len() {
+            quantiles = self.repeated(series, quantiles, horizon)?;
+        }
+        quantiles.truncate(horizon);
+        let mean: Vec<f64> = quantiles.iter().map(|all| self.median(all)).collect();
+        let intervals = LEVELS.map(|level| {
+            let outside = (100.0 - f64::from(level)) / 200.0;
+            let ends = |probability: f64| {
+                let all = quantiles.iter();
+                all.map(|all| interpolated(&self.values.quantiles, all, probability))
+                    .collect()
+            };
+            Interval {
+                lower: ends(outside),
+                upper: ends(1.0 - outside),
+            }
+        });
+        Ok(Forecast { mean, intervals })
+    }
+
+    /// Quantiles of `horizon` steps, of which the `first` are predicted from the series and the others from drawn paths.
+    fn repeated(
+        &self,
+        series: &NumericSeries,
+        first: Vec<Vec<f64>>,
+        horizon: usize,
+    ) -> Result<Vec<Vec<f64>>> {
+        let count = series.values.len();
+        let mut random = ChaCha8Rng::seed_from_u64(count as u64);
+        // The first path is that of the medians.
+        let mut paths: Vec<NumericSeries> = (0..=PATHS).map(|_| series.clone()).collect();
+        let mut ahead = vec![first.clone(); paths.len()];
+        while paths[0].values.len() < count + horizon {
+            for (index, (path, ahead)) in paths.iter_mut().zip(&ahead).enumerate() {
+                let rank = match index {
+                    0 => 0.5,
+                    _ => random.random_range(0.0..1.0),
+                };
+                let drawn = ahead.iter();
+                (path.values)
+                    .extend(drawn.map(|all| interpolated(&self.values.quantiles, all, rank)));
+                let length = path.values.len();
+                path.others
+                    .iter_mut()
+                    .for_each(|other| other.resize(length, f64::NAN));
+            }
+            if paths[0].values.len() >= count + horizon {
+                break;
+            }
+            let windows: Vec<Windows> = paths
+                .iter()
+                .map(|path| self.windows(path))
+                .collect::<Result<_>>()?;
+            let ends: Vec<_> = windows.iter().map(|all| (all, all.steps() - 1)).collect();
+            ahead = self.quantiles(&ends);
+        }
+        let later = (first.len()..horizon).map(|step| {
+            let mut drawn: Vec<f64> = paths[1..].iter().map(|p| p.values[count + step]).collect();
+            drawn.sort_by(f64::total_cmp);
+            let ranks: Vec<f64> = (0..PATHS)
+                .map(|i| (i as f64 + 0.5) / PATHS as f64)
+                .collect();
+            let median = paths[0].values[count + step];
+            let quantile = |&probability: &f64| match probability.total_cmp(&0.5) {
+                std::cmp::Ordering::Equal => median,
+                std::cmp::Ordering::Less => interpolated(&ranks, &drawn, probability).min(median),
+                std::cmp::Ordering::Greater => {
+                    interpolated(&ranks, &drawn, probability).max(median)
+                }
+            };
+            self.values.quantiles.iter().map(quantile).collect()
+        });
+        Ok(first.iter().cloned().chain(later).collect())
+    }
+
+    fn median(&self, quantiles: &[f64]) -> f64 {
+        interpolated(&self.values.quantiles, quantiles, 0.5)
+    }
+}
+
+/// The quantile at a probability, on the line between its neighbours; beyond the outermost, that one.
+fn interpolated(probabilities: &[f64], quantiles: &[f64], probability: f64) -> f64 {
+    let above = probabilities.partition_point(|known| *known < probability);
+    let last = probabilities.len() - 1;
+    if above == 0 {
+        return quantiles[0];
+    }
+    if above > last {
+        return quantiles[last];
+    }
+    let (low, high) = (probabilities[above - 1], probabilities[above]);
+    let part = (probability - low) / (high - low);
+    if part == 1.0 {
+        return quantiles[above];
+    }
+    quantiles[above - 1] + part * (quantiles[above] - quantiles[above - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_between_two_are_on_their_line() {
+        let (probabilities, quantiles) = ([0.1, 0.5, 0.9], [1.0, 5.0, 7.0]);
+        for (probability, expected) in [(0.0, 1.0), (0.1, 1.0), (0.3, 3.0), (0.5, 5.0), (0.95, 7.0)]
+        {
+            let found = interpolated(&probabilities, &quantiles, probability);
+            assert!((found - expected).abs() < 1e-12, "{probability}: {found}");
+        }
+    }
+}
