@@ -6,6 +6,7 @@ medians, the intervals from paths that are drawn from its quantiles.
 */
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows};
 use rand::{Rng, SeedableRng};
@@ -110,18 +111,15 @@ impl Forecaster {
         rows_of_panels(&panels, streams, self.output.width(), self.values.outputs())
     }
 
-    /// The windows of a series, by the scaling that was learnt with it, or one of its own.
-    fn windows(&self, series: &NumericSeries) -> Result<Windows> {
+    /// The scaling that was learnt with a series, or one of its own.
+    fn scaling(&self, series: &NumericSeries) -> Result<Cow<'_, SeriesScaling>> {
+        series.check()?;
         let known = self.scalings.iter().find(|scaling| scaling.id == series.id);
-        let fitted;
-        let scaling = match known {
-            Some(scaling) => scaling,
-            None => {
-                series.check()?;
-                fitted = SeriesScaling::fit(series, &self.numbers);
-                &fitted
-            }
-        };
+        let fitted = || Cow::Owned(SeriesScaling::fit(series, &self.numbers));
+        Ok(known.map_or_else(fitted, Cow::Borrowed))
+    }
+
+    fn windows(&self, series: &NumericSeries, scaling: &SeriesScaling) -> Result<Windows> {
         Windows::new(series, scaling, &self.numbers, self.values.horizon)
     }
 
@@ -164,7 +162,7 @@ impl Forecaster {
     /// # Errors
     /// A series without values, or with other columns than the network reads.
     pub fn predictions(&self, series: &NumericSeries) -> Result<Vec<f64>> {
-        let windows = self.windows(series)?;
+        let windows = self.windows(series, &*self.scaling(series)?)?;
         let ends: Vec<_> = (1..series.values.len())
             .map(|step| (&windows, step - 1))
             .collect();
@@ -181,7 +179,7 @@ impl Forecaster {
     /// # Errors
     /// As [`Forecaster::predictions`].
     pub fn forecast(&self, series: &NumericSeries, horizon: usize) -> Result<Forecast> {
-        let windows = self.windows(series)?;
+        let windows = self.windows(series, &*self.scaling(series)?)?;
         let first = self.quantiles(&[(&windows, windows.steps() - 1)]).remove(0);
         let mut quantiles: Vec<Vec<f64>> = first;
         if horizon > quantiles.len() {
@@ -211,52 +209,57 @@ impl Forecaster {
         first: Vec<Vec<f64>>,
         horizon: usize,
     ) -> Result<Vec<Vec<f64>>> {
-        let count = series.values.len();
+        let (count, scaling) = (series.values.len(), self.scaling(series)?);
         let mut random = ChaCha8Rng::seed_from_u64(count as u64);
         // The first path is that of the medians.
         let mut paths: Vec<NumericSeries> = (0..=PATHS).map(|_| series.clone()).collect();
         let mut ahead = vec![first.clone(); paths.len()];
-        while paths[0].values.len() < count + horizon {
+        loop {
             for (index, (path, ahead)) in paths.iter_mut().zip(&ahead).enumerate() {
                 let rank = match index {
                     0 => 0.5,
                     _ => random.random_range(0.0..1.0),
                 };
-                let drawn = ahead.iter();
-                (path.values)
-                    .extend(drawn.map(|all| interpolated(&self.values.quantiles, all, rank)));
-                let length = path.values.len();
-                path.others
-                    .iter_mut()
-                    .for_each(|other| other.resize(length, f64::NAN));
+                self.go_on(path, ahead, rank);
             }
             if paths[0].values.len() >= count + horizon {
                 break;
             }
-            let windows: Vec<Windows> = paths
-                .iter()
-                .map(|path| self.windows(path))
-                .collect::<Result<_>>()?;
+            let windows = paths.iter().map(|path| self.windows(path, &scaling));
+            let windows: Vec<Windows> = windows.collect::<Result<_>>()?;
             let ends: Vec<_> = windows.iter().map(|all| (all, all.steps() - 1)).collect();
             ahead = self.quantiles(&ends);
         }
-        let later = (first.len()..horizon).map(|step| {
-            let mut drawn: Vec<f64> = paths[1..].iter().map(|p| p.values[count + step]).collect();
-            drawn.sort_by(f64::total_cmp);
-            let ranks: Vec<f64> = (0..PATHS)
-                .map(|i| (i as f64 + 0.5) / PATHS as f64)
-                .collect();
-            let median = paths[0].values[count + step];
-            let quantile = |&probability: &f64| match probability.total_cmp(&0.5) {
-                std::cmp::Ordering::Equal => median,
-                std::cmp::Ordering::Less => interpolated(&ranks, &drawn, probability).min(median),
-                std::cmp::Ordering::Greater => {
-                    interpolated(&ranks, &drawn, probability).max(median)
-                }
-            };
-            self.values.quantiles.iter().map(quantile).collect()
+        let later = (count + first.len()..count + horizon).map(|step| {
+            let drawn = paths[1..].iter().map(|path| path.values[step]);
+            self.quantiles_of(drawn.collect(), paths[0].values[step])
         });
         Ok(first.iter().cloned().chain(later).collect())
+    }
+
+    /// Appends to a path what was predicted, at the same rank of all steps.
+    fn go_on(&self, path: &mut NumericSeries, ahead: &[Vec<f64>], rank: f64) {
+        let drawn = ahead
+            .iter()
+            .map(|all| interpolated(&self.values.quantiles, all, rank));
+        path.values.extend(drawn);
+        let length = path.values.len();
+        path.others
+            .iter_mut()
+            .for_each(|other| other.resize(length, f64::NAN));
+    }
+
+    /// The quantiles of drawn values, around a median that is known.
+    fn quantiles_of(&self, mut drawn: Vec<f64>, median: f64) -> Vec<f64> {
+        drawn.sort_by(f64::total_cmp);
+        let count = drawn.len() as f64;
+        let ranks: Vec<f64> = (0..drawn.len()).map(|i| (i as f64 + 0.5) / count).collect();
+        let quantile = |&probability: &f64| match probability.total_cmp(&0.5) {
+            Ordering::Equal => median,
+            Ordering::Less => interpolated(&ranks, &drawn, probability).min(median),
+            Ordering::Greater => interpolated(&ranks, &drawn, probability).max(median),
+        };
+        self.values.quantiles.iter().map(quantile).collect()
     }
 
     fn median(&self, quantiles: &[f64]) -> f64 {

@@ -145,6 +145,8 @@ fn task(
     mut record: Record<SeriesRecord>,
     config: ModelConfig,
 ) -> Result<Prepared<SeriesTask>> {
+    // As a resumed run does: the number of threads affects rounding.
+    tch::set_num_threads(record.training.threads);
     let device = device::named(&record.training.device)?;
     let valid_steps = record.subject.valid_steps as usize;
     let examples = Examples::new(panel, &scalings, &config, valid_steps, device)?;
