@@ -14,7 +14,7 @@ const MOST_STEPS: usize = 1 << 16;
 /// Numbers of series of equal steps, and how a step reads them.
 ///
 /// A step reads, of the series and of each other column, the last `lags` values without their season and level; the season
-/// of the steps that it predicts; the columns that are known ahead at these steps and a season before; and how widely the
+/// of the steps that it predicts, and where there is a longer season what was left of the steps that long before these; the columns that are known ahead at these steps and a season before; and how widely the
 /// series scatters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Numbers {
@@ -24,6 +24,9 @@ pub struct Numbers {
     pub lags: usize,
     /// Steps in a season; 1 without one.
     pub season: usize,
+    /// Steps in a longer season, which is not taken out but read; 0 without one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub long_season: usize,
     /// Whether logarithms are taken of series that are positive throughout.
     pub logarithms: bool,
     /// Other columns of which the past is known.
@@ -81,6 +84,11 @@ impl Numbers {
         }
     }
 
+    /// Steps ahead of which a step that predicts `horizon` values reads what was left a long season before: each phase once.
+    pub fn long_season_ahead(&self, horizon: usize) -> usize {
+        self.long_season.min(horizon)
+    }
+
     /// Values of a column known ahead that a step reads which predicts `horizon` values.
     pub fn known_ahead(&self, horizon: usize) -> usize {
         match self.season {
@@ -93,6 +101,7 @@ impl Numbers {
     pub fn input_size(&self, horizon: usize) -> usize {
         (1 + self.others) * self.lags
             + self.seasons_ahead(horizon)
+            + self.long_season_ahead(horizon)
             + self.known * self.known_ahead(horizon)
             + 1
     }
@@ -106,6 +115,7 @@ impl Numbers {
             ("window", self.window),
             ("lags", self.lags),
             ("season", self.season),
+            ("long_season + 1", self.long_season.saturating_add(1)),
         ];
         match sizes
             .iter()
@@ -117,6 +127,10 @@ impl Numbers {
             None => Ok(()),
         }
     }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Values {

@@ -57,8 +57,8 @@ struct Start {
 impl Scaling {
     /// Fits the scaling of a column that has a value. Logarithms are taken if they are wanted and all values are positive.
     pub fn fit(values: &[f64], season: usize, logarithms: bool) -> Self {
-        let known = || values.iter().filter(|value| !value.is_nan());
-        let logarithm = logarithms && known().all(|value| *value > 0.0);
+        let mut known = values.iter().filter(|value| !value.is_nan());
+        let logarithm = logarithms && known.all(|value| *value > 0.0);
         let season = match values.len() >= SEASONS_NEEDED * season {
             true => season.max(1),
             false => 1,
@@ -81,10 +81,9 @@ impl Scaling {
                 let tried = Scaling {
                     level,
                     seasonal,
-                    unit: f64::INFINITY,
                     ..best.clone()
                 };
-                let error = tried.error(&transformed, &start);
+                let error = tried.error(&transformed, &start, |value| value);
                 if error < best.unit {
                     (best.level, best.seasonal, best.unit) = (level, seasonal, error);
                 }
@@ -93,18 +92,33 @@ impl Scaling {
         let size = mean(transformed.iter().map(|value| value.abs()));
         // Of a constant series nothing is left: any unit will do that is small beside it.
         let least = (size * 1e-6).max(f64::MIN_POSITIVE);
-        best.unit = if best.unit.is_finite() {
-            best.unit.max(least)
-        } else {
-            size.max(least)
+        best.unit = match best.unit.is_finite() {
+            true => best.unit.max(least),
+            false => size.max(least),
         };
         let beside = if logarithm { 1.0 } else { size.max(least) };
         best.spread = (best.unit / beside).ln().clamp(SPREADS[0], SPREADS[1]);
         best
     }
 
-    /// Mean absolute error of the predictions of each value by level and season, after the first season.
-    fn error(&self, values: &[f64], start: &Start) -> f64 {
+    /// Whether level and season predict a column better, in its own unit, after logarithms.
+    pub fn is_better_with_logarithms(values: &[f64], season: usize) -> bool {
+        let [with, without] = [true, false].map(|wanted| Scaling::fit(values, season, wanted));
+        with.logarithm && with.error_of_values(values) <= without.error_of_values(values)
+    }
+
+    /// Mean absolute error of the predictions of the values themselves.
+    fn error_of_values(&self, values: &[f64]) -> f64 {
+        let transformed = transformed(values, self.logarithm);
+        let start = Start::of(&transformed, self.season);
+        match self.logarithm {
+            true => self.error(&transformed, &start, f64::exp),
+            false => self.error(&transformed, &start, |value| value),
+        }
+    }
+
+    /// Mean absolute error of the predictions of each value by level and season, after the first season, as `measured`.
+    fn error(&self, values: &[f64], start: &Start, measured: impl Fn(f64) -> f64) -> f64 {
         let (mut level, mut seasonal) = (start.level, start.seasonal.clone());
         let (mut sum, mut count) = (0.0, 0u32);
         for (index, value) in values.iter().enumerate() {
@@ -114,7 +128,7 @@ impl Scaling {
                 continue;
             }
             if index >= self.season {
-                sum += error.abs();
+                sum += (measured(*value) - measured(level + *season)).abs();
                 count += 1;
             }
             level += self.level * error;
@@ -300,6 +314,17 @@ mod tests {
             let restored = smoothed.restore(20, ahead, 0.0);
             assert!((restored - values[20 + ahead]).abs() < 1e-6, "{restored}");
         }
+    }
+
+    #[test]
+    fn logarithms_suit_a_season_that_grows_with_the_level() {
+        let season = |i: u32| f64::from(i % 4) / 4.0 + f64::from(i * 7919 % 31) / 310.0;
+        let growing: Vec<f64> = (0..48)
+            .map(|i| 1.05f64.powi(i as i32) * (1.0 + season(i)))
+            .collect();
+        let steady: Vec<f64> = (0..48).map(|i| 0.05 * f64::from(i) + season(i)).collect();
+        assert!(Scaling::is_better_with_logarithms(&growing, 4));
+        assert!(!Scaling::is_better_with_logarithms(&steady, 4));
     }
 
     #[test]

@@ -135,6 +135,9 @@ impl Windows {
         }
         let ahead = 1..=numbers.seasons_ahead(self.horizon);
         inputs.extend(ahead.map(|ahead| self.values.season_ahead(now, ahead) as f32));
+        let ahead = 1..=numbers.long_season_ahead(self.horizon);
+        let before = ahead.map(|ahead| numbers.long_season - ahead);
+        inputs.extend(before.map(|lag| self.values.past(now, lag) as f32));
         for column in &self.known {
             let at = |step: Option<usize>| step.and_then(|step| column.get(step)).copied();
             let ahead = 1..=self.horizon;
@@ -180,6 +183,7 @@ mod tests {
             window: 3,
             lags: 2,
             season,
+            long_season: 0,
             logarithms: false,
             others: 1,
             known: 1,
@@ -249,8 +253,11 @@ mod tests {
             known: vec![values.clone()],
             ..NumericSeries::of_values("c", values)
         };
-        for (season, horizon) in [(1, 3), (7, 3), (7, 20)] {
-            let numbers = numbers(season);
+        for (season, long_season, horizon) in [(1, 0, 3), (7, 0, 3), (7, 21, 20), (7, 14, 20)] {
+            let numbers = Numbers {
+                long_season,
+                ..numbers(season)
+            };
             let scaling = SeriesScaling::fit(&series, &numbers);
             let windows = Windows::new(&series, &scaling, &numbers, horizon).unwrap();
             let mut inputs = Vec::new();

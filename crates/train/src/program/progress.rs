@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use carousel::checkpoint::Directory;
 use carousel::checkpoint::architecture::{Head, InitialState, Input, NextToken, Predict};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
-use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
+use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish, TrainingConfig};
+use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::cli::standard::message;
 use carousel::inference::sampling::{Choice, Sampling};
 use carousel::inference::{Model, generator};
@@ -189,15 +189,7 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
             train_windows,
             valid_windows,
             ..
-        } => vec![(
-            "series",
-            format!(
-                "{}, in {} windows for training and {} for validation",
-                count(*series),
-                count(*train_windows),
-                count(*valid_windows)
-            ),
-        )],
+        } => vec![("series", windows([series, train_windows, valid_windows]))],
         DataSummary::Text {
             level,
             train_tokens,
@@ -212,15 +204,9 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
                 count(*valid_tokens),
                 count(*vocab_size),
             );
-            let mut lines = vec![("corpus", corpus)];
-            if evaluated_tokens < valid_tokens {
-                let read = count(*evaluated_tokens);
-                lines.push((
-                    "validation",
-                    format!("the first {read} tokens at each evaluation; `evaluate` reads all"),
-                ));
-            }
-            lines
+            let read = (evaluated_tokens < valid_tokens).then_some(*evaluated_tokens);
+            let shortened = read.map(|read| ("validation", read_at_each_evaluation(read)));
+            [("corpus", corpus)].into_iter().chain(shortened).collect()
         }
         DataSummary::Documents {
             level,
@@ -255,6 +241,18 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
             lines
         }
     }
+}
+
+/// How many tokens an evaluation reads, if not all.
+fn read_at_each_evaluation(tokens: u64) -> String {
+    let read = count(tokens);
+    format!("the first {read} tokens at each evaluation; `evaluate` reads all")
+}
+
+/// Numbers of series, and of windows for training and validation.
+fn windows(numbers: [&u64; 3]) -> String {
+    let [series, train, valid] = numbers.map(|number| count(*number));
+    format!("{series}, in {train} windows for training and {valid} for validation")
 }
 
 /// Labels with their numbers of documents.
@@ -308,22 +306,7 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         recurrent.dropout,
         count(config.parameters() as u64),
     );
-    let batch = match &config.head {
-        Head::NextToken(head) => format!(
-            "batch {}, window {}{}",
-            training.batch_size,
-            training.bptt,
-            predictions(head)
-        ),
-        Head::Labels(_) => format!("batch {}", training.batch_size),
-        Head::Values(values) => format!(
-            "batch {}, {} steps in, {} out, {}",
-            training.batch_size,
-            training.bptt,
-            values.horizon,
-            values.strategy.name()
-        ),
-    };
+    let batch = batch(config, training);
     let budget = match training.budget {
         Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
         Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
@@ -355,6 +338,26 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
     }
     lines
+}
+
+/// What a step reads and predicts.
+fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
+    match &config.head {
+        Head::NextToken(head) => format!(
+            "batch {}, window {}{}",
+            training.batch_size,
+            training.bptt,
+            predictions(head)
+        ),
+        Head::Labels(_) => format!("batch {}", training.batch_size),
+        Head::Values(values) => format!(
+            "batch {}, {} steps in, {} out, {}",
+            training.batch_size,
+            training.bptt,
+            values.horizon,
+            values.strategy.name()
+        ),
+    }
 }
 
 /// What computes the gradients, and why it is not the kernels.

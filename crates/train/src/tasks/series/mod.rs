@@ -26,7 +26,7 @@ use carousel::error::{Error, Result};
 use carousel::forecasting::numeric_series::NumericSeries;
 use carousel::forecasting::windows::SeriesScaling;
 use carousel::inference::forecaster::Forecaster;
-use examples::{Examples, split};
+use examples::Examples;
 
 /// Steps at the beginning of a window that are shown.
 const SHOWN_STEPS: usize = 5;
@@ -117,10 +117,8 @@ fn prepare(
     let mut training = options.training.clone();
     training.bptt = numbers.window;
     let valid_steps = options.valid_steps(panel);
-    let scaling = |series: &NumericSeries| {
-        let learnt = series.until(split(series.values.len(), valid_steps));
-        SeriesScaling::fit(&learnt, numbers)
-    };
+    let scaling =
+        |series: &NumericSeries| SeriesScaling::fit(&options.learnt(series, panel), numbers);
     let scalings: Vec<SeriesScaling> = panel.iter().map(scaling).collect();
     let record = Record {
         request,

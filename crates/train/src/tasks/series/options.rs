@@ -2,6 +2,7 @@
 Options of a forecaster's training, and their defaults.
 */
 
+use super::examples::split;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, Input, Recurrent};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
@@ -9,18 +10,24 @@ use carousel::checkpoint::numbers::{Numbers, QUANTILES, Strategy, Values};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel::forecasting::numeric_series::NumericSeries;
+use carousel::forecasting::scaling::Scaling;
 use carousel_kernels::recurrent::Cell;
 
-/// Width of the layers.
-const HIDDEN_SIZE: usize = 32;
-/// Steps of a budget.
-const STEPS: u64 = 1500;
+/// Width of the layers for one series and for a panel.
+const HIDDEN_SIZES: [usize; 2] = [32, 64];
+/// Steps of a budget: for one series, and least and most for a panel.
+const STEPS: u64 = 1000;
+const PANEL_STEPS: (usize, usize) = (1500, 6000);
+/// Values of a panel for each step.
+const VALUES_A_STEP: usize = 70;
 /// Windows of a step.
 const BATCH_SIZE: usize = 32;
 /// Steps between evaluations.
 const EVALUATE_EVERY: u64 = 50;
 /// Shortest and longest window by default.
 const WINDOWS: (usize, usize) = (12, 64);
+/// Values that a step reads of a column by default, of a panel: a single series is too little to learn more than one from.
+const PANEL_LAGS: usize = 3;
 /// Most values that a step reads of a column by default.
 const MOST_LAGS: usize = 28;
 /// Least steps of a series for each step that validates.
@@ -37,12 +44,15 @@ pub struct SeriesOptions {
     pub horizon: usize,
     /// Steps in a season; 1 without one.
     pub season: usize,
+    /// Steps in a longer season, such as the week of hourly values beside their day; 0 without one.
+    pub long_season: usize,
     /// Steps of a window.
     pub window: Option<usize>,
     /// Values that a step reads of a column.
     pub lags: Option<usize>,
-    /// Whether logarithms are taken of series that are positive throughout.
-    pub logarithms: bool,
+    /// Whether logarithms are taken of series that are positive throughout. By default they are for a panel, so that one
+    /// network sees relative changes of all, and for one series if level and season then predict it better.
+    pub logarithms: Option<bool>,
     /// Values at the end of each series that validate.
     pub validation: Option<usize>,
     /// How it is trained; its window follows from the series.
@@ -50,25 +60,34 @@ pub struct SeriesOptions {
 }
 
 impl SeriesOptions {
-    /// The defaults for a cell, a horizon and a season.
-    pub fn new(cell: Cell, horizon: usize, season: usize) -> Self {
+    /// The defaults for a cell, a horizon and a season, and the series that are to be learnt.
+    pub fn new(cell: Cell, horizon: usize, season: usize, panel: &[NumericSeries]) -> Self {
+        let values: usize = panel.iter().map(|series| series.values.len()).sum();
+        let (hidden_size, steps) = match panel.len() {
+            0 | 1 => (HIDDEN_SIZES[0], STEPS),
+            _ => {
+                let steps = (values / VALUES_A_STEP).clamp(PANEL_STEPS.0, PANEL_STEPS.1);
+                (HIDDEN_SIZES[1], steps as u64)
+            }
+        };
         SeriesOptions {
-            layers: Recurrent::new(cell, HIDDEN_SIZE, 1),
+            layers: Recurrent::new(cell, hidden_size, 1),
             strategy: Strategy::default(),
             horizon,
             season,
+            long_season: 0,
             window: None,
             lags: None,
-            logarithms: true,
+            logarithms: None,
             validation: None,
             training: TrainingConfig {
-                budget: Budget::Steps(STEPS),
+                budget: Budget::Steps(steps),
                 batch_size: BATCH_SIZE,
                 bptt: WINDOWS.0,
-                learning_rate: 3e-3,
+                learning_rate: 5e-3,
                 schedule: Schedule::Cosine,
                 warmup: 0.02,
-                weight_decay: 1e-2,
+                weight_decay: 0.1,
                 clip_norm: 1.0,
                 embedding_dropout: 0.0,
                 input_dropout: 0.0,
@@ -115,9 +134,17 @@ impl SeriesOptions {
         let config = ModelConfig {
             input: Input::Numbers(Numbers {
                 window: (self.window).unwrap_or((2 * season).clamp(WINDOWS.0, WINDOWS.1)),
-                lags: self.lags.unwrap_or(season.clamp(4, MOST_LAGS)),
+                lags: self.lags.unwrap_or(match self.long_season {
+                    _ if panel.len() == 1 => 1,
+                    0 => PANEL_LAGS,
+                    _ => season.clamp(PANEL_LAGS, MOST_LAGS),
+                }),
                 season,
-                logarithms: self.logarithms,
+                long_season: self.long_season,
+                logarithms: self.logarithms.unwrap_or_else(|| {
+                    let learnt = self.learnt(first, panel);
+                    panel.len() > 1 || Scaling::is_better_with_logarithms(&learnt.values, season)
+                }),
                 others: first.others.len(),
                 known: first.known.len(),
             }),
@@ -126,6 +153,11 @@ impl SeriesOptions {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// The part of a series that is learnt from.
+    pub fn learnt(&self, series: &NumericSeries, panel: &[NumericSeries]) -> NumericSeries {
+        series.until(split(series.values.len(), self.valid_steps(panel)))
     }
 
     /// Values at the end of each series that validate: as many as are forecast, and a tenth of the shortest series that is

@@ -43,6 +43,7 @@ fn config(layers: Recurrent) -> ModelConfig {
         window: 3,
         lags: 2,
         season: 1,
+        long_season: 0,
         logarithms: false,
         others: 0,
         known: 0,
@@ -192,7 +193,7 @@ fn series(id: &str, steps: usize) -> NumericSeries {
 }
 
 fn options(strategy: Strategy, steps: u64) -> SeriesOptions {
-    let mut options = SeriesOptions::new(Cell::Gru, 5, 7);
+    let mut options = SeriesOptions::new(Cell::Gru, 5, 7, &[]);
     options.strategy = strategy;
     options.layers.hidden_size = 12;
     options.window = Some(14);
