@@ -438,6 +438,34 @@ mod tests {
     }
 
     #[test]
+    fn a_forecaster_comes_back_and_is_checked() {
+        let json = serde_json::json!({
+            "format_version": 2,
+            "input": {"type": "numbers", "window": 56, "lags": 7, "season": 7, "logarithms": false, "others": 1, "known": 2},
+            "body": {"type": "recurrent", "cell": "gru", "hidden_size": 32, "num_layers": 1, "dropout": 0.0},
+            "head": {"type": "values", "strategy": "at-once", "horizon": 14, "quantiles": [0.1, 0.5, 0.9]},
+        });
+        let config = ModelConfig::from_json(&json).unwrap();
+        assert_eq!(config.to_json(), json);
+        // Lags of two columns, the season's 7 phases, two columns now and a season before, and the spread.
+        assert_eq!(config.input_size(), 2 * 7 + 7 + 2 * 2 * 14 + 1);
+        // nn.GRU(78, 32) and nn.Linear(32, 42)
+        assert_eq!(config.parameters(), 3 * 32 * (78 + 32 + 2) + 42 * 33);
+        for (part, key, value) in [
+            ("input", "window", serde_json::json!(0)),
+            ("head", "quantiles", serde_json::json!([0.9, 0.5])),
+            ("head", "horizon", serde_json::json!(0)),
+        ] {
+            let mut wrong = json.clone();
+            wrong[part][key] = value;
+            assert!(ModelConfig::from_json(&wrong).is_err(), "{part} {key}");
+        }
+        let mut mixed = config;
+        mixed.head = next_token(false);
+        assert!(mixed.check().is_err());
+    }
+
+    #[test]
     fn json_comes_back_and_version_1_is_converted() {
         let labels = ["a", "b"].map(String::from).to_vec();
         let classifier = config(Head::Labels(Labels { labels, ngrams: 7 }), true);

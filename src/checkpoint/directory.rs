@@ -30,6 +30,8 @@ const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
 const REPORT: &str = "report.svg";
 const STANDARD_INPUT: &str = "standard-input.txt";
+/// Name of the folders of the other networks that a forecaster averages, before their number.
+const MEMBER: &str = "member-";
 pub(super) const LANGUAGE_MODEL: &str = "language-model";
 /// The folder of a run that is to replace the one in the directory.
 pub(super) const SUCCESSOR: &str = ".new-run";
@@ -172,6 +174,18 @@ impl Directory {
         Directory {
             path: self.path.join(LANGUAGE_MODEL),
             place: self.place.join(LANGUAGE_MODEL),
+        }
+    }
+
+    /// Directory of one of the networks that a forecaster averages, by its number from 1; the first is in this one.
+    pub fn member(&self, number: usize) -> Directory {
+        if number == 1 {
+            return self.clone();
+        }
+        let name = format!("{MEMBER}{number}");
+        Directory {
+            path: self.path.join(&name),
+            place: self.place.join(&name),
         }
     }
 

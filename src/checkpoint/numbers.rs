@@ -10,6 +10,8 @@ use super::architecture::{OUTPUT_BIAS, OUTPUT_WEIGHT, TensorShapes};
 pub const QUANTILES: [f64; 5] = [0.025, 0.1, 0.5, 0.9, 0.975];
 /// Most steps of a window, of a season, and of what is predicted at once.
 const MOST_STEPS: usize = 1 << 16;
+/// Most networks whose predictions are averaged.
+const MOST_MEMBERS: usize = 100;
 
 /// Numbers of series of equal steps, and how a step reads them.
 ///
@@ -73,6 +75,9 @@ pub struct Values {
     pub horizon: usize,
     /// The quantiles of each that are predicted, in ascending order.
     pub quantiles: Vec<f64>,
+    /// Networks that differ by their seeds, and whose predictions are averaged.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub members: usize,
 }
 
 impl Numbers {
@@ -129,6 +134,14 @@ impl Numbers {
     }
 }
 
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -156,6 +169,12 @@ impl Values {
             return Err(format!(
                 "horizon is {}; it must be between 1 and {MOST_STEPS}",
                 self.horizon
+            ));
+        }
+        if !(1..=MOST_MEMBERS).contains(&self.members) {
+            return Err(format!(
+                "members are {}; between 1 and {MOST_MEMBERS} networks are averaged",
+                self.members
             ));
         }
         let are_probabilities = self.quantiles.iter().all(|q| *q > 0.0 && *q < 1.0);

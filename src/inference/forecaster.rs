@@ -1,43 +1,37 @@
 /*!
-Forecasts of series by a recurrent network that reads numbers and predicts quantiles of the next ones.
+Forecasts of series by recurrent networks that read numbers and predict quantiles of the next ones.
 
-What is further ahead than the network predicts follows from its own predictions, repeated: the point forecast from its
+What is further ahead than a network predicts follows from the predictions, repeated: the point forecast from its
 medians, the intervals from paths that are drawn from its quantiles.
 */
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::recurrent::{RecurrentNetwork, rows_of_panels};
+use super::quantile_network::QuantileNetwork;
 use crate::checkpoint::numbers::{Numbers, Values};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::forecasting::forecast::{Forecast, Interval, LEVELS};
 use crate::forecasting::numeric_series::NumericSeries;
 use crate::forecasting::windows::{SeriesScaling, Windows};
-use crate::text::Direction;
 
 /// Paths that are drawn for the intervals of what is further ahead than the network predicts.
 const PATHS: usize = 200;
 /// Windows that are read side by side.
 const BATCH: usize = 64;
 
-/// A network that forecasts series, with the scalings of those that it has learnt.
+/// Networks that forecast series by the mean of their predictions, with the scalings of those that they have learnt.
 pub struct Forecaster {
-    /// Configuration of the network.
+    /// Configuration of each network.
     pub config: ModelConfig,
     numbers: Numbers,
     values: Values,
     scalings: Vec<SeriesScaling>,
-    body: RecurrentNetwork,
-    /// `[horizon · quantiles, hidden_size]`.
-    output: Matrix,
-    /// `[panels · width]`.
-    bias: Vec<f32>,
+    networks: Vec<QuantileNetwork>,
 }
 
 impl Forecaster {
@@ -54,46 +48,17 @@ impl Forecaster {
             )));
         }
         let scalings = directory.load_scaling()?;
-        let weights = directory.load_weights(&config)?;
-        Forecaster::load(&config, scalings, |name| weights.floats(name), threads)
-    }
-
-    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes.
-    ///
-    /// # Errors
-    /// Those of `floats`.
-    ///
-    /// # Panics
-    /// If the configuration is not that of a forecaster.
-    pub fn load<'w>(
-        config: &ModelConfig,
-        scalings: Vec<SeriesScaling>,
-        floats: impl Fn(&str) -> Result<Cow<'w, [f32]>>,
-        threads: usize,
-    ) -> Result<Self> {
-        let (numbers, values) = config.forecaster().expect("a forecaster");
-        let kernel = Kernel::fastest(Precision::Float32);
-        let forwards = [Direction::Forward];
-        let body = RecurrentNetwork::load(config, &forwards, &floats, kernel, threads)?;
-        let (weight, bias) = config.head_tensors();
-        let hidden_size = config.recurrent().hidden_size;
-        let output = Matrix::pack(
-            &floats(weight)?,
-            hidden_size,
-            Layout::Plain,
-            kernel,
-            body.pool(),
-        );
-        let mut bias = floats(bias)?.into_owned();
-        bias.resize(output.panels() * output.width(), 0.0);
+        let (numbers, values) = config.forecaster().expect("checked just before");
+        let network = |number: usize| {
+            let weights = directory.member(number).load_weights(&config)?;
+            QuantileNetwork::load(&config, |name| weights.floats(name), threads)
+        };
         Ok(Forecaster {
             numbers: numbers.clone(),
             values: values.clone(),
-            config: config.clone(),
+            networks: (1..=values.members).map(network).collect::<Result<_>>()?,
             scalings,
-            body,
-            output,
-            bias,
+            config,
         })
     }
 
@@ -102,13 +67,17 @@ impl Forecaster {
         self.values.horizon
     }
 
-    /// Outputs of the last steps of windows, `[steps, streams, input_size]` time-major: `[streams, horizon, quantiles]`.
-    pub fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
-        let mut state = self.body.initial_state(streams);
-        self.body.outputs_of_numbers(inputs, &mut state);
-        let outputs: &Rows = state.output();
-        let panels = (self.output).sums(&self.bias, outputs, 0..streams, self.body.pool());
-        rows_of_panels(&panels, streams, self.output.width(), self.values.outputs())
+    /// Mean outputs of the networks for windows, as [`QuantileNetwork::outputs`] has them.
+    fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
+        let mut sum = vec![0.0; streams * self.values.outputs()];
+        for network in &self.networks {
+            let outputs = network.outputs(inputs, streams);
+            sum.iter_mut()
+                .zip(outputs)
+                .for_each(|(sum, output)| *sum += output);
+        }
+        let count = self.networks.len() as f32;
+        sum.into_iter().map(|sum| sum / count).collect()
     }
 
     /// The scaling that was learnt with a series, or one of its own.

@@ -18,6 +18,7 @@ mod model;
 pub mod next_token;
 pub mod pooling;
 pub mod predictor;
+pub mod quantile_network;
 pub mod recurrent;
 pub mod recurrent_classifier;
 pub mod sampling;

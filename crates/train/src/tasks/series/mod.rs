@@ -33,7 +33,7 @@ const SHOWN_STEPS: usize = 5;
 /// Windows that are shown.
 const SHOWN_WINDOWS: usize = 2;
 
-/// Trains a forecaster in a directory, and opens it.
+/// Trains the networks of a forecaster in a directory one after another, and opens it.
 ///
 /// # Errors
 /// Those of [`begin`] and [`Run::train`].
@@ -44,12 +44,39 @@ pub fn train(
     interrupt: &AtomicBool,
     notify: Notify,
 ) -> Result<Forecaster> {
-    let mut run = begin(directory.clone(), panel, options, &[], Instant::now())?;
-    run.train(interrupt, notify)?;
+    for number in 1..=options.members {
+        let own = options.of_member(number);
+        let mut run = begin(directory.member(number), panel, &own, &[], Instant::now())?;
+        run.train(interrupt, notify)?;
+    }
     Forecaster::open(&directory, options.training.threads.max(1) as usize)
 }
 
-/// Begins a run that learns to forecast a panel, whose values were read from the files at `paths`. `started` is when the
+/// Goes on with [`train`] where it was interrupted.
+///
+/// # Errors
+/// Those of [`train`] and [`resume`].
+pub fn go_on(
+    directory: Directory,
+    panel: &[NumericSeries],
+    options: &SeriesOptions,
+    interrupt: &AtomicBool,
+    notify: Notify,
+) -> Result<Forecaster> {
+    for number in 1..=options.members {
+        let (own, place) = (options.of_member(number), directory.member(number));
+        let run = match place.holds_run() {
+            true => resume(place, panel, &own, Instant::now(), notify)?,
+            false => Some(begin(place, panel, &own, &[], Instant::now())?),
+        };
+        if let Some(mut run) = run {
+            run.train(interrupt, notify)?;
+        }
+    }
+    Forecaster::open(&directory, options.training.threads.max(1) as usize)
+}
+
+/// Begins a run of one of the networks, which learns to forecast a panel, whose values were read from the files at `paths`. `started` is when the
 /// command began.
 ///
 /// # Errors

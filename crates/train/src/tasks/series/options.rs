@@ -20,6 +20,8 @@ const STEPS: u64 = 1000;
 const PANEL_STEPS: (usize, usize) = (1500, 6000);
 /// Values of a panel for each step.
 const VALUES_A_STEP: usize = 70;
+/// Networks whose predictions are averaged.
+const MEMBERS: usize = 3;
 /// Windows of a step.
 const BATCH_SIZE: usize = 32;
 /// Steps between evaluations.
@@ -55,6 +57,8 @@ pub struct SeriesOptions {
     pub logarithms: Option<bool>,
     /// Values at the end of each series that validate.
     pub validation: Option<usize>,
+    /// Networks that differ by their seeds, and whose predictions are averaged.
+    pub members: usize,
     /// How it is trained; its window follows from the series.
     pub training: TrainingConfig,
 }
@@ -80,6 +84,7 @@ impl SeriesOptions {
             lags: None,
             logarithms: None,
             validation: None,
+            members: MEMBERS,
             training: TrainingConfig {
                 budget: Budget::Steps(steps),
                 batch_size: BATCH_SIZE,
@@ -130,6 +135,7 @@ impl SeriesOptions {
                 Strategy::AtOnce | Strategy::Every => self.horizon,
             },
             quantiles: QUANTILES.to_vec(),
+            members: self.members,
         };
         let config = ModelConfig {
             input: Input::Numbers(Numbers {
@@ -153,6 +159,16 @@ impl SeriesOptions {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// The options of one of the networks, by its number from 1: a seed of its own, and its part of the time.
+    pub fn of_member(&self, number: usize) -> Self {
+        let mut options = self.clone();
+        options.training.seed = self.training.seed.wrapping_add(number as u64 - 1);
+        if let Budget::Seconds(seconds) = &mut options.training.budget {
+            *seconds /= self.members as f64;
+        }
+        options
     }
 
     /// The part of a series that is learnt from.

@@ -15,6 +15,7 @@ use crate::slices::floats;
 use carousel::checkpoint::architecture::{Head, Input, Recurrent};
 use carousel::checkpoint::numbers::{Numbers, Values};
 use carousel::checkpoint::record::Budget;
+use carousel::inference::quantile_network::QuantileNetwork;
 use carousel_kernels::recurrent::Cell;
 
 /// Three steps of two windows of three numbers each.
@@ -55,6 +56,7 @@ fn config(layers: Recurrent) -> ModelConfig {
             strategy: Strategy::Every,
             horizon: 2,
             quantiles: vec![0.2, 0.5],
+            members: 1,
         }),
     }
 }
@@ -154,7 +156,7 @@ fn the_engine_gives_the_same_numbers_as_libtorch() {
         let network = network_of_cosines(&config);
         calm(&network);
         let weights = |name: &str| Ok(Cow::from(floats(network.parameters.get(name))));
-        let engine = Forecaster::load(&config, Vec::new(), weights, 2).unwrap();
+        let engine = QuantileNetwork::load(&config, weights, 2).unwrap();
         let (inputs, _) = batch(Kind::Float, 1);
         let zeros = State::zeros(config.recurrent(), 2, Device::Cpu);
         let masks = DropoutMasks::none(&config);
@@ -200,6 +202,7 @@ fn options(strategy: Strategy, steps: u64) -> SeriesOptions {
     options.training.budget = Budget::Steps(steps);
     options.training.evaluate_every = 20;
     options.training.threads = 1;
+    options.members = 1;
     options
 }
 
@@ -285,6 +288,44 @@ fn a_resumed_run_gives_the_same_weights_bit_for_bit() {
         std::fs::read(path).unwrap()
     };
     assert!(weights("whole") == weights("parts"), "the weights differ");
+}
+
+#[test]
+fn the_networks_of_a_forecaster_are_averaged_and_an_interrupted_one_goes_on() {
+    let panel = [series("a", 90)];
+    let folder = tempfile::tempdir().unwrap();
+    let options = SeriesOptions {
+        members: 2,
+        logarithms: Some(false),
+        // Enough for quantiles in their order, as they are put in order after averaging.
+        ..options(Strategy::AtOnce, 80)
+    };
+    let (never, now) = (AtomicBool::new(false), AtomicBool::new(false));
+    let stop = |event| now.fetch_or(matches!(event, Event::Finished(_)), Ordering::Relaxed);
+    let both = Directory::at(folder.path());
+    // The second network is interrupted before its first step.
+    let interrupted = train(both.clone(), &panel, &options, &now, &mut |event| {
+        stop(event);
+    });
+    assert!(interrupted.is_err());
+    let forecaster = go_on(both, &panel, &options, &never, &mut |_| ()).unwrap();
+    let mean = forecaster.forecast(&panel[0], 5).unwrap().mean;
+    let alone = |number: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SeriesOptions {
+            members: 1,
+            ..options.of_member(number)
+        };
+        let place = Directory::at(folder.path());
+        let forecaster = train(place, &panel, &options, &never, &mut |_| ()).unwrap();
+        forecaster.forecast(&panel[0], 5).unwrap().mean
+    };
+    let (first, second) = (alone(1), alone(2));
+    assert_ne!(first, second);
+    for (mean, (first, second)) in mean.iter().zip(first.iter().zip(&second)) {
+        let both = (first + second) / 2.0;
+        assert!((mean - both).abs() < 1e-4, "{mean} is not {both}");
+    }
 }
 
 #[test]
