@@ -6,6 +6,7 @@ Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_streng
 [`fourier`] terms), and those over others, [`decomposed`] and [`combination`]. [`model`] is the enum of all of them,
 [`method`] turns a name into one, [`selection`] weighs [`candidate`]s by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
 how it is measured, [`rolling`] a test window by one model, [`folder`] what is kept.
+For networks, [`scaling`] takes season and level out of a [`numeric_series`], and [`windows`] are what they read of it.
 */
 
 pub mod accuracy;
@@ -25,8 +26,10 @@ pub mod method;
 pub mod model;
 pub mod naive;
 pub mod naive2;
+pub mod numeric_series;
 pub mod panel_seasons;
 pub mod rolling;
+pub mod scaling;
 pub mod seasonal_strength;
 pub mod seasonality;
 pub mod selection;
@@ -35,3 +38,4 @@ pub mod spectrum;
 mod test_series;
 pub mod theta;
 pub mod unit_roots;
+pub mod windows;
