@@ -12,6 +12,7 @@ use indicatif::{HumanCount, ProgressStyle};
 
 use super::forecast_backtest::{self, series_backtest};
 use super::forecast_flags::Arguments;
+use super::forecast_networks::{self, Place, Train};
 use super::forecast_output::{self, Answer};
 use super::standard::{self, message};
 use crate::checkpoint::{Directory, Lock};
@@ -38,7 +39,10 @@ const TOLD: usize = 5;
 const BAR: &str = "{bar:40} {pos} of {len} series, {eta} left";
 
 /// Forecasts, by new models or by those in a folder.
-pub fn run(arguments: &Arguments) -> Result<()> {
+///
+/// # Errors
+/// Files that cannot be read or written; series that no method can forecast; networks without `train`.
+pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
     if let Some(number) = arguments.backtest {
         return compare(number as usize, arguments);
     }
@@ -50,11 +54,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(note) = lock.as_ref().and_then(Lock::note) {
         standard::notes(&[note.to_string()]);
     }
-    let forecaster = match &arguments.model {
+    let mut forecaster = match &arguments.model {
         Some(model) => go_on(&ForecastFolder::at(model), arguments)?,
         None => fitted(arguments)?,
     };
-    let answers = answers(&forecaster, arguments)?;
+    let place = Place::of(arguments, output.as_ref())?;
+    if let Some(train) = train.filter(|_| arguments.trains()) {
+        forecast_networks::train_all(&mut forecaster, place.path(), train, arguments)?;
+    }
+    let mut answers = answers(&forecaster, arguments)?;
+    let networks = forecast_networks::answers(&forecaster, place.path(), arguments)?;
+    answers.extend(networks);
     forecast_output::print(&answers, arguments.json, arguments.quiet)?;
     let Some(folder) = output else {
         return Ok(());
@@ -220,7 +230,11 @@ fn fit_series(
         mut notes,
     } = task(series, panel, arguments)?;
     let mut models = Vec::new();
-    for &method in &arguments.method {
+    let methods = arguments
+        .method
+        .iter()
+        .filter(|method| !method.is_network());
+    for &method in methods {
         let values = filled(
             &series.values[split.train.clone()],
             method,

@@ -3,9 +3,12 @@ Flags of `carousel forecast`.
 */
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::time::time;
+use crate::checkpoint::numbers::Strategy;
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
 use crate::data::series::dates::{Period, Windows};
@@ -52,6 +55,22 @@ pub struct Arguments {
         default_value = "auto"
     )]
     pub method: Vec<Method>,
+    /// How rnn, gru and lstm predict several steps ahead: one after another (repeated), all at once from the last step
+    /// (at-once), or all at once at every step (every); several are compared
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_enum,
+        default_value = "every"
+    )]
+    pub strategy: Vec<Strategy>,
+    /// How long to train each network: 30s, 2m [default: some 1000 steps, more for many series]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub time: Option<Duration>,
+    /// Seed of everything random in networks [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Numbers of steps after which the series repeats itself, such as 12, or 24,168; 1 for none [default: those of its step]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub season: Vec<u32>,
@@ -148,6 +167,11 @@ pub struct SeasonalOrder {
 }
 
 impl Arguments {
+    /// Whether a network is to be trained.
+    pub fn trains(&self) -> bool {
+        self.model.is_none() && self.method.iter().any(|method| method.is_network())
+    }
+
     /// How the file is read.
     pub fn reading(&self) -> SeriesOptions {
         SeriesOptions {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::method::{FitOptions, Method};
 use super::model::Model;
 use super::selection::Score;
+use crate::checkpoint::numbers::Strategy;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
@@ -45,6 +46,32 @@ pub struct Forecaster {
     pub fill: Option<Fill>,
     /// The series, each with its models.
     pub series: Vec<FittedSeries>,
+    /// The networks that read all of them, each in a folder of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkName>,
+}
+
+/// A recurrent network that forecasts all series of a forecaster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkName {
+    /// Its method, which names the cell.
+    pub method: Method,
+    /// How several steps ahead are predicted.
+    pub strategy: Strategy,
+    /// How long the training took.
+    pub seconds: f64,
+}
+
+impl NetworkName {
+    /// Name of its folder.
+    pub fn folder(&self) -> String {
+        format!("{}-{}", self.method.name(), self.strategy.name())
+    }
+
+    /// The name that is shown.
+    pub fn shown(&self) -> String {
+        format!("{} ({})", self.method.name(), self.strategy.name())
+    }
 }
 
 /// A series with its models.
@@ -81,6 +108,7 @@ impl Forecaster {
             reading,
             fill,
             series,
+            networks: Vec::new(),
         }
     }
 }

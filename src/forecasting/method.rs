@@ -111,6 +111,11 @@ impl Method {
         }
     }
 
+    /// Whether its models are recurrent networks, which need libtorch to be trained.
+    pub fn is_network(self) -> bool {
+        matches!(self, Method::Rnn | Method::Gru | Method::Lstm)
+    }
+
     /// Whether its models leave missing values out, so that none need to be filled.
     pub fn takes_missing(self) -> bool {
         matches!(

@@ -29,6 +29,35 @@ pub fn rolled(model: &Model, values: &[f64], window: Range<usize>, horizon: usiz
     all
 }
 
+/// Forecasts of the values in `window`, `horizon` steps at a time, by `forecast` of an origin and a number of steps.
+///
+/// # Errors
+/// What `forecast` fails with.
+pub fn rolled_by<E>(
+    window: Range<usize>,
+    horizon: usize,
+    mut forecast: impl FnMut(usize, usize) -> std::result::Result<Forecast, E>,
+) -> std::result::Result<Forecast, E> {
+    let empty = || Interval {
+        lower: Vec::with_capacity(window.len()),
+        upper: Vec::with_capacity(window.len()),
+    };
+    let mut all = Forecast {
+        mean: Vec::with_capacity(window.len()),
+        intervals: [empty(), empty()],
+    };
+    for origin in window.clone().step_by(horizon.max(1)) {
+        let steps = horizon.max(1).min(window.end - origin);
+        let next = forecast(origin, steps)?;
+        all.mean.extend(next.mean);
+        for (all, next) in all.intervals.iter_mut().zip(next.intervals) {
+            all.lower.extend(next.lower);
+            all.upper.extend(next.upper);
+        }
+    }
+    Ok(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::naive::{Naive, NaiveKind};

@@ -25,7 +25,7 @@ const PATHS: usize = 200;
 const BATCH: usize = 64;
 
 /// Networks that forecast series by the mean of their predictions, with the scalings of those that they have learnt.
-pub struct Forecaster {
+pub struct QuantileForecaster {
     /// Configuration of each network.
     pub config: ModelConfig,
     numbers: Numbers,
@@ -34,7 +34,7 @@ pub struct Forecaster {
     networks: Vec<QuantileNetwork>,
 }
 
-impl Forecaster {
+impl QuantileForecaster {
     /// Opens a checkpoint. It computes with up to `threads` threads.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Forecaster {
             let weights = directory.member(number).load_weights(&config)?;
             QuantileNetwork::load(&config, |name| weights.floats(name), threads)
         };
-        Ok(Forecaster {
+        Ok(QuantileForecaster {
             numbers: numbers.clone(),
             values: values.clone(),
             networks: (1..=values.members).map(network).collect::<Result<_>>()?,
@@ -146,7 +146,7 @@ impl Forecaster {
     /// the network reads of its own predictions is the level and season that they had.
     ///
     /// # Errors
-    /// As [`Forecaster::predictions`].
+    /// As [`QuantileForecaster::predictions`].
     pub fn forecast(&self, series: &NumericSeries, horizon: usize) -> Result<Forecast> {
         let windows = self.windows(series, &*self.scaling(series)?)?;
         let first = self.quantiles(&[(&windows, windows.steps() - 1)]).remove(0);

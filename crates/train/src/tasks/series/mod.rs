@@ -25,7 +25,7 @@ use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::forecasting::numeric_series::NumericSeries;
 use carousel::forecasting::windows::SeriesScaling;
-use carousel::inference::forecaster::Forecaster;
+use carousel::inference::forecaster::QuantileForecaster;
 use examples::Examples;
 
 /// Steps at the beginning of a window that are shown.
@@ -43,13 +43,13 @@ pub fn train(
     options: &SeriesOptions,
     interrupt: &AtomicBool,
     notify: Notify,
-) -> Result<Forecaster> {
+) -> Result<QuantileForecaster> {
     for number in 1..=options.members {
         let own = options.of_member(number);
         let mut run = begin(directory.member(number), panel, &own, &[], Instant::now())?;
         run.train(interrupt, notify)?;
     }
-    Forecaster::open(&directory, options.training.threads.max(1) as usize)
+    QuantileForecaster::open(&directory, options.training.threads.max(1) as usize)
 }
 
 /// Goes on with [`train`] where it was interrupted.
@@ -62,7 +62,7 @@ pub fn go_on(
     options: &SeriesOptions,
     interrupt: &AtomicBool,
     notify: Notify,
-) -> Result<Forecaster> {
+) -> Result<QuantileForecaster> {
     for number in 1..=options.members {
         let (own, place) = (options.of_member(number), directory.member(number));
         let run = match place.holds_run() {
@@ -73,7 +73,7 @@ pub fn go_on(
             run.train(interrupt, notify)?;
         }
     }
-    Forecaster::open(&directory, options.training.threads.max(1) as usize)
+    QuantileForecaster::open(&directory, options.training.threads.max(1) as usize)
 }
 
 /// Begins a run of one of the networks, which learns to forecast a panel, whose values were read from the files at `paths`. `started` is when the
