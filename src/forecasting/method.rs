@@ -367,7 +367,88 @@ fn check_positive(values: &[f64]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Values as they come in files: usual, alike, missing, huge, tiny, infinite.
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => -100.0..1000.0,
+            4 => (0..4).prop_map(f64::from),
+            2 => Just(f64::NAN),
+            1 => prop::sample::select(vec![
+                0.0,
+                -0.0,
+                1e300,
+                -1e300,
+                f64::MAX,
+                1e-300,
+                f64::MIN_POSITIVE,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+            ]),
+        ]
+    }
+
+    /// Series of some of these, many of which stay as they are or grow for a while.
+    fn series() -> impl Strategy<Value = Vec<f64>> {
+        let stretch = (value(), -2.0..2.0, 1..24usize, any::<bool>());
+        let stretches = prop::collection::vec(stretch, 0..8);
+        stretches.prop_map(|stretches| {
+            let values = stretches.into_iter().map(|(first, slope, count, moves)| {
+                let slope = if moves { slope } else { 0.0 };
+                (0..count).map(move |step| first + slope * step as f64)
+            });
+            values.flatten().collect()
+        })
+    }
+
+    fn options() -> impl Strategy<Value = FitOptions> {
+        let season = prop::sample::select(vec![0, 1, 2, 3, 4, 7, 12, 24, 30, 1000]);
+        let transform = prop_oneof![
+            6 => Just(Transform::None),
+            1 => Just(Transform::Log),
+            1 => Just(Transform::BoxCox),
+        ];
+        let order = prop::option::weighted(0.2, prop::array::uniform3(0..4usize));
+        let seasonal = prop::option::weighted(0.2, prop::array::uniform3(0..3usize));
+        let seasons = prop::collection::vec(season, 0..3);
+        (seasons, 0..9usize, order, seasonal, transform).prop_map(
+            |(seasons, horizon, order, seasonal_order, transform)| FitOptions {
+                seasons,
+                horizon,
+                order,
+                seasonal_order,
+                transform,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// A model or an error, whatever the series; numbers where it is an ordinary one.
+        #[test]
+        fn no_method_fails_on_odd_series(values in series(), options in options()) {
+            let ordinary = values.iter().all(|value| value.abs() < 1e6 || value.is_nan());
+            for method in Method::ALL {
+                let Ok(Fit { model, .. }) = fit(method, &values, &options) else {
+                    continue;
+                };
+                let history = match method.takes_missing() {
+                    true => values.clone(),
+                    false => filled(&values).into_owned(),
+                };
+                prop_assert_eq!(model.predictions(&history).len(), values.len());
+                let forecast = model.forecast(&history, options.horizon);
+                prop_assert_eq!(forecast.mean.len(), options.horizon);
+                let finite = forecast.mean.iter().all(|mean| mean.is_finite());
+                let plain = options.transform == Transform::None;
+                prop_assert!(finite || !ordinary || !plain, "{}: {:?}", model.name(), forecast);
+            }
+        }
+    }
 
     #[test]
     fn methods_are_known_by_their_names() {

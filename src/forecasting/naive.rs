@@ -38,7 +38,7 @@ impl Naive {
             return f64::NAN;
         };
         match self.kind {
-            NaiveKind::SeasonalNaive if count >= self.season => {
+            NaiveKind::SeasonalNaive if (1..=count).contains(&self.season) => {
                 history[count - self.season + (step - 1) % self.season]
             }
             NaiveKind::Naive | NaiveKind::SeasonalNaive => last,
