@@ -22,6 +22,7 @@ mod forecast;
 mod forecast_backtest;
 mod forecast_flags;
 mod forecast_output;
+mod forecast_regressors;
 mod generate;
 mod generation;
 mod inspect;

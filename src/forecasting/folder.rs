@@ -65,6 +65,9 @@ pub struct FittedModel {
     pub method: Method,
     /// The model.
     pub model: Model,
+    /// Names of the columns that it uses beside the values, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressors: Vec<String>,
     /// How long the fit took.
     pub seconds: f64,
     /// What candidates did in a backtest, from the best, if the method chooses by one.
@@ -187,6 +190,9 @@ mod tests {
             models: vec![FittedModel {
                 method: Method::Drift,
                 model,
+                regressors: Vec::new(),
+                seconds: 0.5,
+                scores: Vec::new(),
             }],
         };
         Forecaster::new(SeriesOptions::default(), Some(Fill::Linear), vec![fitted])
