@@ -23,6 +23,7 @@ mod forecast_backtest;
 pub mod forecast_flags;
 pub mod forecast_networks;
 mod forecast_output;
+mod forecast_regressors;
 mod generate;
 mod generation;
 mod inspect;

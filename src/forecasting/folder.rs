@@ -92,6 +92,9 @@ pub struct FittedModel {
     pub method: Method,
     /// The model.
     pub model: Model,
+    /// Names of the columns that it uses beside the values, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressors: Vec<String>,
     /// How long the fit took.
     pub seconds: f64,
     /// What candidates did in a backtest, from the best, if the method chooses by one.
@@ -215,6 +218,7 @@ mod tests {
             models: vec![FittedModel {
                 method: Method::Drift,
                 model,
+                regressors: Vec::new(),
                 seconds: 0.5,
                 scores: Vec::new(),
             }],

@@ -6,12 +6,11 @@ use carousel::checkpoint::Directory;
 use carousel::checkpoint::record::Budget;
 use carousel::cli::forecast_flags::Arguments;
 use carousel::cli::forecast_networks::NetworkRequest;
-use carousel::cli::{forecast, interrupt};
+use carousel::cli::{forecast, interrupt, standard};
 use carousel::error::{Error, Result};
-use carousel_train::run::Notify;
+use carousel_train::run::{Event, Notify};
 use carousel_train::tasks::series::{self, SeriesOptions};
 
-use super::progress::Progress;
 
 /// Trains the networks that were asked for, and forecasts by them and by other methods.
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -37,8 +36,8 @@ fn train(request: &NetworkRequest) -> Result<()> {
     std::fs::create_dir_all(&request.folder)
         .map_err(|error| Error::file("create", &request.folder, error))?;
     let directory = Directory::at(&request.folder);
-    let mut progress = Progress::new(directory.clone(), request.arguments.quiet);
-    let notify: Notify = &mut |event| progress.show(event);
+    let quiet = request.arguments.quiet;
+    let notify: Notify = &mut |event| show(&event, quiet);
     series::train(
         directory,
         request.panel,
@@ -47,4 +46,19 @@ fn train(request: &NetworkRequest) -> Result<()> {
         notify,
     )?;
     Ok(())
+}
+
+/// Shows the best validation of each network; the steps of so small ones pass too fast to be read.
+fn show(event: &Event, quiet: bool) {
+    if quiet {
+        return;
+    }
+    match event {
+        Event::Note(note) => standard::notes(&[note.clone()]),
+        Event::Finished(finish) => standard::message(format!(
+            "            a network of the mean is trained: {}",
+            finish.reason()
+        )),
+        _ => {}
+    }
 }
