@@ -11,6 +11,7 @@ use std::time::Instant;
 use indicatif::{HumanCount, ProgressStyle};
 
 use super::forecast_backtest::{self, series_backtest};
+use super::forecast_explanation;
 use super::forecast_flags::Arguments;
 use super::forecast_output::{self, Answer};
 use super::standard::{self, message};
@@ -22,6 +23,7 @@ use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
+use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
 use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::panel_seasons::panel_seasons;
@@ -60,9 +62,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     };
     forecast_output::save(&folder, &answers)?;
+    let drawn = forecast_explanation::save(&folder, &answers)?;
     folder.save(forecaster)?;
     if !arguments.quiet {
         let path = folder.path().display();
+        if let Some(drawn) = drawn {
+            message(format!("{drawn} are in {path}"));
+        }
         message(format!(
             "model, forecast.csv, forecast.json and forecast.svg are in {path}; go on with: carousel forecast -m {path} \
              NEW.csv"
@@ -230,13 +236,15 @@ fn fit_series(
         let start = Instant::now();
         let fit = fit(method, &values, &options)
             .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
-        let left_out = fit.left_out.iter();
+        // An explanation says it itself.
+        let left_out = fit.left_out.iter().filter(|_| !arguments.explain);
         notes.extend(left_out.map(|what| format!("{}: left out: {what}", series.id)));
         models.push(FittedModel {
             method,
             model: fit.model,
             seconds: start.elapsed().as_secs_f64(),
             scores: fit.scores,
+            left_out: fit.left_out,
         });
     }
     let fitted = FittedSeries {
@@ -437,6 +445,13 @@ fn answer(fitted: &FittedSeries, fill: Option<Fill>, arguments: &Arguments) -> R
     let horizon = arguments
         .horizon
         .map_or(options.horizon, |horizon| horizon as usize);
+    let explanations = match arguments.explain {
+        true => {
+            Explanation::of_models(&series.values[split.train.clone()], options, &fitted.models)
+        }
+        false => Vec::new(),
+    };
+    let mut explanations = explanations.into_iter();
     let one = |fitted: &FittedModel| {
         let values = filled(
             &series.values,
@@ -478,6 +493,7 @@ fn answer(fitted: &FittedSeries, fill: Option<Fill>, arguments: &Arguments) -> R
             forecast,
             accuracy,
             season: options.seasons.first().copied().unwrap_or(1),
+            explanation: explanations.next(),
         }
     };
     Ok(fitted.models.iter().map(one).collect())

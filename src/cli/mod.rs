@@ -20,6 +20,7 @@ mod export;
 mod flags;
 mod forecast;
 mod forecast_backtest;
+mod forecast_explanation;
 mod forecast_flags;
 mod forecast_output;
 mod generate;

@@ -6,6 +6,7 @@ Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_streng
 [`fourier`] terms), and those over others, [`decomposed`] and [`combination`]. [`model`] is the enum of all of them,
 [`method`] turns a name into one, [`selection`] weighs [`candidate`]s by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
 how it is measured, [`rolling`] a test window by one model, [`folder`] what is kept.
+[`explanation`] is what is found in a series on the way to a model.
 */
 
 pub mod accuracy;
@@ -18,6 +19,7 @@ pub mod combination;
 pub mod decomposed;
 pub mod decomposition;
 pub mod ets;
+pub mod explanation;
 pub mod folder;
 pub mod forecast;
 pub mod fourier;
