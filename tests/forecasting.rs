@@ -550,3 +550,107 @@ fn windows_are_tested_one_horizon_after_another() {
     assert_eq!(objects[0]["mase"], 2.0);
     assert!(told.contains("3 values, 1 at a time: MAE 2.0000"), "{told}");
 }
+
+/// Trend and season that are multiplied, with a little that no rule has.
+fn guests(count: usize) -> String {
+    let values: Vec<String> = (0..count)
+        .map(|at| {
+            let season = 1.0 + 0.3 * (at as f64 * std::f64::consts::TAU / 12.0).sin();
+            let rest = 1.0 + 0.02 * ((at * 7919 % 101) as f64 / 50.0 - 1.0);
+            format!("{:.2}", 100.0 * (0.02 * at as f64).exp() * season * rest)
+        })
+        .collect();
+    monthly(&values.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn an_explanation_goes_step_by_step() {
+    let sandbox = Sandbox::new();
+    sandbox.write("guests.csv", guests(96));
+    let outcome = sandbox
+        .carousel("forecast guests.csv --method arima,naive --horizon 2 --explain -o kept")
+        .success();
+    for expected in [
+        "value, step by step",
+        "Guerrero's λ",
+        "--transform log is suggested",
+        "the values repeat themselves after 12 steps",
+        "season of 12, strength",
+        "KPSS",
+        "ADF",
+        "D = 1",
+        "PACF",
+        "the best by AICc",
+        "Ljung–Box of",
+        "value: naive",
+    ] {
+        assert!(
+            outcome.out.contains(expected),
+            "{expected}\n{}",
+            outcome.out
+        );
+    }
+    assert_eq!(outcome.out.matches("step by step").count(), 1);
+    assert_eq!(outcome.out.matches("residuals").count(), 2);
+    for name in ["decomposition", "autocorrelations", "residuals"] {
+        let picture = sandbox.read(&format!("kept/{name}.svg"));
+        assert!(picture.starts_with(b"<svg"), "{name}");
+    }
+    assert!(
+        outcome.err.contains("residuals.svg are in"),
+        "{}",
+        outcome.err
+    );
+    let again = sandbox.carousel("forecast -m kept --explain").success();
+    assert_eq!(again.out, outcome.out);
+}
+
+#[test]
+fn an_explanation_is_an_object_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("guests.csv", guests(60));
+    let line = "forecast guests.csv --horizon 2 --explain --json";
+    let found = objects(&sandbox.carousel(line).success().out).remove(0);
+    let explanation = &found["explanation"];
+    assert_eq!(explanation["history"]["count"], 60);
+    assert_eq!(explanation["seasons"][0]["season"], 12);
+    assert_eq!(explanation["variance"]["suggested"], "log");
+    assert_eq!(explanation["stationarity"]["seasonal_differences"], 1);
+    assert!(explanation["orders"]["best"].as_array().unwrap().len() > 3);
+    assert!(explanation["model"]["candidates"].as_array().unwrap().len() > 3);
+    assert!(
+        explanation["model"]["residuals"]["deviation"]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
+    let outcome = failure(&sandbox, "forecast guests.csv --explain --backtest 2");
+    assert!(outcome.err.contains("--backtest"), "{}", outcome.err);
+}
+
+#[test]
+fn odd_series_are_explained_as_far_as_that_goes() {
+    let sandbox = Sandbox::new();
+    for (text, told) in [
+        (monthly(&["5"; 30]), "every value is the same"),
+        (monthly(&["1", "2", "4"]), "are too few"),
+        (
+            monthly(&["1", "", "", "4", "NaN", "7", "3", "8"]),
+            "3 missing",
+        ),
+        (
+            monthly(&["-1", "2", "-3", "4", "-5", "6", "-7"]),
+            "variance    left out",
+        ),
+        (
+            "id,values\nA,1 2 3 4 5 6 7 8\nB,9 8\n".to_string(),
+            "B, step by step",
+        ),
+    ] {
+        sandbox.write("odd.csv", text);
+        let outcome =
+            sandbox.carousel("forecast odd.csv --explain --horizon 1 -o kept --overwrite");
+        let out = outcome.success().out;
+        assert!(out.contains(told), "{told}\n{out}");
+    }
+}

@@ -11,6 +11,7 @@ use std::time::Instant;
 use indicatif::{HumanCount, ProgressStyle};
 
 use super::forecast_backtest::{self, History, series_backtest};
+use super::forecast_explanation;
 use super::forecast_flags::Arguments;
 use super::forecast_networks::{self, Place, Train};
 use super::forecast_output::{self, Answer};
@@ -24,6 +25,7 @@ use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
+use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
 use crate::forecasting::method::{FitOptions, Method, fit_with};
 use crate::forecasting::panel_seasons::panel_seasons;
@@ -72,9 +74,13 @@ pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
         return Ok(());
     };
     forecast_output::save(&folder, &answers)?;
+    let drawn = forecast_explanation::save(&folder, &answers)?;
     folder.save(forecaster)?;
     if !arguments.quiet {
         let path = folder.path().display();
+        if let Some(drawn) = drawn {
+            message(format!("{drawn} are in {path}"));
+        }
         message(format!(
             "model, forecast.csv, forecast.json and forecast.svg are in {path}; go on with: carousel forecast -m {path} \
              NEW.csv"
@@ -278,7 +284,8 @@ fn fit_series(
                 continue;
             }
         };
-        let left_out = fit.left_out.iter();
+        // An explanation says it itself.
+        let left_out = fit.left_out.iter().filter(|_| !arguments.explain);
         notes.extend(left_out.map(|what| format!("{}: left out: {what}", series.id)));
         models.push(FittedModel {
             method,
@@ -286,6 +293,7 @@ fn fit_series(
             regressors: names,
             seconds: start.elapsed().as_secs_f64(),
             scores: fit.scores,
+            left_out: fit.left_out,
         });
     }
     if let Some(failure) = failure.filter(|_| models.is_empty()) {
@@ -487,11 +495,34 @@ fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
 /// The forecasts of all models; failures are told, unless all fail.
 fn answers(forecaster: &Forecaster, arguments: &Arguments) -> Result<Vec<Answer>> {
     let all = in_parallel(&forecaster.series, threads(arguments), |fitted| {
+        let explanations = match arguments.explain {
+            true => explanations(fitted, arguments),
+            false => Ok(Vec::new()),
+        };
+        let mut explanations = match explanations {
+            Ok(explanations) => explanations.into_iter(),
+            Err(error) => return vec![Err(error)],
+        };
         let models = fitted.models.iter();
-        let answer = |model| answer(fitted, model, forecaster.fill, arguments);
+        let answer = |model| {
+            let answer = answer(fitted, model, forecaster.fill, arguments)?;
+            Ok(Answer {
+                explanation: explanations.next(),
+                ..answer
+            })
+        };
         models.map(answer).collect::<Vec<_>>()
     });
     succeeded(all.into_iter().flatten().collect())
+}
+
+/// What is found in a series on the way to each of its models.
+fn explanations(fitted: &FittedSeries, arguments: &Arguments) -> Result<Vec<Explanation>> {
+    let (series, options) = (&fitted.series, &fitted.options);
+    let windows = arguments.windows();
+    let split = windows.split(series.dates.as_ref(), series.values.len(), &series.id)?;
+    let learnt = &series.values[split.train];
+    Ok(Explanation::of_models(learnt, options, &fitted.models))
 }
 
 /// The forecasts of a series by a model: after its end, or of the test window, if there is one.
@@ -556,6 +587,7 @@ fn answer(
         forecast,
         accuracy,
         season,
+        explanation: None,
     })
 }
 

@@ -78,6 +78,9 @@ pub struct Arguments {
     /// Compare the methods at N origins within the series, a horizon apart, and print their errors in place of forecasts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["model", "output", "test_from"])]
     pub backtest: Option<u32>,
+    /// Show what was found in each series step by step, and what it means for the choice; with -o also pictures of it
+    #[arg(long, conflicts_with = "backtest")]
+    pub explain: bool,
     /// Print a JSON object for each series and model
     #[arg(long)]
     pub json: bool,

@@ -238,6 +238,7 @@ fn answer(
         forecast,
         accuracy,
         season,
+        explanation: None,
     })
 }
 

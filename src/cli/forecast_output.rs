@@ -4,11 +4,13 @@ Output of `carousel forecast`: a table, JSON, a line of blocks, and the files of
 
 use serde_json::{Map, Value, json};
 
+use super::forecast_explanation;
 use super::standard::{json_line, line, message};
 use crate::data::series::dates::Dates;
 use crate::data::series::time_series::label;
 use crate::error::Result;
 use crate::forecasting::accuracy::Accuracy;
+use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::ForecastFolder;
 use crate::forecasting::forecast::{Forecast, LEVELS};
 use crate::forecasting::method::Method;
@@ -59,6 +61,8 @@ pub(super) struct Answer {
     pub accuracy: Option<Accuracy>,
     /// Number of steps in a season.
     pub season: usize,
+    /// What led to the model, if that was asked for.
+    pub explanation: Option<Explanation>,
 }
 
 /// Prints the forecasts, with blocks on standard error.
@@ -71,8 +75,12 @@ pub(super) fn print(answers: &[Answer], json: bool, quiet: bool) -> Result<()> {
             json_line(&answer.object())?;
             continue;
         }
+        if let Some(explanation) = &answer.explanation {
+            let goes_on = at > 0 && answers[at - 1].series == answer.series;
+            forecast_explanation::print(explanation, &answer.series, goes_on)?;
+        }
         if answers.len() > 1 {
-            if at > 0 {
+            if at > 0 && answer.explanation.is_none() {
                 line("")?;
             }
             line(format!("{}: {}", escaped(&answer.series), answer.model))?;
@@ -103,7 +111,8 @@ impl Answer {
             escaped(&self.series),
             self.model
         ));
-        for score in self.scores.iter().filter(|_| self.method == Method::Auto) {
+        let is_shown = self.method == Method::Auto && self.explanation.is_none();
+        for score in self.scores.iter().filter(|_| is_shown) {
             let smape = match score.smape {
                 Some(smape) => format!("sMAPE {smape:.2} %"),
                 None => "no backtest".to_string(),
@@ -243,6 +252,9 @@ impl Answer {
             "lower": ends(|interval| &interval.lower),
             "upper": ends(|interval| &interval.upper),
         });
+        if let Some(explanation) = &self.explanation {
+            object["explanation"] = json!(explanation);
+        }
         if let Some(accuracy) = &self.accuracy {
             object["values"] = json!(self.actual);
             object["smape"] = json!(accuracy.smape);
@@ -275,7 +287,7 @@ fn shown(number: f64, decimals: Option<usize>) -> String {
 }
 
 /// A number with as many digits as tables have.
-fn significant(number: f64) -> String {
+pub(super) fn significant(number: f64) -> String {
     if number == 0.0 || !number.is_finite() {
         return number.to_string();
     }

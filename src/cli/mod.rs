@@ -20,6 +20,7 @@ mod export;
 mod flags;
 pub mod forecast;
 mod forecast_backtest;
+mod forecast_explanation;
 pub mod forecast_flags;
 pub mod forecast_networks;
 mod forecast_output;

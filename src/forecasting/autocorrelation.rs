@@ -4,6 +4,8 @@ Autocorrelations and partial autocorrelations of a series, and the test of Ljung
 A missing value (NaN) counts in no product; the sums are over the known pairs and the divisor is the number of values.
 */
 
+use serde::Serialize;
+
 /// Autocovariances at lags 0 to `longest`, with the mean taken out and the number of known values as divisor, so that they
 /// are those of a stationary process. Lags longer than the series have 0.
 pub fn autocovariances(values: &[f64], longest: usize) -> Vec<f64> {
@@ -58,7 +60,7 @@ pub fn partial_autocorrelations(values: &[f64], longest: usize) -> Vec<f64> {
 }
 
 /// Result of the test of Ljung and Box (1978).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LjungBox {
     /// Number of autocorrelations tested together.
     pub lags: usize,

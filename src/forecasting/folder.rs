@@ -23,6 +23,9 @@ const MODEL: &str = "model.json";
 const TABLE: &str = "forecast.csv";
 const RESULT: &str = "forecast.json";
 const PICTURE: &str = "forecast.svg";
+const PARTS: &str = "decomposition.svg";
+const CORRELATIONS: &str = "autocorrelations.svg";
+const RESIDUALS: &str = "residuals.svg";
 /// The version of model.json.
 const FORMAT: u32 = 1;
 /// Most values of a series that are kept: what a model says of the next ones does not depend on those before.
@@ -32,6 +35,17 @@ const MOST_VALUES: usize = 100_000;
 #[derive(Clone, Debug)]
 pub struct ForecastFolder {
     path: PathBuf,
+}
+
+/// Pictures of an explanation, as SVG; none where there was nothing to draw.
+#[derive(Clone, Debug, Default)]
+pub struct ExplanationPictures {
+    /// The series and its parts.
+    pub decomposition: Option<String>,
+    /// Autocorrelations and partial ones.
+    pub autocorrelations: Option<String>,
+    /// Residuals of the model.
+    pub residuals: Option<String>,
 }
 
 /// Fitted models, and the values that they go on from.
@@ -100,6 +114,9 @@ pub struct FittedModel {
     /// What candidates did in a backtest, from the best, if the method chooses by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<Score>,
+    /// Sentences that say what was not tried, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 impl Forecaster {
@@ -194,6 +211,26 @@ impl ForecastFolder {
             files::write_atomically(&self.path.join(PICTURE), svg.as_bytes())
         })
     }
+
+    /// Writes the pictures of an explanation that there are, and returns their names.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn save_explanation(&self, pictures: &ExplanationPictures) -> Result<Vec<&'static str>> {
+        let all = [
+            (PARTS, &pictures.decomposition),
+            (CORRELATIONS, &pictures.autocorrelations),
+            (RESIDUALS, &pictures.residuals),
+        ];
+        let mut names = Vec::new();
+        for (name, svg) in all {
+            if let Some(svg) = svg {
+                files::write_atomically(&self.path.join(name), svg.as_bytes())?;
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +258,7 @@ mod tests {
                 regressors: Vec::new(),
                 seconds: 0.5,
                 scores: Vec::new(),
+                left_out: Vec::new(),
             }],
         };
         Forecaster::new(SeriesOptions::default(), Some(Fill::Linear), vec![fitted])

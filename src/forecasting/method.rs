@@ -123,6 +123,11 @@ impl Method {
 
     /// Whether its models leave missing values out, so that none need to be filled.
     pub fn takes_missing(self) -> bool {
+        self.is_arima()
+    }
+
+    /// Whether its models are ARIMA models.
+    pub fn is_arima(self) -> bool {
         matches!(
             self,
             Method::Ar | Method::Ma | Method::Arma | Method::Arima | Method::Sarima
@@ -216,18 +221,9 @@ pub fn fit_with(
         return Err(Error::new("every value is missing"));
     }
     let season = options.seasons.first().copied().unwrap_or(1);
-    let transformation = match options.transform {
-        Transform::None => return fit_plainly(method, values, columns, options),
-        Transform::Log => BoxCox { lambda: 0.0 },
-        Transform::BoxCox => {
-            check_positive(values)?;
-            // A power below 0 has a bound that values grow towards and do not pass: intervals would have no end.
-            BoxCox {
-                lambda: BoxCox::guerrero(values, season)?.lambda.max(0.0),
-            }
-        }
+    let Some(transformation) = transformation(values, options.transform, season)? else {
+        return fit_plainly(method, values, columns, options);
     };
-    check_positive(values)?;
     let transformed = values
         .iter()
         .map(|value| transformation.transformed(*value));
@@ -240,6 +236,28 @@ pub fn fit_with(
         },
         ..fit
     })
+}
+
+/// The transformation that is to be done with values first, if any.
+///
+/// # Errors
+/// Values that have no logarithm, and those that are too few to choose a power for.
+pub(super) fn transformation(
+    values: &[f64],
+    transform: Transform,
+    season: usize,
+) -> Result<Option<BoxCox>> {
+    if transform == Transform::None {
+        return Ok(None);
+    }
+    check_positive(values)?;
+    match transform {
+        // A power below 0 has a bound that values grow towards and do not pass: intervals would have no end.
+        Transform::BoxCox => Ok(Some(BoxCox {
+            lambda: BoxCox::guerrero(values, season)?.lambda.max(0.0),
+        })),
+        _ => Ok(Some(BoxCox { lambda: 0.0 })),
+    }
 }
 
 /// Fits a model to values as they are.
@@ -381,12 +399,7 @@ fn arima(
         };
         return Ok(Model::Arima(Arima::fit(values, orders, &terms)?).into());
     }
-    let (choice, season) = match method {
-        Method::Ar => (Choice::autoregressive(), 1),
-        Method::Ma => (Choice::moving_average(), 1),
-        Method::Arma => (Choice::mixed(), 1),
-        _ => (Choice::default(), season),
-    };
+    let (choice, season) = choice(method, season);
     let choice = Choice {
         regressors: columns,
         ..choice
@@ -407,6 +420,16 @@ fn arima(
         scores: Vec::new(),
         left_out: selection.left_out.into_iter().chain(gaps).collect(),
     })
+}
+
+/// What a method lets be chosen of an ARIMA's orders, and the season that it looks at.
+pub(super) fn choice(method: Method, season: usize) -> (Choice<'static>, usize) {
+    match method {
+        Method::Ar => (Choice::autoregressive(), 1),
+        Method::Ma => (Choice::moving_average(), 1),
+        Method::Arma => (Choice::mixed(), 1),
+        _ => (Choice::default(), season),
+    }
 }
 
 /// Checks that values have logarithms.

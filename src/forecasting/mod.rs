@@ -8,6 +8,7 @@ Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_streng
 how it is measured, [`rolling`] a test window by one model, whose parameters may be estimated anew (`refitting`), [`folder`] what
 is kept. [`regressors`] are the columns that a model may use beside the values.
 For networks, [`scaling`] takes season and level out of a [`numeric_series`], and [`windows`] are what they read of it.
+[`explanation`] is what is found in a series on the way to a model.
 */
 
 pub mod accuracy;
@@ -20,6 +21,7 @@ pub mod combination;
 pub mod decomposed;
 pub mod decomposition;
 pub mod ets;
+pub mod explanation;
 pub mod folder;
 pub mod forecast;
 pub mod fourier;

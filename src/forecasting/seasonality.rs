@@ -7,6 +7,8 @@ is the periodogram's at the season and its harmonics. Both run on logarithms whe
 that grow with the level count alike.
 */
 
+use serde::Serialize;
+
 use super::decomposition::averages::centred_average;
 use super::decomposition::gaps::filled;
 use super::spectrum::autocorrelations;
@@ -33,7 +35,7 @@ const LOOKED_AT: usize = 100_000;
 const NEARLY: f64 = 0.9;
 
 /// What a series says of a season.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Evidence {
     /// Number of steps in the season.
     pub season: usize,

@@ -2,6 +2,8 @@
 Tests for what has to be differenced: KPSS and ADF for unit roots, the strength of a season for seasonal ones.
 */
 
+use serde::Serialize;
+
 use super::arima::{difference, least_squares};
 use super::autocorrelation::normal_probability;
 use super::seasonal_strength::seasonal_strength;
@@ -14,7 +16,7 @@ pub const STRONG_SEASON: f64 = 0.64;
 const LONGEST: usize = 10_000;
 
 /// Result of the test of Kwiatkowski, Phillips, Schmidt and Shin (1992), whose null hypothesis is that there is no unit root.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Kpss {
     /// Statistic.
     pub statistic: f64,
@@ -73,7 +75,7 @@ fn interpolate(statistic: f64, table: &[f64; 4]) -> f64 {
 }
 
 /// Result of the augmented test of Dickey and Fuller (1979; Said and Dickey 1984), whose null hypothesis is a unit root.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Adf {
     /// Statistic: the value of the level before, over its standard error, in a regression of the differences.
     pub statistic: f64,

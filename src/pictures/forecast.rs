@@ -30,6 +30,8 @@ const FEWEST: usize = 24;
 const LENGTHS: usize = 4;
 /// Most values of a line: more have no place on it.
 const MOST_POINTS: usize = 1800;
+/// Most characters of a chart's name: more have no place above it.
+const MOST_CHARACTERS: usize = 100;
 /// Length and distance of dashes, in pixels.
 const DASHES: (u32, u32) = (4, 4);
 
@@ -218,7 +220,7 @@ fn plot_with<'a, 'b>(
     let y = y.start - margin..y.end + margin;
     let numbers = y.clone();
     let mut chart = ChartBuilder::on(area)
-        .caption(name, ("sans-serif", 16))
+        .caption(shortened(name), ("sans-serif", 16))
         .margin(10)
         .margin_right(30)
         .x_label_area_size(28)
@@ -236,6 +238,18 @@ fn plot_with<'a, 'b>(
         .draw()
         .ok()?;
     Some(chart)
+}
+
+/// A name that has its place above a chart.
+fn shortened(name: &str) -> String {
+    match name.chars().count() > MOST_CHARACTERS {
+        true => name
+            .chars()
+            .take(MOST_CHARACTERS - 1)
+            .chain(['…'])
+            .collect(),
+        false => name.to_string(),
+    }
 }
 
 /// A number at an axis, with as many decimals as its range asks for.
@@ -400,6 +414,14 @@ mod tests {
             assert!(picture.contains(expected), "{expected}");
         }
         assert!(svg(&[]).is_none());
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        let short = shortened(&"é".repeat(MOST_CHARACTERS));
+        assert!(!short.contains('…'));
+        let long = shortened(&"é".repeat(MOST_CHARACTERS + 1));
+        assert!(long.ends_with('…') && long.chars().count() == MOST_CHARACTERS);
     }
 
     #[test]

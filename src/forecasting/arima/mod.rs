@@ -33,5 +33,6 @@ pub use fit::Terms;
 pub use model::Arima;
 pub use orders::Orders;
 pub(super) use sample::difference;
+pub(super) use selection::LONGEST_SEASON;
 pub use selection::{Candidate, Choice, Selection, select};
 pub(super) use start::least_squares;

@@ -32,10 +32,9 @@ pub struct Arima {
 impl Arima {
     /// Name with the orders, as "ARIMA(0,1,1)(0,1,1)[12] with drift".
     pub fn name(&self) -> String {
-        let constant = match (self.constant, self.orders.differences()) {
-            (None, _) => "",
-            (Some(_), 0) => " with mean",
-            (Some(_), _) => " with drift",
+        let constant = match self.constant {
+            Some(_) => self.orders.constant_name(),
+            None => "",
         };
         let waves = self.fourier.map_or(0, |fourier| fourier.len());
         let regressors = match self.regression.len().saturating_sub(waves) {

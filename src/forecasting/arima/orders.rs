@@ -67,6 +67,14 @@ impl Orders {
         self.d + self.seasonal_d * self.season
     }
 
+    /// What a constant is, at the end of a name.
+    pub(super) fn constant_name(&self) -> &'static str {
+        match self.differences() {
+            0 => " with mean",
+            _ => " with drift",
+        }
+    }
+
     /// Longest autoregressive lag of the multiplied polynomials.
     pub(super) fn longest_ar(&self) -> usize {
         self.p + self.seasonal_p * self.season

@@ -23,7 +23,7 @@ pub(super) const COARSE: f64 = 1e-3;
 /// Number of values at the end of a series by which orders are chosen and estimated.
 const LONGEST: usize = 20_000;
 /// Longest season that the orders themselves hold; longer ones take Fourier terms.
-const LONGEST_SEASON: usize = 200;
+pub(in super::super) const LONGEST_SEASON: usize = 200;
 /// Most wave lengths that are tried.
 const MOST_WAVES: usize = 12;
 
@@ -106,6 +106,17 @@ pub struct Candidate {
     pub aicc: Option<f64>,
     /// Whether it was refused, for a root too near to one that is not stationary or not invertible.
     pub refused: bool,
+}
+
+impl Candidate {
+    /// Its orders, and its constant if it has one.
+    pub fn name(&self) -> String {
+        let constant = match self.constant {
+            true => self.orders.constant_name(),
+            false => "",
+        };
+        format!("{}{constant}", self.orders)
+    }
 }
 
 /// The chosen model, and what led to it.

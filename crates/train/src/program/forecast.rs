@@ -11,7 +11,6 @@ use carousel::error::{Error, Result};
 use carousel_train::run::{Event, Notify};
 use carousel_train::tasks::series::{self, SeriesOptions};
 
-
 /// Trains the networks that were asked for, and forecasts by them and by other methods.
 pub fn run(arguments: &Arguments) -> Result<()> {
     interrupt::listen()?;
