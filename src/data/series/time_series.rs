@@ -92,27 +92,10 @@ impl Series {
     /// # Errors
     /// If only one of both has dates, or the new ones lie very far away.
     pub fn extend(&mut self, new: &Series) -> Result<Extension> {
-        let old = self.values.len();
         let (Some(dates), Some(new_dates)) = (&mut self.dates, &new.dates) else {
-            if self.dates.is_some() != new.dates.is_some() {
-                return Err(Error::new(format!(
-                    "{} has {}, and the new rows have {}; give a file like the one that it was fitted on",
-                    self.id,
-                    if self.dates.is_some() {
-                        "dates"
-                    } else {
-                        "no dates"
-                    },
-                    if new.dates.is_some() { "some" } else { "none" },
-                )));
-            }
-            self.values.extend(&new.values);
-            self.extend_regressors(new, |at| Some(old + at));
-            return Ok(Extension {
-                added: new.values.len(),
-                ..Extension::default()
-            });
+            return self.extend_undated(new);
         };
+        let old = self.values.len();
         let new_dates: Vec<Date> = (0..new.values.len()).map(|at| new_dates.date(at)).collect();
         let mut extension = Extension::default();
         match &mut dates.places {
@@ -163,6 +146,29 @@ impl Series {
         extension.gap = added.iter().take_while(|value| value.is_nan()).count();
         extension.added = added.iter().filter(|value| !value.is_nan()).count();
         Ok(extension)
+    }
+
+    /// Adds new rows that have no dates after the last one.
+    fn extend_undated(&mut self, new: &Series) -> Result<Extension> {
+        if self.dates.is_some() != new.dates.is_some() {
+            return Err(Error::new(format!(
+                "{} has {}, and the new rows have {}; give a file like the one that it was fitted on",
+                self.id,
+                if self.dates.is_some() {
+                    "dates"
+                } else {
+                    "no dates"
+                },
+                if new.dates.is_some() { "some" } else { "none" },
+            )));
+        }
+        let old = self.values.len();
+        self.values.extend(&new.values);
+        self.extend_regressors(new, |at| Some(old + at));
+        Ok(Extension {
+            added: new.values.len(),
+            ..Extension::default()
+        })
     }
 
     /// Adds the numbers of new rows to those of the columns beside the values; `place` says where those of a new row belong.
