@@ -47,17 +47,11 @@ fn train(request: &NetworkRequest) -> Result<()> {
     Ok(())
 }
 
-/// Shows the best validation of each network; the steps of so small ones pass too fast to be read.
+/// Shows notes alone: the steps of so small networks pass too fast to be read.
 fn show(event: &Event, quiet: bool) {
-    if quiet {
-        return;
-    }
-    match event {
-        Event::Note(note) => standard::notes(&[note.clone()]),
-        Event::Finished(finish) => standard::message(format!(
-            "            a network of the mean is trained: {}",
-            finish.reason()
-        )),
-        _ => {}
+    if let Event::Note(note) = event
+        && !quiet
+    {
+        standard::notes(std::slice::from_ref(note));
     }
 }
