@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressStyle};
 
-use super::forecast_backtest::{self, History, series_backtest};
+use super::forecast_backtest::{self, History, SeriesBacktest, series_backtest};
 use super::forecast_explanation;
 use super::forecast_flags::Arguments;
 use super::forecast_networks::{self, Place, Train};
@@ -48,7 +48,7 @@ const BAR: &str = "{bar:40} {pos} of {len} series, {eta} left";
 /// Files that cannot be read or written; series that no method can forecast; networks without `train`.
 pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
     if let Some(number) = arguments.backtest {
-        return compare(number as usize, arguments);
+        return compare(number as usize, arguments, train);
     }
     let output = arguments.output.as_deref().map(ForecastFolder::at);
     let lock = output
@@ -307,11 +307,16 @@ fn fit_series(
     Ok((fitted, notes))
 }
 
-/// Compares methods on what is known of a file's series.
-fn compare(number: usize, arguments: &Arguments) -> Result<()> {
+/// Compares methods on what is known of a file's series: others are fitted anew at each origin, networks once, before the
+/// first.
+fn compare(number: usize, arguments: &Arguments, train: Option<Train>) -> Result<()> {
     let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
     let series = read(file, &arguments.reading(), arguments.quiet)?.series;
     let panel = undated_seasons(&series, arguments);
+    let (networks, methods): (Vec<Method>, Vec<Method>) = arguments
+        .method
+        .iter()
+        .partition(|method| method.is_network());
     let all = with_progress(&series, arguments, |series| {
         let Task {
             split,
@@ -320,20 +325,27 @@ fn compare(number: usize, arguments: &Arguments) -> Result<()> {
             ..
         } = task(series, &panel, arguments)?;
         let columns = columns(series, &regressors.known_ahead, split.train.clone())?;
+        let part = series.part(split.train.clone());
         let known = &series.values[split.train];
         let values = filled(known, Method::Auto, arguments.fill, &options);
         let history = History {
             values: &values,
             columns: &columns,
         };
-        series_backtest(history, &arguments.method, &options, number)
-            .map_err(|error| Error::new(format!("{}: {error}", series.id)))
+        let backtest = series_backtest(history, &methods, &options, number)
+            .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
+        Ok((part, options, backtest))
     });
     if !arguments.quiet {
         standard::notes(&forecast_regressors::notes(arguments));
     }
-    let compared = succeeded(all)?;
-    forecast_backtest::print(&compared, &arguments.method, arguments.json)
+    let mut compared = succeeded(all)?;
+    let mut names: Vec<String> = methods.iter().map(|one| one.name().to_string()).collect();
+    if let Some(train) = train.filter(|_| !networks.is_empty()) {
+        names.extend(forecast_networks::compare(&mut compared, train, arguments)?);
+    }
+    let compared: Vec<SeriesBacktest> = compared.into_iter().map(|one| one.2).collect();
+    forecast_backtest::print(&compared, &names, arguments.json)
 }
 
 /// What `work` makes of each series, on several threads, with a bar.

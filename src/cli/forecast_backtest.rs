@@ -30,6 +30,15 @@ pub(super) struct SeriesBacktest {
     methods: Vec<Option<(Accuracy, f64)>>,
     /// Mean accuracy of Naive2.
     naive2: Accuracy,
+    /// Lengths of the histories, the shortest first.
+    pub origins: Vec<usize>,
+}
+
+impl SeriesBacktest {
+    /// Adds a method that was measured at the same origins, and the seconds that it took.
+    pub fn add(&mut self, accuracy: Accuracy, seconds: f64) {
+        self.methods.push(Some((accuracy, seconds)));
+    }
 }
 
 /// Fits each method anew at `number` origins, a horizon apart, and measures what it says of the next values.
@@ -72,12 +81,13 @@ pub(super) fn series_backtest(
     });
     Ok(SeriesBacktest {
         methods: methods.collect(),
+        origins,
         naive2: Accuracy::mean(&naive2),
     })
 }
 
 /// Prints a row for each method: means over the series for which all could be fitted.
-pub(super) fn print(all: &[SeriesBacktest], methods: &[Method], json: bool) -> Result<()> {
+pub(super) fn print(all: &[SeriesBacktest], names: &[String], json: bool) -> Result<()> {
     if !json {
         line(format!(
             "{:18}{:>9}{:>9}{:>14}{:>9}{:>14}{:>14}{:>10}{:>9}",
@@ -92,7 +102,7 @@ pub(super) fn print(all: &[SeriesBacktest], methods: &[Method], json: bool) -> R
             "series"
         ))?;
     }
-    for (index, method) in methods.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         let fitted = all.iter().filter_map(|one| {
             one.methods[index].map(|(accuracy, seconds)| (accuracy, seconds, one.naive2))
         });
@@ -103,7 +113,7 @@ pub(super) fn print(all: &[SeriesBacktest], methods: &[Method], json: bool) -> R
         let accuracy = Accuracy::mean(&accuracies);
         let owa = accuracy.owa(&Accuracy::mean(&naive2));
         let row = Row {
-            method: *method,
+            name,
             accuracy,
             owa,
             seconds,
@@ -115,15 +125,15 @@ pub(super) fn print(all: &[SeriesBacktest], methods: &[Method], json: bool) -> R
 }
 
 /// A method's figures.
-struct Row {
-    method: Method,
+struct Row<'a> {
+    name: &'a str,
     accuracy: Accuracy,
     owa: f64,
     seconds: f64,
     series: usize,
 }
 
-impl Row {
+impl Row<'_> {
     fn print(&self, json: bool) -> Result<()> {
         let Accuracy {
             smape,
@@ -135,11 +145,11 @@ impl Row {
             return json_line(&self.object());
         }
         if self.series == 0 {
-            return line(format!("{:18}could not be fitted", self.method.name()));
+            return line(format!("{:18}could not be fitted", self.name));
         }
         line(format!(
             "{:18}{smape:>9.3}{mase:>9.3}{mae:>14.4}{:>9.3}{:>12.1} %{:>12.1} %{:>10.3}{:>9}",
-            self.method.name(),
+            self.name,
             self.owa,
             100.0 * coverage[0],
             100.0 * coverage[1],
@@ -150,7 +160,7 @@ impl Row {
 
     fn object(&self) -> Value {
         json!({
-            "model": self.method,
+            "model": self.name,
             "smape": self.accuracy.smape,
             "mase": self.accuracy.mase,
             "mae": self.accuracy.mae,

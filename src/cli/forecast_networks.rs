@@ -7,17 +7,18 @@ use std::time::Instant;
 
 use carousel_kernels::recurrent::Cell;
 
+use super::forecast_backtest::SeriesBacktest;
 use super::forecast_flags::Arguments;
 use super::forecast_output::Answer;
 use super::standard::message;
 use crate::checkpoint::Directory;
 use crate::checkpoint::numbers::Strategy;
-use crate::data::series::time_series::Regressor;
+use crate::data::series::time_series::{Regressor, Series};
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::folder::{FittedSeries, ForecastFolder, Forecaster, NetworkName};
 use crate::forecasting::forecast::Forecast;
-use crate::forecasting::method::Method;
+use crate::forecasting::method::{FitOptions, Method};
 use crate::forecasting::numeric_series::NumericSeries;
 use crate::forecasting::rolling::rolled_by;
 use crate::inference::forecaster::QuantileForecaster;
@@ -59,7 +60,11 @@ pub(super) fn train_all(
     let series = &forecaster.series;
     let panel: Vec<NumericSeries> = series
         .iter()
-        .map(|fitted| numeric(fitted, arguments, true))
+        .map(|FittedSeries { series, .. }| {
+            let (count, dates) = (series.values.len(), series.dates.as_ref());
+            let split = arguments.windows().split(dates, count, &series.id)?;
+            Ok(numeric(series, split.train.end))
+        })
         .collect::<Result<_>>()?;
     let options = series.first().map(|fitted| &fitted.options);
     let seasons = options.map(|options| seasons(&options.seasons));
@@ -86,6 +91,65 @@ pub(super) fn train_all(
         forecaster.networks.push(NetworkName { seconds, ..name });
     }
     Ok(())
+}
+
+/// Trains each network that was asked for on what is before the first origins of series, and adds what it says at all
+/// origins to their backtests. Returns the networks' names.
+///
+/// # Errors
+/// Series that no network can learn from.
+pub(super) fn compare(
+    all: &mut [(Series, FitOptions, SeriesBacktest)],
+    train: Train,
+    arguments: &Arguments,
+) -> Result<Vec<String>> {
+    let place = Place::of(arguments, None)?;
+    let first = |backtest: &SeriesBacktest| backtest.origins.first().copied().unwrap_or(0);
+    let before = |(series, _, backtest): &(Series, FitOptions, SeriesBacktest)| {
+        numeric(series, first(backtest))
+    };
+    let panel: Vec<NumericSeries> = all.iter().map(before).collect();
+    let horizon = all.iter().map(|(_, options, _)| options.horizon).max();
+    let seasons = all.first().map(|(_, options, _)| seasons(&options.seasons));
+    for name in names(arguments) {
+        let start = Instant::now();
+        let folder = place.path().join(name.folder());
+        train(&NetworkRequest {
+            folder: folder.clone(),
+            cell: cell(name.method),
+            strategy: name.strategy,
+            horizon: horizon.unwrap_or(1),
+            seasons: seasons.unwrap_or([1, 0]),
+            panel: &panel,
+            arguments,
+        })?;
+        let seconds = start.elapsed().as_secs_f64() / panel.len().max(1) as f64;
+        let network = QuantileForecaster::open(&Directory::at(&folder), 1)?;
+        for (series, options, backtest) in all.iter_mut() {
+            let accuracy = measured(&network, series, options, &backtest.origins)?;
+            backtest.add(accuracy, seconds);
+        }
+    }
+    Ok(names(arguments).iter().map(NetworkName::folder).collect())
+}
+
+/// Mean accuracy of a network at the origins of a series.
+fn measured(
+    network: &QuantileForecaster,
+    series: &Series,
+    options: &FitOptions,
+    origins: &[usize],
+) -> Result<Accuracy> {
+    let season = options.seasons.first().copied().unwrap_or(1);
+    let numbers = numeric(series, series.values.len());
+    let at = |&origin: &usize| {
+        let (history, rest) = series.values.split_at(origin);
+        let actual = &rest[..options.horizon.min(rest.len())];
+        let forecast = network.forecast(&numbers.until(origin), actual.len())?;
+        Ok(Accuracy::new(&forecast, actual, scale(history, season)))
+    };
+    let all: Vec<Accuracy> = origins.iter().map(at).collect::<Result<_>>()?;
+    Ok(Accuracy::mean(&all))
 }
 
 /// The networks that the flags name: each recurrent method with each strategy.
@@ -120,33 +184,20 @@ fn seasons(all: &[usize]) -> [usize; 2] {
     [first, longer.copied().unwrap_or(0)]
 }
 
-/// A series as networks read it: to its end, or only what is learnt from.
-fn numeric(fitted: &FittedSeries, arguments: &Arguments, learnt: bool) -> Result<NumericSeries> {
-    let series = &fitted.series;
-    let count = series.values.len();
-    let end = match learnt {
-        true => {
-            let windows = arguments.windows();
-            windows
-                .split(series.dates.as_ref(), count, &series.id)?
-                .train
-                .end
-        }
-        false => count,
-    };
+/// The first `count` steps of a series as networks read them.
+fn numeric(series: &Series, count: usize) -> NumericSeries {
     let columns = |known_ahead: bool| -> Vec<Vec<f64>> {
-        let all = series
-            .regressors
-            .iter()
-            .filter(|one| one.known_ahead == known_ahead);
-        all.map(|one| column(one, end)).collect()
+        let all = series.regressors.iter();
+        all.filter(|one| one.known_ahead == known_ahead)
+            .map(|one| column(one, count))
+            .collect()
     };
-    Ok(NumericSeries {
+    NumericSeries {
         id: series.id.clone(),
-        values: series.values[..end].to_vec(),
+        values: series.values[..count].to_vec(),
         others: columns(false),
         known: columns(true),
-    })
+    }
 }
 
 /// A column beside a series: to its end, or as far as it is known ahead.
@@ -195,7 +246,7 @@ fn answer(
     let horizon = arguments
         .horizon
         .map_or(options.horizon, |horizon| horizon as usize);
-    let numbers = numeric(fitted, arguments, false)?;
+    let numbers = numeric(series, count);
     let season = options.seasons.first().copied().unwrap_or(1);
     let (start, forecast, actual): (usize, Forecast, Option<Vec<f64>>) = match &split.test {
         Some(test) => {
