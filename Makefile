@@ -15,8 +15,8 @@ help:
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make install   the same, and the models, to be used from any folder"
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
-	@echo "make lint      formatting and clippy alone"
-	@echo "make bench     speed beside PyTorch, with a venv of its own"
+	@echo "make lint      formatting, clippy, and whether corpora/series/ is as its script makes it"
+	@echo "make bench     speed beside PyTorch and statsforecast, with a venv of its own"
 	@echo "make dist      an archive that runs without libtorch; TRAIN=1 with it"
 
 demo: build
@@ -46,6 +46,7 @@ libtorch:
 lint: libtorch
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(PYTHON) scripts/series.py --check
 
 # What runs where libtorch has never been depends on nothing that wants it.
 light:
@@ -56,6 +57,7 @@ bench: build
 	$(PYTHON) benches/generation.py
 	$(PYTHON) benches/training.py
 	$(PYTHON) benches/sentiment.py
+	$(PYTHON) benches/forecasting.py
 
 # Writing needs no libtorch, so neither does packing what writes.
 dist: $(if $(TRAIN),build)

@@ -12,7 +12,8 @@ within a time; carousel says the seconds of fitting itself (`seconds`). Beside t
 carousel command. Medians of the rounds; the ratio is statsforecast's time over carousel's.
 
 AICc is compared where both took the same differences, for others do not measure the same thing; a dot says that they
-are not comparable. That of exponential smoothing is R's on both sides, without the likelihood's constants. A
+are not comparable. That of exponential smoothing is R's on both sides, without the likelihood's constants; carousel
+does not fit it for the greatest likelihood alone (src/forecasting/ets/parameters.rs), and so may be behind. A
 difference is carousel's less statsforecast's: below 0 is better.
 
 With FOLDER, whole panels are forecast at the end: 1,000 monthly series by ETS, and with --hourly the 414 of M4 by ARIMA.
@@ -179,7 +180,7 @@ def compare(method, series, theirs, folder, rounds):
     """Prints a table; series on which one side fails are named and left out of the medians."""
     print(f"\n{method}: milliseconds of fitting, medians of {rounds}")
     head = f"{'series':26}{'m':>3}{'n':>6}{'carousel':>10}{'(whole)':>9}{'statsf.':>10}{'ratio':>8}{'AICc':>10}"
-    print(f"{head}  carousel's model | statsforecast's")
+    print(f"{head}  carousel's model | statsforecast's", flush=True)
     found = []
     for name, values, season in series:
         path = os.path.join(folder, "series.csv")
@@ -246,7 +247,7 @@ def main():
     flags = parser.parse_args()
     theirs = Theirs(venv("statsmodels, statsforecast", ("-r", PACKAGES)))
     series = list(collected(flags.folder, flags.each))
-    print(f"{machine()}; {len(series)} series")
+    print(f"{machine()}; {len(series)} series", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for method in flags.methods.split(","):
             compare(method, series, theirs, folder, flags.rounds)

@@ -37,7 +37,7 @@ smoothing.json: cases by `kind`
         aicc                of R and statsforecast: criterion + penalty, count parameters = those above, seasonal
                             states but one, and the variance
         residuals           the first and last 3 of ε
-        forecast            as errors of 0 give it
+        forecast            as errors of 0 give it; of damped trends not that of statsforecast, which counts φ twice
         variance            σ² that the two below are based on
         standard_errors     by formula, null where the season is multiplied; there, `simulated` (within 0.5 %)
         best                the highest log_likelihood that either library found for the form
@@ -277,7 +277,10 @@ BOX_COX = [("monthly", 12), ("quarterly", 4), ("yearly", 1), ("curved", 1)]
 
 
 def filtered(values, model, season, p):
-    """Relative or plain errors, and expectations, of innovations state space models (Hyndman et al. 2008, table 2.2)."""
+    """Relative or plain errors, and expectations, of innovations state space models (Hyndman et al. 2008, table 2.2).
+
+    A value that is None is what was expected, so that the steps after the last one are its forecasts.
+    """
     multiplied, trended, kind = model[0] == "M", model[1] == "A", model[-1]
     phi = p["phi"] if p["phi"] is not None else 1.0
     level, trend = p["level"], p["trend"] if trended else 0.0
@@ -287,7 +290,7 @@ def filtered(values, model, season, p):
         base = level + phi * trend
         place = seasonal[t % season] if seasonal else None
         one = base if place is None else base + place if kind == "A" else base * place
-        error = value - one
+        error = 0.0 if value is None else value - one
         expected.append(one)
         errors.append(error / one if multiplied else error)
         for_base = error / place if kind == "M" else error
@@ -313,7 +316,7 @@ def variances(model, season, p, variance, expected):
     phi = p["phi"] if p["phi"] is not None else 1.0
     weights = []
     for j in range(1, len(expected)):
-        weight = p["alpha"] + (p["beta"] or 0.0) * sum(phi**i for i in range(j))
+        weight = p["alpha"] + (p["beta"] or 0.0) * sum(phi**i for i in range(1, j + 1))
         weights.append(weight + (p["gamma"] if p["gamma"] and j % season == 0 else 0.0))
     if model[0] == "A":
         return [variance * (1 + sum(weight**2 for weight in weights[:h])) for h in range(len(expected))]
@@ -372,7 +375,10 @@ def ets(name, season, form):
     errors, expected = filtered(values, model, season, parameters)
     criterion, log_likelihood = likelihoods(values, model, errors, expected)
     assert numpy.isclose(criterion, -2 * found["loglik"], rtol=1e-9), (criterion, -2 * found["loglik"])
-    forecast = [float(value) for value in pegelsfcast_C(HORIZON, found)]
+    forecast = filtered([*values, *[None] * HORIZON], model, season, parameters)[1][len(values) :]
+    # From the second step on statsforecast adds up a damped trend as φ + φ + φ² + …, for φ + φ² + φ³ + …
+    steps = 1 if damped else HORIZON
+    assert numpy.allclose(pegelsfcast_C(HORIZON, found)[:steps], forecast[:steps], rtol=1e-9)
     ahead = variances(model, season, parameters, float(found["sigma2"]), forecast)
     theirs = statsmodels_ets(values, model, damped, season)
     return {

@@ -343,7 +343,7 @@ fn what_cannot_be_is_said() {
         "--horizon 9 --season 365",
     );
     assert!(
-        told.contains("9 steps are more than the 3 of the history"),
+        told.contains("9 steps are more than the history of 3 values"),
         "{told}"
     );
     assert!(
@@ -513,7 +513,7 @@ fn a_folder_is_replaced_only_when_asked_and_by_one_writer() {
     // A method that fails leaves no folder behind, and a network's folder stays as it is.
     failure(
         &sandbox,
-        "forecast series.csv --transform log --method holt -o never",
+        "forecast series.csv --season 1 --method holt-winters -o never",
     );
     assert!(!sandbox.path("never").exists());
     model_by_hand(&sandbox.path("network"), "ab", 1, true);

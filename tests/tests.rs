@@ -7,6 +7,8 @@ mod commands;
 mod errors;
 /// Series of numbers: how they are read, and forecast.
 mod forecasting;
+/// Models and tests of series beside statsmodels and statsforecast.
+mod forecasting_reference;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
 mod inference;
 /// What happens inside a network, with made-up models.

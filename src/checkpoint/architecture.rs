@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::numbers::{Numbers, Values};
 use crate::text::{Direction, Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 
@@ -65,6 +66,8 @@ pub const POOLED: usize = 3;
 pub enum Input {
     /// Tokens of a text.
     Tokens(Tokens),
+    /// Numbers of a series.
+    Numbers(Numbers),
 }
 
 /// Tokens and their embedding.
@@ -167,6 +170,8 @@ pub enum Head {
     NextToken(NextToken),
     /// Predicts a text's label: a classifier.
     Labels(Labels),
+    /// Predicts the next values of a series: a forecaster.
+    Values(Values),
 }
 
 /// A softmax over the vocabulary at each position.

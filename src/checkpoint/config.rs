@@ -11,6 +11,7 @@ use super::architecture::{
     Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, LSA_WEIGHT, NextToken, Ngrams,
     OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
 };
+use super::numbers::{Numbers, Values};
 use super::version1::Version1;
 use crate::error::{Error, Result};
 use crate::text::Direction;
@@ -40,15 +41,42 @@ pub struct ModelConfig {
 
 impl ModelConfig {
     /// The tokens that it reads.
+    ///
+    /// # Panics
+    /// If it reads numbers.
     pub fn tokens(&self) -> &Tokens {
-        let Input::Tokens(tokens) = &self.input;
-        tokens
+        match &self.input {
+            Input::Tokens(tokens) => tokens,
+            Input::Numbers(_) => panic!("a network that reads tokens"),
+        }
     }
 
     /// The tokens, to be changed.
+    ///
+    /// # Panics
+    /// If it reads numbers.
     pub fn tokens_mut(&mut self) -> &mut Tokens {
-        let Input::Tokens(tokens) = &mut self.input;
-        tokens
+        match &mut self.input {
+            Input::Tokens(tokens) => tokens,
+            Input::Numbers(_) => panic!("a network that reads tokens"),
+        }
+    }
+
+    /// The numbers that a forecaster reads, and what it predicts; `None` for a model of text.
+    pub fn forecaster(&self) -> Option<(&Numbers, &Values)> {
+        match (&self.input, &self.head) {
+            (Input::Numbers(numbers), Head::Values(values)) => Some((numbers, values)),
+            _ => None,
+        }
+    }
+
+    /// Width of what the first layer reads.
+    pub fn input_size(&self) -> usize {
+        match (&self.input, &self.head) {
+            (Input::Tokens(tokens), _) => tokens.embedding_size,
+            (Input::Numbers(numbers), Head::Values(values)) => numbers.input_size(values.horizon),
+            (Input::Numbers(numbers), _) => numbers.input_size(1),
+        }
     }
 
     /// Its recurrent layers.
@@ -99,7 +127,7 @@ impl ModelConfig {
     pub fn labels(&self) -> &[String] {
         match &self.head {
             Head::Labels(head) => &head.labels,
-            Head::NextToken(_) => &[],
+            Head::NextToken(_) | Head::Values(_) => &[],
         }
     }
 
@@ -107,7 +135,7 @@ impl ModelConfig {
     pub fn ngrams(&self) -> Option<usize> {
         match &self.head {
             Head::Labels(head) => Some(head.ngrams),
-            Head::NextToken(_) => None,
+            Head::NextToken(_) | Head::Values(_) => None,
         }
     }
 
@@ -119,11 +147,11 @@ impl ModelConfig {
     /// The head of a language model.
     ///
     /// # Panics
-    /// If it is a classifier.
+    /// If it is a classifier or a forecaster.
     pub fn next_token(&self) -> &NextToken {
         match &self.head {
             Head::NextToken(head) => head,
-            Head::Labels(_) => panic!("a language model"),
+            Head::Labels(_) | Head::Values(_) => panic!("a language model"),
         }
     }
 
@@ -131,7 +159,7 @@ impl ModelConfig {
     pub fn lsa_size(&self) -> usize {
         match &self.head {
             Head::NextToken(head) => head.lsa_size,
-            Head::Labels(_) => 0,
+            Head::Labels(_) | Head::Values(_) => 0,
         }
     }
 
@@ -140,17 +168,16 @@ impl ModelConfig {
         let Body::Recurrent(recurrent) = &self.body else {
             return Vec::new();
         };
-        let tokens = self.tokens();
-        let head = match &self.head {
-            Head::NextToken(head) => head.tensors(tokens.vocab_size, recurrent.hidden_size),
-            Head::Labels(head) => head.tensors(recurrent.pooled_size()),
+        let input = match &self.input {
+            Input::Tokens(tokens) => tokens.tensors(),
+            Input::Numbers(_) => Vec::new(),
         };
-        [
-            tokens.tensors(),
-            recurrent.tensors(tokens.embedding_size),
-            head,
-        ]
-        .concat()
+        let head = match &self.head {
+            Head::NextToken(head) => head.tensors(self.tokens().vocab_size, recurrent.hidden_size),
+            Head::Labels(head) => head.tensors(recurrent.pooled_size()),
+            Head::Values(head) => head.tensors(recurrent.hidden_size),
+        };
+        [input, recurrent.tensors(self.input_size()), head].concat()
     }
 
     /// Names of the matrices that a copy in 8 bits has as int8: those that are only multiplied, so that int8 products with the
@@ -177,6 +204,7 @@ impl ModelConfig {
             (Body::Ngram(ngrams), _) => ngrams.tensors(),
             (_, Head::NextToken(head)) => head.fitted(self.tokens().vocab_size),
             (_, Head::Labels(head)) => head.fitted(),
+            (_, Head::Values(_)) => Vec::new(),
         }
     }
 
@@ -184,7 +212,7 @@ impl ModelConfig {
     pub fn head_tensors(&self) -> (&'static str, &'static str) {
         match &self.head {
             Head::NextToken(head) if head.tie_weights => (EMBEDDING, OUTPUT_BIAS),
-            Head::NextToken(_) => (OUTPUT_WEIGHT, OUTPUT_BIAS),
+            Head::NextToken(_) | Head::Values(_) => (OUTPUT_WEIGHT, OUTPUT_BIAS),
             Head::Labels(_) => (HEAD_WEIGHT, HEAD_BIAS),
         }
     }
@@ -211,18 +239,22 @@ impl ModelConfig {
     /// Checks that sizes are possible.
     ///
     /// # Errors
-    /// A size of zero, a dropout outside [0, 1), tied weights of different widths, one label.
+    /// A size of zero, a dropout outside [0, 1), tied weights of different widths, one label, an input that does not suit the
+    /// head.
     pub fn check(&self) -> Result<()> {
-        let (tokens, recurrent) = match &self.body {
-            Body::Recurrent(recurrent) => (self.tokens(), recurrent),
+        self.check_input_and_head()?;
+        let recurrent = match &self.body {
+            Body::Recurrent(recurrent) => recurrent,
             Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
         };
-        let sizes = [
-            ("vocab_size", tokens.vocab_size),
-            ("embedding_size", tokens.embedding_size),
+        let mut sizes = vec![
             ("hidden_size", recurrent.hidden_size),
             ("num_layers", recurrent.num_layers),
         ];
+        if let Input::Tokens(tokens) = &self.input {
+            sizes.push(("vocab_size", tokens.vocab_size));
+            sizes.push(("embedding_size", tokens.embedding_size));
+        }
         for (name, size) in sizes {
             if size == 0 || size > LARGEST_SIZE {
                 return Err(Error::new(format!(
@@ -243,7 +275,24 @@ impl ModelConfig {
                 head.labels
             ))),
             Head::NextToken(head) => self.check_next_token(head),
-            Head::Labels(_) => Ok(()),
+            Head::Values(_) if recurrent.bidirectional => Err(Error::new(
+                "a forecaster reads its series forwards alone; leave --bidirectional away",
+            )),
+            Head::Labels(_) | Head::Values(_) => Ok(()),
+        }
+    }
+
+    /// Checks that the head suits the input, and what a forecaster reads and predicts.
+    fn check_input_and_head(&self) -> Result<()> {
+        match (&self.input, &self.head) {
+            (Input::Numbers(numbers), Head::Values(values)) => {
+                let checked = numbers.check().and_then(|()| values.check());
+                checked.map_err(Error::new)
+            }
+            (Input::Tokens(_), Head::NextToken(_) | Head::Labels(_)) => Ok(()),
+            _ => Err(Error::new(
+                "numbers are read to predict values, and tokens to predict tokens or labels",
+            )),
         }
     }
 
@@ -279,7 +328,9 @@ impl ModelConfig {
 
     /// Checks n-grams, those of a model of their own or beside a network.
     fn check_ngrams(&self, ngrams: &Ngrams) -> Result<()> {
-        let vocab_size = self.tokens().vocab_size;
+        let Input::Tokens(Tokens { vocab_size, .. }) = self.input else {
+            return Err(Error::new("an n-gram model reads tokens, not numbers"));
+        };
         let refused = |reason: String| Err(Error::new(format!("an n-gram model {reason}")));
         if let Head::Labels(_) = self.head {
             return refused("predicts the next token, but the head is of labels".to_string());
@@ -403,6 +454,34 @@ mod tests {
                 .check()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_forecaster_comes_back_and_is_checked() {
+        let json = serde_json::json!({
+            "format_version": 2,
+            "input": {"type": "numbers", "window": 56, "lags": 7, "season": 7, "logarithms": false, "others": 1, "known": 2},
+            "body": {"type": "recurrent", "cell": "gru", "hidden_size": 32, "num_layers": 1, "dropout": 0.0},
+            "head": {"type": "values", "strategy": "at-once", "horizon": 14, "quantiles": [0.1, 0.5, 0.9]},
+        });
+        let config = ModelConfig::from_json(&json).unwrap();
+        assert_eq!(config.to_json(), json);
+        // Lags of two columns, the season's 7 phases, two columns now and a season before, and the spread.
+        assert_eq!(config.input_size(), 2 * 7 + 7 + 2 * 2 * 14 + 1);
+        // nn.GRU(78, 32) and nn.Linear(32, 42)
+        assert_eq!(config.parameters(), 3 * 32 * (78 + 32 + 2) + 42 * 33);
+        for (part, key, value) in [
+            ("input", "window", serde_json::json!(0)),
+            ("head", "quantiles", serde_json::json!([0.9, 0.5])),
+            ("head", "horizon", serde_json::json!(0)),
+        ] {
+            let mut wrong = json.clone();
+            wrong[part][key] = value;
+            assert!(ModelConfig::from_json(&wrong).is_err(), "{part} {key}");
+        }
+        let mut mixed = config;
+        mixed.head = next_token(false);
+        assert!(mixed.check().is_err());
     }
 
     #[test]

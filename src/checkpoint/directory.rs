@@ -23,12 +23,15 @@ use crate::text::tokenizer::Tokenizer;
 
 pub(super) const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
+const SCALING: &str = "scaling.json";
 const WEIGHTS: &str = "model.safetensors";
 const RECORD: &str = "training.json";
 const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
 const REPORT: &str = "report.svg";
 const STANDARD_INPUT: &str = "standard-input.txt";
+/// Name of the folders of the other networks that a forecaster averages, before their number.
+const MEMBER: &str = "member-";
 pub(super) const LANGUAGE_MODEL: &str = "language-model";
 /// The folder of the runs of folds, while a classifier is cross-validated.
 pub(super) const FOLDS: &str = ".folds";
@@ -37,9 +40,10 @@ pub(super) const SUCCESSOR: &str = ".new-run";
 /// The folder of a run that replaces it: what lies in it counts, and is being moved to the directory.
 pub(super) const ARRIVING: &str = ".moving-in";
 /// The files of a run.
-pub(super) const FILES: [&str; 8] = [
+pub(super) const FILES: [&str; 9] = [
     CONFIG,
     TOKENIZER,
+    SCALING,
     WEIGHTS,
     RECORD,
     METRICS,
@@ -96,8 +100,10 @@ impl Directory {
     /// The command that resumes the run.
     pub fn resume_command(&self) -> String {
         let is_classifier = |request: Request| request.documents.is_some();
+        let is_forecaster = |config: ModelConfig| config.forecaster().is_some();
         let command = match self.load_request().is_ok_and(is_classifier) {
             true => "train-classifier",
+            false if self.load_config().is_ok_and(is_forecaster) => "forecast",
             false => "train",
         };
         format!("carousel {command} --resume {}", self.path.display())
@@ -190,10 +196,33 @@ impl Directory {
         Ok(())
     }
 
+    /// Directory of one of the networks that a forecaster averages, by its number from 1; the first is in this one.
+    pub fn member(&self, number: usize) -> Directory {
+        if number == 1 {
+            return self.clone();
+        }
+        let name = format!("{MEMBER}{number}");
+        Directory {
+            path: self.path.join(&name),
+            place: self.place.join(&name),
+        }
+    }
+
     /// Writes config.json and tokenizer.json, which do not change during a run.
     pub fn save_description(&self, config: &ModelConfig, tokenizer: &Tokenizer) -> Result<()> {
         files::write_atomically(&self.place.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
         self.save_json(CONFIG, &config.to_json())
+    }
+
+    /// Writes config.json and scaling.json of a forecaster, which do not change during a run.
+    pub fn save_forecaster(&self, config: &ModelConfig, scaling: &impl Serialize) -> Result<()> {
+        self.save_json(SCALING, scaling)?;
+        self.save_json(CONFIG, &config.to_json())
+    }
+
+    /// Loads scaling.json: how the numbers of each series are brought to a common size.
+    pub fn load_scaling<T: DeserializeOwned>(&self) -> Result<T> {
+        self.load_json(SCALING)
     }
 
     /// Loads and checks config.json.
@@ -204,7 +233,16 @@ impl Directory {
     }
 
     /// Loads tokenizer.json and checks it against the configuration.
+    ///
+    /// # Errors
+    /// A forecaster, which reads no text; a file that is missing or belongs to another model.
     pub fn load_tokenizer(&self, config: &ModelConfig) -> Result<Tokenizer> {
+        if config.forecaster().is_some() {
+            return Err(Error::new(format!(
+                "{0} forecasts numbers and reads no text; use it with `carousel forecast -m {0}`",
+                self.path.display()
+            )));
+        }
         let path = self.file(TOKENIZER);
         let tokenizer = Tokenizer::load(&path, config.tokens().level, config.tokens().split)?;
         if tokenizer.vocab_size() != config.tokens().vocab_size {

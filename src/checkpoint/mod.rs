@@ -15,6 +15,7 @@ pub mod directory;
 mod lock;
 mod metrics_file;
 pub mod models;
+pub mod numbers;
 pub mod record;
 mod recorded_paths;
 mod succession;

@@ -260,6 +260,21 @@ pub struct TextRecord {
     pub statistics: CorpusStatistics,
 }
 
+/// Training data of a forecaster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesRecord {
+    /// Number of series.
+    pub series: u64,
+    /// Number of training windows.
+    pub train_windows: u64,
+    /// Number of validation windows.
+    pub valid_windows: u64,
+    /// Values at the end of each series that validate and are not learnt from.
+    pub valid_steps: u64,
+    /// Hash of the series.
+    pub hash: String,
+}
+
 /// Training data and baselines of a classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DocumentsRecord {

@@ -58,6 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             ))
         }
         Head::NextToken(_) => evaluate_text::run(model, files, options.lossy, *json),
+        Head::Values(_) => Err(Error::usage(
+            "this model forecasts numbers; `carousel forecast FILE -m DIR --backtest 10` evaluates it",
+        )),
         Head::Labels(_) => {
             evaluate_documents::run(model, files, &options, baseline_from.as_deref(), *json)
         }

@@ -10,10 +10,12 @@ use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressStyle};
 
-use super::forecast_backtest::{self, series_backtest};
+use super::forecast_backtest::{self, History, series_backtest};
 use super::forecast_explanation;
 use super::forecast_flags::Arguments;
+use super::forecast_networks::{self, Place, Train};
 use super::forecast_output::{self, Answer};
+use super::forecast_regressors;
 use super::standard::{self, message};
 use crate::checkpoint::{Directory, Lock};
 use crate::data::series::dates::Split;
@@ -25,9 +27,10 @@ use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
-use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::method::{FitOptions, Method, fit_with};
 use crate::forecasting::panel_seasons::panel_seasons;
-use crate::forecasting::rolling::rolled;
+use crate::forecasting::regressors::{Usable, columns, steps_ahead};
+use crate::forecasting::rolling::{Window, rolled};
 use crate::text::escape::escaped;
 
 /// Number of steps that are forecast where the series has no season.
@@ -40,7 +43,10 @@ const TOLD: usize = 5;
 const BAR: &str = "{bar:40} {pos} of {len} series, {eta} left";
 
 /// Forecasts, by new models or by those in a folder.
-pub fn run(arguments: &Arguments) -> Result<()> {
+///
+/// # Errors
+/// Files that cannot be read or written; series that no method can forecast; networks without `train`.
+pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
     if let Some(number) = arguments.backtest {
         return compare(number as usize, arguments);
     }
@@ -52,11 +58,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(note) = lock.as_ref().and_then(Lock::note) {
         standard::notes(&[note.to_string()]);
     }
-    let forecaster = match &arguments.model {
+    let mut forecaster = match &arguments.model {
         Some(model) => go_on(&ForecastFolder::at(model), arguments)?,
         None => fitted(arguments)?,
     };
-    let answers = answers(&forecaster, arguments)?;
+    let place = Place::of(arguments, output.as_ref())?;
+    if let Some(train) = train.filter(|_| arguments.trains()) {
+        forecast_networks::train_all(&mut forecaster, place.path(), train, arguments)?;
+    }
+    let mut answers = answers(&forecaster, arguments)?;
+    let networks = forecast_networks::answers(&forecaster, place.path(), arguments)?;
+    answers.extend(networks);
     forecast_output::print(&answers, arguments.json, arguments.quiet)?;
     let Some(folder) = output else {
         return Ok(());
@@ -153,6 +165,9 @@ fn fitted(arguments: &Arguments) -> Result<Forecaster> {
     let all = with_progress(&series, arguments, |series| {
         fit_series(series, &panel, arguments)
     });
+    if !arguments.quiet {
+        standard::notes(&forecast_regressors::notes(arguments));
+    }
     let mut fitted = Vec::new();
     for (one, notes) in succeeded(all)? {
         if !arguments.quiet && fitted.len() < TOLD {
@@ -167,6 +182,7 @@ fn fitted(arguments: &Arguments) -> Result<Forecaster> {
 struct Task {
     split: Split,
     options: FitOptions,
+    regressors: Usable,
     /// What could not be as it was asked for.
     notes: Vec<String>,
 }
@@ -189,8 +205,17 @@ fn task(series: &Series, panel: &[usize], arguments: &Arguments) -> Result<Task>
         }
         fits && season > 1
     });
+    let regressors = Usable::find(series, split.train.clone());
+    notes.extend(regressors.notes.iter().cloned());
+    let used = arguments.method.iter();
+    let used = used.flat_map(|&method| regressors.of_method(method));
+    let ahead = steps_ahead(series, &used.collect::<Vec<_>>());
     let test = split.test.as_ref().map(std::ops::Range::len);
-    let default = || test.unwrap_or_else(|| default_horizon(&seasons));
+    let default = || match (test, ahead) {
+        (Some(test), _) => test,
+        (None, 0) => default_horizon(&seasons),
+        (None, ahead) => ahead,
+    };
     let horizon = arguments
         .horizon
         .map_or_else(default, |horizon| horizon as usize);
@@ -210,6 +235,7 @@ fn task(series: &Series, panel: &[usize], arguments: &Arguments) -> Result<Task>
     Ok(Task {
         split,
         options,
+        regressors,
         notes,
     })
 }
@@ -223,10 +249,22 @@ fn fit_series(
     let Task {
         split,
         options,
+        regressors,
         mut notes,
     } = task(series, panel, arguments)?;
-    let mut models = Vec::new();
-    for &method in &arguments.method {
+    let part = series.part(split.train.start..series.values.len());
+    let reach = match &split.test {
+        Some(test) => test.end - split.train.start,
+        None => split.train.len() + options.horizon,
+    };
+    let (mut models, mut failure) = (Vec::new(), None);
+    let methods = arguments
+        .method
+        .iter()
+        .filter(|method| !method.is_network());
+    for &method in methods {
+        let names = regressors.of_method(method);
+        let columns = columns(&part, &names, 0..reach)?;
         let values = filled(
             &series.values[split.train.clone()],
             method,
@@ -234,21 +272,35 @@ fn fit_series(
             &options,
         );
         let start = Instant::now();
-        let fit = fit(method, &values, &options)
-            .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
+        let fit = match fit_with(method, &values, &columns, &options) {
+            Ok(fit) => fit,
+            Err(error) => {
+                notes.push(format!(
+                    "{}: {} is left out: {error}",
+                    series.id,
+                    method.name()
+                ));
+                failure.get_or_insert(Error::new(format!("{}: {error}", series.id)));
+                continue;
+            }
+        };
         // An explanation says it itself.
         let left_out = fit.left_out.iter().filter(|_| !arguments.explain);
         notes.extend(left_out.map(|what| format!("{}: left out: {what}", series.id)));
         models.push(FittedModel {
             method,
             model: fit.model,
+            regressors: names,
             seconds: start.elapsed().as_secs_f64(),
             scores: fit.scores,
             left_out: fit.left_out,
         });
     }
+    if let Some(failure) = failure.filter(|_| models.is_empty()) {
+        return Err(failure);
+    }
     let fitted = FittedSeries {
-        series: series.part(split.train.start..series.values.len()),
+        series: part,
         options,
         models,
     };
@@ -261,12 +313,25 @@ fn compare(number: usize, arguments: &Arguments) -> Result<()> {
     let series = read(file, &arguments.reading(), arguments.quiet)?.series;
     let panel = undated_seasons(&series, arguments);
     let all = with_progress(&series, arguments, |series| {
-        let Task { split, options, .. } = task(series, &panel, arguments)?;
+        let Task {
+            split,
+            options,
+            regressors,
+            ..
+        } = task(series, &panel, arguments)?;
+        let columns = columns(series, &regressors.known_ahead, split.train.clone())?;
         let known = &series.values[split.train];
         let values = filled(known, Method::Auto, arguments.fill, &options);
-        series_backtest(&values, &arguments.method, &options, number)
+        let history = History {
+            values: &values,
+            columns: &columns,
+        };
+        series_backtest(history, &arguments.method, &options, number)
             .map_err(|error| Error::new(format!("{}: {error}", series.id)))
     });
+    if !arguments.quiet {
+        standard::notes(&forecast_regressors::notes(arguments));
+    }
     let compared = succeeded(all)?;
     forecast_backtest::print(&compared, &arguments.method, arguments.json)
 }
@@ -427,76 +492,110 @@ fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
     Ok(forecaster)
 }
 
-/// The forecasts of all models.
+/// The forecasts of all models; failures are told, unless all fail.
 fn answers(forecaster: &Forecaster, arguments: &Arguments) -> Result<Vec<Answer>> {
     let all = in_parallel(&forecaster.series, threads(arguments), |fitted| {
-        answer(fitted, forecaster.fill, arguments)
+        let explanations = match arguments.explain {
+            true => explanations(fitted, arguments),
+            false => Ok(Vec::new()),
+        };
+        let mut explanations = match explanations {
+            Ok(explanations) => explanations.into_iter(),
+            Err(error) => return vec![Err(error)],
+        };
+        let models = fitted.models.iter();
+        let answer = |model| {
+            let answer = answer(fitted, model, forecaster.fill, arguments)?;
+            Ok(Answer {
+                explanation: explanations.next(),
+                ..answer
+            })
+        };
+        models.map(answer).collect::<Vec<_>>()
     });
-    let all: Vec<Vec<Answer>> = all.into_iter().collect::<Result<_>>()?;
-    Ok(all.into_iter().flatten().collect())
+    succeeded(all.into_iter().flatten().collect())
 }
 
-/// The forecasts of a series: after its end, or of the test window, if there is one.
-fn answer(fitted: &FittedSeries, fill: Option<Fill>, arguments: &Arguments) -> Result<Vec<Answer>> {
+/// What is found in a series on the way to each of its models.
+fn explanations(fitted: &FittedSeries, arguments: &Arguments) -> Result<Vec<Explanation>> {
+    let (series, options) = (&fitted.series, &fitted.options);
+    let windows = arguments.windows();
+    let split = windows.split(series.dates.as_ref(), series.values.len(), &series.id)?;
+    let learnt = &series.values[split.train];
+    Ok(Explanation::of_models(learnt, options, &fitted.models))
+}
+
+/// The forecasts of a series by a model: after its end, or of the test window, if there is one.
+fn answer(
+    fitted: &FittedSeries,
+    model: &FittedModel,
+    fill: Option<Fill>,
+    arguments: &Arguments,
+) -> Result<Answer> {
     let (series, options) = (&fitted.series, &fitted.options);
     let count = series.values.len();
     let windows = arguments.windows();
     let split = windows.split(series.dates.as_ref(), count, &series.id)?;
+    let names = &model.regressors;
+    let default = || match (&split.test, steps_ahead(series, names)) {
+        (Some(_), _) | (None, 0) => options.horizon,
+        (None, ahead) => ahead.min(options.horizon),
+    };
     let horizon = arguments
         .horizon
-        .map_or(options.horizon, |horizon| horizon as usize);
-    let explanations = match arguments.explain {
-        true => {
-            Explanation::of_models(&series.values[split.train.clone()], options, &fitted.models)
-        }
-        false => Vec::new(),
+        .map_or_else(default, |horizon| horizon as usize);
+    let range = match &split.test {
+        Some(test) => test.clone(),
+        None => split.train.end..split.train.end + horizon,
     };
-    let mut explanations = explanations.into_iter();
-    let one = |fitted: &FittedModel| {
-        let values = filled(
-            &series.values,
-            fitted.method,
-            fill.or(arguments.fill),
-            options,
-        );
-        let (start, forecast, accuracy) = match &split.test {
-            Some(test) => {
-                let forecast = rolled(&fitted.model, &values, test.clone(), horizon);
-                let season = options.seasons.first().copied().unwrap_or(1);
-                let scale = scale(&values[split.train.clone()], season);
-                let accuracy = Accuracy::new(&forecast, &series.values[test.clone()], scale);
-                (test.start, forecast, Some(accuracy))
-            }
-            None => {
-                let known = &values[..split.train.end];
-                (split.train.end, fitted.model.forecast(known, horizon), None)
-            }
-        };
-        Answer {
-            series: series.id.clone(),
-            model: fitted.model.name(),
-            method: fitted.method,
-            seconds: fitted.seconds,
-            aicc: fitted.model.aicc(),
-            scores: fitted.scores.clone(),
-            dates: (start..start + forecast.horizon())
-                .map(|at| series.label(at))
-                .collect(),
-            predictions: match arguments.output {
-                Some(_) => fitted.model.predictions(&values[..start]),
-                None => Vec::new(),
-            },
-            history: series.values[..start].to_vec(),
-            actual: split.test.clone().map(|test| series.values[test].to_vec()),
-            calendar: series.dates.clone(),
-            horizon,
-            forecast,
-            accuracy,
-            season: options.seasons.first().copied().unwrap_or(1),
-            explanation: explanations.next(),
-        }
+    let start = range.start;
+    let columns = columns(series, names, 0..range.end)?;
+    let fill = fill.or(arguments.fill);
+    let values = filled(&series.values, model.method, fill, options);
+    let window = Window {
+        values: &values,
+        columns: &columns,
+        range,
+        horizon,
     };
-    Ok(fitted.models.iter().map(one).collect())
+    let refit = arguments.refit.every().filter(|_| split.test.is_some());
+    let forecast = rolled(&model.model, &window, refit)?.finite();
+    let name = arguments.refit.name_of(&model.model.name());
+    let forecast = forecast.ok_or_else(|| too_large(&series.id, &name))?;
+    let season = options.seasons.first().copied().unwrap_or(1);
+    let actual = split.test.map(|test| series.values[test].to_vec());
+    let accuracy = actual.as_ref().map(|actual| {
+        let scale = scale(&values[split.train.clone()], season);
+        Accuracy::new(&forecast, actual, scale)
+    });
+    Ok(Answer {
+        series: series.id.clone(),
+        model: name,
+        method: model.method,
+        seconds: model.seconds,
+        aicc: model.model.aicc(),
+        scores: model.scores.clone(),
+        dates: window.range.map(|at| series.label(at)).collect(),
+        predictions: match arguments.output {
+            Some(_) => model.model.predictions_with(&values[..start], &columns),
+            None => Vec::new(),
+        },
+        history: series.values[..start].to_vec(),
+        actual,
+        calendar: series.dates.clone(),
+        horizon,
+        forecast,
+        accuracy,
+        season,
+        explanation: None,
+    })
+}
+
+fn too_large(series: &str, model: &str) -> Error {
+    Error::new(format!(
+        "{series}: forecasts by {model} are too large for a number; divide the values by a power of ten, or take another \
+         --method or --transform"
+    ))
 }
 
 fn threads(arguments: &Arguments) -> usize {

@@ -10,11 +10,19 @@ use super::standard::{json_line, line};
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::Accuracy;
 use crate::forecasting::backtest::{backtest, origins};
-use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::method::{FitOptions, Method, fit_with};
 use crate::forecasting::naive2::Naive2;
 
 /// Fewest values that a model is fitted to.
 const LEAST: usize = 4;
+
+/// What is known of a series.
+pub(super) struct History<'a> {
+    /// Its values.
+    pub values: &'a [f64],
+    /// Columns of regressors that are known ahead, as long.
+    pub columns: &'a [Vec<f64>],
+}
 
 /// What a backtest of a series gave.
 pub(super) struct SeriesBacktest {
@@ -29,11 +37,12 @@ pub(super) struct SeriesBacktest {
 /// # Errors
 /// A series that is too short for any origin.
 pub(super) fn series_backtest(
-    values: &[f64],
+    history: History<'_>,
     methods: &[Method],
     options: &FitOptions,
     number: usize,
 ) -> Result<SeriesBacktest> {
+    let History { values, columns } = history;
     let (count, horizon) = (values.len(), options.horizon);
     let season = options.seasons.first().copied().unwrap_or(1);
     let origins = origins(count, horizon, number, horizon, LEAST.max(season));
@@ -47,11 +56,15 @@ pub(super) fn series_backtest(
     })?;
     let methods = methods.iter().map(|&method| {
         let start = Instant::now();
+        let columns = match method.uses_regressors() {
+            true => columns,
+            false => &[],
+        };
         let all = backtest(values, horizon, season, &origins, |history, steps| {
             Ok::<_, Error>(
-                fit(method, history, options)?
+                fit_with(method, history, columns, options)?
                     .model
-                    .forecast(history, steps),
+                    .forecast_with(history, columns, steps),
             )
         });
         let seconds = start.elapsed().as_secs_f64() / origins.len() as f64;

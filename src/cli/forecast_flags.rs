@@ -2,10 +2,14 @@
 Flags of `carousel forecast`.
 */
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::time::time;
+use crate::checkpoint::numbers::Strategy;
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
 use crate::data::series::dates::{Period, Windows};
@@ -52,6 +56,22 @@ pub struct Arguments {
         default_value = "auto"
     )]
     pub method: Vec<Method>,
+    /// How rnn, gru and lstm predict several steps ahead: one after another (repeated), all at once from the last step
+    /// (at-once), or all at once at every step (every); several are compared
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_enum,
+        default_value = "every"
+    )]
+    pub strategy: Vec<Strategy>,
+    /// How long to train each network: 30s, 2m [default: some 1000 steps, more for many series]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub time: Option<Duration>,
+    /// Seed of everything random in networks [default: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Numbers of steps after which the series repeats itself, such as 12, or 24,168; 1 for none [default: those of its step]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub season: Vec<u32>,
@@ -90,7 +110,8 @@ pub struct Arguments {
     /// The column that says which series a row belongs to [default: id, series … where dates come again and again]
     #[arg(long, value_name = "NAME|N", help_heading = "Reading")]
     id_column: Option<String>,
-    /// Columns that a model may use beside the values; categories become a number for each
+    /// Columns that a model may use beside the values; categories become a number for each. What a forecast needs of them,
+    /// rows without a value at the end of the file say
     #[arg(
         long,
         value_name = "LIST",
@@ -98,7 +119,7 @@ pub struct Arguments {
         help_heading = "Reading"
     )]
     regressors: Vec<String>,
-    /// The same, for what is known ahead, such as holidays: rows without a value at the end of the file say it
+    /// The same, for what is always known ahead, such as holidays: backtests may know it too
     #[arg(
         long,
         value_name = "LIST",
@@ -139,6 +160,37 @@ pub struct Arguments {
     /// The last date to be tested on
     #[arg(long, value_name = "DATE", help_heading = "Windows")]
     test_until: Option<Period>,
+    /// Estimate parameters anew after every N steps of the test window, from all values until then
+    #[arg(long, value_name = "N|never", default_value = "never", value_parser = refit, requires = "test_from", help_heading = "Windows")]
+    pub refit: Refit,
+}
+
+/// How often parameters are estimated anew in a test window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refit {
+    /// They stay as they were.
+    Never,
+    /// After so many steps, and at the first one.
+    Every(NonZeroUsize),
+}
+
+impl Refit {
+    /// Number of steps, if there is one.
+    pub fn every(self) -> Option<usize> {
+        match self {
+            Refit::Never => None,
+            Refit::Every(steps) => Some(steps.get()),
+        }
+    }
+
+    /// Name of a model that is refitted so often.
+    pub fn name_of(self, model: &str) -> String {
+        match self.every() {
+            None => model.to_string(),
+            Some(1) => format!("{model}, refitted at every step"),
+            Some(steps) => format!("{model}, refitted every {steps} steps"),
+        }
+    }
 }
 
 /// Orders of the season of an ARIMA, and the season, if it was given with them.
@@ -151,6 +203,11 @@ pub struct SeasonalOrder {
 }
 
 impl Arguments {
+    /// Whether a network is to be trained.
+    pub fn trains(&self) -> bool {
+        self.model.is_none() && self.method.iter().any(|method| method.is_network())
+    }
+
     /// How the file is read.
     pub fn reading(&self) -> SeriesOptions {
         SeriesOptions {
@@ -190,6 +247,16 @@ fn order(text: &str) -> Result<[usize; 3], String> {
         .map_err(|_| format!("{count} numbers, and orders are three: p,d,q, such as 2,1,1"))
 }
 
+fn refit(text: &str) -> Result<Refit, String> {
+    match text {
+        "never" => Ok(Refit::Never),
+        _ => text
+            .parse()
+            .map(Refit::Every)
+            .map_err(|_| format!("“{text}” is no number of steps; give 1 or more, or never")),
+    }
+}
+
 fn seasonal_order(text: &str) -> Result<SeasonalOrder, String> {
     let numbers = numbers(text)?;
     match numbers[..] {
@@ -221,5 +288,8 @@ mod tests {
         assert_eq!((seasonal.order, seasonal.season), ([0, 1, 1], Some(12)));
         assert_eq!(seasonal_order("0,1,1").unwrap().season, None);
         assert!(seasonal_order("0,1,1,1").is_err());
+        assert_eq!(refit("never").unwrap().every(), None);
+        assert_eq!(refit("7").unwrap().every(), Some(7));
+        assert!(refit("0").is_err());
     }
 }

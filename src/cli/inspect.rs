@@ -7,11 +7,14 @@ use indicatif::HumanCount;
 use super::inspect_flags::Arguments;
 use super::standard::{json_line, line, row};
 use super::{inspect_gates, inspect_parameters, inspect_units, unit};
-use crate::checkpoint::architecture::{Body, Head, Labels, NextToken, Ngrams, Recurrent, Tokens};
+use crate::checkpoint::architecture::{
+    Body, Head, Input, Labels, NextToken, Ngrams, Recurrent, Tokens,
+};
 use crate::checkpoint::cross_validation::{CrossValidation, Scores};
+use crate::checkpoint::numbers::{Numbers, Values};
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, Record,
-    TestRecord, TextRecord,
+    SeriesRecord, TestRecord, TextRecord,
 };
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
@@ -69,13 +72,13 @@ fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
         (Body::Ngram(_), _) => return print_ngram_record(&directory.load_record()?),
         (_, Head::NextToken(_)) => print_language_model(&directory.load_record()?),
         (_, Head::Labels(head)) => print_classifier(head, &directory.load_record()?),
+        (_, Head::Values(_)) => print_forecaster(&directory.load_record()?),
     }?;
     line("")?;
     inspect_parameters::print(config)
 }
 
 fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
-    let tokens = config.tokens();
     let directions = match recurrent.bidirectional {
         true => ", bidirectional",
         false => "",
@@ -87,11 +90,15 @@ fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
     row(
         "network",
         format!(
-            "{}, {} x {}{directions}, embedding {}, dropout {}{tied}",
+            "{}, {} x {}{directions}, {} {}, dropout {}{tied}",
             recurrent.cell_description(),
             recurrent.num_layers,
             recurrent.hidden_size,
-            tokens.embedding_size,
+            match config.input {
+                Input::Tokens(_) => "embedding",
+                Input::Numbers(_) => "inputs",
+            },
+            config.input_size(),
             recurrent.dropout
         ),
     )?;
@@ -103,7 +110,28 @@ fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
     {
         row("beside", interpolation.description())?;
     }
-    print_tokens(tokens)
+    match config.forecaster() {
+        Some((numbers, values)) => print_numbers(numbers, values),
+        None => print_tokens(config.tokens()),
+    }
+}
+
+fn print_numbers(numbers: &Numbers, values: &Values) -> Result<()> {
+    let season = match numbers.season {
+        1 => "no season".to_string(),
+        season => format!("a season of {season}"),
+    };
+    row(
+        "numbers",
+        format!(
+            "{} steps, {} values at each, {season}, {} other columns, {} known ahead",
+            numbers.window, numbers.lags, numbers.others, numbers.known
+        ),
+    )?;
+    row(
+        "forecasts",
+        format!("{} steps, {}", values.horizon, values.strategy.name()),
+    )
 }
 
 fn print_ngrams(config: &ModelConfig, ngrams: &Ngrams) -> Result<()> {
@@ -126,6 +154,20 @@ fn print_tokens(tokens: &Tokens) -> Result<()> {
         "tokens",
         format!("{}, vocabulary of {vocabulary}", tokens.level),
     )
+}
+
+fn print_forecaster(record: &Record<SeriesRecord>) -> Result<()> {
+    row(
+        "series",
+        format!(
+            "{}, {} windows to train on, {} to validate",
+            count(record.subject.series),
+            count(record.subject.train_windows),
+            count(record.subject.valid_windows)
+        ),
+    )?;
+    print_training(record)?;
+    print_evaluations(record, &[], |_| Vec::new())
 }
 
 fn print_language_model(record: &Record<TextRecord>) -> Result<()> {

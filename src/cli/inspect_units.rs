@@ -121,7 +121,7 @@ impl Search<'_> {
                     "no unit separates the labels clearly better than the majority; more training, or a larger network, may have one",
                 ),
                 Head::NextToken(_) => found.suggest(directory),
-                Head::Labels(_) => {}
+                Head::Labels(_) | Head::Values(_) => {}
             }
         }
         rows.check()

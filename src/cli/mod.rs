@@ -18,11 +18,13 @@ mod evaluate_text;
 mod explanation;
 mod export;
 mod flags;
-mod forecast;
+pub mod forecast;
 mod forecast_backtest;
 mod forecast_explanation;
-mod forecast_flags;
+pub mod forecast_flags;
+pub mod forecast_networks;
 mod forecast_output;
+mod forecast_regressors;
 mod generate;
 mod generation;
 mod inspect;
@@ -130,7 +132,8 @@ pub fn run(command: Command) -> Result<()> {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
-        Command::Forecast(arguments) => forecast::run(&arguments),
+        Command::Forecast(arguments) if arguments.trains() => launch::carousel_train(),
+        Command::Forecast(arguments) => forecast::run(&arguments, None),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),

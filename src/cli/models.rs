@@ -120,6 +120,7 @@ fn task(config: &ModelConfig) -> &'static str {
     match config.head {
         Head::Labels(_) => "classifies",
         Head::NextToken(_) => "writes",
+        Head::Values(_) => "forecasts",
     }
 }
 

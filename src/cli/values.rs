@@ -9,6 +9,7 @@ use crate::checkpoint::architecture::{InitialState, Predict};
 use crate::checkpoint::arguments::{
     BaselineChoice, ClassWeights, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
 };
+use crate::checkpoint::numbers::Strategy;
 use crate::data::labelled::Format;
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
@@ -32,6 +33,12 @@ macro_rules! values {
         }
     };
 }
+
+values!(Strategy {
+    Repeated = "repeated", "One step after another, each from the last prediction";
+    AtOnce = "at-once", "All steps at once, from the end of a window";
+    Every = "every", "All steps at once, learnt at every step of a window";
+});
 
 values!(Level {
     Character = "char", "Unicode characters";

@@ -32,10 +32,12 @@ impl Accuracy {
         let pairs = || forecast.mean.iter().zip(actual);
         let mae = mean(pairs().map(|(expected, actual)| (actual - expected).abs()));
         let smape = mean(pairs().map(|(expected, actual)| {
+            // Halves, for sums of the largest numbers overflow.
+            let (expected, actual) = (expected / 2.0, actual / 2.0);
             let size = expected.abs() + actual.abs();
             match size == 0.0 {
                 true => 0.0,
-                false => 200.0 * (actual - expected).abs() / size,
+                false => 200.0 * ((actual - expected).abs() / size),
             }
         }));
         let coverage = forecast.intervals.each_ref().map(|interval| {

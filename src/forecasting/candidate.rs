@@ -25,7 +25,9 @@ pub enum Candidate {
     Theta(ThetaKind, usize),
     /// The ARIMA of the least AICc.
     Arima(usize),
-    /// The same of logarithms.
+    /// The same with the columns beside the values, of which others know nothing.
+    Regression(usize),
+    /// The ARIMA of the least AICc of logarithms.
     LogArima(usize),
     /// Seasons taken out by MSTL, exponential smoothing of what is left.
     Decomposed(Seasons),
@@ -46,6 +48,7 @@ impl Candidate {
             Candidate::Theta(ThetaKind::Dynamic, _) => "dynamic Theta".to_string(),
             Candidate::Theta(..) => "Theta".to_string(),
             Candidate::Arima(_) => "ARIMA".to_string(),
+            Candidate::Regression(_) => "ARIMA with regressors".to_string(),
             Candidate::LogArima(_) => "ARIMA of logarithms".to_string(),
             Candidate::Decomposed(seasons) => match seasons.logarithms {
                 true => "log MSTL + ETS".to_string(),
@@ -54,11 +57,11 @@ impl Candidate {
         }
     }
 
-    /// Fits the model to values without gaps.
+    /// Fits the model to values without gaps, with columns of regressors, each at least as long.
     ///
     /// # Errors
     /// Values that the model cannot do with: too few, or not above 0 where logarithms are taken.
-    pub fn fit(&self, values: &[f64]) -> Result<Model> {
+    pub fn fit(&self, values: &[f64], columns: &[Vec<f64>]) -> Result<Model> {
         match self {
             Candidate::Naive(kind, season) => Ok(Model::Naive(Naive {
                 kind: *kind,
@@ -67,7 +70,8 @@ impl Candidate {
             Candidate::Ses => Ets::fit(values, EtsForm::SIMPLE, 1).map(Model::Ets),
             Candidate::Ets(season) => damped_ets(values, *season).map(Model::Ets),
             Candidate::Theta(kind, season) => Theta::fit(values, *kind, *season).map(Model::Theta),
-            Candidate::Arima(season) => arima(values, *season),
+            Candidate::Arima(season) => arima(values, *season, &[]),
+            Candidate::Regression(season) => arima(values, *season, columns),
             Candidate::LogArima(season) => {
                 let transformation = BoxCox { lambda: 0.0 };
                 if values.iter().any(|value| *value <= 0.0) {
@@ -76,7 +80,7 @@ impl Candidate {
                 let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
                 Ok(Model::Transformed {
                     transformation,
-                    model: Box::new(arima(&logarithms, *season)?),
+                    model: Box::new(arima(&logarithms, *season, &[])?),
                 })
             }
             Candidate::Decomposed(seasons) => {
@@ -93,10 +97,12 @@ impl Candidate {
     }
 }
 
-fn arima(values: &[f64], season: usize) -> Result<Model> {
-    Ok(Model::Arima(
-        select(values, season, &Choice::default())?.model,
-    ))
+fn arima(values: &[f64], season: usize, columns: &[Vec<f64>]) -> Result<Model> {
+    let choice = Choice {
+        regressors: columns,
+        ..Choice::default()
+    };
+    Ok(Model::Arima(select(values, season, &choice)?.model))
 }
 
 fn damped_ets(values: &[f64], season: usize) -> Result<Ets> {
@@ -129,7 +135,7 @@ mod tests {
             Candidate::Decomposed(seasons(true)),
         ];
         for candidate in all {
-            let model = candidate.fit(&values).unwrap();
+            let model = candidate.fit(&values, &[]).unwrap();
             let forecast = model.forecast(&values, 12);
             let worst = forecast.mean.iter().zip(60..).map(|(mean, step)| {
                 (mean - 100.0 - f64::from(step) - 10.0 * f64::from(step % 12)).abs()
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn logarithms_need_values_above_zero() {
-        let error = Candidate::LogArima(1).fit(&[1.0, 0.0, 2.0, 3.0, 1.0, 2.0]);
+        let error = Candidate::LogArima(1).fit(&[1.0, 0.0, 2.0, 3.0, 1.0, 2.0], &[]);
         assert!(error.unwrap_err().to_string().contains("no logarithm"));
     }
 }

@@ -706,6 +706,7 @@ mod tests {
         let fitted = FittedModel {
             method,
             model: fit.model,
+            regressors: Vec::new(),
             seconds: 0.0,
             scores: fit.scores,
             left_out: fit.left_out,

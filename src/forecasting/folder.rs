@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::method::{FitOptions, Method};
 use super::model::Model;
 use super::selection::Score;
+use crate::checkpoint::numbers::Strategy;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
@@ -59,6 +60,32 @@ pub struct Forecaster {
     pub fill: Option<Fill>,
     /// The series, each with its models.
     pub series: Vec<FittedSeries>,
+    /// The networks that read all of them, each in a folder of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkName>,
+}
+
+/// A recurrent network that forecasts all series of a forecaster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkName {
+    /// Its method, which names the cell.
+    pub method: Method,
+    /// How several steps ahead are predicted.
+    pub strategy: Strategy,
+    /// How long the training took.
+    pub seconds: f64,
+}
+
+impl NetworkName {
+    /// Name of its folder.
+    pub fn folder(&self) -> String {
+        format!("{}-{}", self.method.name(), self.strategy.name())
+    }
+
+    /// The name that is shown.
+    pub fn shown(&self) -> String {
+        format!("{} ({})", self.method.name(), self.strategy.name())
+    }
 }
 
 /// A series with its models.
@@ -79,6 +106,9 @@ pub struct FittedModel {
     pub method: Method,
     /// The model.
     pub model: Model,
+    /// Names of the columns that it uses beside the values, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressors: Vec<String>,
     /// How long the fit took.
     pub seconds: f64,
     /// What candidates did in a backtest, from the best, if the method chooses by one.
@@ -98,6 +128,7 @@ impl Forecaster {
             reading,
             fill,
             series,
+            networks: Vec::new(),
         }
     }
 }
@@ -224,6 +255,7 @@ mod tests {
             models: vec![FittedModel {
                 method: Method::Drift,
                 model,
+                regressors: Vec::new(),
                 seconds: 0.5,
                 scores: Vec::new(),
                 left_out: Vec::new(),

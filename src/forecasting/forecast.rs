@@ -62,6 +62,20 @@ impl Forecast {
         self
     }
 
+    /// The forecast, if every point of it is finite. Ends of intervals that are not known are then infinite.
+    pub fn finite(mut self) -> Option<Self> {
+        for Interval { lower, upper } in &mut self.intervals {
+            for (ends, infinite) in [(lower, f64::NEG_INFINITY), (upper, f64::INFINITY)] {
+                let unknown = ends.iter_mut().filter(|end| end.is_nan());
+                unknown.for_each(|end| *end = infinite);
+            }
+        }
+        self.mean
+            .iter()
+            .all(|mean| mean.is_finite())
+            .then_some(self)
+    }
+
     /// The forecast with every number passed through an increasing function of its step and itself.
     pub fn map(&self, function: impl Fn(usize, f64) -> f64) -> Self {
         let all = |values: &[f64]| -> Vec<f64> {
@@ -102,6 +116,15 @@ mod tests {
         for ((lower, upper), (right_lower, right_upper)) in pairs {
             assert!((lower - right_lower).abs() < 1e-12 && (upper - right_upper).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_forecast() {
+        let unknown = Forecast::normal(vec![1.0], &[f64::NAN]).finite().unwrap();
+        assert_eq!(unknown.intervals[1].lower, [f64::NEG_INFINITY]);
+        assert_eq!(unknown.intervals[0].upper, [f64::INFINITY]);
+        assert_eq!(Forecast::normal(vec![f64::NAN], &[1.0]).finite(), None);
+        assert_eq!(Forecast::normal(vec![f64::INFINITY], &[1.0]).finite(), None);
     }
 
     #[test]

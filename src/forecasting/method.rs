@@ -14,7 +14,7 @@ use super::ets::form::EtsForm;
 use super::ets::model::{Ets, LONGEST_SEASON};
 use super::model::Model;
 use super::naive::{Naive, NaiveKind};
-use super::selection::{Score, select};
+use super::selection::{Score, select_with};
 use super::theta::{Theta, ThetaKind};
 use crate::error::{Error, Result};
 
@@ -111,6 +111,16 @@ impl Method {
         }
     }
 
+    /// Whether its models are recurrent networks, which need libtorch to be trained.
+    pub fn is_network(self) -> bool {
+        matches!(self, Method::Rnn | Method::Gru | Method::Lstm)
+    }
+
+    /// Whether its models can use columns beside the values.
+    pub fn uses_regressors(self) -> bool {
+        matches!(self, Method::Auto | Method::Combination) || self.takes_missing()
+    }
+
     /// Whether its models leave missing values out, so that none need to be filled.
     pub fn takes_missing(self) -> bool {
         self.is_arima()
@@ -148,7 +158,7 @@ pub enum Transform {
     None,
     /// Logarithms.
     Log,
-    /// A power that is chosen for the series (Box and Cox).
+    /// A power from 0 (logarithms) to 1 (nothing) or above that is chosen for the series (Box and Cox).
     BoxCox,
 }
 
@@ -193,18 +203,32 @@ impl From<Model> for Fit {
 /// # Errors
 /// Values that the method, or the transformation, cannot do with.
 pub fn fit(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
+    fit_with(method, values, &[], options)
+}
+
+/// Fits a model of a method to values and columns of regressors, each at least as long; methods without regressors ignore
+/// them.
+///
+/// # Errors
+/// Values that the method, or the transformation, cannot do with; columns with gaps.
+pub fn fit_with(
+    method: Method,
+    values: &[f64],
+    columns: &[Vec<f64>],
+    options: &FitOptions,
+) -> Result<Fit> {
     if !values.iter().any(|value| value.is_finite()) {
         return Err(Error::new("every value is missing"));
     }
     let season = options.seasons.first().copied().unwrap_or(1);
     let Some(transformation) = transformation(values, options.transform, season)? else {
-        return fit_plainly(method, values, options);
+        return fit_plainly(method, values, columns, options);
     };
     let transformed = values
         .iter()
         .map(|value| transformation.transformed(*value));
     let transformed: Vec<f64> = transformed.collect();
-    let fit = fit_plainly(method, &transformed, options)?;
+    let fit = fit_plainly(method, &transformed, columns, options)?;
     Ok(Fit {
         model: Model::Transformed {
             transformation,
@@ -228,25 +252,33 @@ pub(super) fn transformation(
     }
     check_positive(values)?;
     match transform {
-        Transform::BoxCox => BoxCox::guerrero(values, season).map(Some),
+        // A power below 0 has a bound that values grow towards and do not pass: intervals would have no end.
+        Transform::BoxCox => Ok(Some(BoxCox {
+            lambda: BoxCox::guerrero(values, season)?.lambda.max(0.0),
+        })),
         _ => Ok(Some(BoxCox { lambda: 0.0 })),
     }
 }
 
 /// Fits a model to values as they are.
-fn fit_plainly(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
+fn fit_plainly(
+    method: Method,
+    values: &[f64],
+    columns: &[Vec<f64>],
+    options: &FitOptions,
+) -> Result<Fit> {
     let season = options.seasons.first().copied().unwrap_or(1);
     let naive = |kind, season| Ok(Model::Naive(Naive { kind, season }).into());
     match method {
         Method::Auto => {
-            let selection = select(values, &options.seasons, options.horizon)?;
+            let selection = select_with(values, columns, &options.seasons, options.horizon)?;
             Ok(Fit {
                 model: selection.model,
                 scores: selection.scores,
                 left_out: selection.left_out,
             })
         }
-        Method::Combination => combination(values, options).map(Fit::from),
+        Method::Combination => combination(values, columns, options).map(Fit::from),
         Method::Naive => naive(NaiveKind::Naive, 1),
         Method::SeasonalNaive => naive(NaiveKind::SeasonalNaive, season),
         Method::Drift => naive(NaiveKind::Drift, 1),
@@ -256,7 +288,7 @@ fn fit_plainly(method: Method, values: &[f64], options: &FitOptions) -> Result<F
         }
         Method::Theta => Ok(Model::Theta(theta(values, &options.seasons)?).into()),
         Method::Ar | Method::Ma | Method::Arma | Method::Arima | Method::Sarima => {
-            arima(method, values, options)
+            arima(method, values, columns, options)
         }
         Method::Rnn | Method::Gru | Method::Lstm => Err(Error::new(format!(
             "{} is a recurrent network, which carousel-train learns",
@@ -266,10 +298,10 @@ fn fit_plainly(method: Method, values: &[f64], options: &FitOptions) -> Result<F
 }
 
 /// The median of exponential smoothing, Theta and ARIMA: of those that the values are enough for.
-fn combination(values: &[f64], options: &FitOptions) -> Result<Model> {
+fn combination(values: &[f64], columns: &[Vec<f64>], options: &FitOptions) -> Result<Model> {
     let values = &filled(values);
     let all = [Method::Ets, Method::Theta, Method::Sarima];
-    let fits = all.map(|method| fit_plainly(method, values, options));
+    let fits = all.map(|method| fit_plainly(method, values, columns, options));
     let mut models = Vec::new();
     let mut failure = None;
     for fit in fits {
@@ -309,21 +341,30 @@ fn smoothing(method: Method, values: &[f64], seasons: &[usize]) -> Result<Fit> {
     let ets = match method {
         Method::Ses => Ets::fit(values, EtsForm::SIMPLE, 1)?,
         Method::Holt => Ets::fit(values, EtsForm::HOLT, 1)?,
-        Method::HoltWinters if season > 1 => {
-            let forms = [
-                EtsForm::HOLT_WINTERS_ADDITIVE,
-                EtsForm::HOLT_WINTERS_MULTIPLICATIVE,
-            ];
-            Ets::select(values, season, &forms)?
-        }
-        Method::HoltWinters => {
-            return Err(Error::new(
-                "Holt–Winters smooths a season, and the series has none; give --season, or --method holt",
-            ));
-        }
+        Method::HoltWinters => holt_winters(values, seasons)?,
         _ => Ets::select(values, season, &EtsForm::sensible(season > 1))?,
     };
     Ok(Model::Ets(ets).into())
+}
+
+/// Exponential smoothing with a trend and the first season that can be smoothed.
+fn holt_winters(values: &[f64], seasons: &[usize]) -> Result<Ets> {
+    let fits = |season: &usize| (2..=LONGEST_SEASON.min(values.len() / 2)).contains(season);
+    let forms = [
+        EtsForm::HOLT_WINTERS_ADDITIVE,
+        EtsForm::HOLT_WINTERS_MULTIPLICATIVE,
+    ];
+    match (seasons.iter().copied().find(fits), seasons.first()) {
+        (Some(season), _) => Ets::select(values, season, &forms),
+        (None, Some(season)) => Err(Error::new(format!(
+            "Holt–Winters smooths seasons of {LONGEST_SEASON} steps at most, of which the history has two, and a season of \
+             {season} in {} values is not like that; --method ets takes it out first, and --method holt does without",
+            values.len()
+        ))),
+        (None, None) => Err(Error::new(
+            "Holt–Winters smooths a season, and the series has none of which there are two; give --season, or --method holt",
+        )),
+    }
 }
 
 /// Theta, with the first season that is not too long taken out.
@@ -333,7 +374,12 @@ fn theta(values: &[f64], seasons: &[usize]) -> Result<Theta> {
 }
 
 /// An ARIMA of the orders that were given, or of those that have the least AICc.
-fn arima(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
+fn arima(
+    method: Method,
+    values: &[f64],
+    columns: &[Vec<f64>],
+    options: &FitOptions,
+) -> Result<Fit> {
     let season = options.seasons.first().copied().unwrap_or(1);
     if options.order.is_some() || options.seasonal_order.is_some() {
         let [p, d, q] = options.order.unwrap_or_default();
@@ -348,16 +394,31 @@ fn arima(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
         }
         let terms = Terms {
             constant: orders.differences() == 0,
+            regressors: columns,
             ..Terms::default()
         };
         return Ok(Model::Arima(Arima::fit(values, orders, &terms)?).into());
     }
     let (choice, season) = choice(method, season);
-    let selection = super::arima::select(values, season, &choice)?;
+    let choice = Choice {
+        regressors: columns,
+        ..choice
+    };
+    let selection = super::arima::select(values, season, &choice);
+    let has_gaps = values.iter().any(|value| value.is_nan());
+    let (selection, gaps) = match selection {
+        Err(_) if has_gaps => (
+            super::arima::select(&filled(values), season, &choice)?,
+            Some(
+                "the gaps, which are filled by lines: too little is known between them".to_string(),
+            ),
+        ),
+        selection => (selection?, None),
+    };
     Ok(Fit {
         model: Model::Arima(selection.model),
         scores: Vec::new(),
-        left_out: selection.left_out,
+        left_out: selection.left_out.into_iter().chain(gaps).collect(),
     })
 }
 
@@ -385,7 +446,88 @@ fn check_positive(values: &[f64]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Values as they come in files: usual, alike, missing, huge, tiny, infinite.
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => -100.0..1000.0,
+            4 => (0..4).prop_map(f64::from),
+            2 => Just(f64::NAN),
+            1 => prop::sample::select(vec![
+                0.0,
+                -0.0,
+                1e300,
+                -1e300,
+                f64::MAX,
+                1e-300,
+                f64::MIN_POSITIVE,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+            ]),
+        ]
+    }
+
+    /// Series of some of these, many of which stay as they are or grow for a while.
+    fn series() -> impl Strategy<Value = Vec<f64>> {
+        let stretch = (value(), -2.0..2.0, 1..24usize, any::<bool>());
+        let stretches = prop::collection::vec(stretch, 0..8);
+        stretches.prop_map(|stretches| {
+            let values = stretches.into_iter().map(|(first, slope, count, moves)| {
+                let slope = if moves { slope } else { 0.0 };
+                (0..count).map(move |step| first + slope * step as f64)
+            });
+            values.flatten().collect()
+        })
+    }
+
+    fn options() -> impl Strategy<Value = FitOptions> {
+        let season = prop::sample::select(vec![0, 1, 2, 3, 4, 7, 12, 24, 30, 1000]);
+        let transform = prop_oneof![
+            6 => Just(Transform::None),
+            1 => Just(Transform::Log),
+            1 => Just(Transform::BoxCox),
+        ];
+        let order = prop::option::weighted(0.2, prop::array::uniform3(0..4usize));
+        let seasonal = prop::option::weighted(0.2, prop::array::uniform3(0..3usize));
+        let seasons = prop::collection::vec(season, 0..3);
+        (seasons, 0..9usize, order, seasonal, transform).prop_map(
+            |(seasons, horizon, order, seasonal_order, transform)| FitOptions {
+                seasons,
+                horizon,
+                order,
+                seasonal_order,
+                transform,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// A model or an error, whatever the series; numbers where it is an ordinary one.
+        #[test]
+        fn no_method_fails_on_odd_series(values in series(), options in options()) {
+            let ordinary = values.iter().all(|value| value.abs() < 1e6 || value.is_nan());
+            for method in Method::ALL {
+                let Ok(Fit { model, .. }) = fit(method, &values, &options) else {
+                    continue;
+                };
+                let history = match method.takes_missing() {
+                    true => values.clone(),
+                    false => filled(&values).into_owned(),
+                };
+                prop_assert_eq!(model.predictions(&history).len(), values.len());
+                let forecast = model.forecast(&history, options.horizon);
+                prop_assert_eq!(forecast.mean.len(), options.horizon);
+                let finite = forecast.mean.iter().all(|mean| mean.is_finite());
+                let plain = options.transform == Transform::None;
+                prop_assert!(finite || !ordinary || !plain, "{}: {:?}", model.name(), forecast);
+            }
+        }
+    }
 
     #[test]
     fn methods_are_known_by_their_names() {
@@ -399,6 +541,36 @@ mod tests {
         }
         let message = "prophecy".parse::<Method>().unwrap_err();
         assert!(message.contains("auto, combination, naive"), "{message}");
+    }
+
+    /// Of every third value no difference is known.
+    #[test]
+    fn an_arima_is_fitted_where_gaps_leave_no_difference() {
+        let mut values: Vec<f64> = (0..48).map(f64::from).collect();
+        let gap = |at: usize| !at.is_multiple_of(3);
+        (0..48)
+            .filter(|at| gap(*at))
+            .for_each(|at| values[at] = f64::NAN);
+        let fit = fit(Method::Arima, &values, &FitOptions::default()).unwrap();
+        assert!(fit.left_out[0].contains("filled by lines"), "{fit:?}");
+        let mean = fit.model.forecast(&values, 1).mean[0];
+        assert!((mean - 48.0).abs() < 1.5, "{mean}");
+    }
+
+    #[test]
+    fn holt_winters_says_which_seasons_it_smooths() {
+        let values: Vec<f64> = (0..60).map(|at| f64::from(at % 12)).collect();
+        let fit = |seasons: &[usize]| {
+            let options = FitOptions {
+                seasons: seasons.to_vec(),
+                ..FitOptions::default()
+            };
+            fit(Method::HoltWinters, &values, &options)
+        };
+        assert!(fit(&[48, 12]).unwrap().model.name().starts_with("ETS(A,A,"));
+        let error = |seasons: &[usize]| fit(seasons).unwrap_err().to_string();
+        assert!(error(&[48]).contains("a season of 48 in 60 values"));
+        assert!(error(&[]).contains("give --season"));
     }
 
     #[test]

@@ -5,7 +5,9 @@ Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_streng
 [`box_cox`]. Models, each a struct of parameters with a fit: [`naive`], [`naive2`], [`ets`], [`theta`], [`arima`] (with
 [`fourier`] terms), and those over others, [`decomposed`] and [`combination`]. [`model`] is the enum of all of them,
 [`method`] turns a name into one, [`selection`] weighs [`candidate`]s by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
-how it is measured, [`rolling`] a test window by one model, [`folder`] what is kept.
+how it is measured, [`rolling`] a test window by one model, whose parameters may be estimated anew (`refitting`), [`folder`] what
+is kept. [`regressors`] are the columns that a model may use beside the values.
+For networks, [`scaling`] takes season and level out of a [`numeric_series`], and [`windows`] are what they read of it.
 [`explanation`] is what is found in a series on the way to a model.
 */
 
@@ -27,8 +29,12 @@ pub mod method;
 pub mod model;
 pub mod naive;
 pub mod naive2;
+pub mod numeric_series;
 pub mod panel_seasons;
+mod refitting;
+pub mod regressors;
 pub mod rolling;
+pub mod scaling;
 pub mod seasonal_strength;
 pub mod seasonality;
 pub mod selection;
@@ -37,3 +43,4 @@ pub mod spectrum;
 mod test_series;
 pub mod theta;
 pub mod unit_roots;
+pub mod windows;

@@ -94,10 +94,15 @@ impl Model {
 
     /// What was expected of each value from those before it; NaN where too few were.
     pub fn predictions(&self, values: &[f64]) -> Vec<f64> {
+        self.predictions_with(values, &[])
+    }
+
+    /// Predictions with the regressors' columns, each at least as long as `values`; models without regressors ignore them.
+    pub fn predictions_with(&self, values: &[f64], columns: &[Vec<f64>]) -> Vec<f64> {
         let of = |models: &[Model]| -> Vec<Vec<f64>> {
             models
                 .iter()
-                .map(|model| model.predictions(values))
+                .map(|model| model.predictions_with(values, columns))
                 .collect()
         };
         match self {
@@ -105,20 +110,24 @@ impl Model {
             Model::Naive2(naive2) => naive2.predictions(values),
             Model::Ets(ets) => ets.predictions(values),
             Model::Theta(theta) => theta.predictions(values),
-            Model::Arima(arima) => arima.predictions(values),
+            Model::Arima(arima) => arima.predictions_with(values, arima.own_columns(columns)),
             Model::Transformed {
                 transformation,
                 model,
             } => {
-                let predictions = model.predictions(&transformed(transformation, values));
+                let values = transformed(transformation, values);
+                let predictions = model.predictions_with(&values, columns);
                 let restored = predictions.into_iter();
                 restored
                     .map(|value| transformation.restored(value))
                     .collect()
             }
             Model::Decomposed { seasons, model } => match seasons.parts(values) {
-                Ok(parts) => seasons.restored(&parts, &model.predictions(&parts.adjusted)),
-                Err(_) => model.predictions(values),
+                Ok(parts) => {
+                    let predictions = model.predictions_with(&parts.adjusted, columns);
+                    seasons.restored(&parts, &predictions)
+                }
+                Err(_) => model.predictions_with(values, columns),
             },
             Model::Median(models) => medians(&of(models)),
             Model::Mean {
@@ -129,10 +138,16 @@ impl Model {
 
     /// The `horizon` values that follow `values`.
     pub fn forecast(&self, values: &[f64], horizon: usize) -> Forecast {
+        self.forecast_with(values, &[], horizon)
+    }
+
+    /// Forecast with the regressors' columns, each at least as long as `values` and the horizon together; models without
+    /// regressors ignore them.
+    pub fn forecast_with(&self, values: &[f64], columns: &[Vec<f64>], horizon: usize) -> Forecast {
         let of = |models: &[Model]| -> Vec<Forecast> {
             let models = models.iter();
             models
-                .map(|model| model.forecast(values, horizon))
+                .map(|model| model.forecast_with(values, columns, horizon))
                 .collect()
         };
         match self {
@@ -140,20 +155,20 @@ impl Model {
             Model::Naive2(naive2) => naive2.forecast(values, horizon),
             Model::Ets(ets) => ets.forecast(values, horizon),
             Model::Theta(theta) => theta.forecast(values, horizon),
-            Model::Arima(arima) => arima.forecast(values, horizon),
+            Model::Arima(arima) => arima.forecast_with(values, arima.own_columns(columns), horizon),
             Model::Transformed {
                 transformation,
                 model,
             } => model
-                .forecast(&transformed(transformation, values), horizon)
+                .forecast_with(&transformed(transformation, values), columns, horizon)
                 .map(|_, value| transformation.restored(value)),
             Model::Decomposed { seasons, model } => match seasons.parts(values) {
                 Ok(parts) => {
-                    let forecast = model.forecast(&parts.adjusted, horizon);
+                    let forecast = model.forecast_with(&parts.adjusted, columns, horizon);
                     seasons.restored_forecast(&parts, &forecast)
                 }
                 // A history that has lost its seasons, as one that was cut.
-                Err(_) => model.forecast(values, horizon),
+                Err(_) => model.forecast_with(values, columns, horizon),
             },
             Model::Median(models) => median_forecast(&of(models)),
             Model::Mean {
@@ -174,7 +189,7 @@ impl Model {
     }
 }
 
-fn transformed(transformation: &BoxCox, values: &[f64]) -> Vec<f64> {
+pub(super) fn transformed(transformation: &BoxCox, values: &[f64]) -> Vec<f64> {
     let values = values.iter();
     values
         .map(|value| transformation.transformed(*value))

@@ -38,7 +38,7 @@ impl Naive {
             return f64::NAN;
         };
         match self.kind {
-            NaiveKind::SeasonalNaive if count >= self.season => {
+            NaiveKind::SeasonalNaive if (1..=count).contains(&self.season) => {
                 history[count - self.season + (step - 1) % self.season]
             }
             NaiveKind::Naive | NaiveKind::SeasonalNaive => last,
@@ -74,11 +74,17 @@ impl Naive {
     /// The next values, with intervals by the standard errors that these forecasts have under their own models.
     pub fn forecast(&self, values: &[f64], horizon: usize) -> Forecast {
         let errors = values.iter().zip(self.predictions(values));
-        let squares: Vec<f64> = errors
-            .map(|(value, expected)| (value - expected).powi(2))
-            .filter(|square| !square.is_nan())
+        let errors: Vec<f64> = errors
+            .map(|(value, expected)| value - expected)
+            .filter(|error| !error.is_nan())
             .collect();
-        let deviation = (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt();
+        // In units of the largest, for squares of large numbers overflow.
+        let largest = errors
+            .iter()
+            .fold(0.0f64, |most, error| most.max(error.abs()));
+        let unit = if largest > 0.0 { largest } else { 1.0 };
+        let squares = errors.iter().map(|error| (error / unit).powi(2));
+        let deviation = unit * (squares.sum::<f64>() / errors.len().max(1) as f64).sqrt();
         let count = values.len().max(1) as f64;
         let growth = |step: usize| {
             let steps = step as f64;
@@ -107,6 +113,17 @@ mod tests {
 
     fn forecast(kind: NaiveKind, season: usize, values: &[f64], horizon: usize) -> Vec<f64> {
         Naive { kind, season }.forecast(values, horizon).mean
+    }
+
+    #[test]
+    fn errors_of_huge_values_are_finite() {
+        let naive = Naive {
+            kind: NaiveKind::Naive,
+            season: 1,
+        };
+        let forecast = |unit: f64| naive.forecast(&[unit, 3.0 * unit, 2.0 * unit], 1);
+        let ratio = forecast(1e300).intervals[0].upper[0] / forecast(1.0).intervals[0].upper[0];
+        assert!((ratio / 1e300 - 1.0).abs() < 1e-12);
     }
 
     #[test]

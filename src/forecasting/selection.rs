@@ -27,6 +27,8 @@ const LONGEST: usize = 20_000;
 const LONGEST_SEASON: usize = 24;
 /// Largest number of values to which an ARIMA is fitted.
 const MOST_FOR_ARIMA: usize = 400;
+/// Largest number of values to which an ARIMA with regressors is fitted: they may say what nothing else can.
+const MOST_FOR_REGRESSION: usize = 4000;
 /// Number of values beyond which a series without a season is left to the simple candidates, and to exponential smoothing
 /// with a trend only where that is better by far: most such series walk at random.
 const LONG: usize = 400;
@@ -79,19 +81,42 @@ struct Field {
 /// # Errors
 /// Values none of which is known.
 pub fn select(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Selection> {
+    select_with(values, &[], seasons, horizon)
+}
+
+/// Chooses a model as [`select`] does, with an ARIMA with columns of regressors among the candidates. The columns, each at
+/// least as long as the values, are known ahead: at each origin of the backtest those of the steps after it are given.
+///
+/// # Errors
+/// Values none of which is known.
+pub fn select_with(
+    values: &[f64],
+    columns: &[Vec<f64>],
+    seasons: &[usize],
+    horizon: usize,
+) -> Result<Selection> {
     if !values.iter().any(|value| value.is_finite()) {
         return Err(Error::new("every value is missing"));
     }
     let values = filled(values);
     let begin = values.len().saturating_sub(LONGEST);
     let (values, all) = (&values[begin..], values.len());
-    let mut field = field(values, seasons);
+    let columns: Vec<Vec<f64>> = columns.iter().map(|one| one[begin..all].to_vec()).collect();
+    let mut field = field(values, &columns, seasons);
     if begin > 0 {
         field.left_out.push(format!(
             "the first {begin} of {all} values: candidates are fitted to the last {LONGEST}"
         ));
     }
-    let mut trials = Trials::new(values, seasons, horizon, &field.candidates);
+    let mut trials = Trials::new(
+        Known {
+            values,
+            columns: &columns,
+        },
+        seasons,
+        horizon,
+        &field.candidates,
+    );
     trials.refuse(&field.candidates, values.len());
     let weights = trials.weights();
     let spread = trials.spread(&weights);
@@ -99,7 +124,7 @@ pub fn select(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Selec
     let (mut models, mut kept) = (Vec::new(), Vec::new());
     for ((candidate, &weight), smape) in field.candidates.iter().zip(&weights).zip(&trials.smape) {
         let model = match weight > 0.0 {
-            true => candidate.fit(values).ok(),
+            true => candidate.fit(values, &columns).ok(),
             false => None,
         };
         scores.push(Score {
@@ -132,7 +157,7 @@ pub fn select(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Selec
 }
 
 /// The candidates for a series.
-fn field(values: &[f64], seasons: &[usize]) -> Field {
+fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
     let count = values.len();
     let mut left_out = Vec::new();
     let mut held: Vec<usize> = seasons.iter().copied().filter(|&s| s > 1).collect();
@@ -170,6 +195,14 @@ fn field(values: &[f64], seasons: &[usize]) -> Field {
             "ARIMA, for series of more than {MOST_FOR_ARIMA} values: --method arima fits one"
         )),
     }
+    if !columns.is_empty() {
+        match count <= MOST_FOR_REGRESSION {
+            true => candidates.push(Candidate::Regression(season)),
+            false => left_out.push(format!(
+                "the columns beside the values, for series of more than {MOST_FOR_REGRESSION} values: --method sarima uses them"
+            )),
+        }
+    }
     candidates.retain(|candidate| {
         !matches!(candidate, Candidate::LogArima(_)) || values.iter().all(|value| *value > 0.0)
     });
@@ -206,6 +239,13 @@ fn decomposed(values: &[f64], seasons: &[usize]) -> Vec<Candidate> {
     candidates
 }
 
+/// What is known of a series.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    values: &'a [f64],
+    columns: &'a [Vec<f64>],
+}
+
 /// What the candidates forecast at each origin, and how well.
 struct Trials<'a> {
     values: &'a [f64],
@@ -220,7 +260,8 @@ struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    fn new(values: &'a [f64], seasons: &[usize], horizon: usize, all: &[Candidate]) -> Self {
+    fn new(known: Known<'a>, seasons: &[usize], horizon: usize, all: &[Candidate]) -> Self {
+        let Known { values, columns } = known;
         let season = seasons.iter().copied().filter(|&s| s <= LONGEST_SEASON);
         let least = (2 * season.max().unwrap_or(1)).max(8) + 2;
         // Enough is left to fit to, however far the forecasts are to reach.
@@ -231,7 +272,8 @@ impl<'a> Trials<'a> {
             .map(|candidate| {
                 let at = |&origin: &usize| {
                     let history = &values[..origin];
-                    let forecast = candidate.fit(history).ok()?.forecast(history, horizon);
+                    let model = candidate.fit(history, columns).ok()?;
+                    let forecast = model.forecast_with(history, columns, horizon);
                     let finite = forecast.mean.iter().all(|mean| mean.is_finite());
                     finite.then_some(forecast)
                 };
@@ -247,7 +289,7 @@ impl<'a> Trials<'a> {
                 })
                 .collect();
             let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
-            (!errors.is_empty()).then_some(mean)
+            (!errors.is_empty() && mean.is_finite()).then_some(mean)
         });
         Trials {
             values,

@@ -93,6 +93,7 @@ impl Classifier {
                 directory.path().display()
             )));
         }
+        let tokenizer = directory.load_tokenizer(&config)?;
         let Head::Labels(_) = config.head else {
             return Err(Error::new(format!(
                 "{} is a language model and has no labels; `carousel train-classifier LABELLED -o DIR --from {}` makes a \
@@ -101,7 +102,6 @@ impl Classifier {
                 directory.path().display()
             )));
         };
-        let tokenizer = directory.load_tokenizer(&config)?;
         let weights = directory.load_weights(&config)?;
         Ok(Classifier {
             recurrent: RecurrentClassifier::load(

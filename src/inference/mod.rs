@@ -1,5 +1,6 @@
 /*!
-Inference with trained models, in plain Rust: text generation, classification, evaluation and explanation.
+Inference with trained models, in plain Rust: text generation, classification, forecasts, evaluation and
+explanation.
 */
 
 pub mod cache;
@@ -7,6 +8,7 @@ pub mod classifier;
 pub mod encoded_document;
 pub mod evaluation;
 pub mod explanation;
+pub mod forecaster;
 pub mod generator;
 pub mod inspection;
 pub mod interpolation;
@@ -16,6 +18,7 @@ mod model;
 pub mod next_token;
 pub mod pooling;
 pub mod predictor;
+pub mod quantile_network;
 pub mod recurrent;
 pub mod recurrent_classifier;
 pub mod sampling;

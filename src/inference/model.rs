@@ -32,6 +32,7 @@ impl Model {
                 directory.path().display()
             )));
         }
+        // Of a forecaster, this says what it is for.
         let tokenizer = directory.load_tokenizer(&config)?;
         let weights = directory.load_weights(&config)?;
         let line_end = tokenizer.line_end();

@@ -1,5 +1,6 @@
 /*!
-Recurrent layers over an embedding: one step of one text, many steps of a prompt, or many texts side by side.
+Recurrent layers over an embedding or over numbers: one step of one text, many steps of a prompt, or many texts side by
+side.
 */
 
 use std::borrow::Cow;
@@ -8,13 +9,13 @@ use carousel_kernels::recurrent::{Layer, LayerState, Start, TABLE_TOKENS, normal
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::{EMBEDDING, LayerTensors, Leak, Recurrent};
+use crate::checkpoint::architecture::{EMBEDDING, Input, LayerTensors, Leak, Recurrent};
 use crate::error::Result;
 use crate::text::Direction;
 
-/// An embedding and recurrent layers, packed for the CPU at hand.
+/// An embedding, if tokens are read, and recurrent layers, packed for the CPU at hand.
 pub struct RecurrentNetwork {
-    /// `[vocab_size, embedding_size]`, and its width; `None` where the first layers have tables.
+    /// `[vocab_size, embedding_size]`, and its width; `None` where the first layers have tables, or numbers are read.
     embedding: Option<(Vec<f32>, usize)>,
     /// A stack for each direction in which texts are read.
     stacks: Vec<Stack>,
@@ -23,6 +24,8 @@ pub struct RecurrentNetwork {
     units: usize,
     /// Whether what a layer above the first reads is added to its outputs.
     residual: bool,
+    /// Width of what the first layer reads.
+    input_size: usize,
     pool: ThreadPool,
 }
 
@@ -164,9 +167,11 @@ impl RecurrentNetwork {
         threads: usize,
     ) -> Result<Self> {
         let pool = ThreadPool::new(threads);
-        let (tokens, recurrent) = (config.tokens(), config.recurrent());
-        let embedding = floats(EMBEDDING)?;
-        let has_tables = tokens.vocab_size <= TABLE_TOKENS;
+        let recurrent = config.recurrent();
+        let (embedding, has_tables) = match &config.input {
+            Input::Tokens(tokens) => (floats(EMBEDDING)?, tokens.vocab_size <= TABLE_TOKENS),
+            Input::Numbers(_) => (Cow::Borrowed(&[][..]), false),
+        };
         let stack = |&direction: &Direction| -> Result<Stack> {
             let (mut table, mut layers) = (None, Vec::with_capacity(recurrent.num_layers));
             let mut initial = Vec::with_capacity(recurrent.num_layers);
@@ -175,7 +180,7 @@ impl RecurrentNetwork {
                 let weights = names.try_map(|name| floats(&name))?;
                 let mut layer = layer_of(recurrent, &weights, kernel, &pool);
                 if has_tables && index == 0 {
-                    let terms = input_terms(&embedding, tokens.embedding_size, &weights, &pool);
+                    let terms = input_terms(&embedding, config.input_size(), &weights, &pool);
                     table = Some(layer.start(&terms, &weights.bias_hh));
                 } else {
                     let input_size = weights.weight_ih.len() / weights.bias_ih.len();
@@ -197,11 +202,13 @@ impl RecurrentNetwork {
         };
         let stacks = directions.iter().map(stack).collect::<Result<_>>()?;
         Ok(RecurrentNetwork {
-            embedding: (!has_tables).then(|| (embedding.into_owned(), tokens.embedding_size)),
+            embedding: (!has_tables && !embedding.is_empty())
+                .then(|| (embedding.into_owned(), config.input_size())),
             stacks,
             kernel,
             units: recurrent.cell.units(kernel),
             residual: recurrent.residual,
+            input_size: config.input_size(),
             pool,
         })
     }
@@ -331,6 +338,24 @@ impl RecurrentNetwork {
     /// Reads `tokens`, time-major `[steps, streams]`, forwards, and returns the last layer's outputs, `[steps, streams]`.
     /// The input products of all steps are one matrix product for each layer; the recurrent ones must go step by step.
     pub fn outputs(&self, tokens: &[u32], state: &mut RecurrentState) -> Rows {
+        self.outputs_of(self.embed(tokens), tokens, state)
+    }
+
+    /// Reads numbers, time-major `[steps, streams, input_size]`, as [`RecurrentNetwork::outputs`] reads tokens.
+    pub fn outputs_of_numbers(&self, numbers: &[f32], state: &mut RecurrentState) -> Rows {
+        let size = self.input_size;
+        let rows: Vec<u32> = (0..(numbers.len() / size) as u32).collect();
+        let inputs = Rows::gather(self.kernel, numbers, size, &rows, &self.pool);
+        self.outputs_of(Some(inputs), &rows, state)
+    }
+
+    /// Outputs for inputs, or where the first layer has a table for the tokens of all steps.
+    fn outputs_of(
+        &self,
+        mut inputs: Option<Rows>,
+        tokens: &[u32],
+        state: &mut RecurrentState,
+    ) -> Rows {
         let streams = state.streams;
         let numbers: Vec<u32> = (0..tokens.len() as u32).collect();
         let stack = self.forward_stack();
@@ -341,7 +366,6 @@ impl RecurrentNetwork {
             ..
         } = state;
         let mut residuals: Vec<ResidualSum> = Vec::new();
-        let mut inputs = self.embed(tokens);
         for (index, (packed, state)) in stack.layers.iter().zip(layers).enumerate() {
             let sums;
             let (values, rows) = match (&stack.table, &inputs) {

@@ -179,6 +179,11 @@ impl Windows {
         *self == Windows::default()
     }
 
+    /// Whether there is something to be tested on.
+    pub fn has_test(&self) -> bool {
+        self.test_from.is_some() || self.test_until.is_some()
+    }
+
     /// The ranges of a series of `count` values; `id` is what it is called.
     ///
     /// # Errors
@@ -205,8 +210,9 @@ impl Windows {
             (None, Some(test)) => test,
             (until, _) => end(until),
         };
-        let has_test = self.test_from.is_some() || self.test_until.is_some();
-        let test = has_test.then(|| test_start.unwrap_or(train.end)..end(self.test_until));
+        let test = self
+            .has_test()
+            .then(|| test_start.unwrap_or(train.end)..end(self.test_until));
         let known = format!(
             "{} to {}",
             dates.text(0),

@@ -193,7 +193,7 @@ impl Reader<'_> {
         DateColumn::read(fields, table, &name, self.options.day_order, findings).map(Some)
     }
 
-    /// The columns that a model may use beside the values; categories become a number for each but the most frequent.
+    /// The columns that a model may use beside the values; categories become a number for each, the most frequent last.
     fn regressors(&self, roles: &Roles, findings: &mut Findings) -> Result<Vec<Regressor>> {
         let mut all = Vec::new();
         for &(column, known_ahead) in &roles.regressors {
@@ -221,7 +221,7 @@ impl Reader<'_> {
             *counts.entry(field.trim()).or_default() += 1;
         }
         let mut categories: Vec<(&str, usize)> = counts.into_iter().collect();
-        categories.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        categories.sort_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
         if categories.len() > MOST_CATEGORIES {
             return Err(Error::new(format!(
                 "{} of {} has {} different texts, and a model can use {MOST_CATEGORIES} at most; name a column of numbers or of \
@@ -242,7 +242,7 @@ impl Reader<'_> {
                 .collect(),
             known_ahead,
         };
-        Ok(categories.iter().skip(1).map(regressor).collect())
+        Ok(categories.iter().map(regressor).collect())
     }
 
     /// The column of the series' names: a usual one is taken for that only if it has several names, and dates, if there are any,

@@ -92,26 +92,10 @@ impl Series {
     /// # Errors
     /// If only one of both has dates, or the new ones lie very far away.
     pub fn extend(&mut self, new: &Series) -> Result<Extension> {
-        let old = self.values.len();
         let (Some(dates), Some(new_dates)) = (&mut self.dates, &new.dates) else {
-            if self.dates.is_some() != new.dates.is_some() {
-                return Err(Error::new(format!(
-                    "{} has {}, and the new rows have {}; give a file like the one that it was fitted on",
-                    self.id,
-                    if self.dates.is_some() {
-                        "dates"
-                    } else {
-                        "no dates"
-                    },
-                    if new.dates.is_some() { "some" } else { "none" },
-                )));
-            }
-            self.values.extend(&new.values);
-            return Ok(Extension {
-                added: new.values.len(),
-                ..Extension::default()
-            });
+            return self.extend_undated(new);
         };
+        let old = self.values.len();
         let new_dates: Vec<Date> = (0..new.values.len()).map(|at| new_dates.date(at)).collect();
         let mut extension = Extension::default();
         match &mut dates.places {
@@ -147,10 +131,71 @@ impl Series {
                 }
             }
         }
+        let (count, own_dates) = (self.values.len(), self.dates.clone());
+        self.extend_regressors(new, |at| {
+            let date = new.dates.as_ref()?.date(at);
+            match &own_dates.as_ref()?.places {
+                Places::Regular { step, first } => usize::try_from(step.index(date) - first).ok(),
+                Places::Irregular { dates } => match at.checked_sub(new.values.len()) {
+                    Some(after) => Some(count + after),
+                    None => dates.binary_search(&date).ok(),
+                },
+            }
+        });
         let added = &self.values[old..];
         extension.gap = added.iter().take_while(|value| value.is_nan()).count();
         extension.added = added.iter().filter(|value| !value.is_nan()).count();
         Ok(extension)
+    }
+
+    /// Adds new rows that have no dates after the last one.
+    fn extend_undated(&mut self, new: &Series) -> Result<Extension> {
+        if self.dates.is_some() != new.dates.is_some() {
+            return Err(Error::new(format!(
+                "{} has {}, and the new rows have {}; give a file like the one that it was fitted on",
+                self.id,
+                if self.dates.is_some() {
+                    "dates"
+                } else {
+                    "no dates"
+                },
+                if new.dates.is_some() { "some" } else { "none" },
+            )));
+        }
+        let old = self.values.len();
+        self.values.extend(&new.values);
+        self.extend_regressors(new, |at| Some(old + at));
+        Ok(Extension {
+            added: new.values.len(),
+            ..Extension::default()
+        })
+    }
+
+    /// Adds the numbers of new rows to those of the columns beside the values; `place` says where those of a new row belong.
+    /// A category that new rows do not have is 0 where they have others of its column.
+    fn extend_regressors(&mut self, new: &Series, place: impl Fn(usize) -> Option<usize>) {
+        let column = |name: &str| name.split_once('=').map(|(column, _)| column.to_string());
+        for own in &mut self.regressors {
+            let same = new.regressors.iter().find(|one| one.name == own.name);
+            let family = column(&own.name).and_then(|name| {
+                let mut others = new.regressors.iter();
+                others.find(|one| column(&one.name).as_ref() == Some(&name))
+            });
+            let numbers: Vec<f64> = match (same, family) {
+                (Some(same), _) => same.values.clone(),
+                (None, Some(other)) => other.values.iter().map(|value| 0.0 * value).collect(),
+                (None, None) => continue,
+            };
+            for (at, number) in numbers.into_iter().enumerate() {
+                let Some(place) = place(at).filter(|_| !number.is_nan()) else {
+                    continue;
+                };
+                if place >= own.values.len() {
+                    own.values.resize(place + 1, f64::NAN);
+                }
+                own.values[place] = number;
+            }
+        }
     }
 
     /// Puts a value at its place on the grid.
@@ -238,6 +283,45 @@ mod tests {
             (1, 1, 8.0)
         );
         assert!(series.extend(&daily(90_000, &[1.0])).is_err());
+    }
+
+    #[test]
+    fn columns_beside_the_values_are_put_at_the_same_dates() {
+        let with = |mut series: Series, columns: &[(&str, &[f64])]| {
+            let regressor = |&(name, values): &(&str, &[f64])| Regressor {
+                name: name.to_string(),
+                values: values.to_vec(),
+                known_ahead: true,
+            };
+            series.regressors = columns.iter().map(regressor).collect();
+            series
+        };
+        let old = daily(100, &[1.0, 2.0]);
+        let mut series = with(
+            old,
+            &[
+                ("heat", &[5.0, 6.0, 7.0]),
+                ("day=free", &[0.0, 1.0, 1.0]),
+                ("day=working", &[1.0, 0.0, 0.0]),
+            ],
+        );
+        let new = daily(102, &[3.0]);
+        let new = with(
+            new,
+            &[
+                ("day=working", &[1.0, 1.0]),
+                ("heat", &[8.0, f64::NAN, 9.0]),
+            ],
+        );
+        series.extend(&new).unwrap();
+        let [heat, free, working] = &series.regressors[..] else {
+            panic!("{series:?}");
+        };
+        assert_eq!(heat.values[..3], [5.0, 6.0, 8.0]);
+        assert!(heat.values[3].is_nan());
+        assert_eq!(heat.values[4], 9.0);
+        assert_eq!(free.values, [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(working.values, [1.0, 0.0, 1.0, 1.0]);
     }
 
     #[test]

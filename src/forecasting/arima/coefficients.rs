@@ -49,6 +49,19 @@ impl Coefficients {
         moving.for_each(|value| *value = -*value);
     }
 
+    /// Partial autocorrelations of the coefficients, in the order of [`Coefficients::from_partials`]; `None` if the process is
+    /// not stationary or not invertible.
+    pub(super) fn partials(&self) -> Option<Vec<f64>> {
+        let turned = |values: &[f64]| values.iter().map(|value| -value).collect::<Vec<f64>>();
+        let parts = [
+            partials(&self.ar)?,
+            partials(&self.seasonal_ar)?,
+            partials(&turned(&self.ma))?,
+            partials(&turned(&self.seasonal_ma))?,
+        ];
+        Some(parts.concat())
+    }
+
     /// Whether every root of a polynomial has a modulus above its margin, 1 for just stationary or invertible; of the seasonal
     /// ones the roots in B^s. The margins are of ar, seasonal_ar, ma and seasonal_ma.
     pub(super) fn roots_beyond(&self, margins: [f64; 4]) -> bool {

@@ -165,6 +165,24 @@ impl Arima {
             .ok_or_else(|| Error::new(format!("{orders} has no likelihood on this series")))?;
         Ok(estimate.model(orders, terms))
     }
+
+    /// Logarithm of the likelihood of a series at the parameters that the model has, `sigma` among them: that of its
+    /// differences, NaN being missing. `None` where there is none: for coefficients that are not stationary, not invertible or
+    /// not those of the orders, and regressors that are not those of the model.
+    pub fn log_likelihood_of(&self, values: &[f64], regressors: &[Vec<f64>]) -> Option<f64> {
+        let level = self.level(regressors, values.len())?;
+        let rest = values.iter().zip(level).map(|(value, level)| value - level);
+        let sample = Sample::new(&rest.collect::<Vec<_>>(), &self.orders, &[]);
+        let partials = self.coefficients.partials()?;
+        let mut objective = Objective::new(&sample, self.orders);
+        if partials.len() != self.orders.coefficients() || !objective.evaluate(&partials) {
+            return None;
+        }
+        let count = sample.observed as f64;
+        let squares = objective.squares() * (sample.scale / self.sigma).powi(2);
+        let constant = count * (TAU.ln() + 2.0 * self.sigma.ln());
+        Some(-0.5 * (constant + objective.log_determinant() + squares))
+    }
 }
 
 #[cfg(test)]
@@ -277,6 +295,28 @@ mod tests {
             let found = fit(&line, orders, true);
             assert!((found.constant.expect("a constant") - 0.25).abs() < 1e-12);
         }
+    }
+
+    /// At the optimum it is that of the estimate, whose variance has the coefficients in its degrees of freedom.
+    #[test]
+    fn the_likelihood_at_the_optimum_is_that_of_the_estimate() {
+        let mut values = mixed(130);
+        for gap in [None, Some(40)] {
+            if let Some(gap) = gap {
+                values[gap] = f64::NAN;
+            }
+            let mut found = fit(&values, Orders::new(1, 0, 1), true);
+            let count = values.iter().filter(|value| !value.is_nan()).count() as f64;
+            found.sigma *= ((count - 3.0) / count).sqrt();
+            let log_likelihood = found.log_likelihood_of(&values, &[]).expect("one");
+            assert!((log_likelihood - found.log_likelihood).abs() < 1e-8);
+        }
+        let mut found = fit(&mixed(130), Orders::new(1, 0, 1), true);
+        assert_eq!(found.log_likelihood_of(&values, &[vec![1.0; 130]]), None);
+        found.coefficients.ar.push(0.1);
+        assert_eq!(found.log_likelihood_of(&values, &[]), None);
+        found.coefficients.ar = vec![1.1];
+        assert_eq!(found.log_likelihood_of(&values, &[]), None);
     }
 
     /// The unit of the values changes what has their unit, and nothing else.

@@ -51,7 +51,7 @@ impl Arima {
     }
 
     /// The regression at the first `count` steps; `None` if `regressors` are not those of the model.
-    fn level(&self, regressors: &[Vec<f64>], count: usize) -> Option<Vec<f64>> {
+    pub(super) fn level(&self, regressors: &[Vec<f64>], count: usize) -> Option<Vec<f64>> {
         let waves = self.fourier.map_or(0, |fourier| fourier.len());
         let fits = regressors.len() + waves == self.regression.len()
             && regressors.iter().all(|column| column.len() >= count);

@@ -36,11 +36,31 @@ impl Arima {
             Some(_) => self.orders.constant_name(),
             None => "",
         };
-        let waves = self.fourier.map_or(String::new(), |fourier| {
-            let joint = if constant.is_empty() { "with" } else { "and" };
-            format!(" {joint} {fourier}")
-        });
-        format!("{}{constant}{waves}", self.orders)
+        let waves = self.fourier.map_or(0, |fourier| fourier.len());
+        let regressors = match self.regression.len().saturating_sub(waves) {
+            0 => None,
+            1 => Some("1 regressor".to_string()),
+            count => Some(format!("{count} regressors")),
+        };
+        let mut name = format!("{}{constant}", self.orders);
+        let waves = self.fourier.map(|fourier| fourier.to_string());
+        for part in regressors.into_iter().chain(waves) {
+            let joint = if name.contains(" with ") {
+                "and"
+            } else {
+                "with"
+            };
+            name += &format!(" {joint} {part}");
+        }
+        name
+    }
+
+    /// The columns, if the model has regressors: a model of the series alone among others that have takes none.
+    pub fn own_columns<'a>(&self, columns: &'a [Vec<f64>]) -> &'a [Vec<f64>] {
+        match self.regression.len() == self.fourier.map_or(0, |fourier| fourier.len()) {
+            true => &[],
+            false => columns,
+        }
     }
 
     /// Variance of the innovations.

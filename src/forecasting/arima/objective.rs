@@ -80,6 +80,15 @@ impl<'a> Objective<'a> {
         }
     }
 
+    /// Logarithm of the determinant of the covariance of the values at the point evaluated last, where innovations have
+    /// variance 1.
+    pub(super) fn log_determinant(&self) -> f64 {
+        match &self.computation {
+            Computation::Complete(all) => all.log_determinant,
+            Computation::Gaps(all) => all.log_determinant,
+        }
+    }
+
     /// Sum of the squared residuals at the point evaluated last, with the variance of an innovation as unit.
     pub(super) fn squares(&self) -> f64 {
         let residuals = match &self.computation {
@@ -96,17 +105,19 @@ mod tests {
     use std::f64::consts::TAU;
 
     use super::super::super::test_series::{mixed, seasonal};
-    use super::super::coefficients::partials;
+    use super::super::coefficients::Coefficients;
     use super::*;
 
     /// Logarithm of the likelihood at coefficients in the order ar, seasonal ar, ma, seasonal ma.
     fn log_likelihood(values: &[f64], orders: Orders, parts: [&[f64]; 4]) -> f64 {
-        let mut point = Vec::new();
-        for (index, part) in parts.iter().enumerate() {
-            let sign = if index < 2 { 1.0 } else { -1.0 };
-            let part: Vec<f64> = part.iter().map(|value| sign * value).collect();
-            point.extend(partials(&part).expect("stationary"));
-        }
+        let [ar, seasonal_ar, ma, seasonal_ma] = parts.map(<[f64]>::to_vec);
+        let coefficients = Coefficients {
+            ar,
+            ma,
+            seasonal_ar,
+            seasonal_ma,
+        };
+        let point = coefficients.partials().expect("stationary");
         let sample = Sample::new(values, &orders, &[]);
         let mut objective = Objective::new(&sample, orders);
         assert!(objective.evaluate(&point));

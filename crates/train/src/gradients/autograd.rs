@@ -4,9 +4,10 @@ Gradients by libtorch's automatic differentiation: the reference.
 
 use tch::{Kind, Reduction, Tensor};
 
-use super::batch::{Batch, StreamBatch, TextBatch, Window, takes_part};
+use super::batch::{Batch, NumberBatch, StreamBatch, TextBatch, Window, takes_part};
 use super::sampled_softmax::SampledTokens;
 use crate::network::{NamedTensors, Network, Reading, State};
+use crate::optimizer::SparseRows;
 use crate::precision;
 use carousel::checkpoint::architecture::Predict;
 use carousel::checkpoint::arguments::TrainingPrecision;
@@ -31,6 +32,25 @@ impl Autograd {
         match batch {
             Batch::Streams(batch) => self.streams(network, batch),
             Batch::Texts(batch) => self.texts(network, batch),
+            Batch::Numbers(batch) => self.numbers(network, batch),
+        }
+    }
+
+    fn numbers(&self, network: &Network, batch: &NumberBatch) -> Window {
+        let reading = Reading {
+            direction: Direction::Forward,
+            masks: batch.masks,
+            kind: self.kind,
+            perturbation: None,
+        };
+        let loss = quantile_loss(network, batch, &reading);
+        let [steps, streams] = [0, 1].map(|dimension| batch.inputs.size()[dimension] as usize);
+        Window {
+            gradients: gradients(network, &loss, &[Direction::Forward]),
+            loss: loss.double_value(&[]),
+            rows: SparseRows::new(),
+            state: None,
+            tokens: steps * streams,
         }
     }
 
@@ -237,6 +257,40 @@ fn next_token_loss(
     };
     let mean = Reduction::Mean;
     logits.cross_entropy_loss::<Tensor>(&targets.to_device(device), None, mean, -100, 0.0)
+}
+
+/// The mean pinball loss of the quantiles (Koenker and Bassett 1978) over the values that count: for a quantile q, q times an
+/// error above the prediction, and 1 − q times one below it.
+pub fn quantile_loss(network: &Network, batch: &NumberBatch, reading: &Reading) -> Tensor {
+    let [_, streams, _] = batch.inputs.size()[..] else {
+        panic!("inputs are [steps, batch_size, input_size]");
+    };
+    let own = network.head().1.kind();
+    let state = network.initial_state(streams).unwrap_or_else(|| {
+        State::zeros(
+            network.config.recurrent(),
+            streams as usize,
+            network.device(),
+        )
+        .map(|part| part.to_kind(own))
+    });
+    let (outputs, _) = network.outputs_of(batch.inputs, &state, reading);
+    let predicting = batch.targets.size()[0];
+    let outputs = outputs.narrow(0, outputs.size()[0] - predicting, predicting);
+    let (_, values) = network.config.forecaster().expect("a forecaster");
+    let quantiles = Tensor::from_slice(&values.quantiles)
+        .to_kind(own)
+        .to_device(network.device());
+    let found = network
+        .logits(&outputs)
+        .view([predicting, streams, values.horizon as i64, -1]);
+    let counts = batch.targets.isnan().logical_not().unsqueeze(-1);
+    let error = batch.targets.unsqueeze(-1) - found;
+    let loss = (&error * &quantiles).maximum(&(&error * (&quantiles - 1.0)));
+    let zero = loss.zeros_like();
+    let sum = loss.where_self(&counts, &zero).sum(own);
+    let number = counts.to_kind(own).sum(own) * values.quantiles.len() as f64;
+    sum / number.clamp_min(1.0)
 }
 
 /// Gradients of the parameters that take part in reading these directions.

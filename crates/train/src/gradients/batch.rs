@@ -2,6 +2,8 @@
 The data of one step, and its result: loss and gradients.
 */
 
+use tch::Tensor;
+
 use crate::gradients::sampled_softmax::SampledTokens;
 use crate::network::{DropoutMasks, NamedTensors, State};
 use crate::optimizer::SparseRows;
@@ -20,6 +22,8 @@ pub enum Batch<'a> {
     Streams(StreamBatch<'a>),
     /// Texts with labels.
     Texts(TextBatch<'a>),
+    /// Windows of series.
+    Numbers(NumberBatch<'a>),
 }
 
 /// A window of parallel streams, time-major `[steps, batch_size]`.
@@ -35,6 +39,17 @@ pub struct StreamBatch<'a> {
     pub sampled: Option<&'a SampledTokens>,
     /// The state before the window, unless it is learnt.
     pub state: &'a State,
+    /// Dropout masks.
+    pub masks: &'a DropoutMasks,
+}
+
+/// Windows of series, time-major, each read from a zero state.
+pub struct NumberBatch<'a> {
+    /// What is read, `[steps, batch_size, input_size]`.
+    pub inputs: &'a Tensor,
+    /// The values that follow, `[steps or 1, batch_size, horizon]`, for every step or the last alone. NaN is one that does not
+    /// count.
+    pub targets: &'a Tensor,
     /// Dropout masks.
     pub masks: &'a DropoutMasks,
 }
@@ -137,7 +152,7 @@ pub fn takes_part(config: &ModelConfig, name: &str, directions: &[Direction]) ->
 
 /// Loss and gradients of one step.
 pub struct Window {
-    /// Mean loss in nats, per token or per text.
+    /// Mean loss: in nats, per token or per text; of quantiles, per value.
     pub loss: f64,
     /// Gradients of the parameters that took part. The next step replaces their values.
     pub gradients: NamedTensors,
@@ -145,6 +160,6 @@ pub struct Window {
     pub rows: SparseRows,
     /// The state after a window of streams.
     pub state: Option<State>,
-    /// Tokens read.
+    /// Tokens, or steps of series, read.
     pub tokens: usize,
 }

@@ -10,8 +10,8 @@ mod pooling;
 pub mod reach;
 pub mod sampled_softmax;
 
-pub use autograd::Autograd;
-pub use batch::{Batch, MAX_BACKWARD, StreamBatch, TextBatch, Window};
+pub use autograd::{Autograd, quantile_loss};
+pub use batch::{Batch, MAX_BACKWARD, NumberBatch, StreamBatch, TextBatch, Window};
 pub use kernels::Kernels;
 
 use tch::Device;
@@ -63,6 +63,14 @@ pub fn method(
     device: Device,
 ) -> Result<GradientMethod> {
     let normalised = config.recurrent().layer_norm;
+    if config.forecaster().is_some() {
+        return match asked {
+            GradientMethod::Kernels => Err(Error::usage(
+                "--gradients kernels is for text; leave it away for a series",
+            )),
+            _ => Ok(GradientMethod::Autograd),
+        };
+    }
     match asked {
         GradientMethod::Auto if device == Device::Cpu && !normalised => Ok(GradientMethod::Kernels),
         GradientMethod::Auto => Ok(GradientMethod::Autograd),

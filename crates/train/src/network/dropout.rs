@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::slices::floats_mut;
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::Input;
 use carousel::checkpoint::record::TrainingConfig;
 use carousel_kernels::ThreadPool;
 
@@ -47,15 +48,19 @@ impl DropoutMasks {
         seed: u64,
         pool: &ThreadPool,
     ) -> Self {
-        let (tokens, recurrent) = (config.tokens(), config.recurrent());
+        let recurrent = config.recurrent();
+        let vocab_size = match &config.input {
+            Input::Tokens(tokens) => tokens.vocab_size,
+            Input::Numbers(_) => 0,
+        };
         let mut source = MaskSource::new(seed, device, pool);
         let mut mask = |dropped, size: [usize; 2]| source.draw(dropped, size);
         let layers = 0..recurrent.num_layers;
         let (streams, size) = (training.batch_size, recurrent.hidden_size);
         let rows = recurrent.cell.gates() * size;
         DropoutMasks {
-            embedding: mask(training.embedding_dropout, [tokens.vocab_size, 1]),
-            inputs: mask(training.input_dropout, [streams, tokens.embedding_size]),
+            embedding: mask(training.embedding_dropout, [vocab_size, 1]),
+            inputs: mask(training.input_dropout, [streams, config.input_size()]),
             recurrent: layers
                 .clone()
                 .map(|_| mask(training.weight_drop, [rows, size]))
@@ -100,7 +105,7 @@ impl<'a> MaskSource<'a> {
     /// A mask `[rows, columns]`; none if nothing is to be dropped. Sixteen bits decide each factor, so that the fraction is
     /// exact to a 65,536th and drawing costs little beside a step.
     fn draw(&mut self, dropped: f64, [rows, columns]: [usize; 2]) -> Option<Tensor> {
-        if dropped <= 0.0 {
+        if dropped <= 0.0 || rows == 0 {
             return None;
         }
         let threshold = (dropped * 65536.0).round() as u32;

@@ -1,5 +1,5 @@
 /*!
-The forward pass of embedding, recurrent layers and the next-token head.
+The forward pass of embedding or numbers, recurrent layers and the next-token or values head.
 A bidirectional network has a second stack, which reads texts from their end, over the same embedding.
 
 The parameters are this program's own, under PyTorch's names, over libtorch's LSTM operation: `tch::nn::lstm` freezes its
@@ -39,7 +39,7 @@ pub struct Reading<'a> {
 impl Network {
     /// The device of its parameters.
     pub fn device(&self) -> Device {
-        self.parameters.get(EMBEDDING).device()
+        self.head().1.device()
     }
 
     /// A layer's parameters.
@@ -74,11 +74,22 @@ impl Network {
     /// Reads token ids, `[steps, batch_size]`, by the layers of one direction. Returns the last layer's outputs, `[steps,
     /// batch_size, hidden_size]`, in the kind of the products, and the state afterwards.
     pub fn outputs(&self, tokens: &Tensor, state: &State, reading: &Reading) -> (Tensor, State) {
-        let (recurrent, masks, kind) = (self.config.recurrent(), reading.masks, reading.kind);
         let embedding = self.parameters.get(EMBEDDING);
-        let own = embedding.kind();
-        let embedding = masked(embedding, masks.embedding.as_ref());
-        let mut outputs = Tensor::embedding(&embedding, tokens, -1, false, false).to_kind(kind);
+        let embedding = masked(embedding, reading.masks.embedding.as_ref());
+        let vectors = Tensor::embedding(&embedding, tokens, -1, false, false);
+        self.outputs_of(&vectors, state, reading)
+    }
+
+    /// Reads vectors or numbers, `[steps, batch_size, input_size]`, as [`Network::outputs`] reads token ids.
+    pub fn outputs_of(
+        &self,
+        vectors: &Tensor,
+        state: &State,
+        reading: &Reading,
+    ) -> (Tensor, State) {
+        let (recurrent, masks, kind) = (self.config.recurrent(), reading.masks, reading.kind);
+        let own = vectors.kind();
+        let mut outputs = vectors.to_kind(kind);
         if let Some(perturbation) = reading.perturbation {
             outputs = &outputs + perturbation.to_kind(kind);
         }
@@ -143,7 +154,8 @@ impl Network {
         })
     }
 
-    /// Logits of the head for rows of outputs, `[rows, horizon · vocab_size]`, from [`Network::outputs`].
+    /// Logits of the head for rows of outputs, `[rows, horizon · vocab_size]`, from [`Network::outputs`]; of a forecaster the
+    /// quantiles, `[rows, horizon · quantiles]`.
     pub fn logits(&self, outputs: &Tensor) -> Tensor {
         let (weight, bias) = self.head();
         let (own, kind) = (weight.kind(), outputs.kind());

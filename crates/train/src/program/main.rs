@@ -5,6 +5,7 @@ The program `carousel-train`: the training commands, which `carousel` passes on 
 mod command;
 mod cross_validation;
 mod doctor;
+mod forecast;
 mod inspect;
 mod plan;
 mod progress;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     cli::main(|command| match command {
         Command::Train(arguments) if arguments.baseline.is_none() => command::train(&arguments),
         Command::TrainClassifier(arguments) => command::train_classifier(&arguments),
+        Command::Forecast(arguments) if arguments.trains() => forecast::run(&arguments),
         Command::Inspect(arguments) if arguments.gradients => inspect::run(&arguments),
         Command::Doctor(arguments) if arguments.libtorch => doctor::run(),
         other => cli::run(other),

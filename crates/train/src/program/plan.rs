@@ -99,7 +99,9 @@ impl Output {
             Event::Plan(plan) if self.json => self.plan = Some(plan),
             Event::Plan(plan) => {
                 let rows = match &plan.data {
-                    DataSummary::Text { rows, .. } => rows_table(rows),
+                    DataSummary::Text { rows, .. } | DataSummary::Series { rows, .. } => {
+                        rows_table(rows)
+                    }
                     DataSummary::Documents { .. } => Vec::new(),
                 };
                 self.progress.show(Event::Plan(plan));
@@ -171,6 +173,11 @@ fn object(plan: &Plan, folds: usize) -> Value {
     object
 }
 
+fn objects(rows: &[ExampleRow]) -> Vec<Value> {
+    let object = |row: &ExampleRow| json!({ "inputs": row.inputs, "targets": row.targets });
+    rows.iter().map(object).collect()
+}
+
 fn data(data: &DataSummary) -> Value {
     match data {
         DataSummary::Text {
@@ -183,10 +190,18 @@ fn data(data: &DataSummary) -> Value {
             "train_tokens": train_tokens,
             "valid_tokens": valid_tokens,
             "vocab_size": vocab_size,
-            "rows": rows.iter().map(|row| json!({
-                "inputs": row.inputs,
-                "targets": row.targets,
-            })).collect::<Vec<_>>(),
+            "rows": objects(rows),
+        }),
+        DataSummary::Series {
+            series,
+            train_windows,
+            valid_windows,
+            rows,
+        } => json!({
+            "series": series,
+            "train_windows": train_windows,
+            "valid_windows": valid_windows,
+            "rows": objects(rows),
         }),
         DataSummary::Documents {
             train_documents,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use carousel::checkpoint::Directory;
-use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict};
+use carousel::checkpoint::architecture::{Head, InitialState, Input, NextToken, Predict};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
-use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish};
+use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish, TrainingConfig};
+use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::cli::standard::message;
 use carousel::inference::sampling::{Choice, Sampling};
 use carousel::inference::{Model, generator};
@@ -201,6 +201,12 @@ type HeadedLine = (&'static str, String);
 /// Lines about the data.
 fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
     match data {
+        DataSummary::Series {
+            series,
+            train_windows,
+            valid_windows,
+            ..
+        } => vec![("series", windows([series, train_windows, valid_windows]))],
         DataSummary::Text {
             level,
             train_tokens,
@@ -215,15 +221,9 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
                 count(*valid_tokens),
                 count(*vocab_size),
             );
-            let mut lines = vec![("corpus", corpus)];
-            if evaluated_tokens < valid_tokens {
-                let read = count(*evaluated_tokens);
-                lines.push((
-                    "validation",
-                    format!("the first {read} tokens at each evaluation; `evaluate` reads all"),
-                ));
-            }
-            lines
+            let read = (evaluated_tokens < valid_tokens).then_some(*evaluated_tokens);
+            let shortened = read.map(|read| ("validation", read_at_each_evaluation(read)));
+            [("corpus", corpus)].into_iter().chain(shortened).collect()
         }
         DataSummary::Documents {
             level,
@@ -260,6 +260,18 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
     }
 }
 
+/// How many tokens an evaluation reads, if not all.
+fn read_at_each_evaluation(tokens: u64) -> String {
+    let read = count(tokens);
+    format!("the first {read} tokens at each evaluation; `evaluate` reads all")
+}
+
+/// Numbers of series, and of windows for training and validation.
+fn windows(numbers: [&u64; 3]) -> String {
+    let [series, train, valid] = numbers.map(|number| count(*number));
+    format!("{series}, in {train} windows for training and {valid} for validation")
+}
+
 /// Labels with their numbers of documents.
 fn label_counts(labels: &[(String, u64)]) -> String {
     let counts = labels
@@ -291,9 +303,13 @@ fn long_document_lines((long, limit): (u64, u64), excerpts: u64) -> Vec<HeadedLi
 /// Lines about the network and its training.
 fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     let (config, training) = (&plan.config, &plan.training);
-    let (tokens, recurrent) = (config.tokens(), config.recurrent());
+    let recurrent = config.recurrent();
+    let reads = match config.input {
+        Input::Tokens(_) => "embedding",
+        Input::Numbers(_) => "inputs",
+    };
     let network = format!(
-        "{}, {} x {}{}, embedding {}{}, dropout {}: {} parameters",
+        "{}, {} x {}{}, {reads} {}{}, dropout {}: {} parameters",
         recurrent.cell_description(),
         recurrent.num_layers,
         recurrent.hidden_size,
@@ -302,20 +318,12 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         } else {
             ""
         },
-        tokens.embedding_size,
+        config.input_size(),
         if config.tie_weights() { ", tied" } else { "" },
         recurrent.dropout,
         count(config.parameters() as u64),
     );
-    let batch = match &config.head {
-        Head::NextToken(head) => format!(
-            "batch {}, window {}{}",
-            training.batch_size,
-            training.bptt,
-            predictions(head)
-        ),
-        Head::Labels(_) => format!("batch {}", training.batch_size),
-    };
+    let batch = batch(config, training);
     let budget = match training.budget {
         Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
         Budget::Epochs(epochs) => format!("{epochs} epochs, about {}", duration(plan.seconds)),
@@ -347,6 +355,26 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
     }
     lines
+}
+
+/// What a step reads and predicts.
+fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
+    match &config.head {
+        Head::NextToken(head) => format!(
+            "batch {}, window {}{}",
+            training.batch_size,
+            training.bptt,
+            predictions(head)
+        ),
+        Head::Labels(_) => format!("batch {}", training.batch_size),
+        Head::Values(values) => format!(
+            "batch {}, {} steps in, {} out, {}",
+            training.batch_size,
+            training.bptt,
+            values.horizon,
+            values.strategy.name()
+        ),
+    }
 }
 
 /// What computes the gradients, and why it is not the kernels.

@@ -9,16 +9,17 @@ use carousel::checkpoint::record::TrainingConfig;
 /// Bytes that training holds: weights, their gradients, two moments and the copies that a rescue and a save need; what
 /// each step keeps for its gradients; logits. `streams` are those of an evaluation.
 pub fn memory(config: &ModelConfig, training: &TrainingConfig, streams: usize) -> u64 {
-    let (input, recurrent) = (config.tokens(), config.recurrent());
+    let recurrent = config.recurrent();
     let tokens = training.batch_size * training.bptt;
     // In each layer four gates, the sums they began with, their gradients encoded by rows and by columns; cell, output,
     // its dropout and its gradient; the embedding and its gradient.
-    let layers = recurrent.num_layers * 20 * recurrent.hidden_size + 2 * input.embedding_size;
+    let layers = recurrent.num_layers * 20 * recurrent.hidden_size + 2 * config.input_size();
     let layers = recurrent.directions().len() * layers;
     // The logits' gradients, by rows and by columns; an evaluation keeps logits.
     let logits = match config.head {
-        Head::NextToken(_) => (2 * tokens).max(2 * 64 * streams) * input.vocab_size,
+        Head::NextToken(_) => (2 * tokens).max(2 * 64 * streams) * config.tokens().vocab_size,
         Head::Labels(_) => 0,
+        Head::Values(ref values) => 4 * tokens * values.outputs(),
     };
     (4 * (4 + 6) * config.parameters() + 4 * (tokens * layers + logits)) as u64
 }

@@ -118,6 +118,17 @@ pub enum DataSummary {
         /// Accuracy of the most frequent label on the validation part.
         majority: f64,
     },
+    /// Series of numbers.
+    Series {
+        /// Number of series.
+        series: u64,
+        /// Windows of the training part.
+        train_windows: u64,
+        /// Windows of the validation part.
+        valid_windows: u64,
+        /// The first windows: values that are read, and those to predict.
+        rows: Vec<ExampleRow>,
+    },
 }
 
 /// The beginning of a row of a window, a text for each token.

@@ -14,7 +14,6 @@ use carousel::checkpoint::record::{Finish, Record, Request};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::{Error, Result};
 use carousel::files;
-use carousel::text::tokenizer::Tokenizer;
 
 /// A run as it was saved.
 pub struct SavedRun<R> {
@@ -22,8 +21,6 @@ pub struct SavedRun<R> {
     pub record: Record<R>,
     /// The network.
     pub config: ModelConfig,
-    /// The vocabulary.
-    pub tokenizer: Tokenizer,
     /// Whether its training state was saved.
     pub has_state: bool,
 }
@@ -59,13 +56,11 @@ pub fn resume<T: Task>(
     // Before the data is read: without the device there is nothing to do.
     device::named(&record.training.device)?;
     let config = directory.load_config()?;
-    let tokenizer = directory.load_tokenizer(&config)?;
     tch::set_num_threads(record.training.threads);
     let state = directory.load_resume()?;
     let saved = SavedRun {
         record,
         config,
-        tokenizer,
         has_state: state.is_some(),
     };
     let before = saved.record.request.paths.clone();
@@ -100,7 +95,9 @@ fn end_again(directory: &Directory, finish: Finish) -> Result<()> {
 }
 
 fn check_command<T: Task>(directory: &Directory, request: &Request) -> Result<()> {
+    let is_forecaster = |config: ModelConfig| config.forecaster().is_some();
     let (what, command) = match request.documents {
+        _ if directory.load_config().is_ok_and(is_forecaster) => ("a forecaster", "forecast"),
         Some(_) => ("a classifier", "train-classifier"),
         None => ("a language model", "train"),
     };

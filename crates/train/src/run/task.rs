@@ -11,7 +11,6 @@ use crate::gradients::Window;
 use carousel::checkpoint::record::{Figures, Record, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::error::Result;
-use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
 
 /// A model to be trained, with its data.
@@ -21,8 +20,11 @@ pub trait Task {
     /// The part of training.json that is particular to the task.
     type Record: Serialize + DeserializeOwned;
 
-    /// The tokenizer of the model.
-    fn tokenizer(&self) -> &Tokenizer;
+    /// Writes what describes the model and does not change during a run: its configuration, and how its input is prepared.
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    fn describe(&self, directory: &Directory, config: &ModelConfig) -> Result<()>;
     /// Steps of a pass over the training data.
     fn steps_in_pass(&self) -> usize;
     /// Tokens that a step reads, at most or on average.

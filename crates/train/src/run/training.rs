@@ -127,7 +127,7 @@ impl<T: Task> Run<T> {
         };
         // A folder holds a checkpoint once it has a config.json: that is written last.
         directory.save_record(&prepared.record)?;
-        directory.save_description(&prepared.config, prepared.task.tokenizer())?;
+        prepared.task.describe(&directory, &prepared.config)?;
         let mut run = Self::start(directory, prepared, started, None)?;
         run.start_from(base)?;
         Ok(run)
@@ -659,6 +659,8 @@ fn chance(config: &ModelConfig) -> f64 {
     let outcomes = match &config.head {
         Head::NextToken(_) => config.tokens().vocab_size,
         Head::Labels(head) => head.labels.len(),
+        // There is no such loss of quantiles: any finite one is worth it.
+        Head::Values(_) => return f64::INFINITY,
     };
     (outcomes as f64).ln()
 }

@@ -30,7 +30,6 @@ use carousel::files::absolute;
 use carousel::metrics::LanguageScore;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, corpus_cache};
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
-use carousel::text::tokenizer::Tokenizer;
 use carousel::text::{Direction, Level};
 use carousel_kernels::ThreadPool;
 
@@ -120,9 +119,9 @@ fn restore(
     let SavedRun {
         mut record,
         config,
-        tokenizer,
         has_state,
     } = saved;
+    let tokenizer = directory.load_tokenizer(&config)?;
     let has_weights = directory.has_weights();
     let base = match has_state && (has_weights || config.lsa_size() == 0) {
         true => None,
@@ -297,8 +296,8 @@ impl Task for LanguageModelTask {
     const COMMAND: &'static str = "train";
     type Record = TextRecord;
 
-    fn tokenizer(&self) -> &Tokenizer {
-        &self.corpus.tokenizer
+    fn describe(&self, directory: &Directory, config: &ModelConfig) -> Result<()> {
+        directory.save_description(config, &self.corpus.tokenizer)
     }
 
     fn steps_in_pass(&self) -> usize {

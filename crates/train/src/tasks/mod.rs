@@ -6,3 +6,4 @@ mod beside;
 pub mod classifier;
 pub mod language_model;
 mod lsa;
+pub mod series;

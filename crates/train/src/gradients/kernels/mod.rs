@@ -59,6 +59,8 @@ impl Kernels {
         match batch {
             Batch::Streams(batch) => self.streams(network, batch, pool),
             Batch::Texts(batch) => self.workspace.texts(network, batch, pool),
+            // `gradients::method` never chooses kernels for them.
+            Batch::Numbers(_) => unreachable!("gradients of numbers are libtorch's"),
         }
     }
 

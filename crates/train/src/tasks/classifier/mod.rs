@@ -294,9 +294,9 @@ fn restore_on(
     let SavedRun {
         record,
         config,
-        tokenizer,
         has_state,
     } = saved;
+    let tokenizer = directory.load_tokenizer(&config)?;
     let arguments = &record.request.arguments;
     let has_weights = directory.has_weights();
     let needs_base = !(has_state && has_weights);

@@ -155,8 +155,8 @@ impl Task for ClassifierTask {
     const COMMAND: &'static str = "train-classifier";
     type Record = DocumentsRecord;
 
-    fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+    fn describe(&self, directory: &Directory, config: &ModelConfig) -> Result<()> {
+        directory.save_description(config, &self.tokenizer)
     }
 
     fn steps_in_pass(&self) -> usize {

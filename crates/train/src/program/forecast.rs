@@ -1,0 +1,63 @@
+/*!
+`carousel forecast` with recurrent networks.
+*/
+
+use carousel::checkpoint::Directory;
+use carousel::checkpoint::record::Budget;
+use carousel::cli::forecast_flags::Arguments;
+use carousel::cli::forecast_networks::NetworkRequest;
+use carousel::cli::{forecast, interrupt, standard};
+use carousel::error::{Error, Result};
+use carousel_train::run::{Event, Notify};
+use carousel_train::tasks::series::{self, SeriesOptions};
+
+/// Trains the networks that were asked for, and forecasts by them and by other methods.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    interrupt::listen()?;
+    forecast::run(arguments, Some(&train))
+}
+
+fn train(request: &NetworkRequest) -> Result<()> {
+    let mut options = SeriesOptions::new(
+        request.cell,
+        request.horizon,
+        request.seasons[0],
+        request.panel,
+    );
+    options.strategy = request.strategy;
+    options.long_season = request.seasons[1];
+    if let Some(time) = request.arguments.time {
+        options.training.budget = Budget::Seconds(time.as_secs_f64());
+    }
+    if let Some(seed) = request.arguments.seed {
+        options.training.seed = seed;
+    }
+    std::fs::create_dir_all(&request.folder)
+        .map_err(|error| Error::file("create", &request.folder, error))?;
+    let directory = Directory::at(&request.folder);
+    let quiet = request.arguments.quiet;
+    let notify: Notify = &mut |event| show(&event, quiet);
+    series::train(
+        directory,
+        request.panel,
+        &options,
+        interrupt::watch(),
+        notify,
+    )?;
+    Ok(())
+}
+
+/// Shows the best validation of each network; the steps of so small ones pass too fast to be read.
+fn show(event: &Event, quiet: bool) {
+    if quiet {
+        return;
+    }
+    match event {
+        Event::Note(note) => standard::notes(&[note.clone()]),
+        Event::Finished(finish) => standard::message(format!(
+            "            a network of the mean is trained: {}",
+            finish.reason()
+        )),
+        _ => {}
+    }
+}

@@ -1,0 +1,281 @@
+/*!
+Recurrent networks in `carousel forecast`: one network of each method and strategy reads all series of a file.
+*/
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use carousel_kernels::recurrent::Cell;
+
+use super::forecast_flags::Arguments;
+use super::forecast_output::Answer;
+use super::standard::message;
+use crate::checkpoint::Directory;
+use crate::checkpoint::numbers::Strategy;
+use crate::data::series::time_series::Regressor;
+use crate::error::{Error, Result};
+use crate::forecasting::accuracy::{Accuracy, scale};
+use crate::forecasting::folder::{FittedSeries, ForecastFolder, Forecaster, NetworkName};
+use crate::forecasting::forecast::Forecast;
+use crate::forecasting::method::Method;
+use crate::forecasting::numeric_series::NumericSeries;
+use crate::forecasting::rolling::rolled_by;
+use crate::inference::forecaster::QuantileForecaster;
+
+/// Longest season that a network reads beside its first.
+const LONGEST_SEASON: usize = 200;
+
+/// A network to be trained.
+pub struct NetworkRequest<'a> {
+    /// The folder for it.
+    pub folder: PathBuf,
+    /// Its cell.
+    pub cell: Cell,
+    /// How several steps ahead are predicted.
+    pub strategy: Strategy,
+    /// Number of steps ahead.
+    pub horizon: usize,
+    /// Steps in a season, or 1, and in a longer one, or 0.
+    pub seasons: [usize; 2],
+    /// The series, with what is known beside them.
+    pub panel: &'a [NumericSeries],
+    /// The flags.
+    pub arguments: &'a Arguments,
+}
+
+/// What trains a network: the library of `carousel-train`.
+pub type Train<'a> = &'a dyn Fn(&NetworkRequest) -> Result<()>;
+
+/// Trains the networks that were asked for, in the folder if there is one, and names them in `forecaster`.
+///
+/// # Errors
+/// Series that no network can learn from.
+pub(super) fn train_all(
+    forecaster: &mut Forecaster,
+    folder: &Path,
+    train: Train,
+    arguments: &Arguments,
+) -> Result<()> {
+    let series = &forecaster.series;
+    let panel: Vec<NumericSeries> = series
+        .iter()
+        .map(|fitted| numeric(fitted, arguments, true))
+        .collect::<Result<_>>()?;
+    let options = series.first().map(|fitted| &fitted.options);
+    let seasons = options.map(|options| seasons(&options.seasons));
+    let horizon = series.iter().map(|fitted| fitted.options.horizon).max();
+    for name in names(arguments) {
+        let start = Instant::now();
+        if !arguments.quiet {
+            message(format!(
+                "training    {}, on {} series",
+                name.shown(),
+                panel.len()
+            ));
+        }
+        train(&NetworkRequest {
+            folder: folder.join(name.folder()),
+            cell: cell(name.method),
+            strategy: name.strategy,
+            horizon: horizon.unwrap_or(1),
+            seasons: seasons.unwrap_or([1, 0]),
+            panel: &panel,
+            arguments,
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+        forecaster.networks.push(NetworkName { seconds, ..name });
+    }
+    Ok(())
+}
+
+/// The networks that the flags name: each recurrent method with each strategy.
+fn names(arguments: &Arguments) -> Vec<NetworkName> {
+    let methods = arguments.method.iter().filter(|method| method.is_network());
+    let named = |&method: &Method| {
+        let strategies = arguments.strategy.iter();
+        strategies.map(move |&strategy| NetworkName {
+            method,
+            strategy,
+            seconds: 0.0,
+        })
+    };
+    methods.flat_map(named).collect()
+}
+
+fn cell(method: Method) -> Cell {
+    match method {
+        Method::Gru => Cell::Gru,
+        Method::Lstm => Cell::Lstm,
+        _ => Cell::Rnn,
+    }
+}
+
+/// The first season, or 1, and a longer one that is not too long to be read, or 0.
+fn seasons(all: &[usize]) -> [usize; 2] {
+    let first = all.first().copied().unwrap_or(1);
+    let longer = all
+        .iter()
+        .skip(1)
+        .find(|&&season| season > first && season <= LONGEST_SEASON);
+    [first, longer.copied().unwrap_or(0)]
+}
+
+/// A series as networks read it: to its end, or only what is learnt from.
+fn numeric(fitted: &FittedSeries, arguments: &Arguments, learnt: bool) -> Result<NumericSeries> {
+    let series = &fitted.series;
+    let count = series.values.len();
+    let end = match learnt {
+        true => {
+            let windows = arguments.windows();
+            windows
+                .split(series.dates.as_ref(), count, &series.id)?
+                .train
+                .end
+        }
+        false => count,
+    };
+    let columns = |known_ahead: bool| -> Vec<Vec<f64>> {
+        let all = series
+            .regressors
+            .iter()
+            .filter(|one| one.known_ahead == known_ahead);
+        all.map(|one| column(one, end)).collect()
+    };
+    Ok(NumericSeries {
+        id: series.id.clone(),
+        values: series.values[..end].to_vec(),
+        others: columns(false),
+        known: columns(true),
+    })
+}
+
+/// A column beside a series: to its end, or as far as it is known ahead.
+fn column(regressor: &Regressor, count: usize) -> Vec<f64> {
+    let mut values = regressor.values.clone();
+    if !regressor.known_ahead || values.len() < count {
+        values.resize(count, f64::NAN);
+    }
+    values
+}
+
+/// The forecasts of a forecaster's networks.
+///
+/// # Errors
+/// A folder that lacks a network.
+pub(super) fn answers(
+    forecaster: &Forecaster,
+    folder: &Path,
+    arguments: &Arguments,
+) -> Result<Vec<Answer>> {
+    let mut answers = Vec::new();
+    for name in &forecaster.networks {
+        let directory = Directory::at(folder.join(name.folder()));
+        let network = QuantileForecaster::open(&directory, 1)?;
+        for fitted in &forecaster.series {
+            let answer = answer(name, &network, fitted, arguments);
+            answers.push(
+                answer.map_err(|error| Error::new(format!("{}: {error}", fitted.series.id)))?,
+            );
+        }
+    }
+    Ok(answers)
+}
+
+fn answer(
+    name: &NetworkName,
+    network: &QuantileForecaster,
+    fitted: &FittedSeries,
+    arguments: &Arguments,
+) -> Result<Answer> {
+    let (series, options) = (&fitted.series, &fitted.options);
+    let count = series.values.len();
+    let split = arguments
+        .windows()
+        .split(series.dates.as_ref(), count, &series.id)?;
+    let horizon = arguments
+        .horizon
+        .map_or(options.horizon, |horizon| horizon as usize);
+    let numbers = numeric(fitted, arguments, false)?;
+    let season = options.seasons.first().copied().unwrap_or(1);
+    let (start, forecast, actual): (usize, Forecast, Option<Vec<f64>>) = match &split.test {
+        Some(test) => {
+            let forecast = rolled_by(test.clone(), horizon, |origin, steps| {
+                network.forecast(&numbers.until(origin), steps)
+            })?;
+            (
+                test.start,
+                forecast,
+                Some(series.values[test.clone()].to_vec()),
+            )
+        }
+        None => {
+            let known = numbers.until(split.train.end);
+            (split.train.end, network.forecast(&known, horizon)?, None)
+        }
+    };
+    let accuracy = actual.as_ref().map(|actual| {
+        let scale = scale(&series.values[split.train.clone()], season);
+        Accuracy::new(&forecast, actual, scale)
+    });
+    Ok(Answer {
+        series: series.id.clone(),
+        model: name.shown(),
+        method: name.method,
+        seconds: name.seconds,
+        aicc: None,
+        scores: Vec::new(),
+        dates: (start..start + forecast.horizon())
+            .map(|at| series.label(at))
+            .collect(),
+        predictions: match arguments.output {
+            Some(_) => network.predictions(&numbers.until(start))?,
+            None => Vec::new(),
+        },
+        history: series.values[..start].to_vec(),
+        actual,
+        calendar: series.dates.clone(),
+        horizon,
+        forecast,
+        accuracy,
+        season,
+        explanation: None,
+    })
+}
+
+/// Where networks are: in the folder of a model, in that of the output, or in one that is removed at the end.
+pub(super) struct Place {
+    path: PathBuf,
+    /// Removed when it is dropped.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    /// The place for the networks of a command.
+    ///
+    /// # Errors
+    /// If a temporary folder cannot be made.
+    pub fn of(arguments: &Arguments, output: Option<&ForecastFolder>) -> Result<Self> {
+        if let Some(path) = arguments
+            .model
+            .clone()
+            .or(output.map(|to| to.path().to_path_buf()))
+        {
+            return Ok(Place {
+                path,
+                _temporary: None,
+            });
+        }
+        let temporary = tempfile::tempdir().map_err(|e| {
+            Error::new(format!("cannot make a temporary folder for a network: {e}"))
+        })?;
+        Ok(Place {
+            path: temporary.path().to_path_buf(),
+            _temporary: Some(temporary),
+        })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,270 @@
+/*!
+Forecasts of series by recurrent networks that read numbers and predict quantiles of the next ones.
+
+What is further ahead than a network predicts follows from the predictions, repeated: the point forecast from its
+medians, the intervals from paths that are drawn from its quantiles.
+*/
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::quantile_network::QuantileNetwork;
+use crate::checkpoint::numbers::{Numbers, Values};
+use crate::checkpoint::{Directory, ModelConfig};
+use crate::error::{Error, Result};
+use crate::forecasting::forecast::{Forecast, Interval, LEVELS};
+use crate::forecasting::numeric_series::NumericSeries;
+use crate::forecasting::windows::{SeriesScaling, Windows};
+
+/// Paths that are drawn for the intervals of what is further ahead than the network predicts.
+const PATHS: usize = 200;
+/// Windows that are read side by side.
+const BATCH: usize = 64;
+
+/// Networks that forecast series by the mean of their predictions, with the scalings of those that they have learnt.
+pub struct QuantileForecaster {
+    /// Configuration of each network.
+    pub config: ModelConfig,
+    numbers: Numbers,
+    values: Values,
+    scalings: Vec<SeriesScaling>,
+    networks: Vec<QuantileNetwork>,
+}
+
+impl QuantileForecaster {
+    /// Opens a checkpoint. It computes with up to `threads` threads.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged, or of a model of text.
+    pub fn open(directory: &Directory, threads: usize) -> Result<Self> {
+        let config = directory.load_config()?;
+        if config.forecaster().is_none() {
+            return Err(Error::new(format!(
+                "{} is a model of text and forecasts no numbers; `carousel forecast FILE --method gru -o DIR` makes one that does",
+                directory.path().display()
+            )));
+        }
+        let scalings = directory.load_scaling()?;
+        let (numbers, values) = config.forecaster().expect("checked just before");
+        let network = |number: usize| {
+            let weights = directory.member(number).load_weights(&config)?;
+            QuantileNetwork::load(&config, |name| weights.floats(name), threads)
+        };
+        Ok(QuantileForecaster {
+            numbers: numbers.clone(),
+            values: values.clone(),
+            networks: (1..=values.members).map(network).collect::<Result<_>>()?,
+            scalings,
+            config,
+        })
+    }
+
+    /// Values that a step predicts at once.
+    pub fn horizon(&self) -> usize {
+        self.values.horizon
+    }
+
+    /// Mean outputs of the networks for windows, as [`QuantileNetwork::outputs`] has them.
+    fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
+        let mut sum = vec![0.0; streams * self.values.outputs()];
+        for network in &self.networks {
+            let outputs = network.outputs(inputs, streams);
+            sum.iter_mut()
+                .zip(outputs)
+                .for_each(|(sum, output)| *sum += output);
+        }
+        let count = self.networks.len() as f32;
+        sum.into_iter().map(|sum| sum / count).collect()
+    }
+
+    /// The scaling that was learnt with a series, or one of its own.
+    fn scaling(&self, series: &NumericSeries) -> Result<Cow<'_, SeriesScaling>> {
+        series.check()?;
+        let known = self.scalings.iter().find(|scaling| scaling.id == series.id);
+        let fitted = || Cow::Owned(SeriesScaling::fit(series, &self.numbers));
+        Ok(known.map_or_else(fitted, Cow::Borrowed))
+    }
+
+    fn windows(&self, series: &NumericSeries, scaling: &SeriesScaling) -> Result<Windows> {
+        Windows::new(series, scaling, &self.numbers, self.values.horizon)
+    }
+
+    /// Quantiles that the windows which end with the given steps predict, `[horizon][quantiles]` for each, in the values' own
+    /// unit and in ascending order.
+    fn quantiles(&self, windows: &[(&Windows, usize)]) -> Vec<Vec<Vec<f64>>> {
+        let size = self.config.input_size();
+        let mut all = Vec::with_capacity(windows.len());
+        for batch in windows.chunks(BATCH) {
+            let mut inputs = vec![0.0; self.numbers.window * batch.len() * size];
+            let mut read = Vec::with_capacity(size);
+            for (stream, (windows, end)) in batch.iter().enumerate() {
+                for (index, step) in windows.window(*end).enumerate() {
+                    let Some(step) = step else { continue };
+                    read.clear();
+                    windows.read(step, &mut read);
+                    let first = (index * batch.len() + stream) * size;
+                    inputs[first..first + size].copy_from_slice(&read);
+                }
+            }
+            let outputs = self.outputs(&inputs, batch.len());
+            let count = self.values.quantiles.len();
+            for ((windows, end), outputs) in batch.iter().zip(outputs.chunks(self.values.outputs()))
+            {
+                let ahead = (1..).zip(outputs.chunks(count));
+                let restored = ahead.map(|(ahead, outputs)| {
+                    let restore = |output: &f32| windows.restore(*end, ahead, f64::from(*output));
+                    let mut quantiles: Vec<f64> = outputs.iter().map(restore).collect();
+                    quantiles.sort_by(f64::total_cmp);
+                    quantiles
+                });
+                all.push(restored.collect());
+            }
+        }
+        all
+    }
+
+    /// What was expected of each value from those before it: the medians one step ahead; NaN for the first.
+    ///
+    /// # Errors
+    /// A series without values, or with other columns than the network reads.
+    pub fn predictions(&self, series: &NumericSeries) -> Result<Vec<f64>> {
+        let windows = self.windows(series, &*self.scaling(series)?)?;
+        let ends: Vec<_> = (1..series.values.len())
+            .map(|step| (&windows, step - 1))
+            .collect();
+        let medians = self
+            .quantiles(&ends)
+            .into_iter()
+            .map(|ahead| self.median(&ahead[0]));
+        Ok(std::iter::once(f64::NAN).chain(medians).collect())
+    }
+
+    /// The `horizon` values that follow a series. Columns that are known ahead should reach as far; of other columns, what
+    /// the network reads of its own predictions is the level and season that they had.
+    ///
+    /// # Errors
+    /// As [`QuantileForecaster::predictions`].
+    pub fn forecast(&self, series: &NumericSeries, horizon: usize) -> Result<Forecast> {
+        let windows = self.windows(series, &*self.scaling(series)?)?;
+        let first = self.quantiles(&[(&windows, windows.steps() - 1)]).remove(0);
+        let mut quantiles: Vec<Vec<f64>> = first;
+        if horizon > quantiles.len() {
+            quantiles = self.repeated(series, quantiles, horizon)?;
+        }
+        quantiles.truncate(horizon);
+        let mean: Vec<f64> = quantiles.iter().map(|all| self.median(all)).collect();
+        let intervals = LEVELS.map(|level| {
+            let outside = (100.0 - f64::from(level)) / 200.0;
+            let ends = |probability: f64| {
+                let all = quantiles.iter();
+                all.map(|all| interpolated(&self.values.quantiles, all, probability))
+                    .collect()
+            };
+            Interval {
+                lower: ends(outside),
+                upper: ends(1.0 - outside),
+            }
+        });
+        Ok(Forecast { mean, intervals })
+    }
+
+    /// Quantiles of `horizon` steps, of which the `first` are predicted from the series and the others from drawn paths.
+    fn repeated(
+        &self,
+        series: &NumericSeries,
+        first: Vec<Vec<f64>>,
+        horizon: usize,
+    ) -> Result<Vec<Vec<f64>>> {
+        let (count, scaling) = (series.values.len(), self.scaling(series)?);
+        let mut random = ChaCha8Rng::seed_from_u64(count as u64);
+        // The first path is that of the medians.
+        let mut paths: Vec<NumericSeries> = (0..=PATHS).map(|_| series.clone()).collect();
+        let mut ahead = vec![first.clone(); paths.len()];
+        loop {
+            for (index, (path, ahead)) in paths.iter_mut().zip(&ahead).enumerate() {
+                let rank = match index {
+                    0 => 0.5,
+                    _ => random.random_range(0.0..1.0),
+                };
+                self.go_on(path, ahead, rank);
+            }
+            if paths[0].values.len() >= count + horizon {
+                break;
+            }
+            let windows = paths.iter().map(|path| self.windows(path, &scaling));
+            let windows: Vec<Windows> = windows.collect::<Result<_>>()?;
+            let ends: Vec<_> = windows.iter().map(|all| (all, all.steps() - 1)).collect();
+            ahead = self.quantiles(&ends);
+        }
+        let later = (count + first.len()..count + horizon).map(|step| {
+            let drawn = paths[1..].iter().map(|path| path.values[step]);
+            self.quantiles_of(drawn.collect(), paths[0].values[step])
+        });
+        Ok(first.iter().cloned().chain(later).collect())
+    }
+
+    /// Appends to a path what was predicted, at the same rank of all steps.
+    fn go_on(&self, path: &mut NumericSeries, ahead: &[Vec<f64>], rank: f64) {
+        let drawn = ahead
+            .iter()
+            .map(|all| interpolated(&self.values.quantiles, all, rank));
+        path.values.extend(drawn);
+        let length = path.values.len();
+        path.others
+            .iter_mut()
+            .for_each(|other| other.resize(length, f64::NAN));
+    }
+
+    /// The quantiles of drawn values, around a median that is known.
+    fn quantiles_of(&self, mut drawn: Vec<f64>, median: f64) -> Vec<f64> {
+        drawn.sort_by(f64::total_cmp);
+        let count = drawn.len() as f64;
+        let ranks: Vec<f64> = (0..drawn.len()).map(|i| (i as f64 + 0.5) / count).collect();
+        let quantile = |&probability: &f64| match probability.total_cmp(&0.5) {
+            Ordering::Equal => median,
+            Ordering::Less => interpolated(&ranks, &drawn, probability).min(median),
+            Ordering::Greater => interpolated(&ranks, &drawn, probability).max(median),
+        };
+        self.values.quantiles.iter().map(quantile).collect()
+    }
+
+    fn median(&self, quantiles: &[f64]) -> f64 {
+        interpolated(&self.values.quantiles, quantiles, 0.5)
+    }
+}
+
+/// The quantile at a probability, on the line between its neighbours; beyond the outermost, that one.
+fn interpolated(probabilities: &[f64], quantiles: &[f64], probability: f64) -> f64 {
+    let above = probabilities.partition_point(|known| *known < probability);
+    let last = probabilities.len() - 1;
+    if above == 0 {
+        return quantiles[0];
+    }
+    if above > last {
+        return quantiles[last];
+    }
+    let (low, high) = (probabilities[above - 1], probabilities[above]);
+    let part = (probability - low) / (high - low);
+    if part == 1.0 {
+        return quantiles[above];
+    }
+    quantiles[above - 1] + part * (quantiles[above] - quantiles[above - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_between_two_are_on_their_line() {
+        let (probabilities, quantiles) = ([0.1, 0.5, 0.9], [1.0, 5.0, 7.0]);
+        for (probability, expected) in [(0.0, 1.0), (0.1, 1.0), (0.3, 3.0), (0.5, 5.0), (0.95, 7.0)]
+        {
+            let found = interpolated(&probabilities, &quantiles, probability);
+            assert!((found - expected).abs() < 1e-12, "{probability}: {found}");
+        }
+    }
+}

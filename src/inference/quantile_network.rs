@@ -1,0 +1,68 @@
+/*!
+Networks that predict quantiles of the next numbers: recurrent layers over numbers, and a linear output.
+*/
+
+use std::borrow::Cow;
+
+use carousel_kernels::{Kernel, Layout, Matrix, Precision};
+
+use super::recurrent::{RecurrentNetwork, rows_of_panels};
+use crate::checkpoint::ModelConfig;
+use crate::error::Result;
+use crate::text::Direction;
+
+/// A forecaster's weights, packed for the CPU at hand.
+pub struct QuantileNetwork {
+    body: RecurrentNetwork,
+    /// `[horizon · quantiles, hidden_size]`.
+    output: Matrix,
+    /// `[panels · width]`.
+    bias: Vec<f32>,
+    /// Number of outputs.
+    outputs: usize,
+}
+
+impl QuantileNetwork {
+    /// Packs the weights that `floats` gives for the names of [`ModelConfig::tensors`], in their shapes. It computes with up
+    /// to `threads` threads.
+    ///
+    /// # Errors
+    /// Those of `floats`.
+    pub fn load<'w>(
+        config: &ModelConfig,
+        floats: impl Fn(&str) -> Result<Cow<'w, [f32]>>,
+        threads: usize,
+    ) -> Result<Self> {
+        let kernel = Kernel::fastest(Precision::Float32);
+        let forwards = [Direction::Forward];
+        let body = RecurrentNetwork::load(config, &forwards, &floats, kernel, threads)?;
+        let (weight, bias) = config.head_tensors();
+        let bias = floats(bias)?;
+        let output = Matrix::pack(
+            &floats(weight)?,
+            config.recurrent().hidden_size,
+            Layout::Plain,
+            kernel,
+            body.pool(),
+        );
+        let outputs = bias.len();
+        let mut bias = bias.into_owned();
+        bias.resize(output.panels() * output.width(), 0.0);
+        Ok(QuantileNetwork {
+            body,
+            output,
+            bias,
+            outputs,
+        })
+    }
+
+    /// Outputs of the last steps of windows, which are time-major, `[steps, streams, input_size]`: `[streams, horizon,
+    /// quantiles]`.
+    pub fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
+        let mut state = self.body.initial_state(streams);
+        self.body.outputs_of_numbers(inputs, &mut state);
+        let rows = 0..streams;
+        let panels = (self.output).sums(&self.bias, state.output(), rows, self.body.pool());
+        rows_of_panels(&panels, streams, self.output.width(), self.outputs)
+    }
+}
