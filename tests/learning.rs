@@ -5,6 +5,8 @@
 mod classifier;
 /// Comparing networks, and interrupting that.
 mod comparison;
+/// Forecasting numbers by recurrent networks.
+mod network_forecasts;
 /// A fresh folder for each test, and the programs run in it.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;
