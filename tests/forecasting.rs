@@ -511,10 +511,7 @@ fn a_folder_is_replaced_only_when_asked_and_by_one_writer() {
         .success();
     assert_ne!(sandbox.read("kept/model.json"), before);
     // A method that fails leaves no folder behind, and a network's folder stays as it is.
-    failure(
-        &sandbox,
-        "forecast series.csv --season 1 --method holt-winters -o never",
-    );
+    failure(&sandbox, "forecast series.csv --method sarima -o never");
     assert!(!sandbox.path("never").exists());
     model_by_hand(&sandbox.path("network"), "ab", 1, true);
     let outcome = failure(&sandbox, "forecast series.csv --method naive -o network");
@@ -653,4 +650,90 @@ fn odd_series_are_explained_as_far_as_that_goes() {
         let out = outcome.success().out;
         assert!(out.contains(told), "{told}\n{out}");
     }
+}
+
+/// Series with which something is wrong, and every method: a forecast of finite numbers, or a clear word. Where auto has
+/// none, nothing has.
+#[test]
+fn every_method_has_an_answer_or_a_word_for_odd_series() {
+    let sandbox = Sandbox::new();
+    let list = |value: &dyn Fn(i32) -> f64| -> Vec<String> {
+        (0..48).map(|at| value(at).to_string()).collect()
+    };
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_string()).collect();
+    let odd: [(&str, Vec<String>); 11] = [
+        ("constant", list(&|_| 5.0)),
+        ("zero", list(&|_| 0.0)),
+        ("line", list(&f64::from)),
+        ("doubling", list(&|at| 2.0f64.powi(at))),
+        ("huge", list(&|at| 1e300 * f64::from(at * at % 7 - 3))),
+        ("tiny", list(&|at| 1e-300 * f64::from(at * at % 7))),
+        ("negative", list(&|at| -100.0 - f64::from(at * at % 7))),
+        ("three", texts(&["1", "2", "4"])),
+        ("one", texts(&["7"])),
+        (
+            "gaps",
+            list(&|at| if at % 3 == 0 { f64::from(at) } else { f64::NAN }),
+        ),
+        (
+            "words",
+            texts(&["1", "NaN", "inf", "x", "3", "4", "2", "5", "6", "8"]),
+        ),
+    ];
+    let methods = "auto,combination,naive,seasonal-naive,drift,mean,ses,holt,holt-winters,ets,theta,ar,ma,arma,arima,sarima";
+    for (name, values) in odd {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        sandbox.write("odd.csv", monthly(&values));
+        for flags in [
+            "",
+            "--season 4",
+            "--season 1 --horizon 100",
+            "--transform log",
+        ] {
+            let line = format!("forecast odd.csv --json --method {methods} {flags}");
+            let outcome = sandbox.carousel(&line);
+            assert!(
+                !outcome.err.contains("panicked"),
+                "{name} {flags}: {}",
+                outcome.err
+            );
+            let forecasts = objects(&outcome.out);
+            if forecasts.is_empty() {
+                assert!(
+                    outcome.err.contains("only numbers above zero"),
+                    "{name}: {outcome:#?}"
+                );
+                continue;
+            }
+            let told = methods.split(',').count() - forecasts.len();
+            let left_out = outcome.err.matches("is left out: ").count();
+            assert!(left_out == told, "{name} {flags}: {}", outcome.err);
+            for one in &forecasts {
+                let lists = [&one["forecast"], &one["lower"]["95"], &one["upper"]["80"]];
+                let numbers = lists.iter().flat_map(|list| list.as_array().unwrap());
+                assert!(
+                    numbers.clone().count() > 0 && numbers.into_iter().all(Value::is_number),
+                    "{name} {flags}: {one}"
+                );
+            }
+        }
+    }
+}
+
+/// What grows beyond the largest number is an error; ends beyond it are infinite in a table, and null in JSON.
+#[test]
+fn infinite_numbers_are_told_or_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.write("large.csv", monthly(&["1", "1", "1", "1", "1e308"]));
+    let error = failure(&sandbox, "forecast large.csv --method drift --horizon 9").err;
+    assert!(
+        error.contains("divide the values by a power of ten"),
+        "{error}"
+    );
+    let line = "forecast large.csv --method naive --horizon 9";
+    let table = sandbox.carousel(line).success().out;
+    assert!(table.contains("inf") && !table.contains("NaN"), "{table}");
+    let objects = objects(&sandbox.carousel(&format!("{line} --json")).success().out);
+    assert_eq!(objects[0]["upper"]["95"][8], Value::Null);
+    assert!(objects[0]["forecast"][8].is_number());
 }

@@ -17,6 +17,8 @@ mod inspection;
 mod ngrams;
 /// How files are read: encodings, compression, layouts, headers, columns.
 mod reading;
+/// Columns beside the values of a series, and parameters that are estimated anew.
+mod regressors;
 /// A temporary folder for each test, in which programs are run.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;

@@ -18,6 +18,9 @@ use super::selection::{Score, select_with};
 use super::theta::{Theta, ThetaKind};
 use crate::error::{Error, Result};
 
+/// Number of values at the end of a series by which exponential smoothing is estimated.
+const LONGEST: usize = 100_000;
+
 /// A way to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -278,7 +281,7 @@ fn fit_plainly(
                 left_out: selection.left_out,
             })
         }
-        Method::Combination => combination(values, columns, options).map(Fit::from),
+        Method::Combination => combination(values, columns, options),
         Method::Naive => naive(NaiveKind::Naive, 1),
         Method::SeasonalNaive => naive(NaiveKind::SeasonalNaive, season),
         Method::Drift => naive(NaiveKind::Drift, 1),
@@ -298,21 +301,27 @@ fn fit_plainly(
 }
 
 /// The median of exponential smoothing, Theta and ARIMA: of those that the values are enough for.
-fn combination(values: &[f64], columns: &[Vec<f64>], options: &FitOptions) -> Result<Model> {
+fn combination(values: &[f64], columns: &[Vec<f64>], options: &FitOptions) -> Result<Fit> {
     let values = &filled(values);
     let all = [Method::Ets, Method::Theta, Method::Sarima];
     let fits = all.map(|method| fit_plainly(method, values, columns, options));
     let mut models = Vec::new();
-    let mut failure = None;
+    let (mut failure, mut left_out) = (None, Vec::new());
     for fit in fits {
         match fit {
-            Ok(fit) => models.push(fit.model),
+            Ok(fit) => {
+                models.push(fit.model);
+                left_out.extend(fit.left_out);
+            }
             Err(error) => failure = Some(error),
         }
     }
     match (models.is_empty(), failure) {
         (true, Some(error)) => Err(error),
-        _ => Ok(Model::Median(models)),
+        _ => Ok(Fit {
+            left_out,
+            ..Model::Median(models).into()
+        }),
     }
 }
 
@@ -338,28 +347,46 @@ fn smoothing(method: Method, values: &[f64], seasons: &[usize]) -> Result<Fit> {
             return Ok(model.into());
         }
     }
+    let season = match method {
+        Method::HoltWinters => smoothed_season(values.len(), seasons)?,
+        _ => season,
+    };
+    let begin = values.len().saturating_sub(LONGEST);
+    // Whole seasons are left out, for the first value kept begins one.
+    let begin = begin.next_multiple_of(season).min(values.len());
+    let (values, all) = (&values[begin..], values.len());
     let ets = match method {
         Method::Ses => Ets::fit(values, EtsForm::SIMPLE, 1)?,
         Method::Holt => Ets::fit(values, EtsForm::HOLT, 1)?,
-        Method::HoltWinters => holt_winters(values, seasons)?,
+        Method::HoltWinters => {
+            let forms = [
+                EtsForm::HOLT_WINTERS_ADDITIVE,
+                EtsForm::HOLT_WINTERS_MULTIPLICATIVE,
+            ];
+            Ets::select(values, season, &forms)?
+        }
         _ => Ets::select(values, season, &EtsForm::sensible(season > 1))?,
     };
-    Ok(Model::Ets(ets).into())
+    let left_out = (begin > 0).then(|| {
+        format!(
+            "the first {begin} of {all} values: exponential smoothing is estimated by the last {}",
+            values.len()
+        )
+    });
+    Ok(Fit {
+        left_out: left_out.into_iter().collect(),
+        ..Model::Ets(ets).into()
+    })
 }
 
-/// Exponential smoothing with a trend and the first season that can be smoothed.
-fn holt_winters(values: &[f64], seasons: &[usize]) -> Result<Ets> {
-    let fits = |season: &usize| (2..=LONGEST_SEASON.min(values.len() / 2)).contains(season);
-    let forms = [
-        EtsForm::HOLT_WINTERS_ADDITIVE,
-        EtsForm::HOLT_WINTERS_MULTIPLICATIVE,
-    ];
+/// The first season that Holt–Winters can smooth.
+fn smoothed_season(count: usize, seasons: &[usize]) -> Result<usize> {
+    let fits = |season: &usize| (2..=LONGEST_SEASON.min(count / 2)).contains(season);
     match (seasons.iter().copied().find(fits), seasons.first()) {
-        (Some(season), _) => Ets::select(values, season, &forms),
+        (Some(season), _) => Ok(season),
         (None, Some(season)) => Err(Error::new(format!(
             "Holt–Winters smooths seasons of {LONGEST_SEASON} steps at most, of which the history has two, and a season of \
-             {season} in {} values is not like that; --method ets takes it out first, and --method holt does without",
-            values.len()
+             {season} in {count} values is not like that; --method ets takes it out first, and --method holt does without"
         ))),
         (None, None) => Err(Error::new(
             "Holt–Winters smooths a season, and the series has none of which there are two; give --season, or --method holt",

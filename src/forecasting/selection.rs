@@ -17,6 +17,7 @@ use super::decomposition::gaps::filled;
 use super::forecast::{Forecast, NORMAL_QUANTILES};
 use super::model::Model;
 use super::naive::NaiveKind;
+use super::rolling::{Window, rolled};
 use super::seasonality::suggested_seasons;
 use super::theta::ThetaKind;
 use crate::error::{Error, Result};
@@ -27,6 +28,10 @@ const LONGEST: usize = 20_000;
 const LONGEST_SEASON: usize = 24;
 /// Largest number of values to which an ARIMA is fitted.
 const MOST_FOR_ARIMA: usize = 400;
+/// The same with a season of so many steps at most.
+const MOST_FOR_SEASONAL_ARIMA: usize = 1500;
+/// Longest season with which an ARIMA is soon fitted.
+const MONTHS: usize = 12;
 /// Largest number of values to which an ARIMA with regressors is fitted: they may say what nothing else can.
 const MOST_FOR_REGRESSION: usize = 4000;
 /// Number of values beyond which a series without a season is left to the simple candidates, and to exponential smoothing
@@ -34,6 +39,8 @@ const MOST_FOR_REGRESSION: usize = 4000;
 const LONG: usize = 400;
 /// Part of the least error of the simple candidates that exponential smoothing must stay below there.
 const MARGIN: f64 = 0.8;
+/// Fewest values that are forecast after each origin, if the series is long enough.
+const LEAST_TRIED: usize = 6;
 /// Origins of the backtest.
 const ORIGINS: usize = 4;
 /// Weight below which a candidate is left away.
@@ -189,10 +196,14 @@ fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
     if held.len() > 1 || held.iter().any(|&s| s > LONGEST_SEASON) {
         candidates.extend(decomposed(values, &held));
     }
-    match count <= MOST_FOR_ARIMA {
+    let most = match (2..=MONTHS).contains(&season) {
+        true => MOST_FOR_SEASONAL_ARIMA,
+        false => MOST_FOR_ARIMA,
+    };
+    match count <= most {
         true => candidates.extend([Candidate::Arima(season), Candidate::LogArima(season)]),
         false => left_out.push(format!(
-            "ARIMA, for series of more than {MOST_FOR_ARIMA} values: --method arima fits one"
+            "ARIMA, for series of more than {most} values: --method arima fits one"
         )),
     }
     if !columns.is_empty() {
@@ -252,7 +263,8 @@ struct Trials<'a> {
     /// Whether a season was suggested.
     seasonal: bool,
     origins: Vec<usize>,
-    horizon: usize,
+    /// Number of values that are forecast after each origin, a horizon at a time.
+    tried: usize,
     /// For each candidate, its forecast at each origin, where it could be fitted.
     forecasts: Vec<Vec<Option<Forecast>>>,
     /// For each candidate, its mean sMAPE.
@@ -264,16 +276,28 @@ impl<'a> Trials<'a> {
         let Known { values, columns } = known;
         let season = seasons.iter().copied().filter(|&s| s <= LONGEST_SEASON);
         let least = (2 * season.max().unwrap_or(1)).max(8) + 2;
-        // Enough is left to fit to, however far the forecasts are to reach.
-        let horizon = horizon.min(values.len() / 4).max(1);
-        let origins = origins(values.len(), horizon, ORIGINS, horizon, least);
+        // Enough is left to fit to, however far the forecasts are to reach, and a season is tried however near they end.
+        let most = (values.len() / 4).max(1);
+        let horizon = horizon.clamp(1, most);
+        let short = seasons.iter().copied().filter(|&s| s <= LONGEST_SEASON);
+        let tried = horizon
+            .max(short.max().unwrap_or(1))
+            .max(LEAST_TRIED)
+            .min(most);
+        let origins = origins(values.len(), tried, ORIGINS, tried, least);
         let forecasts: Vec<Vec<Option<Forecast>>> = all
             .iter()
             .map(|candidate| {
                 let at = |&origin: &usize| {
                     let history = &values[..origin];
                     let model = candidate.fit(history, columns).ok()?;
-                    let forecast = model.forecast_with(history, columns, horizon);
+                    let window = Window {
+                        values,
+                        columns,
+                        range: origin..origin + tried,
+                        horizon,
+                    };
+                    let forecast = rolled(&model, &window, None).ok()?;
                     let finite = forecast.mean.iter().all(|mean| mean.is_finite());
                     finite.then_some(forecast)
                 };
@@ -284,7 +308,7 @@ impl<'a> Trials<'a> {
             let pairs = forecasts.iter().zip(&origins);
             let errors: Vec<f64> = pairs
                 .filter_map(|(forecast, &origin)| {
-                    let actual = &values[origin..origin + horizon];
+                    let actual = &values[origin..origin + tried];
                     Some(Accuracy::new(forecast.as_ref()?, actual, 1.0).smape)
                 })
                 .collect();
@@ -296,7 +320,7 @@ impl<'a> Trials<'a> {
             seasonal: seasons.iter().any(|&season| season > 1),
             smape: smape.collect(),
             origins,
-            horizon,
+            tried,
             forecasts,
         }
     }
@@ -356,7 +380,7 @@ impl<'a> Trials<'a> {
             }
             let mean = weighted_forecast(&forecasts, &weights);
             let interval = &mean.intervals[1];
-            for step in 0..self.horizon {
+            for step in 0..self.tried {
                 let width = interval.upper[step] - interval.lower[step];
                 let deviation = width / 2.0 / NORMAL_QUANTILES[1];
                 let error = self.values[origin + step] - mean.mean[step];

@@ -60,6 +60,9 @@ impl SeriesFile {
     fn of_text(input: TextReader, file: &str, options: &SeriesOptions) -> Result<Self> {
         let mut table = Table::read(input, file)?;
         let mut findings = Findings::new(file);
+        if options.names_no_column() {
+            table.lengthen(file);
+        }
         findings.notes.append(&mut table.notes);
         let roles = Roles::find(&table, options, file)?;
         let reader = Reader {

@@ -25,3 +25,16 @@ pub struct SeriesOptions {
     /// The decimal mark.
     pub decimal: Option<Decimal>,
 }
+
+impl SeriesOptions {
+    /// Whether no column is named.
+    pub(super) fn names_no_column(&self) -> bool {
+        let lists = [
+            &self.date_columns,
+            &self.value_columns,
+            &self.regressors,
+            &self.known,
+        ];
+        self.id_column.is_none() && lists.iter().all(|columns| columns.is_empty())
+    }
+}

@@ -159,6 +159,11 @@ impl Table {
         }
         let clean = |column: &Column| column.get(0).trim().to_string();
         self.names = self.columns.iter().map(clean).collect();
+        self.drop_first_row();
+    }
+
+    /// Leaves the first row out.
+    pub fn drop_first_row(&mut self) {
         self.columns = self.columns.iter().map(Column::without_first).collect();
         self.lines.remove(0);
     }
