@@ -41,6 +41,8 @@ const LONG: usize = 400;
 const MARGIN: f64 = 0.8;
 /// Fewest values that are forecast after each origin, if the series is long enough.
 const LEAST_TRIED: usize = 6;
+/// Seasons that are forecast after each origin, a horizon at a time, where that is shorter than a season.
+const SEASONS_TRIED: usize = 4;
 /// Origins of the backtest.
 const ORIGINS: usize = 4;
 /// Weight below which a candidate is left away.
@@ -276,14 +278,17 @@ impl<'a> Trials<'a> {
         let Known { values, columns } = known;
         let season = seasons.iter().copied().filter(|&s| s <= LONGEST_SEASON);
         let least = (2 * season.max().unwrap_or(1)).max(8) + 2;
-        // Enough is left to fit to, however far the forecasts are to reach, and a season is tried however near they end.
+        // Enough is left to fit to, however far the forecasts are to reach.
         let most = (values.len() / 4).max(1);
         let horizon = horizon.clamp(1, most);
         let short = seasons.iter().copied().filter(|&s| s <= LONGEST_SEASON);
-        let tried = horizon
-            .max(short.max().unwrap_or(1))
-            .max(LEAST_TRIED)
-            .min(most);
+        let short = short.max().unwrap_or(1);
+        // Of a horizon shorter than a season, a few days may be special; several seasons are not.
+        let tried = match horizon < short {
+            true => SEASONS_TRIED * short,
+            false => horizon.max(LEAST_TRIED),
+        };
+        let tried = tried.min(most);
         let origins = origins(values.len(), tried, ORIGINS, tried, least);
         let forecasts: Vec<Vec<Option<Forecast>>> = all
             .iter()
