@@ -92,10 +92,18 @@ impl Series {
     /// # Errors
     /// If only one of both has dates, or the new ones lie very far away.
     pub fn extend(&mut self, new: &Series) -> Result<Extension> {
-        let (Some(dates), Some(new_dates)) = (&mut self.dates, &new.dates) else {
-            return self.extend_undated(new);
-        };
         let old = self.values.len();
+        let (Some(dates), Some(new_dates)) = (&mut self.dates, &new.dates) else {
+            if self.dates.is_some() != new.dates.is_some() {
+                return Err(self.unlike(new));
+            }
+            self.values.extend(&new.values);
+            self.extend_regressors(new, old);
+            return Ok(Extension {
+                added: new.values.len(),
+                ..Extension::default()
+            });
+        };
         let new_dates: Vec<Date> = (0..new.values.len()).map(|at| new_dates.date(at)).collect();
         let mut extension = Extension::default();
         match &mut dates.places {
@@ -131,49 +139,48 @@ impl Series {
                 }
             }
         }
-        let (count, own_dates) = (self.values.len(), self.dates.clone());
-        self.extend_regressors(new, |at| {
-            let date = new.dates.as_ref()?.date(at);
-            match &own_dates.as_ref()?.places {
-                Places::Regular { step, first } => usize::try_from(step.index(date) - first).ok(),
-                Places::Irregular { dates } => match at.checked_sub(new.values.len()) {
-                    Some(after) => Some(count + after),
-                    None => dates.binary_search(&date).ok(),
-                },
-            }
-        });
+        self.extend_regressors(new, old);
         let added = &self.values[old..];
         extension.gap = added.iter().take_while(|value| value.is_nan()).count();
         extension.added = added.iter().filter(|value| !value.is_nan()).count();
         Ok(extension)
     }
 
-    /// Adds new rows that have no dates after the last one.
-    fn extend_undated(&mut self, new: &Series) -> Result<Extension> {
-        if self.dates.is_some() != new.dates.is_some() {
-            return Err(Error::new(format!(
-                "{} has {}, and the new rows have {}; give a file like the one that it was fitted on",
-                self.id,
-                if self.dates.is_some() {
-                    "dates"
-                } else {
-                    "no dates"
-                },
-                if new.dates.is_some() { "some" } else { "none" },
-            )));
-        }
-        let old = self.values.len();
-        self.values.extend(&new.values);
-        self.extend_regressors(new, |at| Some(old + at));
-        Ok(Extension {
-            added: new.values.len(),
-            ..Extension::default()
-        })
+    /// The error of new rows of which only one side has dates.
+    fn unlike(&self, new: &Series) -> Error {
+        let dates = |series: &Series| match series.dates {
+            Some(_) => "dates",
+            None => "no dates",
+        };
+        Error::new(format!(
+            "{} has {}, and the new rows have {}; give a file like the one that it was fitted on",
+            self.id,
+            dates(self),
+            dates(new)
+        ))
     }
 
-    /// Adds the numbers of new rows to those of the columns beside the values; `place` says where those of a new row belong.
-    /// A category that new rows do not have is 0 where they have others of its column.
-    fn extend_regressors(&mut self, new: &Series, place: impl Fn(usize) -> Option<usize>) {
+    /// Where a row of `new` belongs, with its values added to `old` ones before; `None` before the beginning.
+    fn place_of(&self, new: &Series, at: usize, old: usize) -> Option<usize> {
+        let (Some(dates), Some(new_dates)) = (&self.dates, &new.dates) else {
+            return Some(old + at);
+        };
+        let date = new_dates.date(at);
+        match &dates.places {
+            Places::Regular { step, first } => usize::try_from(step.index(date) - first).ok(),
+            Places::Irregular { dates } => match at.checked_sub(new.values.len()) {
+                Some(after) => Some(self.values.len() + after),
+                None => dates.binary_search(&date).ok(),
+            },
+        }
+    }
+
+    /// Adds the numbers of new rows, whose values were added to `old` ones, to those of the columns beside the values. A
+    /// category that new rows do not have is 0 where they have others of its column.
+    fn extend_regressors(&mut self, new: &Series, old: usize) {
+        let rows = new.regressors.iter().map(|one| one.values.len()).max();
+        let rows = 0..rows.unwrap_or_default();
+        let places: Vec<Option<usize>> = rows.map(|at| self.place_of(new, at, old)).collect();
         let column = |name: &str| name.split_once('=').map(|(column, _)| column.to_string());
         for own in &mut self.regressors {
             let same = new.regressors.iter().find(|one| one.name == own.name);
@@ -186,8 +193,8 @@ impl Series {
                 (None, Some(other)) => other.values.iter().map(|value| 0.0 * value).collect(),
                 (None, None) => continue,
             };
-            for (at, number) in numbers.into_iter().enumerate() {
-                let Some(place) = place(at).filter(|_| !number.is_nan()) else {
+            for (&place, number) in places.iter().zip(numbers) {
+                let Some(place) = place.filter(|_| !number.is_nan()) else {
                     continue;
                 };
                 if place >= own.values.len() {
