@@ -223,6 +223,10 @@ pub fn fit_with(
     if !values.iter().any(|value| value.is_finite()) {
         return Err(Error::new("every value is missing"));
     }
+    // A season of one step is none, and of no step nothing.
+    let mut options = options.clone();
+    options.seasons.retain(|&season| season > 1);
+    let options = &options;
     let season = options.seasons.first().copied().unwrap_or(1);
     let Some(transformation) = transformation(values, options.transform, season)? else {
         return fit_plainly(method, values, columns, options);
