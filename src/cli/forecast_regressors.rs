@@ -13,7 +13,7 @@ pub(super) fn notes(arguments: &Arguments) -> Vec<String> {
         return Vec::new();
     }
     let mut notes = Vec::new();
-    let uses = |method: &Method| method.uses_regressors();
+    let uses = |method: &Method| method.uses_regressors() || method.is_network();
     let names = |methods: Vec<&Method>| -> String {
         let names: Vec<&str> = methods.into_iter().map(|method| method.name()).collect();
         names.join(", ")
@@ -45,7 +45,8 @@ pub(super) fn notes(arguments: &Arguments) -> Vec<String> {
              --method sarima takes no backtest"
         ));
     }
-    let takes = |method: &Method| uses(method) && !is_auto(method);
+    // Networks read of these columns what has passed.
+    let takes = |method: &Method| method.uses_regressors() && !is_auto(method);
     if arguments.windows().has_test() && arguments.method.iter().any(takes) {
         notes.push(format!(
             "forecasts of the test window know the values of {unknown} in it, which nobody does ahead"

@@ -12,7 +12,7 @@ use crate::lanes::portable;
 use crate::tiles;
 
 /// Number of multiplications of words that are worth another thread.
-pub(crate) const MULTIPLICATIONS_PER_THREAD: usize = 1 << 15;
+pub(crate) const MULTIPLICATIONS_PER_THREAD: usize = 1 << 17;
 
 /// Adds the products of rows of inputs with a panel.
 ///
