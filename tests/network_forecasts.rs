@@ -46,6 +46,12 @@ fn a_network_forecasts_is_kept_and_goes_on_without_training() {
     assert_eq!(names, ["seasonal naive (7)", "gru (at-once)"]);
     let network = forecasts[1]["forecast"].as_array().unwrap();
     assert_eq!(network.len(), 7);
+    let alone =
+        "forecast days.csv --value-column value --horizon 7 --method rnn --time 1s -o alone --json";
+    assert_eq!(objects(&sandbox.carousel(alone).success().out).len(), 1);
+    let over = format!("{alone} --overwrite");
+    assert_eq!(objects(&sandbox.carousel(&over).success().out).len(), 1);
+    assert!(!sandbox.path("alone/.new-network").exists());
     let again = objects(
         &sandbox
             .carousel("forecast -m kept --horizon 7 --json")

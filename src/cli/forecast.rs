@@ -506,6 +506,10 @@ fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
 
 /// The forecasts of all models; failures are told, unless all fail.
 fn answers(forecaster: &Forecaster, arguments: &Arguments) -> Result<Vec<Answer>> {
+    if forecaster.series.iter().all(|one| one.models.is_empty()) && !forecaster.networks.is_empty()
+    {
+        return Ok(Vec::new());
+    }
     let all = in_parallel(&forecaster.series, threads(arguments), |fitted| {
         let explanations = match arguments.explain {
             true => explanations(fitted, arguments),

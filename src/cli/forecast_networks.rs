@@ -2,6 +2,8 @@
 Recurrent networks in `carousel forecast`: one network of each method and strategy reads all series of a file.
 */
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,6 +27,9 @@ use crate::inference::forecaster::QuantileForecaster;
 
 /// Longest season that a network reads beside its first.
 const LONGEST_SEASON: usize = 200;
+
+/// Name of the folder of a network while it is trained.
+const NEW: &str = ".new-network";
 
 /// A network to be trained.
 pub struct NetworkRequest<'a> {
@@ -78,8 +83,11 @@ pub(super) fn train_all(
                 panel.len()
             ));
         }
+        // What was good stays until its successor is trained.
+        let (new, place) = (folder.join(NEW), folder.join(name.folder()));
+        remove(&new)?;
         train(&NetworkRequest {
-            folder: folder.join(name.folder()),
+            folder: new.clone(),
             cell: cell(name.method),
             strategy: name.strategy,
             horizon: horizon.unwrap_or(1),
@@ -87,10 +95,22 @@ pub(super) fn train_all(
             panel: &panel,
             arguments,
         })?;
+        remove(&place)?;
+        fs::rename(&new, &place).map_err(|e| Error::file("write", &place, e))?;
         let seconds = start.elapsed().as_secs_f64();
         forecaster.networks.push(NetworkName { seconds, ..name });
     }
     Ok(())
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::file("remove", folder, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Trains each network that was asked for on what is before the first origins of series, and adds what it says at all
