@@ -86,7 +86,7 @@ pub(super) fn series_backtest(
     })
 }
 
-/// Prints a row for each method: means over the series for which all could be fitted.
+/// Prints a row for each method: means over the series that it could be fitted to.
 pub(super) fn print(all: &[SeriesBacktest], names: &[String], json: bool) -> Result<()> {
     if !json {
         line(format!(
