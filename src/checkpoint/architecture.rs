@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::encoder_decoder::EncoderDecoder;
 use super::numbers::{Numbers, Values};
 use crate::text::{Direction, Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
@@ -92,6 +93,8 @@ pub enum Body {
     Recurrent(Recurrent),
     /// N-grams, which are counted instead of learnt by gradients.
     Ngram(Ngrams),
+    /// An encoder, and a decoder that writes another sequence.
+    EncoderDecoder(EncoderDecoder),
 }
 
 /// The n-grams of a text, for interpolated modified Kneser–Ney smoothing (Chen and Goodman 1998).
@@ -600,14 +603,14 @@ impl Recurrent {
         self.directions().len() * POOLED * self.hidden_size
     }
 
-    /// The tensors of all layers, over inputs of this width.
-    pub fn tensors(&self, input_size: usize) -> TensorShapes {
+    /// The tensors of all layers: the first reads `input_size` numbers, those above it `above`.
+    pub fn tensors(&self, input_size: usize, above: usize) -> TensorShapes {
         let mut tensors = Vec::new();
         for &direction in self.directions() {
             for layer in 0..self.num_layers {
                 let input_size = match layer {
                     0 => input_size,
-                    _ => self.hidden_size,
+                    _ => above,
                 };
                 tensors.extend(self.layer(direction, layer, input_size).into_vec());
             }

@@ -11,6 +11,7 @@ use super::architecture::{
     Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, LSA_WEIGHT, NextToken, Ngrams,
     OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
 };
+use super::encoder_decoder::EncoderDecoder;
 use super::numbers::{Numbers, Values};
 use super::version1::Version1;
 use crate::error::{Error, Result};
@@ -82,11 +83,11 @@ impl ModelConfig {
     /// Its recurrent layers.
     ///
     /// # Panics
-    /// If it is an n-gram model ([`ModelConfig::ngram_body`]), which has none.
+    /// If it is an n-gram model ([`ModelConfig::ngram_body`]) or a translator ([`ModelConfig::encoder_decoder`]).
     pub fn recurrent(&self) -> &Recurrent {
         match &self.body {
             Body::Recurrent(recurrent) => recurrent,
-            Body::Ngram(_) => panic!("an n-gram model has no layers"),
+            Body::Ngram(_) | Body::EncoderDecoder(_) => panic!("one stack of recurrent layers"),
         }
     }
 
@@ -97,27 +98,40 @@ impl ModelConfig {
     pub fn recurrent_mut(&mut self) -> &mut Recurrent {
         match &mut self.body {
             Body::Recurrent(recurrent) => recurrent,
-            Body::Ngram(_) => panic!("an n-gram model has no layers"),
+            Body::Ngram(_) | Body::EncoderDecoder(_) => panic!("one stack of recurrent layers"),
         }
     }
 
     /// The n-grams of an n-gram model; `None` for a network.
     pub fn ngram_body(&self) -> Option<&Ngrams> {
         match &self.body {
-            Body::Recurrent(_) => None,
+            Body::Recurrent(_) | Body::EncoderDecoder(_) => None,
             Body::Ngram(ngrams) => Some(ngrams),
         }
     }
 
-    /// Checks that it is a network, which another training can go on from. `folder` is the model's.
+    /// The encoder and the decoder of a translator; `None` for other models.
+    pub fn encoder_decoder(&self) -> Option<&EncoderDecoder> {
+        match &self.body {
+            Body::EncoderDecoder(body) => Some(body),
+            Body::Recurrent(_) | Body::Ngram(_) => None,
+        }
+    }
+
+    /// Checks that it is a network of one stack, which another training can go on from. `folder` is the model's.
     ///
     /// # Errors
-    /// If it is an n-gram model.
+    /// If it is an n-gram model or a translator.
     pub fn check_network(&self, folder: &Path) -> Result<()> {
         match &self.body {
             Body::Recurrent(_) => Ok(()),
             Body::Ngram(_) => Err(Error::new(format!(
                 "{} is an n-gram model, which has no layers to go on from; give a network with --from",
+                folder.display()
+            ))),
+            Body::EncoderDecoder(_) => Err(Error::new(format!(
+                "{} is a translator, which neither a language model nor a classifier can go on from; give a network of texts \
+                 with --from",
                 folder.display()
             ))),
         }
@@ -165,8 +179,10 @@ impl ModelConfig {
 
     /// Name and shape of every tensor that is learnt by gradients, in a fixed order.
     pub fn tensors(&self) -> TensorShapes {
-        let Body::Recurrent(recurrent) = &self.body else {
-            return Vec::new();
+        let recurrent = match &self.body {
+            Body::Recurrent(recurrent) => recurrent,
+            Body::EncoderDecoder(body) => return body.tensors(self.tokens(), self.next_token()),
+            Body::Ngram(_) => return Vec::new(),
         };
         let input = match &self.input {
             Input::Tokens(tokens) => tokens.tensors(),
@@ -177,7 +193,8 @@ impl ModelConfig {
             Head::Labels(head) => head.tensors(recurrent.pooled_size()),
             Head::Values(head) => head.tensors(recurrent.hidden_size),
         };
-        [input, recurrent.tensors(self.input_size()), head].concat()
+        let layers = recurrent.tensors(self.input_size(), recurrent.hidden_size);
+        [input, layers, head].concat()
     }
 
     /// Names of the matrices that a copy in 8 bits has as int8: those that are only multiplied, so that int8 products with the
@@ -219,8 +236,11 @@ impl ModelConfig {
 
     /// The direction whose stack a tensor belongs to; `None` for tensors that all directions share.
     pub fn direction_of(&self, tensor: &str) -> Option<Direction> {
+        let Body::Recurrent(recurrent) = &self.body else {
+            return None;
+        };
         let stack = tensor.split_once('.')?.0;
-        let mut directions = self.recurrent().directions().iter().copied();
+        let mut directions = recurrent.directions().iter().copied();
         directions.find(|&direction| stack_name(direction) == stack)
     }
 
@@ -246,6 +266,7 @@ impl ModelConfig {
         let recurrent = match &self.body {
             Body::Recurrent(recurrent) => recurrent,
             Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
+            Body::EncoderDecoder(body) => return self.check_encoder_decoder(body),
         };
         let mut sizes = vec![
             ("hidden_size", recurrent.hidden_size),
@@ -255,19 +276,8 @@ impl ModelConfig {
             sizes.push(("vocab_size", tokens.vocab_size));
             sizes.push(("embedding_size", tokens.embedding_size));
         }
-        for (name, size) in sizes {
-            if size == 0 || size > LARGEST_SIZE {
-                return Err(Error::new(format!(
-                    "{name} is {size}; it must be between 1 and {LARGEST_SIZE}"
-                )));
-            }
-        }
-        if !(0.0..1.0).contains(&recurrent.dropout) {
-            return Err(Error::new(format!(
-                "dropout is {}; it must be at least 0 and below 1",
-                recurrent.dropout
-            )));
-        }
+        check_sizes(&sizes)?;
+        check_dropout(recurrent.dropout)?;
         recurrent.check().map_err(Error::new)?;
         match &self.head {
             Head::Labels(head) if head.labels.len() < 2 => Err(Error::new(format!(
@@ -280,6 +290,28 @@ impl ModelConfig {
             )),
             Head::Labels(_) | Head::Values(_) => Ok(()),
         }
+    }
+
+    /// Checks a translator.
+    fn check_encoder_decoder(&self, body: &EncoderDecoder) -> Result<()> {
+        let (Input::Tokens(source), Head::NextToken(head)) = (&self.input, &self.head) else {
+            return Err(Error::new(
+                "an encoder and a decoder read tokens, and predict the next token",
+            ));
+        };
+        check_sizes(&[
+            ("source's vocab_size", source.vocab_size),
+            ("source's embedding_size", source.embedding_size),
+            ("target's vocab_size", body.target.vocab_size),
+            ("target's embedding_size", body.target.embedding_size),
+            ("encoder's hidden_size", body.encoder.hidden_size),
+            ("encoder's num_layers", body.encoder.num_layers),
+            ("decoder's hidden_size", body.decoder.hidden_size),
+            ("decoder's num_layers", body.decoder.num_layers),
+        ])?;
+        check_dropout(body.encoder.dropout)?;
+        check_dropout(body.decoder.dropout)?;
+        body.check(source, head).map_err(Error::new)
     }
 
     /// Checks that the head suits the input, and what a forecaster reads and predicts.
@@ -390,9 +422,30 @@ impl ModelConfig {
     }
 }
 
+/// Checks that sizes are possible.
+fn check_sizes(sizes: &[(&str, usize)]) -> Result<()> {
+    let wrong = (sizes.iter()).find(|(_, size)| !(1..=LARGEST_SIZE).contains(size));
+    match wrong {
+        Some((name, size)) => Err(Error::new(format!(
+            "{name} is {size}; it must be between 1 and {LARGEST_SIZE}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_dropout(dropout: f64) -> Result<()> {
+    match (0.0..1.0).contains(&dropout) {
+        true => Ok(()),
+        false => Err(Error::new(format!(
+            "dropout is {dropout}; it must be at least 0 and below 1"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::architecture::Labels;
+    use super::super::encoder_decoder::Attention;
     use super::*;
     use crate::text::{Level, Split};
     use carousel_kernels::recurrent::Cell;
@@ -482,6 +535,43 @@ mod tests {
         let mut mixed = config;
         mixed.head = next_token(false);
         assert!(mixed.check().is_err());
+    }
+
+    #[test]
+    fn a_translator_comes_back_and_is_counted() {
+        let mut translator = config(next_token(true), false);
+        let target = Tokens {
+            vocab_size: 50,
+            embedding_size: 20,
+            ..translator.tokens().clone()
+        };
+        translator.body = Body::EncoderDecoder(EncoderDecoder {
+            target,
+            shared_vocabulary: false,
+            encoder: Recurrent {
+                bidirectional: true,
+                ..Recurrent::new(Cell::Gru, 10, 1)
+            },
+            decoder: Recurrent::new(Cell::Lstm, 30, 2),
+            attention: Attention::Dot,
+            input_feeding: true,
+        });
+        assert_eq!(
+            ModelConfig::from_json(&translator.to_json()).unwrap(),
+            translator
+        );
+        // nn.Embedding(65, 512), nn.GRU(512, 10, bidirectional=True), nn.Embedding(50, 20), nn.LSTMCell(40, 30),
+        // nn.LSTMCell(50, 30), nn.Linear(20, 120) for both states of both layers, nn.Linear(30, 20, bias=False),
+        // nn.Linear(50, 20), and the output's bias
+        let encoder = 65 * 512 + 2 * 30 * (512 + 10 + 2);
+        let decoder = 50 * 20 + 120 * (40 + 30 + 2) + 120 * (50 + 30 + 2);
+        let rest = 120 * (20 + 1) + 20 * 30 + 20 * (50 + 1) + 50;
+        assert_eq!(translator.parameters(), encoder + decoder + rest);
+        let mut wrong = translator.clone();
+        if let Body::EncoderDecoder(body) = &mut wrong.body {
+            body.shared_vocabulary = true;
+        }
+        assert!(wrong.check().is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod corpus_options;
 pub mod cross_validation;
 pub mod data_paths;
 pub mod directory;
+pub mod encoder_decoder;
 mod lock;
 mod metrics_file;
 pub mod models;

@@ -11,6 +11,7 @@ use crate::checkpoint::architecture::{
     Body, Head, Input, Labels, NextToken, Ngrams, Recurrent, Tokens,
 };
 use crate::checkpoint::cross_validation::{CrossValidation, Scores};
+use crate::checkpoint::encoder_decoder::EncoderDecoder;
 use crate::checkpoint::numbers::{Numbers, Values};
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, Record,
@@ -67,6 +68,7 @@ fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
     match &config.body {
         Body::Recurrent(recurrent) => print_network(config, recurrent)?,
         Body::Ngram(ngrams) => print_ngrams(config, ngrams)?,
+        Body::EncoderDecoder(body) => print_translator(config, body)?,
     }
     match (&config.body, &config.head) {
         (Body::Ngram(_), _) => return print_ngram_record(&directory.load_record()?),
@@ -113,6 +115,37 @@ fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
     match config.forecaster() {
         Some((numbers, values)) => print_numbers(numbers, values),
         None => print_tokens(config.tokens()),
+    }
+}
+
+fn print_translator(config: &ModelConfig, body: &EncoderDecoder) -> Result<()> {
+    let layers = |recurrent: &Recurrent| {
+        format!(
+            "{}, {} x {}{}, dropout {}",
+            recurrent.cell_description(),
+            recurrent.num_layers,
+            recurrent.hidden_size,
+            match recurrent.bidirectional {
+                true => " in both directions",
+                false => "",
+            },
+            recurrent.dropout
+        )
+    };
+    row("encoder", layers(&body.encoder))?;
+    row("decoder", layers(&body.decoder))?;
+    row(
+        "attention",
+        match body.input_feeding {
+            true => format!("{}, input feeding", body.attention.name()),
+            false => body.attention.name().to_string(),
+        },
+    )?;
+    row("parameters", count(config.parameters() as u64))?;
+    print_tokens(config.tokens())?;
+    match body.shared_vocabulary {
+        true => Ok(()),
+        false => print_tokens(&body.target),
     }
 }
 

@@ -8,7 +8,7 @@ use super::recurrent::{Clamp, RecurrentState};
 use crate::baselines::{KneserNey, NgramContexts};
 use crate::checkpoint::architecture::Body;
 use crate::checkpoint::{ModelConfig, WeightsFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use carousel_kernels::{Precision, ThreadPool};
 
 /// What predicts the next token.
@@ -98,6 +98,11 @@ impl Predictor {
             }
             Body::Ngram(ngrams) => {
                 Predictor::Ngram(KneserNey::load(ngrams, weights, line_end, threads)?)
+            }
+            Body::EncoderDecoder(_) => {
+                return Err(Error::new(
+                    "this model translates; `carousel translate` uses it",
+                ));
             }
         })
     }
