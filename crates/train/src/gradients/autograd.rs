@@ -6,7 +6,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::batch::{Batch, NumberBatch, PairBatch, StreamBatch, TextBatch, Window, takes_part};
 use super::sampled_softmax::SampledTokens;
-use crate::network::{NamedTensors, Network, Reading, Sources, State, Translation};
+use crate::network::{NamedTensors, Network, Reading, State, Translation};
 use crate::optimizer::SparseRows;
 use crate::precision;
 use carousel::checkpoint::architecture::Predict;
@@ -292,20 +292,9 @@ impl TranslationLosses {
 pub fn translation_losses(network: &Network, batch: &PairBatch, kind: Kind) -> TranslationLosses {
     let device = network.device();
     let translation = Translation::new(network, batch.masks, kind);
-    let steps = |tokens: Vec<u32>| {
-        ids(&tokens)
-            .view([-1, batch.pairs() as i64])
-            .to_device(device)
-    };
-    let lengths: Vec<i64> = (batch.sources.iter())
-        .map(|source| source.len() as i64)
-        .collect();
-    let sources = Sources {
-        tokens: steps(batch.source_steps()),
-        lengths: Tensor::from_slice(&lengths).to_device(device),
-    };
+    let sources = batch.sources(device);
     let memory = translation.encode(&sources);
-    let vectors = translation.vectors(&steps(batch.input_steps()), 1);
+    let vectors = translation.vectors(&batch.steps(&batch.input_steps(), device), 1);
     let readouts = translation.readouts(&vectors, &memory, &mut translation.begin(&memory));
     losses_of(network, &translation, &readouts, &batch.target_steps())
 }

@@ -2,10 +2,10 @@
 The data of one step, and its result: loss and gradients.
 */
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::gradients::sampled_softmax::SampledTokens;
-use crate::network::{DropoutMasks, NamedTensors, State, TranslationMasks};
+use crate::network::{DropoutMasks, NamedTensors, Sources, State, TranslationMasks};
 use crate::optimizer::SparseRows;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::EMBEDDING;
@@ -122,11 +122,34 @@ impl PairBatch<'_> {
         self.targets.iter().map(|target| target.len()).sum()
     }
 
-    /// The token ids of the sources, `[steps, pairs]`, filled up.
-    pub fn source_steps(&self) -> Vec<u32> {
-        steps_of(self.sources, |source, step| source.get(step).copied())
-            .map(|token| token.unwrap_or(PADDING))
-            .collect()
+    /// The token ids of the sources as a direction reads them, `[steps, pairs]`, filled up.
+    pub fn source_steps(&self, direction: Direction) -> Vec<u32> {
+        let token = |source: &[u32], step: usize| {
+            let position = match direction {
+                Direction::Forward => Some(step),
+                Direction::Reverse => source.len().checked_sub(step + 1),
+            };
+            source.get(position?).copied()
+        };
+        let tokens = steps_of(self.sources, token);
+        tokens.map(|token| token.unwrap_or(PADDING)).collect()
+    }
+
+    /// The sources on a device.
+    pub fn sources(&self, device: Device) -> Sources {
+        let lengths = self.sources.iter().map(|source| source.len() as i64);
+        let lengths: Vec<i64> = lengths.collect();
+        Sources {
+            tokens: self.steps(&self.source_steps(Direction::Forward), device),
+            lengths: Tensor::from_slice(&lengths).to_device(device),
+        }
+    }
+
+    /// Token ids of some steps on a device, `[steps, pairs]`.
+    pub fn steps(&self, tokens: &[u32], device: Device) -> Tensor {
+        let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+        let ids = Tensor::from_slice(&ids).view([-1, self.pairs() as i64]);
+        ids.to_device(device)
     }
 
     /// The token ids that the decoder reads, `[steps, pairs]`, filled up.

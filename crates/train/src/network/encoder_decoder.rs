@@ -70,7 +70,7 @@ impl Sources {
     }
 
     /// The last step of each sequence, `[pairs, …]`.
-    pub fn last(&self, sequences: &Tensor) -> Tensor {
+    fn last(&self, sequences: &Tensor) -> Tensor {
         let last: Tensor = self.lengths.unsqueeze(0) - 1;
         self.gathered(sequences, &last).squeeze_dim(0)
     }
@@ -158,27 +158,33 @@ impl<'a> Translation<'a> {
             let layers = self.encoder(direction);
             let state = layers.initial_state(vectors.size()[1]);
             match direction {
-                Direction::Forward => {
-                    let outputs = layers.read(&vectors, state);
-                    (outputs.shallow_clone(), sources.last(&outputs))
-                }
+                Direction::Forward => layers.read(&vectors, state),
                 Direction::Reverse => {
-                    let outputs = layers.read(&sources.reversed(&vectors), state);
-                    (sources.reversed(&outputs), sources.last(&outputs))
+                    sources.reversed(&layers.read(&sources.reversed(&vectors), state))
                 }
             }
         });
-        let (outputs, last): (Vec<_>, Vec<_>) = outputs.unzip();
-        self.memory(sources, &Tensor::cat(&outputs, -1), &Tensor::cat(&last, -1))
+        let outputs: Vec<Tensor> = outputs.collect();
+        self.memory(sources, &Tensor::cat(&outputs, -1))
     }
 
-    /// What the decoder sees of the sources, from the encoder's outputs.
-    pub fn memory(&self, sources: &Sources, outputs: &Tensor, last: &Tensor) -> Memory {
+    /// What the decoder sees of the sources, from the encoder's outputs, `[steps, pairs, memory_size]`.
+    pub fn memory(&self, sources: &Sources, outputs: &Tensor) -> Memory {
+        let directions = self.body.encoder.directions();
+        let halves = outputs.chunk(directions.len() as i64, -1);
+        let last = directions
+            .iter()
+            .zip(halves)
+            .map(|(direction, half)| match direction {
+                Direction::Forward => sources.last(&half),
+                Direction::Reverse => half.get(0),
+            });
+        let last: Vec<Tensor> = last.collect();
         let lengths = sources.lengths.unsqueeze(0);
         let padding = sources.steps().greater_equal_tensor(&lengths);
         Memory {
             outputs: outputs.shallow_clone(),
-            last: last.shallow_clone(),
+            last: Tensor::cat(&last, -1),
             padding: padding.tr().unsqueeze(1),
         }
     }

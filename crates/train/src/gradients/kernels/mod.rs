@@ -12,10 +12,15 @@ mod embedding;
 mod labels;
 mod memory;
 mod next_token;
+mod panels;
 mod scratch;
 mod stack;
+mod taped_layer;
+mod translation;
 mod window_input;
 mod workspace;
+
+pub use translation::TranslationKernels;
 
 use crate::gradients::batch::{Batch, StreamBatch, Window};
 use crate::network::{Network, State};

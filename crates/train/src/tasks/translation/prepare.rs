@@ -7,16 +7,21 @@ use tch::Device;
 use super::batches::{Batches, EncodedPairs};
 use super::dataset::{Dataset, Pair};
 use super::task::TranslationTask;
-use crate::gradients::Gradients;
+use crate::gradients::{self, Gradients};
 use crate::recipe::{self, Resolved};
 use crate::run::{Event, Notify, Prepared, Task};
 use crate::{device, machine};
 use carousel::checkpoint::ModelConfig;
+use carousel::checkpoint::architecture::{Body, Head, NextToken};
 use carousel::checkpoint::arguments::{TrainArguments, Vocabularies};
 use carousel::checkpoint::record::{PairsRecord, Record, Request, TrainingConfig};
 use carousel::error::Result;
 use carousel::text::tokenizer::Tokenizer;
 use carousel::text::vocabulary::VocabularyTrainer;
+
+/// Vocabulary and steps of the language model that the speed is measured with.
+const SPEED_VOCABULARY: usize = 1000;
+const SPEED_STEPS: usize = 16;
 
 /// The vocabularies of the source, and of the target where it is another.
 pub type Tokenizers = (Tokenizer, Option<Tokenizer>);
@@ -39,7 +44,7 @@ pub fn prepare(
         training,
         chosen,
     } = recipe::translation::resolve(&request.arguments, dataset.train.len(), sizes)?;
-    let training = machine::complete(training, &config, device, tch::get_num_threads(), notify)?;
+    let training = complete(training, &config, device, notify)?;
     let record = Record {
         request,
         training,
@@ -60,6 +65,33 @@ pub fn prepare(
     }
     device::check_memory(prepared.task.memory(&prepared.config, training), device)?;
     Ok(prepared)
+}
+
+/// Completes the options by what depends on the machine. A language model of the decoder's layers and a small vocabulary shows
+/// the faster precision.
+fn complete(
+    training: TrainingConfig,
+    config: &ModelConfig,
+    device: Device,
+    notify: Notify,
+) -> Result<TrainingConfig> {
+    let body = config.encoder_decoder().expect("a translator");
+    let mut alike = ModelConfig {
+        body: Body::Recurrent(body.decoder.clone()),
+        head: Head::NextToken(NextToken::default()),
+        ..config.clone()
+    };
+    alike.tokens_mut().vocab_size = body.target.vocab_size.min(SPEED_VOCABULARY);
+    let windows = TrainingConfig {
+        gradients: gradients::method(training.gradients, config, device)?,
+        bptt: SPEED_STEPS,
+        ..training
+    };
+    let completed = machine::complete(windows, &alike, device, tch::get_num_threads(), notify)?;
+    Ok(TrainingConfig {
+        bptt: training.bptt,
+        ..completed
+    })
 }
 
 /// The vocabularies of the training pairs.
