@@ -4,17 +4,13 @@ Pairs from two files: each line is the translation of the same line of the other
 
 use std::path::Path;
 
-use super::pair::Pair;
+use super::pair::{NumberedPairs, Pair};
 use crate::error::{Error, Result};
 use crate::text::source::InvalidBytes;
 use crate::text::text_reader::TextReader;
 
 /// The lines of two files as pairs, with the numbers of the lines, and notes.
-pub(super) fn read_lines(
-    source: &Path,
-    target: &Path,
-    lossy: bool,
-) -> Result<(Vec<(u64, Pair)>, Vec<String>)> {
+pub(super) fn read_lines(source: &Path, target: &Path, lossy: bool) -> Result<NumberedPairs> {
     let mut notes = Vec::new();
     let mut read = |path: &Path| -> Result<Vec<String>> {
         let mut reader = TextReader::open(path, InvalidBytes::lossy(lossy))?;

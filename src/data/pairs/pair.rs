@@ -38,6 +38,9 @@ pub struct PairOptions {
     pub lossy: bool,
 }
 
+/// Pairs with the numbers of their rows or lines, and notes for the user.
+pub(super) type NumberedPairs = (Vec<(u64, Pair)>, Vec<String>);
+
 /// Pairs, and what is to be said of how they were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {

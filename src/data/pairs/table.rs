@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::pair::{Pair, PairOptions};
+use super::pair::{NumberedPairs, Pair, PairOptions};
 use super::rows::{Sides, is_header};
 use crate::data::columns::column_name;
 use crate::data::csv_records::{CsvRecord, CsvRecords};
@@ -27,11 +27,8 @@ const MAX_REPORTED: usize = 5;
 /// The key of an object that holds both sides, by their languages.
 const TRANSLATION: &str = "translation";
 
-/// Pairs with the numbers of their rows, without a header, and notes.
-type Found = (Vec<(u64, Pair)>, Vec<String>);
-
 /// The rows of a file.
-pub(super) fn read_table(path: &Path, options: &PairOptions) -> Result<Found> {
+pub(super) fn read_table(path: &Path, options: &PairOptions) -> Result<NumberedPairs> {
     let input = TextReader::open(path, InvalidBytes::lossy(options.lossy))?;
     let format = options.format.or_else(|| format_of_name(path));
     of_text(input, format, options, &path.display().to_string())
@@ -42,7 +39,7 @@ fn of_text(
     format: Option<Format>,
     options: &PairOptions,
     file: &str,
-) -> Result<Found> {
+) -> Result<NumberedPairs> {
     let mut notes = Vec::new();
     // Fills what is decoded.
     input.piece()?;
@@ -77,7 +74,7 @@ fn of_columns(
     delimiter: u8,
     options: &PairOptions,
     file: &str,
-) -> Result<Found> {
+) -> Result<NumberedPairs> {
     let is_tsv = delimiter == b'\t';
     let mut records = CsvRecords::new(input, delimiter, !is_tsv);
     let mut rows: VecDeque<CsvRecord> = VecDeque::new();
@@ -134,7 +131,7 @@ fn of_fields(mut fields: Vec<String>, sides: Sides) -> std::result::Result<Pair,
     }
 }
 
-fn of_objects(input: TextReader, options: &PairOptions, file: &str) -> Result<Found> {
+fn of_objects(input: TextReader, options: &PairOptions, file: &str) -> Result<NumberedPairs> {
     let mut lines = LineReader::new(input);
     let (mut taken, mut sides, mut number) = (Taken::default(), None, 0);
     while let Some(line) = lines.line().map_err(|e| Error::of_reader(file, e))? {
@@ -211,7 +208,9 @@ impl Taken {
 mod tests {
     use super::*;
 
-    fn read(text: &str, options: &PairOptions) -> Result<(Vec<(String, String)>, Vec<String>)> {
+    type PlainPair = (String, String);
+
+    fn read(text: &str, options: &PairOptions) -> Result<(Vec<PlainPair>, Vec<String>)> {
         let input = std::io::Cursor::new(text.as_bytes().to_vec());
         let input = TextReader::new(input, "x", InvalidBytes::lossy(false))?;
         let (pairs, notes) = of_text(input, options.format, options, "x")?;
