@@ -3,9 +3,12 @@ Inference with trained models, in plain Rust: text generation, classification, f
 explanation.
 */
 
+pub mod affine;
+pub mod attention;
 pub mod cache;
 pub mod classifier;
 pub mod encoded_document;
+pub mod encoder_decoder;
 pub mod evaluation;
 pub mod explanation;
 pub mod forecaster;
@@ -22,6 +25,7 @@ pub mod quantile_network;
 pub mod recurrent;
 pub mod recurrent_classifier;
 pub mod sampling;
+pub mod stack;
 mod stop_strings;
 
 pub use model::Model;
