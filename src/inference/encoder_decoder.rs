@@ -281,3 +281,6 @@ fn load_encoder<'w>(
     };
     directions.map(stack).collect()
 }
+
+#[cfg(test)]
+mod tests;
