@@ -283,4 +283,4 @@ fn load_encoder<'w>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,6 +5,7 @@ explanation.
 
 pub mod affine;
 pub mod attention;
+pub mod beam_search;
 pub mod cache;
 pub mod classifier;
 pub mod encoded_document;

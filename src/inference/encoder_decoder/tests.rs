@@ -13,7 +13,7 @@ use crate::text::{Level, Split};
 use carousel_kernels::recurrent::Cell;
 
 /// Sources of several lengths, the longest neither first nor last.
-const SOURCES: [&[u32]; 4] = [&[3, 1, 4, 0], &[1, 5, 9, 2, 6, 5, 0], &[0], &[7, 7, 0]];
+pub const SOURCES: [&[u32]; 4] = [&[3, 1, 4, 0], &[1, 5, 9, 2, 6, 5, 0], &[0], &[7, 7, 0]];
 /// What is written for each of them.
 const TARGETS: [[u32; 4]; 4] = [[0, 4, 2, 6], [0, 1, 1, 2], [0, 0, 3, 5], [0, 6, 5, 4]];
 
@@ -91,6 +91,11 @@ fn body(cells: [Cell; 2], attention: Attention, input_feeding: bool) -> EncoderD
         attention,
         input_feeding,
     }
+}
+
+/// A network with made-up weights, for other tests: ten source tokens and eight target tokens.
+pub fn made_up_network(precision: Precision) -> EncoderDecoderNetwork {
+    twin(body([Cell::Gru, Cell::Lstm], Attention::Dot, true), false).network(precision)
 }
 
 /// `weights · x`.
