@@ -325,7 +325,7 @@ fn highest(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::encoder_decoder::tests::{SOURCES, made_up_network};
+    use super::super::encoder_decoder::tests::{SOURCES, made_up};
     use super::*;
     use carousel_kernels::Precision;
 
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_wide_beam_finds_the_best_of_all_targets() {
-        let network = made_up_network(Precision::Float32);
+        let network = made_up().network(Precision::Float32);
         for length_penalty in [0.0, 1.0] {
             let search = Search {
                 beam: 2000,
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_source_is_searched_alone_as_beside_others() {
-        let network = made_up_network(Precision::Float32);
+        let network = made_up().network(Precision::Float32);
         for beam in [1, 2, 5] {
             let search = Search {
                 beam,
@@ -425,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_beam_of_one_takes_the_most_probable_token() {
-        let network = made_up_network(Precision::Float32);
+        let network = made_up().network(Precision::Float32);
         let search = Search {
             beam: 1,
             ..Search::default()

@@ -135,6 +135,11 @@ impl EncoderDecoderNetwork {
         &self.pool
     }
 
+    /// Whether the decoder looks at the source at each step.
+    pub fn has_attention(&self) -> bool {
+        self.attender.is_some()
+    }
+
     /// Reads sources side by side.
     ///
     /// # Panics

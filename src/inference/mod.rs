@@ -28,5 +28,6 @@ pub mod recurrent_classifier;
 pub mod sampling;
 pub mod stack;
 mod stop_strings;
+pub mod translator;
 
 pub use model::Model;
