@@ -24,6 +24,8 @@ mod regressors;
 mod sandbox;
 /// Properties of tokenizers and of streams.
 mod text;
+/// Translation with made-up models.
+mod translation;
 
 /// Path of `carousel`, as cargo has built it.
 fn program() -> std::path::PathBuf {

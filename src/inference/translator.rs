@@ -3,6 +3,7 @@ Translation of sentences: a translator's tokenizers and network, and the search 
 */
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use super::beam_search::{Hypothesis, Marks, Search, Source, search};
 use super::encoder_decoder::EncoderDecoderNetwork;
@@ -42,6 +43,8 @@ pub struct Translation {
     /// Number of parts that were translated apart: the sentences, and the parts of a sentence that is too long; 0 for an
     /// empty text.
     pub parts: usize,
+    /// Number of sentences that were too long, and were cut.
+    pub cut: usize,
     /// Its characters or words that are not in the vocabulary.
     pub unknown: Vec<String>,
 }
@@ -61,12 +64,13 @@ pub struct Candidate {
     divisor: f64,
 }
 
-/// Which tokens of a source a target's tokens looked at.
+/// Which words of a source a target's words looked at. Words are tokens, but for bytes and subwords, of which those of a word
+/// are taken together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
-    /// The source's tokens, the line end last.
+    /// The source's words, the line end last.
     pub source: Vec<String>,
-    /// The target's tokens, the line end last where it was written.
+    /// The target's words, the line end last where it was written.
     pub target: Vec<String>,
     /// `[target, source]`; a row's sum is 1.
     pub weights: Vec<Vec<f32>>,
@@ -127,6 +131,7 @@ impl Translation {
             Translation {
                 candidates,
                 parts: all.parts + next.parts,
+                cut: all.cut + next.cut,
                 unknown: [all.unknown, next.unknown].concat(),
             }
         })
@@ -179,6 +184,22 @@ impl Translator {
         self.target.as_ref().unwrap_or(&self.source)
     }
 
+    /// Whether its decoder looks at the source at each step.
+    pub fn has_attention(&self) -> bool {
+        self.network.has_attention()
+    }
+
+    /// Translates texts, each of them a line of one or more sentences, in their order.
+    pub fn translate_texts(&self, texts: &[&str], options: &Search) -> Vec<Translation> {
+        let sentences: Vec<Vec<&str>> = texts.iter().map(|text| sentences(text)).collect();
+        let counts: Vec<usize> = sentences.iter().map(Vec::len).collect();
+        let translated = self.translate(&sentences.concat(), options);
+        let mut translated = translated.into_iter();
+        let own = counts.into_iter();
+        own.map(|count| Translation::joined(translated.by_ref().take(count), options.best))
+            .collect()
+    }
+
     /// Translates sentences, each of them a line, in their order. One that is too long is cut at white space into parts,
     /// which are translated apart.
     pub fn translate(&self, sentences: &[&str], options: &Search) -> Vec<Translation> {
@@ -200,11 +221,9 @@ impl Translator {
             }
         }
         let mut translated = translated.into_iter();
-        let own = counts.into_iter().map(|count| {
-            Translation::joined(
-                translated.by_ref().take(count).collect::<Vec<_>>(),
-                options.best,
-            )
+        let own = counts.into_iter().map(|count| Translation {
+            cut: usize::from(count > 1),
+            ..Translation::joined(translated.by_ref().take(count), options.best)
         });
         own.collect()
     }
@@ -288,6 +307,7 @@ impl Translator {
             Translation {
                 candidates,
                 parts: 1,
+                cut: 0,
                 unknown: part.unknown.clone(),
             }
         };
@@ -316,18 +336,35 @@ impl Translator {
             Level::Word if self.target().split() == Split::Whitespace => words.join(" "),
             Level::Word | Level::Character => words.concat(),
         };
-        let looks = options.keeps_attention && !hypothesis.attention.is_empty();
-        let look = || Look {
-            source: with_end(part.pieces.clone(), true),
-            target: with_end(words, hypothesis.is_whole),
-            weights: hypothesis.attention,
-        };
+        let keeps = options.keeps_attention && !hypothesis.attention.is_empty();
+        let look = keeps.then(|| self.look(part, &hypothesis, &words));
         Candidate {
             text: one_line(&text),
             log_probability: hypothesis.log_probability,
             is_whole: hypothesis.is_whole,
-            looks: looks.then(look).into_iter().collect(),
+            looks: look.into_iter().collect(),
             divisor: options.divisor(length),
+        }
+    }
+
+    /// Which words of the source the words of a target looked at: a word of several tokens was looked at by the sum of their
+    /// weights, and looks by the mean.
+    fn look(&self, part: &Read, hypothesis: &Hypothesis, written: &[String]) -> Look {
+        let ids = &part.tokens[..part.pieces.len()];
+        let source = with_end(words(&self.source, ids, &part.pieces), true);
+        let target = words(self.target(), &hypothesis.tokens, written);
+        let target = with_end(target, hypothesis.is_whole);
+        let weights = target.iter().map(|(_, rows)| {
+            let columns = source.iter().map(|(_, columns)| {
+                let rows = hypothesis.attention[rows.clone()].iter();
+                rows.flat_map(|row| &row[columns.clone()]).sum::<f32>()
+            });
+            columns.map(|sum| sum / rows.len() as f32).collect()
+        });
+        Look {
+            weights: weights.collect(),
+            source: source.into_iter().map(|(word, _)| word).collect(),
+            target: target.into_iter().map(|(word, _)| word).collect(),
         }
     }
 
@@ -414,12 +451,39 @@ impl Translator {
     }
 }
 
-/// Tokens, with a sign for the line end if there is one.
-fn with_end(mut tokens: Vec<String>, ends: bool) -> Vec<String> {
-    if ends {
-        tokens.push("\n".to_string());
+/// The words that tokens are, and which tokens: bytes and subwords as far as letters and digits follow one another; else each
+/// token, as it is written.
+fn words(tokenizer: &Tokenizer, ids: &[u32], written: &[String]) -> Vec<(String, Range<usize>)> {
+    let splits = matches!(tokenizer.level(), Level::Byte | Level::Subword);
+    // A part of a character is not known to be a letter or not.
+    let is_letter = |c: char| c.is_alphanumeric() || c == char::REPLACEMENT_CHARACTER;
+    let goes_on = |at: usize| {
+        let (before, after) = (&written[at - 1], &written[at]);
+        before.ends_with(is_letter) && after.starts_with(is_letter)
+    };
+    let mut words = Vec::new();
+    let mut first = 0;
+    for end in 1..=ids.len() {
+        if end < ids.len() && splits && goes_on(end) {
+            continue;
+        }
+        let word = match splits {
+            true => tokenizer.decode(&ids[first..end]),
+            false => written[first].clone(),
+        };
+        words.push((word, first..end));
+        first = end;
     }
-    tokens
+    words
+}
+
+/// Words with the line end, if there is one.
+fn with_end(mut words: Vec<(String, Range<usize>)>, ends: bool) -> Vec<(String, Range<usize>)> {
+    if ends {
+        let at = words.last().map_or(0, |(_, range)| range.end);
+        words.push(("\n".to_string(), at..at + 1));
+    }
+    words
 }
 
 /// The piece of a source that was looked at most, the line end aside; empty if there is none.
@@ -427,6 +491,11 @@ fn most_seen<'a>(pieces: &'a [String], weights: &[f32]) -> &'a str {
     let each = pieces.iter().zip(weights);
     each.max_by(|(_, a), (_, b)| a.total_cmp(b))
         .map_or("", |(piece, _)| piece)
+}
+
+/// TODO
+fn sentences(text: &str) -> Vec<&str> {
+    vec![text]
 }
 
 /// A text without line breaks, and without white space around it.
