@@ -25,7 +25,7 @@ mod sandbox;
 /// Properties of tokenizers and of streams.
 mod text;
 /// Translation with made-up models.
-mod translation;
+mod translate;
 
 /// Path of `carousel`, as cargo has built it.
 fn program() -> std::path::PathBuf {

@@ -52,6 +52,17 @@ impl ModelConfig {
         }
     }
 
+    /// The tokens that it writes: those that it reads, but for a translator.
+    ///
+    /// # Panics
+    /// If it reads numbers.
+    pub fn written(&self) -> &Tokens {
+        match &self.body {
+            Body::EncoderDecoder(body) => &body.target,
+            Body::Recurrent(_) | Body::Ngram(_) => self.tokens(),
+        }
+    }
+
     /// The tokens, to be changed.
     ///
     /// # Panics
@@ -99,6 +110,26 @@ impl ModelConfig {
         match &mut self.body {
             Body::Recurrent(recurrent) => recurrent,
             Body::Ngram(_) | Body::EncoderDecoder(_) => panic!("one stack of recurrent layers"),
+        }
+    }
+
+    /// The recurrent layers whose state goes on from one window of training to the next; `None` where no state does.
+    pub fn carried(&self) -> Option<&Recurrent> {
+        match &self.body {
+            Body::Recurrent(recurrent) => Some(recurrent),
+            Body::Ngram(_) | Body::EncoderDecoder(_) => None,
+        }
+    }
+
+    /// The recurrent layers below the head: those of a translator's decoder.
+    ///
+    /// # Panics
+    /// If it is an n-gram model.
+    pub fn last_layers(&self) -> &Recurrent {
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent,
+            Body::EncoderDecoder(body) => &body.decoder,
+            Body::Ngram(_) => panic!("recurrent layers"),
         }
     }
 
@@ -252,6 +283,9 @@ impl ModelConfig {
 
     /// The names of the head's weights, which may be the embedding, and of its bias.
     pub fn head_tensors(&self) -> (&'static str, &'static str) {
+        if let (Body::EncoderDecoder(body), Head::NextToken(head)) = (&self.body, &self.head) {
+            return (body.output_weight(head), OUTPUT_BIAS);
+        }
         match &self.head {
             Head::NextToken(head) if head.tie_weights => (EMBEDDING, OUTPUT_BIAS),
             Head::NextToken(_) | Head::Values(_) => (OUTPUT_WEIGHT, OUTPUT_BIAS),
