@@ -27,6 +27,9 @@ mod text;
 /// BLEU and chrF beside sacreBLEU.
 mod translation_reference;
 
+/// Translation with made-up models.
+mod translate;
+
 /// Path of `carousel`, as cargo has built it.
 fn program() -> std::path::PathBuf {
     env!("CARGO_BIN_EXE_carousel").into()

@@ -52,6 +52,17 @@ impl ModelConfig {
         }
     }
 
+    /// The tokens that it writes: those that it reads, but for a translator.
+    ///
+    /// # Panics
+    /// If it reads numbers.
+    pub fn written(&self) -> &Tokens {
+        match &self.body {
+            Body::EncoderDecoder(body) => &body.target,
+            Body::Recurrent(_) | Body::Ngram(_) => self.tokens(),
+        }
+    }
+
     /// The tokens, to be changed.
     ///
     /// # Panics
@@ -102,6 +113,26 @@ impl ModelConfig {
         }
     }
 
+    /// The recurrent layers whose state goes on from one window of training to the next; `None` where no state does.
+    pub fn carried(&self) -> Option<&Recurrent> {
+        match &self.body {
+            Body::Recurrent(recurrent) => Some(recurrent),
+            Body::Ngram(_) | Body::EncoderDecoder(_) => None,
+        }
+    }
+
+    /// The recurrent layers below the head: those of a translator's decoder.
+    ///
+    /// # Panics
+    /// If it is an n-gram model.
+    pub fn last_layers(&self) -> &Recurrent {
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent,
+            Body::EncoderDecoder(body) => &body.decoder,
+            Body::Ngram(_) => panic!("recurrent layers"),
+        }
+    }
+
     /// The n-grams of an n-gram model; `None` for a network.
     pub fn ngram_body(&self) -> Option<&Ngrams> {
         match &self.body {
@@ -115,6 +146,31 @@ impl ModelConfig {
         match &self.body {
             Body::EncoderDecoder(body) => Some(body),
             Body::Recurrent(_) | Body::Ngram(_) => None,
+        }
+    }
+
+    /// The command that uses it.
+    pub fn command(&self) -> &'static str {
+        match (&self.body, &self.head) {
+            (Body::EncoderDecoder(_), _) => "translate",
+            (_, Head::NextToken(_)) => "generate",
+            (_, Head::Labels(_)) => "classify",
+            (_, Head::Values(_)) => "forecast",
+        }
+    }
+
+    /// Checks that it is no translator, which reads sentences with a command of its own. `folder` is the model's.
+    ///
+    /// # Errors
+    /// If it is one.
+    pub fn check_no_translator(&self, folder: &Path) -> Result<()> {
+        match &self.body {
+            Body::Recurrent(_) | Body::Ngram(_) => Ok(()),
+            Body::EncoderDecoder(_) => Err(Error::new(format!(
+                "{0} is a translator; use it with `carousel translate -m {0}`, and evaluate it with `carousel evaluate -m {0} \
+                 PAIRS`",
+                folder.display()
+            ))),
         }
     }
 
@@ -227,6 +283,9 @@ impl ModelConfig {
 
     /// The names of the head's weights, which may be the embedding, and of its bias.
     pub fn head_tensors(&self) -> (&'static str, &'static str) {
+        if let (Body::EncoderDecoder(body), Head::NextToken(head)) = (&self.body, &self.head) {
+            return (body.output_weight(head), OUTPUT_BIAS);
+        }
         match &self.head {
             Head::NextToken(head) if head.tie_weights => (EMBEDDING, OUTPUT_BIAS),
             Head::NextToken(_) | Head::Values(_) => (OUTPUT_WEIGHT, OUTPUT_BIAS),

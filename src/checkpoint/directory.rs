@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::architecture::Tokens;
 use super::config::ModelConfig;
 use super::metrics_file::MetricsFile;
 use super::record::{Finish, Request};
@@ -23,6 +24,8 @@ use crate::text::tokenizer::Tokenizer;
 
 pub(super) const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
+/// The vocabulary of a translator's target, where it is not the source's.
+const TARGET_TOKENIZER: &str = "target_tokenizer.json";
 const SCALING: &str = "scaling.json";
 const WEIGHTS: &str = "model.safetensors";
 const RECORD: &str = "training.json";
@@ -40,9 +43,10 @@ pub(super) const SUCCESSOR: &str = ".new-run";
 /// The folder of a run that replaces it: what lies in it counts, and is being moved to the directory.
 pub(super) const ARRIVING: &str = ".moving-in";
 /// The files of a run.
-pub(super) const FILES: [&str; 9] = [
+pub(super) const FILES: [&str; 10] = [
     CONFIG,
     TOKENIZER,
+    TARGET_TOKENIZER,
     SCALING,
     WEIGHTS,
     RECORD,
@@ -101,8 +105,10 @@ impl Directory {
     pub fn resume_command(&self) -> String {
         let is_classifier = |request: Request| request.documents.is_some();
         let is_forecaster = |config: ModelConfig| config.forecaster().is_some();
+        let is_translator = |request: Request| request.pairs.is_some();
         let command = match self.load_request().is_ok_and(is_classifier) {
             true => "train-classifier",
+            false if self.load_request().is_ok_and(is_translator) => "train-translator",
             false if self.load_config().is_ok_and(is_forecaster) => "forecast",
             false => "train",
         };
@@ -214,6 +220,21 @@ impl Directory {
         self.save_json(CONFIG, &config.to_json())
     }
 
+    /// Writes config.json and the tokenizers of a translator, that of the target only where it is not the source's. They do not
+    /// change during a run.
+    pub fn save_translator(
+        &self,
+        config: &ModelConfig,
+        source: &Tokenizer,
+        target: Option<&Tokenizer>,
+    ) -> Result<()> {
+        if let Some(target) = target {
+            let path = self.place.join(TARGET_TOKENIZER);
+            files::write_atomically(&path, target.to_json().as_bytes())?;
+        }
+        self.save_description(config, source)
+    }
+
     /// Writes config.json and scaling.json of a forecaster, which do not change during a run.
     pub fn save_forecaster(&self, config: &ModelConfig, scaling: &impl Serialize) -> Result<()> {
         self.save_json(SCALING, scaling)?;
@@ -243,14 +264,36 @@ impl Directory {
                 self.path.display()
             )));
         }
-        let path = self.file(TOKENIZER);
-        let tokenizer = Tokenizer::load(&path, config.tokens().level, config.tokens().split)?;
-        if tokenizer.vocab_size() != config.tokens().vocab_size {
+        self.load_tokenizer_of(TOKENIZER, config.tokens())
+    }
+
+    /// Loads the tokenizers of a translator, checked against the configuration: the source's, and the target's where that is
+    /// another.
+    ///
+    /// # Errors
+    /// A model that is no translator; a file that is missing or belongs to another model.
+    pub fn load_tokenizers(&self, config: &ModelConfig) -> Result<(Tokenizer, Option<Tokenizer>)> {
+        let source = self.load_tokenizer(config)?;
+        let body = config
+            .encoder_decoder()
+            .ok_or_else(|| Error::new(format!("{} is not a translator", self.path.display())))?;
+        let target = match body.shared_vocabulary {
+            true => None,
+            false => Some(self.load_tokenizer_of(TARGET_TOKENIZER, &body.target)?),
+        };
+        Ok((source, target))
+    }
+
+    /// Loads a tokenizer, which must be of these tokens.
+    fn load_tokenizer_of(&self, name: &str, tokens: &Tokens) -> Result<Tokenizer> {
+        let path = self.file(name);
+        let tokenizer = Tokenizer::load(&path, tokens.level, tokens.split)?;
+        if tokenizer.vocab_size() != tokens.vocab_size {
             return Err(Error::new(format!(
                 "{} has {} tokens, but {CONFIG} beside it is for {}; one of them belongs to another model",
                 path.display(),
                 tokenizer.vocab_size(),
-                config.tokens().vocab_size
+                tokens.vocab_size
             )));
         }
         Ok(tokenizer)
@@ -409,5 +452,55 @@ pub(super) fn remove_folder(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", folder, e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::architecture::{Body, Head, Input, NextToken, Recurrent};
+    use super::super::encoder_decoder::{Attention, EncoderDecoder};
+    use super::*;
+    use crate::text::{Level, Split};
+    use carousel_kernels::recurrent::Cell;
+
+    #[test]
+    fn a_translators_tokenizers_come_back() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::at(place.path());
+        let (source, target) = (
+            Tokenizer::characters(&['\n', 'a']),
+            Tokenizer::characters(&['\n', 'b', 'c']),
+        );
+        let tokens = |tokenizer: &Tokenizer| Tokens {
+            level: Level::Character,
+            split: Split::Natural,
+            vocab_size: tokenizer.vocab_size(),
+            embedding_size: 4,
+        };
+        let config = |target: &Tokenizer, shared_vocabulary| ModelConfig {
+            input: Input::Tokens(tokens(&source)),
+            body: Body::EncoderDecoder(EncoderDecoder {
+                target: tokens(target),
+                shared_vocabulary,
+                encoder: Recurrent::new(Cell::Gru, 3, 1),
+                decoder: Recurrent::new(Cell::Gru, 3, 1),
+                attention: Attention::Dot,
+                input_feeding: false,
+            }),
+            head: Head::NextToken(NextToken::default()),
+        };
+        let written = |tokenizer: &Tokenizer| tokenizer.to_json();
+        for (other, target) in [(None, &source), (Some(&target), &target)] {
+            let config = config(target, other.is_none());
+            directory.save_translator(&config, &source, other).unwrap();
+            let (own, found) = directory.load_tokenizers(&config).unwrap();
+            assert_eq!(written(&own), written(&source));
+            assert_eq!(found.as_ref().map(written), other.map(written));
+        }
+        // A target of another size than the file's.
+        let other = config(&source, false);
+        let error = directory.load_tokenizers(&other).map(|_| ()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(TARGET_TOKENIZER), "{error}");
     }
 }

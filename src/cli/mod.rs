@@ -46,6 +46,8 @@ mod time;
 pub mod train;
 mod train_baseline;
 pub mod train_classifier;
+pub mod train_translator;
+mod translate;
 mod unit;
 mod values;
 pub mod version;
@@ -56,7 +58,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{ErrorKind, Result};
 
-/// Train recurrent networks on text, generate text with them, and classify texts.
+/// Train recurrent networks on text: generate, classify and translate texts with them.
 #[derive(Parser)]
 #[command(
     name = "carousel",
@@ -80,10 +82,14 @@ pub enum Command {
     Train(Box<train::Arguments>),
     /// Train a classifier on labelled texts
     TrainClassifier(Box<train_classifier::Arguments>),
+    /// Train a translator on sentences with their translations
+    TrainTranslator(Box<train_translator::Arguments>),
     /// Generate text from a prompt
     Generate(generate::Arguments),
     /// Classify texts, for example by sentiment
     Classify(classify::Arguments),
+    /// Translate texts, line by line
+    Translate(translate::Arguments),
     /// Print the probability of texts under a model
     Score(score::Arguments),
     /// Evaluate a model on a text or on labelled texts
@@ -127,7 +133,9 @@ pub fn run(command: Command) -> Result<()> {
         Command::Train(arguments) if arguments.baseline.is_some() => {
             train_baseline::run(&arguments)
         }
-        Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),
+        Command::Train(_) | Command::TrainClassifier(_) | Command::TrainTranslator(_) => {
+            launch::carousel_train()
+        }
         Command::Inspect(arguments) if arguments.gradients => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
@@ -137,6 +145,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),
+        Command::Translate(arguments) => translate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -3,12 +3,13 @@ A line divided into sentences, so that each can be translated alone and the resu
 */
 
 /// Words before a full stop that does not end a sentence, in lower case and without the stop.
-const ABBREVIATIONS: [&str; 47] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "cf", "no",
-    "vol", "fig", "p", "pp", "approx", "dept", "inc", "ltd", "co", "corp", "gen", "col", "sgt",
-    "capt", "rev", "hon", "m", "mme", "mlle", "hr", "fr", "nr", "z.b", "d.h", "u.a", "bzw", "ca",
-    "bspw", "usw", "abb", "sog", "vgl", "str",
+const ABBREVIATIONS: [&str; 38] = [
+    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "e.g", "i.e", "cf", "approx", "dept",
+    "inc", "ltd", "corp", "gen", "col", "sgt", "capt", "rev", "hon", "m", "mme", "mlle", "hr",
+    "fr", "z.b", "d.h", "u.a", "bzw", "ca", "bspw", "abb", "sog", "vgl", "str",
 ];
+/// Those that stand before a number.
+const BEFORE_NUMBERS: [&str; 6] = ["no", "nr", "vol", "fig", "p", "pp"];
 
 /// The sentences of a line, each with the white space after it: joined, they are the line.
 pub fn sentences(line: &str) -> Vec<&str> {
@@ -25,6 +26,12 @@ pub fn sentences(line: &str) -> Vec<&str> {
         while at < characters.len() && (is_end(characters[at].1) || is_closing(characters[at].1)) {
             at += 1;
         }
+        // French sets a space before what closes a quotation.
+        if let Some([(_, space), (_, '»')]) = characters.get(at..at + 2)
+            && space.is_whitespace()
+        {
+            at += 2;
+        }
         let spaces = at;
         while at < characters.len() && characters[at].1.is_whitespace() {
             at += 1;
@@ -33,11 +40,11 @@ pub fn sentences(line: &str) -> Vec<&str> {
         let next = characters.get(at).map(|&(_, next)| next);
         let ends = match next {
             None => true,
-            // French sets a space before these marks; what follows them may go on in lower case.
             Some(next) => {
+                let before = &line[begin..characters[mark].0];
                 (at > spaces || wide)
                     && begins(next)
-                    && !is_abbreviation(&line[begin..characters[mark].0], &characters[mark..spaces])
+                    && !is_abbreviation(before, &characters[mark..spaces], next)
             }
         };
         if ends {
@@ -70,18 +77,18 @@ fn begins(c: char) -> bool {
     !c.is_lowercase() && !matches!(c, ',' | ';' | ':' | '-' | '–' | '—' | '!' | '?')
 }
 
-/// Whether a single full stop after `before` belongs to an abbreviation, an initial or an ordinal number.
-fn is_abbreviation(before: &str, marks: &[(usize, char)]) -> bool {
+/// Whether a single full stop after `before` belongs to an abbreviation, an initial or an ordinal number; `next` follows.
+fn is_abbreviation(before: &str, marks: &[(usize, char)], next: char) -> bool {
     if !matches!(marks, [(_, '.')]) {
         return false;
     }
-    let word = before
-        .rsplit(|c: char| c.is_whitespace() || is_closing(c) || c == '(')
-        .next();
-    let word = word.unwrap_or(before);
+    let divides = |c: char| c.is_whitespace() || is_closing(c) || c == '(';
+    let word = before.rsplit(divides).next().unwrap_or(before);
+    let lower = word.to_lowercase();
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I";
     let number = !word.is_empty() && word.len() <= 2 && word.chars().all(|c| c.is_ascii_digit());
-    initial || number || ABBREVIATIONS.contains(&&word.to_lowercase()[..])
+    let numbered = next.is_ascii_digit() && BEFORE_NUMBERS.contains(&&lower[..]);
+    initial || number || numbered || ABBREVIATIONS.contains(&&lower[..])
 }
 
 #[cfg(test)]
@@ -103,6 +110,9 @@ mod tests {
                 "Wait... what? Yes…  No",
                 &["Wait... what? ", "Yes…  ", "No"],
             ),
+            ("« Va ! » Il part.", &["« Va ! » ", "Il part."]),
+            ("I said no. He left.", &["I said no. ", "He left."]),
+            ("Take bus No. 7 home.", &["Take bus No. 7 home."]),
             ("Où est-il ? Ici !", &["Où est-il ? ", "Ici !"]),
             ("Am 3. Mai kam er. Gut.", &["Am 3. Mai kam er. ", "Gut."]),
             (

@@ -10,8 +10,8 @@ mod pooling;
 pub mod reach;
 pub mod sampled_softmax;
 
-pub use autograd::{Autograd, quantile_loss};
-pub use batch::{Batch, MAX_BACKWARD, NumberBatch, StreamBatch, TextBatch, Window};
+pub use autograd::{Autograd, TranslationLosses, quantile_loss, translation_losses};
+pub use batch::{Batch, MAX_BACKWARD, NumberBatch, PairBatch, StreamBatch, TextBatch, Window};
 pub use kernels::Kernels;
 
 use tch::Device;
@@ -62,11 +62,19 @@ pub fn method(
     config: &ModelConfig,
     device: Device,
 ) -> Result<GradientMethod> {
-    let normalised = config.recurrent().layer_norm;
+    let normalised = config.last_layers().layer_norm;
     if config.forecaster().is_some() {
         return match asked {
             GradientMethod::Kernels => Err(Error::usage(
                 "--gradients kernels is for text; leave it away for a series",
+            )),
+            _ => Ok(GradientMethod::Autograd),
+        };
+    }
+    if config.encoder_decoder().is_some() {
+        return match asked {
+            GradientMethod::Kernels => Err(Error::usage(
+                "there are no kernels for translators yet; leave --gradients kernels away",
             )),
             _ => Ok(GradientMethod::Autograd),
         };

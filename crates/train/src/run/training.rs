@@ -171,7 +171,7 @@ impl<T: Task> Run<T> {
         let training = &record.training;
         let device = device::named(&training.device)?;
         let network = initial_network(&config, training, device);
-        let streams = State::zeros(config.recurrent(), task.streams(), device);
+        let streams = State::before_training(&config, task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
         let mut good = Snapshot::of(&state);
         if let Some(saved) = saved {
@@ -330,8 +330,10 @@ impl<T: Task> Run<T> {
         } else {
             "no weights were worth saving".to_string()
         };
-        let advice =
-            explosion::advice(self.state.network.config.recurrent(), &self.record.training);
+        let advice = explosion::advice(
+            self.state.network.config.last_layers(),
+            &self.record.training,
+        );
         Error::new(format!("{what}; {model}; what helps: {advice}"))
     }
 
@@ -394,7 +396,10 @@ impl<T: Task> Run<T> {
         }
         let rate = learning_rate(training, spent, counters.learning_rate_scale);
         let gradient_norm = self.update(&window, rate, spent);
-        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let (recurrent, training) = (
+            self.state.network.config.last_layers(),
+            &self.record.training,
+        );
         let step = self.state.counters.step + 1;
         if let Some(note) = self.watch.see(gradient_norm, step, recurrent, training) {
             notify(Event::Note(note));
@@ -568,7 +573,10 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
-        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let (recurrent, training) = (
+            self.state.network.config.last_layers(),
+            &self.record.training,
+        );
         let (peak, help) = (self.watch.peak(), self.watch.help(recurrent, training));
         self.watch.restart();
         let step = self.state.counters.step;
@@ -588,8 +596,8 @@ impl<T: Task> Run<T> {
 
     /// Measures the speed on a few steps, spread over a pass, which change neither weights nor later random numbers.
     fn measure_speed(&mut self) {
-        let zeros = State::zeros(
-            self.state.network.config.recurrent(),
+        let zeros = State::before_training(
+            &self.state.network.config,
             self.task.streams(),
             self.state.network.device(),
         );
@@ -657,7 +665,7 @@ fn exploded() -> String {
 /// The loss of a guess, each outcome being as likely as any other.
 fn chance(config: &ModelConfig) -> f64 {
     let outcomes = match &config.head {
-        Head::NextToken(_) => config.tokens().vocab_size,
+        Head::NextToken(_) => config.written().vocab_size,
         Head::Labels(head) => head.labels.len(),
         // There is no such loss of quantiles: any finite one is worth it.
         Head::Values(_) => return f64::INFINITY,

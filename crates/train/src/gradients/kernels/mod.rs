@@ -60,7 +60,7 @@ impl Kernels {
             Batch::Streams(batch) => self.streams(network, batch, pool),
             Batch::Texts(batch) => self.workspace.texts(network, batch, pool),
             // `gradients::method` never chooses kernels for them.
-            Batch::Numbers(_) => unreachable!("gradients of numbers are libtorch's"),
+            Batch::Numbers(_) | Batch::Pairs(_) => unreachable!("these gradients are libtorch's"),
         }
     }
 
