@@ -3,8 +3,8 @@ use carousel::inference::generator::{Generator, Prompt, StopConditions, TextEven
 use carousel::inference::inspection::plain::PlainNetwork;
 use carousel::inference::inspection::units::{Unit, UnitReader};
 use carousel::inference::predictor::Predictor;
-use carousel::inference::recurrent::Clamp;
 use carousel::inference::sampling::{Choice, Sampling};
+use carousel::inference::stack::Clamp;
 use carousel_kernels::Precision;
 use carousel_kernels::recurrent::{Activation, Cell};
 

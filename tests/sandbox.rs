@@ -6,6 +6,7 @@ use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent
 use carousel::checkpoint::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
+use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::record::{
     Baseline, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
 };
@@ -189,6 +190,44 @@ pub fn model_of_tokenizer(
         .save_record(&made_up_record(&config, tokenizer))
         .unwrap();
     directory.save_description(&config, tokenizer).unwrap();
+    config
+}
+
+/// Saves a small translator with made-up weights; its tokenizers are the source's, and the target's where that is another.
+pub fn translator_by_hand(
+    directory: &Path,
+    source: &Tokenizer,
+    target: Option<&Tokenizer>,
+    attention: Attention,
+) -> ModelConfig {
+    let tokens = |tokenizer: &Tokenizer| Tokens {
+        level: tokenizer.level(),
+        split: tokenizer.split(),
+        vocab_size: tokenizer.vocab_size(),
+        embedding_size: 12,
+    };
+    let config = ModelConfig {
+        input: Input::Tokens(tokens(source)),
+        body: Body::EncoderDecoder(EncoderDecoder {
+            target: tokens(target.unwrap_or(source)),
+            shared_vocabulary: target.is_none(),
+            encoder: Recurrent {
+                bidirectional: true,
+                ..Recurrent::new(Cell::Gru, 10, 1)
+            },
+            decoder: Recurrent::new(Cell::Lstm, 20, 2),
+            attention,
+            input_feeding: true,
+        }),
+        head: Head::NextToken(NextToken::default()),
+    };
+    let directory = Directory::at(directory);
+    directory.create().unwrap();
+    directory.save_weights(&made_up_weights(&config)).unwrap();
+    directory
+        .save_record(&made_up_record(&config, source))
+        .unwrap();
+    directory.save_translator(&config, source, target).unwrap();
     config
 }
 

@@ -149,6 +149,31 @@ impl ModelConfig {
         }
     }
 
+    /// The command that uses it.
+    pub fn command(&self) -> &'static str {
+        match (&self.body, &self.head) {
+            (Body::EncoderDecoder(_), _) => "translate",
+            (_, Head::NextToken(_)) => "generate",
+            (_, Head::Labels(_)) => "classify",
+            (_, Head::Values(_)) => "forecast",
+        }
+    }
+
+    /// Checks that it is no translator, which reads sentences with a command of its own. `folder` is the model's.
+    ///
+    /// # Errors
+    /// If it is one.
+    pub fn check_no_translator(&self, folder: &Path) -> Result<()> {
+        match &self.body {
+            Body::Recurrent(_) | Body::Ngram(_) => Ok(()),
+            Body::EncoderDecoder(_) => Err(Error::new(format!(
+                "{0} is a translator; use it with `carousel translate -m {0}`, and evaluate it with `carousel evaluate -m {0} \
+                 PAIRS`",
+                folder.display()
+            ))),
+        }
+    }
+
     /// Checks that it is a network of one stack, which another training can go on from. `folder` is the model's.
     ///
     /// # Errors

@@ -21,8 +21,8 @@ use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions};
-use crate::inference::recurrent::Clamp;
 use crate::inference::sampling::Sampling;
+use crate::inference::stack::Clamp;
 
 /// The model that is used if none is given.
 const DEFAULT_MODEL: &str = "reviews";

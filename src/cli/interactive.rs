@@ -11,8 +11,8 @@ use super::standard::{self, TextWriter};
 use crate::error::Result;
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
-use crate::inference::recurrent::Clamp;
 use crate::inference::sampling::Sampling;
+use crate::inference::stack::Clamp;
 
 /// File of the lines that were typed, in the user's cache folder.
 const HISTORY: &str = "history";

@@ -47,6 +47,7 @@ pub mod train;
 mod train_baseline;
 pub mod train_classifier;
 pub mod train_translator;
+mod translate;
 mod unit;
 mod values;
 pub mod version;
@@ -57,7 +58,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{ErrorKind, Result};
 
-/// Train recurrent networks on text, generate text with them, and classify texts.
+/// Train recurrent networks on text: generate, classify and translate texts with them.
 #[derive(Parser)]
 #[command(
     name = "carousel",
@@ -87,6 +88,8 @@ pub enum Command {
     Generate(generate::Arguments),
     /// Classify texts, for example by sentiment
     Classify(classify::Arguments),
+    /// Translate texts, line by line
+    Translate(translate::Arguments),
     /// Print the probability of texts under a model
     Score(score::Arguments),
     /// Evaluate a model on a text or on labelled texts
@@ -142,6 +145,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),
+        Command::Translate(arguments) => translate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -12,6 +12,7 @@ use crate::checkpoint::{Directory, models};
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::classifier::Classifier;
+use crate::inference::translator::Translator;
 use carousel_kernels::{Kernel, Precision};
 
 /// Help of `--model`, before what a command does without it.
@@ -96,6 +97,13 @@ impl ModelArguments {
         let directory = self.directory(model)?;
         let (precision, threads) = self.computation(precision, &directory);
         Classifier::open(&directory, precision, threads)
+    }
+
+    /// Opens a translator, with defaults for what was not given. There is no default model.
+    pub fn open_translator(&self, precision: PrecisionChoice) -> Result<Translator> {
+        let directory = self.directory(None)?;
+        let (precision, threads) = self.computation(precision, &directory);
+        Translator::open(&directory, precision, threads)
     }
 
     /// Precision and number of threads. Weights that are int8 are multiplied as such, unless another precision is asked for.

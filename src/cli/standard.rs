@@ -102,7 +102,7 @@ pub fn read_text(path: &Path, invalid: InvalidBytes) -> Result<String> {
 }
 
 /// Opens a text file, or standard input.
-fn open_text(path: &Path, invalid: InvalidBytes) -> Result<TextReader> {
+pub fn open_text(path: &Path, invalid: InvalidBytes) -> Result<TextReader> {
     match is_input(path) {
         true => TextReader::new(io::stdin(), INPUT_NAME, invalid),
         false => TextReader::open(path, invalid),

@@ -6,7 +6,7 @@ use crate::checkpoint::ModelConfig;
 use crate::checkpoint::architecture::Recurrent;
 use crate::error::{Error, Result};
 use crate::inference::inspection::units::Unit;
-use crate::inference::recurrent::Clamp;
+use crate::inference::stack::Clamp;
 
 /// The unit with this name.
 ///

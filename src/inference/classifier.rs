@@ -84,9 +84,10 @@ impl Classifier {
     /// Opens a checkpoint, and checks that its parts belong together. It computes with up to `threads` threads.
     ///
     /// # Errors
-    /// A checkpoint that is damaged, or of a language model.
+    /// A checkpoint that is damaged, or of a language model or a translator.
     pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
         let config = directory.load_config()?;
+        config.check_no_translator(directory.path())?;
         if config.ngram_body().is_some() {
             return Err(Error::new(format!(
                 "{} is an n-gram model and has no labels; `carousel train-classifier LABELLED -o DIR` makes a classifier",

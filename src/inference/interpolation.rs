@@ -8,7 +8,7 @@ use carousel_kernels::log_sum_exp;
 
 use super::cache::Cache;
 use super::next_token::{NextTokenNetwork, Wanted};
-use super::recurrent::{Clamp, RecurrentState};
+use super::stack::{Clamp, RecurrentState};
 use crate::baselines::{KneserNey, NgramContexts, NgramPrediction};
 use crate::checkpoint::WeightsFile;
 use crate::checkpoint::architecture::{

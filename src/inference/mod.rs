@@ -3,9 +3,13 @@ Inference with trained models, in plain Rust: text generation, classification, f
 explanation.
 */
 
+pub mod affine;
+pub mod attention;
+pub mod beam_search;
 pub mod cache;
 pub mod classifier;
 pub mod encoded_document;
+pub mod encoder_decoder;
 pub mod evaluation;
 pub mod explanation;
 pub mod forecaster;
@@ -22,6 +26,8 @@ pub mod quantile_network;
 pub mod recurrent;
 pub mod recurrent_classifier;
 pub mod sampling;
+pub mod stack;
 mod stop_strings;
+pub mod translator;
 
 pub use model::Model;

@@ -23,9 +23,10 @@ impl Model {
     /// Opens a checkpoint, and checks that its parts belong together. It computes with up to `threads` threads.
     ///
     /// # Errors
-    /// A checkpoint that is damaged, or of a classifier.
+    /// A checkpoint that is damaged, or of a classifier or a translator.
     pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
         let config = directory.load_config()?;
+        config.check_no_translator(directory.path())?;
         if let Head::Labels(_) = config.head {
             return Err(Error::new(format!(
                 "{} is a classifier, not a language model; use it with `carousel classify`",

@@ -5,9 +5,11 @@ Networks that predict the next token: recurrent layers, and a softmax over the v
 use std::borrow::Cow;
 use std::ops::Range;
 
-use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
+use carousel_kernels::{Kernel, Precision, Rows, ThreadPool};
 
-use super::recurrent::{RecurrentNetwork, RecurrentState, rows_of_panels};
+use super::affine::Affine;
+use super::recurrent::RecurrentNetwork;
+use super::stack::RecurrentState;
 use crate::checkpoint::ModelConfig;
 use crate::error::Result;
 use crate::text::Direction;
@@ -16,9 +18,7 @@ use crate::text::Direction;
 pub struct NextTokenNetwork {
     body: RecurrentNetwork,
     /// `[horizon · vocab_size, hidden_size]`.
-    output: Matrix,
-    /// `[panels · width]`.
-    bias: Vec<f32>,
+    output: Affine,
     hidden_size: usize,
     vocab_size: usize,
     /// Number of tokens that a step predicts.
@@ -46,21 +46,11 @@ impl NextTokenNetwork {
         let kernel = Kernel::fastest(precision);
         let body = RecurrentNetwork::load(config, &[Direction::Forward], &floats, kernel, threads)?;
         let (weight, bias) = config.head_tensors();
-        let hidden_size = config.recurrent().hidden_size;
-        let output = Matrix::pack(
-            &floats(weight)?,
-            hidden_size,
-            Layout::Plain,
-            kernel,
-            body.pool(),
-        );
-        let mut bias = floats(bias)?.into_owned();
-        bias.resize(output.panels() * output.width(), 0.0);
+        let output = Affine::pack(&floats(weight)?, floats(bias)?, kernel, body.pool());
         Ok(NextTokenNetwork {
             body,
             output,
-            bias,
-            hidden_size,
+            hidden_size: config.recurrent().hidden_size,
             vocab_size: config.tokens().vocab_size,
             horizon: config.next_token().horizon,
         })
@@ -129,9 +119,6 @@ impl NextTokenNetwork {
 
     /// The logits of a range of outputs, `[rows, horizon, vocab_size]`.
     pub fn logits(&self, outputs: &Rows, rows: Range<usize>) -> Vec<f32> {
-        let count = rows.len();
-        let panels = self.output.sums(&self.bias, outputs, rows, self.pool());
-        let outer = self.horizon * self.vocab_size;
-        rows_of_panels(&panels, count, self.output.width(), outer)
+        self.output.outputs(outputs, rows, self.pool())
     }
 }

@@ -4,7 +4,7 @@ What predicts the next token: a network, n-grams, or several of them, behind one
 
 use super::interpolation::{Interpolated, InterpolatedState};
 use super::next_token::{NextTokenNetwork, Wanted};
-use super::recurrent::{Clamp, RecurrentState};
+use super::stack::{Clamp, RecurrentState};
 use crate::baselines::{KneserNey, NgramContexts};
 use crate::checkpoint::architecture::Body;
 use crate::checkpoint::{ModelConfig, WeightsFile};

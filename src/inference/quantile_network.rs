@@ -4,9 +4,10 @@ Networks that predict quantiles of the next numbers: recurrent layers over numbe
 
 use std::borrow::Cow;
 
-use carousel_kernels::{Kernel, Layout, Matrix, Precision};
+use carousel_kernels::{Kernel, Precision};
 
-use super::recurrent::{RecurrentNetwork, rows_of_panels};
+use super::affine::Affine;
+use super::recurrent::RecurrentNetwork;
 use crate::checkpoint::ModelConfig;
 use crate::error::Result;
 use crate::text::Direction;
@@ -15,11 +16,7 @@ use crate::text::Direction;
 pub struct QuantileNetwork {
     body: RecurrentNetwork,
     /// `[horizon · quantiles, hidden_size]`.
-    output: Matrix,
-    /// `[panels · width]`.
-    bias: Vec<f32>,
-    /// Number of outputs.
-    outputs: usize,
+    output: Affine,
 }
 
 impl QuantileNetwork {
@@ -37,23 +34,8 @@ impl QuantileNetwork {
         let forwards = [Direction::Forward];
         let body = RecurrentNetwork::load(config, &forwards, &floats, kernel, threads)?;
         let (weight, bias) = config.head_tensors();
-        let bias = floats(bias)?;
-        let output = Matrix::pack(
-            &floats(weight)?,
-            config.recurrent().hidden_size,
-            Layout::Plain,
-            kernel,
-            body.pool(),
-        );
-        let outputs = bias.len();
-        let mut bias = bias.into_owned();
-        bias.resize(output.panels() * output.width(), 0.0);
-        Ok(QuantileNetwork {
-            body,
-            output,
-            bias,
-            outputs,
-        })
+        let output = Affine::pack(&floats(weight)?, floats(bias)?, kernel, body.pool());
+        Ok(QuantileNetwork { body, output })
     }
 
     /// Outputs of the last steps of windows, which are time-major, `[steps, streams, input_size]`: `[streams, horizon,
@@ -61,8 +43,6 @@ impl QuantileNetwork {
     pub fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
         let mut state = self.body.initial_state(streams);
         self.body.outputs_of_numbers(inputs, &mut state);
-        let rows = 0..streams;
-        let panels = (self.output).sums(&self.bias, state.output(), rows, self.body.pool());
-        rows_of_panels(&panels, streams, self.output.width(), self.outputs)
+        (self.output).outputs(state.output(), 0..streams, self.body.pool())
     }
 }

@@ -3,6 +3,7 @@ Pictures, as SVG, and curves for the terminal.
 */
 
 pub mod activations;
+pub mod attention;
 pub(crate) mod bounds;
 pub mod classification;
 pub mod comparison;

@@ -52,6 +52,62 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
+    /// The sum of `rows`, `[count, width]`, each times its weight; `sum` is `[width]`, and replaced.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn weighted_sum(rows: &[f32], weights: &[f32], sum: &mut [f32]) {
+        let width = sum.len();
+        assert!(rows.len() == width * weights.len(), "a weight for each row");
+        sum.fill(0.0);
+        for index in 0..weights.len() {
+            let (weight, row) = (weights[index], &rows[index * width..(index + 1) * width]);
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum = multiply_add::<FMA>(weight, *value, *sum);
+            }
+        }
+    }
+}
+
+for_each_cpu! {
+    /// The scores of additive attention (Bahdanau et al. 2015), `weights · tanh(key + query)` for each of `keys`,
+    /// `[count, width]`.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    pub fn additive_scores(keys: &[f32], query: &[f32], weights: &[f32], scores: &mut [f32]) {
+        let width = query.len();
+        assert!(weights.len() == width && keys.len() == width * scores.len(), "whole keys");
+        let (queries, last_queries) = query.as_chunks::<LANES>();
+        let (factors, last_factors) = weights.as_chunks::<LANES>();
+        for index in 0..scores.len() {
+            let (key, rest) = keys[index * width..(index + 1) * width].as_chunks::<LANES>();
+            let mut sums = [0.0f32; LANES];
+            for block in 0..key.len() {
+                for lane in 0..LANES {
+                    let activated = tanh::<FMA>(key[block][lane] + queries[block][lane]);
+                    sums[lane] = multiply_add::<FMA>(factors[block][lane], activated, sums[lane]);
+                }
+            }
+            let mut score: f32 = sums.iter().sum();
+            for position in 0..rest.len() {
+                score += last_factors[position] * tanh::<FMA>(rest[position] + last_queries[position]);
+            }
+            scores[index] = score;
+        }
+    }
+}
+
+for_each_cpu! {
+    /// Replaces each value by its hyperbolic tangent.
+    pub fn tanh_in_place(values: &mut [f32]) {
+        for value in values.iter_mut() {
+            *value = tanh::<FMA>(*value);
+        }
+    }
+}
+
+for_each_cpu! {
     /// Adds outputs of one step to running sums and maxima, and notes the step of each new maximum.
     ///
     /// # Panics
@@ -265,6 +321,41 @@ mod tests {
                 let expected: f64 = terms.sum();
                 assert!(
                     (f64::from(found) - expected).abs() < 1e-4,
+                    "{count} {width}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn attention_agrees_with_the_float64_twin() {
+        for (count, width) in [(0, 5), (1, 1), (3, 31), (4, 32), (7, 100)] {
+            let (keys, query, factors) = (
+                numbers(count * width, 1),
+                numbers(width, 2),
+                numbers(width, 3),
+            );
+            let mut scores = vec![0.0; count];
+            additive_scores(&keys, &query, &factors, &mut scores);
+            for (key, found) in keys.chunks_exact(width).zip(&scores) {
+                let sums = key.iter().zip(&query).zip(&factors);
+                let terms = sums.map(|((&key, &query), &factor)| {
+                    f64::from(factor) * (f64::from(key) + f64::from(query)).tanh()
+                });
+                let expected: f64 = terms.sum();
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-4,
+                    "{count} {width}"
+                );
+            }
+            let mut sum = vec![f32::NAN; width];
+            weighted_sum(&keys, &scores, &mut sum);
+            for (unit, found) in sum.into_iter().enumerate() {
+                let terms = (0..count)
+                    .map(|row| f64::from(keys[row * width + unit]) * f64::from(scores[row]));
+                let expected: f64 = terms.sum();
+                assert!(
+                    (f64::from(found) - expected).abs() < 1e-3,
                     "{count} {width}"
                 );
             }

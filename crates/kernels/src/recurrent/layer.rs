@@ -85,12 +85,14 @@ impl LayerState {
     pub fn select(&self, streams: &[usize]) -> Self {
         let units = self.units;
         let select = |values: &[f32]| -> Vec<f32> {
-            let groups = values.chunks_exact(self.streams * units);
-            let selected = groups.flat_map(|group| {
-                let of_stream = move |&stream: &usize| &group[stream * units..(stream + 1) * units];
-                streams.iter().flat_map(of_stream)
-            });
-            selected.copied().collect()
+            let groups = values.len() / (self.streams * units).max(1);
+            let mut selected = Vec::with_capacity(groups * streams.len() * units);
+            for group in values.chunks_exact(self.streams * units) {
+                for &stream in streams {
+                    selected.extend_from_slice(&group[stream * units..(stream + 1) * units]);
+                }
+            }
+            selected
         };
         let encoded = self.encoded.iter().map(|all| {
             let mut encoded = all.like(streams.len());
@@ -266,18 +268,32 @@ impl Layer {
         LayerState::zeros(&self.spec, self.kernel(), streams)
     }
 
-    /// The state of one stream with this hidden state, which all that recurrence reads begins with, and this part that is
-    /// carried over, if one other than the hidden state is; `[hidden_size]` each.
-    pub fn state_of(&self, hidden: &[f32], carried: &[f32], pool: &ThreadPool) -> LayerState {
-        let mut state = self.zero_state(1);
-        state.hidden[..hidden.len()].copy_from_slice(hidden);
-        match self.spec.cell.carried() {
-            Some(0) => state.carried[..hidden.len()].copy_from_slice(hidden),
-            Some(_) => state.carried[..carried.len()].copy_from_slice(carried),
-            None => {}
+    /// The state of streams whose parts are given in the order of [`LayerSpec::parts`], `[streams, parts, hidden_size]`.
+    ///
+    /// # Panics
+    /// If the values do not fill the parts.
+    pub fn state_of(&self, values: &[f32], pool: &ThreadPool) -> LayerState {
+        let (size, parts) = (self.spec.hidden_size, self.spec.parts().len());
+        let streams = values.len() / (parts * size);
+        assert_eq!(values.len(), streams * parts * size, "whole states");
+        let part = |stream: usize, part: usize| &values[(stream * parts + part) * size..][..size];
+        let mut state = self.zero_state(streams);
+        let units = state.units;
+        for stream in 0..streams {
+            let fill = |panels: &mut [f32], values: &[f32]| {
+                let groups = panels.chunks_exact_mut(streams * units);
+                for (group, values) in groups.zip(values.chunks(units)) {
+                    group[stream * units..][..values.len()].copy_from_slice(values);
+                }
+            };
+            fill(&mut state.hidden, part(stream, 0));
+            if let Some(carried) = self.spec.cell.carried() {
+                fill(&mut state.carried, part(stream, carried));
+            }
         }
-        for encoded in &mut state.encoded {
-            encoded.set_panels(0..1, &state.hidden, state.units, pool);
+        for (ago, encoded) in state.encoded.iter_mut().enumerate() {
+            let read = |stream: usize, out: &mut [f32]| out.copy_from_slice(part(stream, ago));
+            encoded.set_all(0..streams, read, pool);
         }
         state
     }
