@@ -51,6 +51,11 @@ fn translators_of_every_kind_learn_and_are_resumed_bit_for_bit() {
         let loss = |evaluation: &serde_json::Value| evaluation["valid_loss"].as_f64().unwrap();
         let (first, last) = (loss(&evaluations[0]), loss(evaluations.last().unwrap()));
         assert!(last < 0.8 * first, "{kind}: {first} {last}");
+        assert!(
+            evaluations
+                .iter()
+                .all(|evaluation| evaluation["bleu"].is_f64())
+        );
         assert!(sandbox.path(&format!("whole-{number}/report.svg")).exists());
     }
 }
@@ -62,11 +67,9 @@ fn pairs_that_do_not_belong_together_are_refused() {
     let line = "train-translator --source train.en --target short.es -o model --steps 1";
     let outcome = sandbox.carousel(line);
     assert_eq!(outcome.code, Some(1));
-    assert_eq!(
-        outcome.err,
-        "carousel: train.en has 300 lines and short.es has 2; each line is to be the translation of the same line of the \
-         other file\n"
-    );
+    let message =
+        "carousel: short.es ends after line 2, but train.en has 300 lines, the next of them “";
+    assert!(outcome.err.starts_with(message), "{outcome:?}");
     assert!(!sandbox.path("model").exists());
 }
 
@@ -84,4 +87,89 @@ fn the_run_of_a_translator_is_resumed_by_its_own_command() {
     );
     let outcome = sandbox.carousel("train-translator --resume model --steps 3");
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
+}
+
+#[test]
+fn pairs_of_a_table_are_learnt_as_those_of_two_files() {
+    let sandbox = sandbox();
+    let lines = |name: &str| String::from_utf8(sandbox.read(name)).unwrap();
+    let (sources, targets) = (lines("train.en"), lines("train.es"));
+    let rows = targets.lines().zip(sources.lines());
+    let rows: String = rows
+        .map(|(target, source)| format!("{target}\t{source}\n"))
+        .collect();
+    sandbox.write("pairs.tsv", format!("spanish\tenglish\n{rows}"));
+    let columns = "--source-column english --target-column spanish";
+    let files = [
+        "--source train.en --target train.es".to_string(),
+        format!("pairs.tsv {columns}"),
+    ];
+    for (number, files) in files.iter().enumerate() {
+        let line = format!("train-translator {files} -o model-{number} {SMALL} --steps 5 -q");
+        sandbox.carousel(&line).success();
+    }
+    let weights = |number: usize| sandbox.read(&format!("model-{number}/model.safetensors"));
+    assert!(weights(0) == weights(1));
+    let record = record(&sandbox, "model-1");
+    assert_eq!(record["baselines"]["copy"].as_f64(), Some(0.0));
+    let words = record["languages"]["target_words"].as_array().unwrap();
+    assert!(words.iter().any(|word| word == "cuatro"), "{record}");
+
+    // Validation pairs of their own, and a run that is resumed with pairs that were moved.
+    sandbox.write("few.tsv", "spanish\tenglish\nuno dos\tone two\n");
+    let line = format!(
+        "train-translator pairs.tsv {columns} --valid few.tsv -o apart {SMALL} --steps 100000 -q"
+    );
+    assert!(sandbox.kill_at(&line, "apart/resume.safetensors"));
+    std::fs::create_dir(sandbox.path("moved")).unwrap();
+    std::fs::rename(sandbox.path("pairs.tsv"), sandbox.path("moved/them.tsv")).unwrap();
+    let outcome = sandbox.carousel("train-translator --resume apart");
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.err.contains("pairs.tsv is no longer there"),
+        "{outcome:?}"
+    );
+    let outcome = sandbox.carousel("train-translator --resume apart few.tsv");
+    assert!(
+        outcome.err.contains("the pairs have changed"),
+        "{outcome:?}"
+    );
+    let whole = "train-translator --resume apart moved/them.tsv";
+    let mut child = sandbox.command(&crate::program());
+    let mut child = child.args(whole.split(' ')).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_plan_says_what_is_chosen() {
+    let sandbox = sandbox();
+    let files = "--source train.en --target train.es";
+    let line = format!("train-translator {files} {SMALL} --input-feeding --plan");
+    let outcome = sandbox.carousel(&line).success();
+    for words in [
+        "pairs       ",
+        "BLEU on validation pairs",
+        "decoder GRU, 1 x 24 with input feeding",
+        "by libtorch's autograd",
+        "input feeding has no kernels",
+    ] {
+        assert!(outcome.err.contains(words), "{words}: {}", outcome.err);
+    }
+    let outcome = sandbox
+        .carousel(&format!("train-translator {files} {SMALL} --plan --json"))
+        .success();
+    let plan: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(plan["options"]["gradients"], "kernels");
+    assert_eq!(plan["options"]["label_smoothing"], 0.1);
+    let wrong =
+        format!("train-translator {files} {SMALL} --input-feeding --gradients kernels --plan");
+    let outcome = sandbox.carousel(&wrong);
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome.err.contains("no kernels for --input-feeding"),
+        "{outcome:?}"
+    );
 }

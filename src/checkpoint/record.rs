@@ -11,6 +11,7 @@ use super::arguments::{
 };
 use super::cross_validation::CrossValidation;
 use crate::data::labelled::DocumentOptions;
+use crate::data::pairs::{LanguageProfile, PairOptions};
 use crate::metrics::{ClassificationScore, ConfidenceBin, LanguageScore, confidence_bins};
 use crate::text::corpus::{CorpusPlan, CorpusStatistics};
 
@@ -241,11 +242,13 @@ pub struct Request {
 }
 
 /// How a translator's pairs lie in files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PairLayout {
     /// Line by line in two files, the source's and the target's; two more may hold the validation pairs.
     Lines,
+    /// The rows of tables or of JSON Lines.
+    Table(PairOptions),
 }
 
 /// training.json of a run whose data has been read; before, it holds the request alone.
@@ -307,6 +310,21 @@ pub struct PairsRecord {
     pub valid_pairs: u64,
     /// Hash of all pairs.
     pub hash: String,
+    /// What sources and targets look like.
+    #[serde(default)]
+    pub languages: LanguageProfile,
+    /// BLEU of what a translator has to beat, on the validation pairs whose translations are scored in training.
+    #[serde(default)]
+    pub baselines: PairBaselines,
+}
+
+/// BLEU of what a translator has to beat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PairBaselines {
+    /// The source as it is.
+    pub copy: f64,
+    /// The translation of the training sentence that is nearest to the source.
+    pub nearest: f64,
 }
 
 /// Training data and baselines of a classifier.

@@ -9,28 +9,60 @@ use clap::Args;
 use super::flags::{CellFlags, TrainingFlags};
 use crate::checkpoint::arguments::{TrainArguments, Vocabularies};
 use crate::checkpoint::encoder_decoder::Attention;
+use crate::checkpoint::record::PairLayout;
+use crate::data::labelled::Format;
+use crate::data::pairs::PairOptions;
 use crate::text::Level;
 
 /// Train a translator on sentences with their translations.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  carousel train-translator --source train.en --target train.de -o en-de
+  carousel train-translator pairs.tsv -o model
+  carousel train-translator pairs.csv --source-column english --target-column french -o en-fr --time 10m
   carousel train-translator --source train.en --target train.de --valid-source valid.en --valid-target valid.de -o en-de \
 --time 30m
   carousel train-translator --resume en-de")]
 pub struct Arguments {
-    /// The file of the sources, a sentence on each line
+    /// CSV, TSV or JSONL files with a column of sentences and one of their translations; - is standard input
+    #[arg(value_name = "PAIRS", required_unless_present_any = ["resume", "source"])]
+    pairs: Vec<PathBuf>,
+    /// In place of PAIRS, the file of the sources, a sentence on each line
     #[arg(
-        display_order = 0,
         long,
         value_name = "FILE",
         requires = "target",
-        required_unless_present = "resume"
+        conflicts_with = "pairs",
+        help_heading = "Pairs"
     )]
     source: Option<PathBuf>,
     /// The file of the targets, the translation of each line of --source on the same line
-    #[arg(display_order = 0, long, value_name = "FILE", requires = "source")]
+    #[arg(long, value_name = "FILE", requires = "source", help_heading = "Pairs")]
     target: Option<PathBuf>,
+    /// How pairs are laid out in the files [default: by their names and beginnings]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        conflicts_with = "source",
+        help_heading = "Pairs"
+    )]
+    format: Option<Format>,
+    /// The column of the sources by its name or number, or the key [default: source, or the first]
+    #[arg(
+        long,
+        value_name = "NAME|N",
+        conflicts_with = "source",
+        help_heading = "Pairs"
+    )]
+    source_column: Option<String>,
+    /// The column of the targets by its name or number, or the key [default: target, or the second]
+    #[arg(
+        long,
+        value_name = "NAME|N",
+        conflicts_with = "source",
+        help_heading = "Pairs"
+    )]
+    target_column: Option<String>,
     /// The folder for the model
     #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
     pub output: Option<PathBuf>,
@@ -59,32 +91,32 @@ pub struct Arguments {
     /// Most entries of a vocabulary [default: bpe by the text's size; all characters; 30000 words]
     #[arg(long, value_name = "N", help_heading = "Text")]
     vocab_size: Option<usize>,
-    /// The fraction of the pairs that validate, where no files are given for it [default: 0.05, at most 1000 pairs]
+    /// The validation data: a file of PAIRS, or a fraction of the pairs [default: 0.05, at most 1000 pairs]
     #[arg(
         display_order = 5,
         long,
-        value_name = "FRACTION",
+        value_name = "FILE|FRACTION",
         conflicts_with = "valid_source"
     )]
     valid: Option<String>,
-    /// The validation sources, a file
+    /// With --source, the file of the validation sources
     #[arg(
-        display_order = 5,
         long,
         value_name = "FILE",
-        requires = "valid_target"
+        requires_all = ["valid_target", "source"],
+        help_heading = "Pairs"
     )]
     valid_source: Option<PathBuf>,
-    /// The validation targets, a file
+    /// With --target, the file of the validation targets
     #[arg(
-        display_order = 5,
         long,
         value_name = "FILE",
-        requires = "valid_source"
+        requires = "valid_source",
+        help_heading = "Pairs"
     )]
     valid_target: Option<PathBuf>,
     /// Replace invalid UTF-8 instead of refusing it
-    #[arg(long, help_heading = "Text")]
+    #[arg(long, help_heading = "Pairs")]
     lossy: bool,
 
     /// How the decoder looks at the source [default: dot]
@@ -154,11 +186,29 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The files of the pairs: sources and targets, and those of the validation pairs, if there are any.
+    /// The files of the pairs; of those line by line sources and targets, and those of the validation pairs, if there are any.
     pub fn paths(&self) -> Vec<PathBuf> {
-        let train = [&self.source, &self.target];
-        let valid = [&self.valid_source, &self.valid_target];
-        train.into_iter().chain(valid).flatten().cloned().collect()
+        let lines = [
+            &self.source,
+            &self.target,
+            &self.valid_source,
+            &self.valid_target,
+        ];
+        let lines = lines.into_iter().flatten();
+        self.pairs.iter().chain(lines).cloned().collect()
+    }
+
+    /// How the pairs lie in the files.
+    pub fn layout(&self) -> PairLayout {
+        match self.source {
+            Some(_) => PairLayout::Lines,
+            None => PairLayout::Table(PairOptions {
+                format: self.format,
+                source_column: self.source_column.clone(),
+                target_column: self.target_column.clone(),
+                lossy: self.lossy,
+            }),
+        }
     }
 
     /// The options that were given, as training.json records them.

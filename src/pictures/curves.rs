@@ -36,8 +36,8 @@ pub enum Baselines<'b> {
     Labels(&'b NaiveBaselines),
 }
 
-/// Charts of the lines of metrics.jsonl over the steps: losses, of a classifier accuracies, learning rate and gradient norm,
-/// beside what baselines have; below them panels, two in a row. `None` if there is nothing to draw.
+/// Charts of the lines of metrics.jsonl over the steps: losses, of a classifier accuracies, of a translator BLEU, learning rate
+/// and gradient norm, beside what baselines have; below them panels, two in a row. `None` if there is nothing to draw.
 pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<String> {
     let lines: Vec<Value> = metrics
         .lines()
@@ -72,6 +72,10 @@ pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<Stri
             ]
         }
     };
+    charts.push((
+        "BLEU of greedy translations of validation pairs",
+        vec![("", points("bleu", true))],
+    ));
     for (title, key) in [
         ("learning rate", "learning_rate"),
         ("gradient norm", "gradient_norm"),

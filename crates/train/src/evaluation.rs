@@ -8,12 +8,15 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::network::{Network, State};
 use crate::slices::floats;
+use carousel::inference::encoder_decoder::EncoderDecoderNetwork;
 use carousel::inference::evaluation::{CacheLookup, predict_tokens};
 use carousel::inference::interpolation::CACHE_SCALES;
 use carousel::inference::next_token::NextTokenNetwork;
 use carousel::inference::recurrent_classifier::RecurrentClassifier;
+use carousel::inference::translator::Translator;
 use carousel::text::corpus::Ids;
 use carousel::text::streams::{EvaluationStreams, Target};
+use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::Precision;
 
 /// Largest number of steps that are read at once.
@@ -100,6 +103,23 @@ pub fn encoder(network: &Network, threads: usize) -> RecurrentClassifier {
     .expect("every tensor is there")
 }
 
+/// A translator, packed for inference, which is on the CPU.
+pub fn translator(
+    network: &Network,
+    tokenizers: (Tokenizer, Option<Tokenizer>),
+    threads: usize,
+) -> Translator {
+    let network = network.to_device(Device::Cpu);
+    let packed = EncoderDecoderNetwork::load(
+        &network.config,
+        |name| Ok(values(&network, name)),
+        Precision::Float32,
+        threads,
+    );
+    let packed = packed.expect("every tensor is there");
+    Translator::new(network.config.clone(), tokenizers, packed)
+}
+
 fn values<'n>(network: &'n Network, name: &str) -> Cow<'n, [f32]> {
     Cow::Borrowed(floats(network.parameters.get(name)))
 }
@@ -166,7 +186,6 @@ mod tests {
     use carousel::text::corpus::encode_files;
     use carousel::text::source::InvalidBytes;
     use carousel::text::spelling::Spelling;
-    use carousel::text::tokenizer::Tokenizer;
     use carousel_kernels::ThreadPool;
 
     const FLOAT_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);

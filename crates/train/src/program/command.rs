@@ -11,9 +11,11 @@ use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::data_paths::DataPaths;
+use carousel::checkpoint::record::PairLayout;
 use carousel::cli::run_folder::{RunFolder, keep_standard_input, leave_nothing};
 use carousel::cli::{interrupt, standard, train, train_classifier, train_translator};
 use carousel::data::labelled::DocumentOptions;
+use carousel::data::pairs::PairOptions;
 use carousel::error::{Error, ErrorKind, Result};
 use carousel_train::run::{Notify, Run, Task};
 use carousel_train::tasks::classifier::{self, Inner};
@@ -128,17 +130,21 @@ pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
     let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
     let mut progress = Progress::new(Directory::at(folder), flags.quiet);
     let notify: Notify = &mut |event| progress.show(event);
-    let (arguments, paths) = (flags.training(), flags.paths());
+    let (arguments, paths, layout) = (flags.training(), flags.paths(), flags.layout());
     if flags.resume.is_none() {
         let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
         let directory = &folder.directory;
-        let begun = translation::begin(directory.clone(), &paths, &arguments, started, notify);
+        let files = keep_standard_input(&paths, directory)?;
+        let asked = (&arguments, &layout);
+        let begun = translation::begin(directory.clone(), &files, asked, started, notify);
         let run = begun.inspect_err(|_| leave_nothing(&paths, directory))?;
         return finish(Some(run), notify);
     }
-    let others = flags.output.is_some() || flags.overwrite;
+    let has_layout =
+        matches!(layout, PairLayout::Table(options) if options != PairOptions::default());
+    let others = flags.output.is_some() || flags.overwrite || has_layout;
     let moved = moved_data(others, &paths, arguments)?;
-    let folder = RunFolder::of_run(folder, "train-translator --source FILE --target FILE")?;
+    let folder = RunFolder::of_run(folder, "train-translator PAIRS")?;
     let directory = folder.directory.clone();
     finish(
         translation::resume(directory, moved.as_ref(), started, notify)?,

@@ -58,8 +58,9 @@ pub fn translator(flags: &train_translator::Arguments, started: Instant) -> Resu
     let mut output = Output::new(&folder, flags.json);
     let notify = &mut |event| output.take(event);
     let directory = Directory::at(folder.path());
-    let (paths, arguments) = (flags.paths(), flags.training());
-    translation::begin(directory, &paths, &arguments, started, notify)?.announce(notify);
+    let paths = keep_standard_input(&flags.paths(), &directory)?;
+    let (arguments, layout) = (flags.training(), flags.layout());
+    translation::begin(directory, &paths, (&arguments, &layout), started, notify)?.announce(notify);
     output.print()
 }
 
@@ -220,6 +221,7 @@ fn data(data: &DataSummary) -> Value {
             train_tokens: [source_tokens, target_tokens],
             valid_pairs,
             vocab_sizes,
+            baselines,
             ..
         } => json!({
             "train_pairs": train_pairs,
@@ -227,6 +229,8 @@ fn data(data: &DataSummary) -> Value {
             "target_tokens": target_tokens,
             "valid_pairs": valid_pairs,
             "vocab_sizes": vocab_sizes,
+            "bleu_of_copy": baselines[0],
+            "bleu_of_nearest": baselines[1],
         }),
         DataSummary::Documents {
             train_documents,

@@ -15,7 +15,9 @@ use carousel::checkpoint::encoder_decoder::Attention;
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::cli::standard::message;
+use carousel::inference::beam_search::Search;
 use carousel::inference::sampling::{Choice, Sampling};
+use carousel::inference::translator::Translator;
 use carousel::inference::{Model, generator};
 use carousel::text::Level;
 use carousel::text::escape::escaped;
@@ -49,6 +51,8 @@ pub struct Progress {
     tokens_per_character: Option<f64>,
     /// Whether it is a translator, whose losses are shown with perplexities.
     translates: bool,
+    /// Sources that are shown with their translations, and references.
+    shown: Vec<(String, String)>,
 }
 
 impl Progress {
@@ -73,6 +77,7 @@ impl Progress {
             losses: Vec::new(),
             tokens_per_character: None,
             translates: false,
+            shown: Vec::new(),
         }
     }
 
@@ -103,6 +108,9 @@ impl Progress {
     fn plan(&mut self, plan: &Plan) {
         self.tokens_per_character = plan.tokens_per_character;
         self.translates = plan.config.encoder_decoder().is_some();
+        if let DataSummary::Pairs { shown, .. } = &plan.data {
+            self.shown.clone_from(shown);
+        }
         let lines = data_lines(&plan.data).into_iter().chain(plan_lines(plan));
         lines.for_each(|line| self.headed(line));
     }
@@ -157,16 +165,15 @@ impl Progress {
             true => format!("best so far{}, saved", figures.chosen_by()),
             false => "not better".to_string(),
         };
-        let perplexity = match self.translates {
-            true => format!("  perplexity {:.2}", figures.valid_loss.exp()),
-            false => String::new(),
-        };
         self.print(format!(
-            "step {step}  training loss {train_loss:.4}  validation loss {}{perplexity}  ({verdict})",
+            "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
             loss_and_figures(&figures)
         ));
         if best {
             self.best = Some(evaluation);
+            for line in translations(&self.directory, &self.shown).unwrap_or_default() {
+                self.print(line);
+            }
             if self.tokens_per_character.is_some()
                 && let Some(sample) = sample(&self.directory)
             {
@@ -282,6 +289,8 @@ fn pair_lines(data: &DataSummary) -> Vec<HeadedLine> {
         valid_pairs,
         vocab_sizes,
         shared_vocabulary,
+        baselines: [copy, nearest],
+        ..
     } = data
     else {
         return Vec::new();
@@ -297,7 +306,14 @@ fn pair_lines(data: &DataSummary) -> Vec<HeadedLine> {
         true => format!("one of {} for both languages", sizes[0]),
         false => format!("{} and {}", sizes[0], sizes[1]),
     };
-    vec![("pairs", pairs), ("vocabulary", vocabulary)]
+    let baselines = format!(
+        "BLEU on validation pairs: the source as it is {copy:.1}, the translation of the nearest training sentence {nearest:.1}"
+    );
+    vec![
+        ("pairs", pairs),
+        ("vocabulary", vocabulary),
+        ("baselines", baselines),
+    ]
 }
 
 /// How many tokens an evaluation reads, if not all.
@@ -525,6 +541,12 @@ fn loss_and_figures(figures: &Figures) -> String {
     let loss = format!("{:.4}", figures.valid_loss);
     match *figures {
         Figures {
+            bleu: Some(bleu), ..
+        } => {
+            let perplexity = figures.valid_loss.exp();
+            format!("{loss}  perplexity {perplexity:.2}  BLEU {bleu:.1}")
+        }
+        Figures {
             bits_per_character: Some(bits),
             network_loss,
             ..
@@ -574,6 +596,29 @@ fn sample(directory: &Directory) -> Option<String> {
         Level::Word | Level::Subword => SAMPLE_CHARACTERS / 4,
     };
     Some(generator::sample(&model, sampling, tokens, 0))
+}
+
+/// Sources with the translations of the model that was just saved, and with references; `None` if it cannot be opened, which
+/// must not end the training.
+fn translations(directory: &Directory, shown: &[(String, String)]) -> Option<Vec<String>> {
+    if shown.is_empty() {
+        return Some(Vec::new());
+    }
+    let translator = Translator::open(directory, Precision::Float32, 1).ok()?;
+    let sources: Vec<&str> = shown.iter().map(|(source, _)| &source[..]).collect();
+    let found = translator.translate_texts(&sources, &Search::default());
+    let lines = shown
+        .iter()
+        .zip(found)
+        .flat_map(|((source, reference), found)| {
+            let own = found.candidates.into_iter().next().unwrap_or_default().text;
+            [
+                format!("  | {}", escaped(source)),
+                format!("  |   → {}", escaped(&own)),
+                format!("  |   = {}", escaped(reference)),
+            ]
+        });
+    Some(lines.collect())
 }
 
 /// Formats whole seconds in units for people.

@@ -132,6 +132,10 @@ pub enum DataSummary {
         vocab_sizes: [u64; 2],
         /// Whether they are one.
         shared_vocabulary: bool,
+        /// BLEU of the sources as they are, and of the translations of the nearest training sentences.
+        baselines: [f64; 2],
+        /// Some validation pairs, to be shown with their translations.
+        shown: Vec<(String, String)>,
     },
     /// Series of numbers.
     Series {

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::dataset::Pair;
+use carousel::data::pairs::Pair;
 use carousel::text::encoder::Encoder;
 use carousel::text::tokenizer::Tokenizer;
 
@@ -66,13 +66,6 @@ impl EncodedPairs {
     /// Tokens of both sides of a pair.
     fn length(&self, pair: usize) -> usize {
         self.sources[pair].len() + self.targets[pair].len()
-    }
-
-    /// All pairs in batches of about one length, without chance.
-    pub fn in_order(&self, batch_size: usize) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by_key(|&pair| self.length(pair));
-        order.chunks(batch_size).map(<[usize]>::to_vec).collect()
     }
 }
 

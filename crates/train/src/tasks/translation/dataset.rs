@@ -1,29 +1,19 @@
 /*!
-Reading of pairs, and their division into training and validation pairs.
+The pairs of a run: reading, and their division into training and validation pairs.
 */
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::run::{Event, Notify};
-use carousel::checkpoint::arguments::TrainArguments;
-use carousel::checkpoint::record::Request;
+use carousel::checkpoint::record::{PairLayout, Request};
+use carousel::data::pairs::{Pair, Pairs, divide, hash};
 use carousel::error::{Error, Result};
 use carousel::text::corpus::Validation;
-use carousel::text::source::InvalidBytes;
-use carousel::text::text_reader::TextReader;
 
 /// Fraction of the pairs that validate by default, and the most pairs.
 const VALIDATION_FRACTION: f64 = 0.05;
 const MOST_VALIDATION: f64 = 1000.0;
-
-/// A sentence and its translation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pair {
-    /// What is read.
-    pub source: String,
-    /// What is to be written.
-    pub target: String,
-}
 
 /// Training and validation pairs.
 pub struct Dataset {
@@ -41,88 +31,61 @@ impl Dataset {
     /// # Errors
     /// Files that cannot be read, or that do not belong together; too few pairs.
     pub fn read(request: &Request, notify: Notify) -> Result<Self> {
-        let lossy = request.arguments.lossy;
-        let mut parts = (request.paths.chunks(2))
-            .map(|files| read_lines(files, lossy, notify))
-            .collect::<Result<Vec<_>>>()?
-            .into_iter();
-        let all = parts.next().unwrap_or_default();
-        let given = parts.next();
+        let validation = request.arguments.validation()?;
+        let mut parts = Vec::new();
+        match request.pairs.as_ref().unwrap_or(&PairLayout::Lines) {
+            PairLayout::Lines => {
+                for files in request.paths.chunks(2) {
+                    let [source, target] = files else {
+                        return Err(Error::usage("give a file of sources and one of targets"));
+                    };
+                    parts.push(Pairs::of_lines(source, target, request.arguments.lossy)?);
+                }
+            }
+            PairLayout::Table(options) => {
+                let mut read = |paths: &[PathBuf]| {
+                    Pairs::of_tables(paths, options).map(|pairs| parts.push(pairs))
+                };
+                read(&request.paths)?;
+                if let Validation::Files(files) = &validation {
+                    read(files)?;
+                }
+            }
+        }
+        let notes = parts
+            .iter_mut()
+            .flat_map(|part| std::mem::take(&mut part.notes));
+        notes.for_each(|note| notify(Event::Note(note)));
+        let mut parts = parts.into_iter().map(|part| part.pairs);
+        let (all, given) = (parts.next().unwrap_or_default(), parts.next());
         let hash = hash(all.iter().chain(given.iter().flatten()));
-        let (train, valid) = match given {
-            Some(valid) => (all, valid),
-            None => divide(all, &request.arguments)?,
+        let (train, valid) = match (given, validation) {
+            (Some(valid), _) => (all, valid),
+            (None, Validation::Fraction(fraction)) => divide(all, fraction),
+            (None, _) => {
+                let most = MOST_VALIDATION / all.len().max(1) as f64;
+                divide(all, VALIDATION_FRACTION.min(most))
+            }
         };
-        match (train.is_empty(), valid.is_empty()) {
-            (false, false) => Ok(Dataset { train, valid, hash }),
-            (true, _) => Err(Error::new("there are no pairs to train on")),
-            (_, true) => Err(Error::new(
-                "there are too few pairs to hold some out for validation; give more, or files of validation pairs",
-            )),
+        if train.is_empty() || valid.is_empty() {
+            return Err(Error::new(
+                "there are too few pairs to learn from some and hold out others for validation; give more, or validation pairs \
+                 with --valid FILE",
+            ));
         }
+        note_common(&train, &valid, notify);
+        Ok(Dataset { train, valid, hash })
     }
 }
 
-/// Reads the lines of two files as pairs. Those of which one is empty are left out, and reported.
-fn read_lines(files: &[impl AsRef<Path>], lossy: bool, notify: Notify) -> Result<Vec<Pair>> {
-    let [source, target] = files else {
-        return Err(Error::usage("give a file of sources and one of targets"));
-    };
-    let invalid = InvalidBytes::lossy(lossy);
-    let read = |path: &Path| TextReader::open(path, invalid)?.rest();
-    let (sources, targets) = (read(source.as_ref())?, read(target.as_ref())?);
-    let counts = [&sources, &targets].map(|text| text.lines().count());
-    if counts[0] != counts[1] {
-        return Err(Error::new(format!(
-            "{} has {} lines and {} has {}; each line is to be the translation of the same line of the other file",
-            source.as_ref().display(),
-            counts[0],
-            target.as_ref().display(),
-            counts[1]
-        )));
-    }
-    let pairs = sources.lines().zip(targets.lines());
-    let pair = |(source, target): (&str, &str)| Pair {
-        source: source.trim().to_string(),
-        target: target.trim().to_string(),
-    };
-    let mut pairs: Vec<Pair> = pairs.map(pair).collect();
-    pairs.retain(|pair| !pair.source.is_empty() && !pair.target.is_empty());
-    let empty = counts[0] - pairs.len();
-    if empty > 0 {
+/// Notes how many validation pairs, which are to show what was learnt, are also among those that it was learnt from.
+fn note_common(train: &[Pair], valid: &[Pair], notify: Notify) {
+    let known: BTreeSet<&Pair> = train.iter().collect();
+    let common = valid.iter().filter(|pair| known.contains(pair)).count();
+    if common > 0 {
         notify(Event::Note(format!(
-            "{empty} pairs of {} and {} were skipped, as a side of them is empty",
-            source.as_ref().display(),
-            target.as_ref().display()
+            "{common} of {} validation pairs are training pairs too; their loss and BLEU are too good",
+            valid.len()
         )));
     }
-    Ok(pairs)
-}
-
-/// Training and validation pairs. Which a pair belongs to depends on its source alone, so that all translations of a sentence
-/// are on one side.
-fn divide(all: Vec<Pair>, arguments: &TrainArguments) -> Result<(Vec<Pair>, Vec<Pair>)> {
-    let fraction = match arguments.validation()? {
-        Validation::Fraction(fraction) => fraction,
-        _ => VALIDATION_FRACTION.min(MOST_VALIDATION / all.len().max(1) as f64),
-    };
-    let validates = |pair: &Pair| {
-        let hash = blake3::hash(pair.source.as_bytes());
-        let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("32 bytes");
-        (u64::from_le_bytes(*first) as f64) < fraction * u64::MAX as f64
-    };
-    let (valid, train) = all.into_iter().partition(validates);
-    Ok((train, valid))
-}
-
-/// Hash of all sentences, with their lengths.
-fn hash<'p>(pairs: impl Iterator<Item = &'p Pair>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for pair in pairs {
-        for part in [&pair.source, &pair.target] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-    }
-    hasher.finalize().to_hex().to_string()
 }

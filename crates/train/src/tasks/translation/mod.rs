@@ -21,9 +21,11 @@ use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::{PairLayout, PairsRecord, Record, Request};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
+use carousel::text::corpus::Validation;
 use dataset::Dataset;
 
-/// Begins a run that learns to translate from the pairs in the files at `paths`; `started` is when the command began.
+/// Begins a run that learns to translate from the pairs in the files at `paths`, of this layout; `started` is when the command
+/// began.
 ///
 /// # Errors
 /// Pairs that cannot be read, options that contradict each other, a device that is not there, a directory that cannot be
@@ -31,22 +33,29 @@ use dataset::Dataset;
 pub fn begin(
     directory: Directory,
     paths: &[PathBuf],
-    arguments: &TrainArguments,
+    (arguments, layout): (&TrainArguments, &PairLayout),
     started: Instant,
     notify: Notify,
 ) -> Result<Run<TranslationTask>> {
     recipe::translation::check(arguments)?;
     let device = device::device(arguments.device.unwrap_or_default())?;
+    let mut arguments = arguments.clone();
+    if let Validation::Files(files) = arguments.validation()? {
+        // So that a run that is begun again finds it from any folder.
+        arguments.valid = absolute(files)?
+            .first()
+            .map(|file| file.display().to_string());
+    }
     let request = Request {
         version: env!("CARGO_PKG_VERSION").to_string(),
         paths: absolute(paths.to_vec())?,
-        arguments: arguments.clone(),
+        arguments,
         documents: None,
-        pairs: Some(PairLayout::Lines),
+        pairs: Some(layout.clone()),
     };
     let prepare = |request: Request| {
         let dataset = Dataset::read(&request, notify)?;
-        prepare::prepare(request, &dataset, device, notify)
+        prepare::prepare(request, dataset, device, notify)
     };
     Run::begin(directory, request, None, started, prepare)
 }
@@ -63,13 +72,9 @@ pub fn resume(
 ) -> Result<Option<Run<TranslationTask>>> {
     let place = directory.clone();
     let begin = |request: Request, notify: Notify| {
-        begin(
-            place.clone(),
-            &request.paths,
-            &request.arguments,
-            started,
-            notify,
-        )
+        let layout = request.pairs.unwrap_or(PairLayout::Lines);
+        let asked = (&request.arguments, &layout);
+        begin(place.clone(), &request.paths, asked, started, notify)
     };
     let restore = |saved| Ok((restore(&directory, saved, given)?, None));
     run::resume(directory.clone(), given, (started, notify), begin, restore)
@@ -87,7 +92,7 @@ fn restore(
     let dataset = read_again(directory, &mut record, given)?;
     let tokenizers = directory.load_tokenizers(&config)?;
     Ok(prepare::task(
-        &dataset,
+        dataset,
         tokenizers,
         record,
         config,

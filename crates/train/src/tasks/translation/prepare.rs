@@ -5,17 +5,20 @@ Everything that a translator's run needs before its first step.
 use tch::Device;
 
 use super::batches::{Batches, EncodedPairs};
-use super::dataset::{Dataset, Pair};
-use super::task::TranslationTask;
+use super::dataset::Dataset;
+use super::task::{TranslationTask, scored};
 use crate::gradients::{self, Gradients};
 use crate::recipe::{self, Resolved};
 use crate::run::{Event, Notify, Prepared, Task};
 use crate::{device, machine};
+use carousel::baselines::NearestSentence;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, NextToken};
 use carousel::checkpoint::arguments::{TrainArguments, Vocabularies};
-use carousel::checkpoint::record::{PairsRecord, Record, Request, TrainingConfig};
+use carousel::checkpoint::record::{PairBaselines, PairsRecord, Record, Request, TrainingConfig};
+use carousel::data::pairs::{LanguageProfile, Pair};
 use carousel::error::Result;
+use carousel::metrics::bleu::Bleu;
 use carousel::text::tokenizer::Tokenizer;
 use carousel::text::vocabulary::VocabularyTrainer;
 
@@ -32,7 +35,7 @@ pub type Tokenizers = (Tokenizer, Option<Tokenizer>);
 /// Options that contradict each other, pairs from which nothing can be learnt, too little memory.
 pub fn prepare(
     request: Request,
-    dataset: &Dataset,
+    dataset: Dataset,
     device: Device,
     notify: Notify,
 ) -> Result<Prepared<TranslationTask>> {
@@ -56,6 +59,8 @@ pub fn prepare(
             train_tokens: [0; 2],
             valid_pairs: 0,
             hash: dataset.hash.clone(),
+            languages: LanguageProfile::of(&dataset.train),
+            baselines: baselines(&dataset),
         },
     };
     let mut prepared = task(dataset, tokenizers, record, config, notify);
@@ -65,6 +70,22 @@ pub fn prepare(
     }
     device::check_memory(prepared.task.memory(&prepared.config, training), device)?;
     Ok(prepared)
+}
+
+/// What the translator has to beat, on the validation pairs that are scored.
+fn baselines(dataset: &Dataset) -> PairBaselines {
+    let nearest = NearestSentence::learn(&dataset.train);
+    let scored = scored(&dataset.valid);
+    let references: Vec<&str> = scored.clone().map(|pair| &pair.target[..]).collect();
+    let copies: Vec<&str> = scored.clone().map(|pair| &pair.source[..]).collect();
+    let found: Vec<&str> = copies
+        .iter()
+        .map(|source| nearest.translate(source))
+        .collect();
+    PairBaselines {
+        copy: Bleu::corpus(&copies, &references).score,
+        nearest: Bleu::corpus(&found, &references).score,
+    }
 }
 
 /// Completes the options by what depends on the machine. A language model of the decoder's layers and a small vocabulary shows
@@ -119,7 +140,7 @@ fn vocabularies(arguments: &TrainArguments, pairs: &[Pair]) -> Result<Tokenizers
 
 /// The task of prepared or saved options; its record is completed.
 pub fn task(
-    dataset: &Dataset,
+    dataset: Dataset,
     (source, target): Tokenizers,
     mut record: Record<PairsRecord>,
     config: ModelConfig,
@@ -127,19 +148,18 @@ pub fn task(
 ) -> Prepared<TranslationTask> {
     let encode =
         |pairs: &[Pair]| EncodedPairs::new(pairs, &source, target.as_ref().unwrap_or(&source));
-    let (mut train, mut valid) = (encode(&dataset.train), encode(&dataset.valid));
-    for (part, what) in [(&mut train, "training"), (&mut valid, "validation")] {
-        let long = part.leave_out_long();
-        if long > 0 {
-            notify(Event::Note(format!(
-                "{long} {what} pairs were left out, as they are very long"
-            )));
-        }
+    let mut train = encode(&dataset.train);
+    let long = train.leave_out_long();
+    if long > 0 {
+        notify(Event::Note(format!(
+            "{long} training pairs were left out, as they are very long"
+        )));
     }
+    let [_, valid_tokens] = encode(&dataset.valid).tokens();
     let subject = &mut record.subject;
     subject.train_pairs = train.len() as u64;
     subject.train_tokens = train.tokens().map(|tokens| tokens as u64);
-    subject.valid_pairs = valid.len() as u64;
+    subject.valid_pairs = dataset.valid.len() as u64;
     let training: &TrainingConfig = &record.training;
     Prepared {
         task: TranslationTask {
@@ -148,7 +168,8 @@ pub fn task(
             source,
             target,
             train,
-            valid,
+            valid: dataset.valid,
+            valid_tokens,
         },
         record,
         config,

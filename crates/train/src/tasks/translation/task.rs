@@ -2,21 +2,27 @@
 A translator as a [`Task`]: its step and its evaluation.
 */
 
-use tch::Kind;
-
 use super::batches::{Batches, EncodedPairs};
-use crate::gradients::{Batch, Gradients, PairBatch, Window, translation_losses};
-use crate::network::{Network, TranslationMasks};
+use crate::evaluation;
+use crate::gradients::{Batch, Gradients, PairBatch, Window};
+use crate::network::TranslationMasks;
 use crate::recipe;
 use crate::run::{DataSummary, Task, TrainingState, model_weights};
-use carousel::checkpoint::record::{Figures, PairsRecord, TrainingConfig};
+use carousel::checkpoint::record::{Figures, PairBaselines, PairsRecord, Record, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::data::pairs::Pair;
 use carousel::error::Result;
+use carousel::inference::beam_search::Search;
+use carousel::inference::translator::Translation;
+use carousel::metrics::bleu::Bleu;
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::ThreadPool;
 
-/// Validation pairs that are read at once.
-const VALID_BATCH: usize = 64;
+/// Most validation pairs whose translations are scored, and pairs that are shown.
+const MOST_SCORED: usize = 300;
+const SHOWN: usize = 3;
+/// Most bytes of a source that is shown.
+const SHOWN_BYTES: usize = 100;
 
 /// A translator, and the pairs that it learns from.
 pub struct TranslationTask {
@@ -26,8 +32,9 @@ pub struct TranslationTask {
     pub(super) target: Option<Tokenizer>,
     /// The training part.
     pub(super) train: EncodedPairs,
-    /// The validation part.
-    pub(super) valid: EncodedPairs,
+    /// The validation part, and its tokens.
+    pub(super) valid: Vec<Pair>,
+    pub(super) valid_tokens: usize,
     /// The batches of a pass.
     pub(super) batches: Batches,
     /// What computes gradients.
@@ -35,23 +42,25 @@ pub struct TranslationTask {
 }
 
 impl TranslationTask {
-    /// The mean loss of the validation part's target tokens, in nats, without label smoothing.
-    fn valid_loss(&self, network: &Network) -> f64 {
-        let masks = TranslationMasks::none(&network.config);
-        let mut nats = 0.0;
-        for pairs in self.valid.in_order(VALID_BATCH) {
-            let (sources, targets) = sides(&self.valid, &pairs);
-            let batch = PairBatch {
-                sources: &sources,
-                targets: &targets,
-                label_smoothing: 0.0,
-                masks: &masks,
-            };
-            let losses = tch::no_grad(|| translation_losses(network, &batch, Kind::Float));
-            nats += losses.own.sum(Kind::Double).double_value(&[]);
-        }
-        nats / self.valid.tokens()[1] as f64
+    /// Validation pairs that are shown, with their translations: some of those that are scored, not very long.
+    fn shown(&self) -> Vec<(String, String)> {
+        let short = scored(&self.valid).filter(|pair| pair.source.len() <= SHOWN_BYTES);
+        let short: Vec<&Pair> = short.collect();
+        let spread = short
+            .iter()
+            .step_by((short.len() / SHOWN).max(1))
+            .take(SHOWN);
+        spread
+            .map(|pair| (pair.source.clone(), pair.target.clone()))
+            .collect()
     }
+}
+
+/// The validation pairs whose translations are scored in training, spread over all of them.
+pub fn scored(valid: &[Pair]) -> impl Iterator<Item = &Pair> + Clone {
+    valid
+        .iter()
+        .step_by(valid.len().div_ceil(MOST_SCORED).max(1))
 }
 
 /// Both sides of some pairs.
@@ -78,7 +87,7 @@ impl Task for TranslationTask {
     }
 
     fn valid_tokens(&self) -> usize {
-        self.valid.tokens()[1]
+        self.valid_tokens
     }
 
     fn streams(&self) -> usize {
@@ -114,12 +123,59 @@ impl Task for TranslationTask {
         self.gradients.step(network, &batch, pool)
     }
 
-    fn evaluate(&mut self, state: &TrainingState, _training: &TrainingConfig) -> Option<Figures> {
-        let valid_loss = self.valid_loss(&state.averaged_network());
-        valid_loss.is_finite().then(|| Figures {
+    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
+        let threads = training.threads.max(1) as usize;
+        let tokenizers = (self.source.clone(), self.target.clone());
+        let translator = evaluation::translator(&state.averaged_network(), tokenizers, threads);
+        let pairs = self
+            .valid
+            .iter()
+            .map(|pair| (&pair.source[..], &pair.target[..]));
+        let losses = translator.losses(&pairs.collect::<Vec<_>>());
+        let (nats, tokens) =
+            (losses.iter()).fold((0.0, 0), |sums, loss| (sums.0 + loss.0, sums.1 + loss.1));
+        let valid_loss = nats / tokens as f64;
+        if !valid_loss.is_finite() {
+            return None;
+        }
+        let scored = scored(&self.valid);
+        let sources: Vec<&str> = scored.clone().map(|pair| &pair.source[..]).collect();
+        let references: Vec<&str> = scored.map(|pair| &pair.target[..]).collect();
+        let greedy = Search {
+            beam: 1,
+            ..Search::default()
+        };
+        let found = translator.translate_texts(&sources, &greedy);
+        let first = |found: &'_ Translation| found.candidates.first().map(|best| best.text.clone());
+        let texts: Vec<String> = found
+            .iter()
+            .map(|found| first(found).unwrap_or_default())
+            .collect();
+        Some(Figures {
             valid_loss,
+            bleu: Some(Bleu::corpus(&texts, &references).score),
             ..Figures::default()
         })
+    }
+
+    /// Says so if the translator is no better than a baseline.
+    fn conclude(
+        &mut self,
+        _directory: &Directory,
+        record: &mut Record<PairsRecord>,
+    ) -> Result<Vec<String>> {
+        let PairBaselines { copy, nearest } = record.subject.baselines;
+        let (name, baseline) = match nearest >= copy {
+            true => ("the translation of the nearest training sentence", nearest),
+            false => ("the source as it is", copy),
+        };
+        let own = record.best().and_then(|best| best.figures.bleu);
+        let note = own.filter(|own| *own <= baseline).map(|own| {
+            format!(
+                "the translator does not beat {name}: BLEU {own:.1}, and {baseline:.1}; what helps: more pairs, more --time"
+            )
+        });
+        Ok(note.into_iter().collect())
     }
 
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {
@@ -135,6 +191,8 @@ impl Task for TranslationTask {
             valid_pairs: record.valid_pairs,
             vocab_sizes: [&self.source, target].map(|one| one.vocab_size() as u64),
             shared_vocabulary: self.target.is_none(),
+            baselines: [record.baselines.copy, record.baselines.nearest],
+            shown: self.shown(),
         }
     }
 
