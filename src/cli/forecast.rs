@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
-use crate::forecasting::method::{FitOptions, Method, fit_with};
+use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::panel_seasons::panel_seasons;
 use crate::forecasting::regressors::{Usable, columns, steps_ahead};
 use crate::forecasting::rolling::{Window, rolled};
@@ -272,7 +272,7 @@ fn fit_series(
             &options,
         );
         let start = Instant::now();
-        let fit = match fit_with(method, &values, &columns, &options) {
+        let fit = match fit(method, &values, &columns, &options) {
             Ok(fit) => fit,
             Err(error) => {
                 notes.push(format!(
@@ -593,7 +593,7 @@ fn answer(
         scores: model.scores.clone(),
         dates: window.range.map(|at| series.label(at)).collect(),
         predictions: match arguments.output {
-            Some(_) => model.model.predictions_with(&values[..start], &columns),
+            Some(_) => model.model.predictions(&values[..start], &columns),
             None => Vec::new(),
         },
         history: series.values[..start].to_vec(),

@@ -10,7 +10,7 @@ use super::standard::{json_line, line};
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::Accuracy;
 use crate::forecasting::backtest::{backtest, origins};
-use crate::forecasting::method::{FitOptions, Method, fit_with};
+use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::naive2::Naive2;
 
 /// Fewest values that a model is fitted to.
@@ -71,9 +71,9 @@ pub(super) fn series_backtest(
         };
         let all = backtest(values, horizon, season, &origins, |history, steps| {
             Ok::<_, Error>(
-                fit_with(method, history, columns, options)?
+                fit(method, history, columns, options)?
                     .model
-                    .forecast_with(history, columns, steps),
+                    .forecast(history, columns, steps),
             )
         });
         let seconds = start.elapsed().as_secs_f64() / origins.len() as f64;

@@ -45,7 +45,7 @@ pub fn rolled(model: &Model, window: &Window<'_>, refit: Option<usize>) -> Resul
             due = origin + every;
         }
         let model = refitted.as_ref().unwrap_or(model);
-        Ok(model.forecast_with(history, columns, steps))
+        Ok(model.forecast(history, columns, steps))
     })
 }
 
@@ -124,7 +124,7 @@ mod tests {
             range: 90..95,
             horizon: 1,
         };
-        let one = |model: &Model, origin: usize| model.forecast(&values[..origin], 1).mean[0];
+        let one = |model: &Model, origin: usize| model.forecast(&values[..origin], &[], 1).mean[0];
         let first = fit(60);
         let refitted = rolled_means(&first, &window, Some(2));
         let right = [(90, 90), (90, 91), (92, 92), (92, 93), (94, 94)];

@@ -85,20 +85,12 @@ struct Field {
 }
 
 /// Chooses a model for a series that may have seasons of some lengths, by what it says of the next `horizon` values. Gaps
-/// (NaN) are filled by lines.
-///
-/// # Errors
-/// Values none of which is known.
-pub fn select(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Selection> {
-    select_with(values, &[], seasons, horizon)
-}
-
-/// Chooses a model as [`select`] does, with an ARIMA with columns of regressors among the candidates. The columns, each at
+/// (NaN) are filled by lines. With columns of regressors an ARIMA with these is among the candidates. The columns, each at
 /// least as long as the values, are known ahead: at each origin of the backtest those of the steps after it are given.
 ///
 /// # Errors
 /// Values none of which is known.
-pub fn select_with(
+pub fn select(
     values: &[f64],
     columns: &[Vec<f64>],
     seasons: &[usize],
@@ -410,13 +402,13 @@ mod tests {
     #[test]
     fn what_was_right_in_the_backtest_weighs_most() {
         let values: Vec<f64> = (0..96).map(wave).collect();
-        let selection = select(&values, &[12], 12).unwrap();
+        let selection = select(&values, &[], &[12], 12).unwrap();
         let naive = selection.scores.iter().find(|score| score.name == "naive");
         assert!(naive.unwrap().weight < 0.02);
         let total: f64 = selection.scores.iter().map(|score| score.weight).sum();
         assert!((total - 1.0).abs() < 1e-12);
         assert_eq!(selection.origins, 4);
-        let forecast = selection.model.forecast(&values, 12);
+        let forecast = selection.model.forecast(&values, &[], 12);
         let pairs = forecast.mean.iter().zip(96..);
         let worst = pairs.map(|(mean, step)| (mean - wave(step)).abs());
         assert!(worst.fold(0.0, f64::max) < 0.5);
@@ -425,7 +417,7 @@ mod tests {
     #[test]
     fn what_is_not_tried_is_said() {
         let values: Vec<f64> = (0..500).map(wave).collect();
-        let left_out = select(&values, &[24, 365], 12).unwrap().left_out;
+        let left_out = select(&values, &[], &[24, 365], 12).unwrap().left_out;
         assert!(left_out.iter().any(|one| one.starts_with("ARIMA, for")));
         assert!(left_out.iter().any(|one| one.contains("season of 365")));
     }
@@ -442,8 +434,8 @@ mod tests {
             &[-1.0, f64::NAN, 3.0, f64::NAN, f64::NAN, 2.0, 1.0],
         ];
         for values in odd {
-            let selection = select(values, &[12], 6).unwrap();
-            let forecast = selection.model.forecast(&filled(values), 6);
+            let selection = select(values, &[], &[12], 6).unwrap();
+            let forecast = selection.model.forecast(&filled(values), &[], 6);
             assert_eq!(forecast.mean.len(), 6);
             assert!(
                 forecast.mean.iter().all(|mean| mean.is_finite()),
@@ -451,8 +443,8 @@ mod tests {
             );
         }
         let forecast = |values: &[f64]| {
-            let selection = select(values, &[], 3).unwrap();
-            selection.model.forecast(values, 3).mean
+            let selection = select(values, &[], &[], 3).unwrap();
+            selection.model.forecast(values, &[], 3).mean
         };
         assert!(
             forecast(&[7.0; 40])
@@ -465,6 +457,6 @@ mod tests {
                 .into_iter()
                 .all(|(mean, right)| (mean - f64::from(right)).abs() < 0.2)
         );
-        assert!(select(&[f64::NAN], &[], 3).is_err());
+        assert!(select(&[f64::NAN], &[], &[], 3).is_err());
     }
 }
