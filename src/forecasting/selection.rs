@@ -119,28 +119,28 @@ pub fn select(
         &field.candidates,
     );
     trials.refuse(&field.candidates, values.len());
-    let weights = trials.weights();
+    let mut weights = trials.weights();
+    let fitted = fitted(values, &columns, &field.candidates, &mut weights);
     let spread = trials.spread(&weights);
     let mut scores = Vec::new();
     let (mut models, mut kept) = (Vec::new(), Vec::new());
-    for ((candidate, &weight), smape) in field.candidates.iter().zip(&weights).zip(&trials.smape) {
-        let model = match weight > 0.0 {
-            true => candidate.fit(values, &columns).ok(),
-            false => None,
+    let results = trials.smape.iter().zip(&weights).zip(fitted);
+    for (candidate, ((&smape, &weight), fitted)) in field.candidates.iter().zip(results) {
+        let (name, model) = match fitted {
+            Fitted::New(model) => (model.name(), Some(model)),
+            Fitted::Failed => (candidate.name(), None),
+            Fitted::Repeated => continue,
         };
         scores.push(Score {
-            name: model.as_ref().map_or_else(|| candidate.name(), Model::name),
-            smape: *smape,
-            weight: if model.is_some() { weight } else { 0.0 },
+            name,
+            smape,
+            weight,
         });
         if let Some(model) = model {
             models.push(model);
             kept.push(weight);
         }
     }
-    let total: f64 = kept.iter().sum();
-    kept.iter_mut().for_each(|weight| *weight /= total);
-    scores.iter_mut().for_each(|score| score.weight /= total);
     scores.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     if models.is_empty() {
         return Err(Error::new("no method can forecast the series"));
@@ -155,6 +155,47 @@ pub fn select(
         origins: trials.origins.len(),
         left_out: field.left_out,
     })
+}
+
+/// What a candidate is on the whole series.
+enum Fitted {
+    /// A model.
+    New(Model),
+    /// The same model as another candidate's before it: simple exponential smoothing may be what AICc chooses.
+    Repeated,
+    /// Left away, or not to be fitted.
+    Failed,
+}
+
+/// Fits the candidates that have a weight. A model counts once, at the weight of its first candidate; the weights then sum
+/// to 1 again.
+fn fitted(
+    values: &[f64],
+    columns: &[Vec<f64>],
+    candidates: &[Candidate],
+    weights: &mut [f64],
+) -> Vec<Fitted> {
+    let mut all: Vec<Fitted> = Vec::with_capacity(candidates.len());
+    for (candidate, weight) in candidates.iter().zip(&mut *weights) {
+        let fit = match *weight > 0.0 {
+            true => candidate.fit(values, columns).ok(),
+            false => None,
+        };
+        let fitted = fit.map_or(Fitted::Failed, |model| {
+            let is_model = |other: &Fitted| matches!(other, Fitted::New(other) if *other == model);
+            match all.iter().any(is_model) {
+                true => Fitted::Repeated,
+                false => Fitted::New(model),
+            }
+        });
+        if !matches!(fitted, Fitted::New(_)) {
+            *weight = 0.0;
+        }
+        all.push(fitted);
+    }
+    let total: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= total);
+    all
 }
 
 /// The candidates for a series.
@@ -412,6 +453,37 @@ mod tests {
         let pairs = forecast.mean.iter().zip(96..);
         let worst = pairs.map(|(mean, step)| (mean - wave(step)).abs());
         assert!(worst.fold(0.0, f64::max) < 0.5);
+    }
+
+    /// Of a walk at random the least AICc is often that of simple exponential smoothing.
+    #[test]
+    fn a_model_counts_once() {
+        let mut state = 1u64;
+        let walk = (0..120).scan(100.0, |level, _| {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            *level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+            Some(*level)
+        });
+        let walk: Vec<f64> = walk.collect();
+        let chosen = Candidate::Ets(1).fit(&walk, &[]).unwrap();
+        assert_eq!(chosen, Candidate::Ses.fit(&walk, &[]).unwrap());
+        let selection = select(&walk, &[], &[], 6).unwrap();
+        let Model::Mean {
+            models, weights, ..
+        } = &selection.model
+        else {
+            panic!("{:?}", selection.model);
+        };
+        let same = models.iter().filter(|model| **model == chosen);
+        assert_eq!(same.count(), 1);
+        let scores = selection.scores.iter();
+        assert_eq!(
+            scores.filter(|score| score.name == chosen.name()).count(),
+            1
+        );
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }
 
     #[test]
