@@ -159,7 +159,8 @@ fn resolve(
     let finest = finest.unwrap_or_default();
     let days_only = texts.iter().filter_map(local).all(|date| date.time() == 0);
     if days_only {
-        let mut fractions = read().filter_map(DateText::fraction);
+        let fractions = read().filter_map(DateText::fraction);
+        let mut fractions = fractions.map(|(fraction, _)| fraction);
         let first = fractions.next();
         // The middle of every year, or its beginning, says the year alone.
         let is_year = order.is_fractional() && fractions.all(|other| Some(other) == first);

@@ -33,14 +33,14 @@ impl DateOrder {
         DateOrder::YearMonthDay,
         DateOrder::DayMonthYear,
         DateOrder::MonthDayYear,
-        // Before year and month: where every field is as 1960.5 it is the middle of the year.
+        // Years may all be whole; and where every field is as 1960.5, it is the middle of the year and not May.
+        DateOrder::Year,
         DateOrder::FractionalMonth,
         DateOrder::YearMonth,
         DateOrder::MonthYear,
         DateOrder::YearQuarter,
         DateOrder::QuarterYear,
         DateOrder::YearWeek,
-        DateOrder::Year,
         DateOrder::Unix,
         DateOrder::FractionalDay,
     ];
@@ -146,17 +146,16 @@ impl DateText {
         orders.any(|order| !order.is_fractional() && self.date(order).is_some())
     }
 
-    /// The part of a year behind its decimal mark, from 0 to 1, and its digits; `None` if it is no such year.
+    /// The part of a year behind its decimal mark, from 0 to 1, and its digits, none for a whole year; `None` if it is no such
+    /// year.
     pub fn fraction(&self) -> Option<(f64, u8)> {
-        match (self.count, self.parts[1]) {
-            (
-                2,
-                Part {
-                    value,
-                    digits,
-                    kind: Kind::Fraction,
-                },
-            ) => Some((value as f64 / 10f64.powi(i32::from(digits)), digits)),
+        let [year, behind, _] = self.parts;
+        match (self.count, behind.kind) {
+            (1, _) if year.digits == 4 && year.kind == Kind::Number => Some((0.0, 0)),
+            (2, Kind::Fraction) => {
+                let unit = 10f64.powi(-i32::from(behind.digits));
+                Some((behind.value as f64 * unit, behind.digits))
+            }
             _ => None,
         }
     }
@@ -195,8 +194,8 @@ impl DateText {
                 month(a, Part { kind, ..b })
             }
             (DateOrder::YearMonth, 2) if a.digits == 4 => month(a, b),
-            (DateOrder::FractionalMonth, 2) => month_of_fraction(a.value, self.fraction()?),
-            (DateOrder::FractionalDay, 2) => day_of_fraction(a.value, self.fraction()?.0),
+            (DateOrder::FractionalMonth, _) => month_of_fraction(a.value, self.fraction()?),
+            (DateOrder::FractionalDay, _) => day_of_fraction(a.value, self.fraction()?.0),
             (DateOrder::MonthYear, 2) if b.digits == 4 || a.kind == Kind::Month => month(b, a),
             (DateOrder::YearQuarter, 2) if a.digits == 4 => quarter(a, b),
             (DateOrder::QuarterYear, 2) if b.digits == 4 => quarter(b, a),
@@ -542,18 +541,6 @@ mod tests {
             ("Q3 1956", QuarterYear, "1956Q3"),
             ("2020-W53", YearWeek, "2020-12-28"),
             ("1956", Year, "1956"),
-            ("1956.01", YearMonth, "1956-01"),
-            ("1960.083", FractionalMonth, "1960-02"),
-            ("1960.0833333333333", FractionalMonth, "1960-02"),
-            ("1960,9167", FractionalMonth, "1960-12"),
-            ("1960.17", FractionalMonth, "1960-03"),
-            ("1960.2083", FractionalMonth, "1960-03"),
-            ("1960.25", FractionalMonth, "1960-04"),
-            ("1960.9999999999", FractionalMonth, "1961-01"),
-            ("1700.0", FractionalMonth, "1700"),
-            ("1700.5", FractionalMonth, "1700-07"),
-            ("1958.2027", FractionalDay, "1958-03-16"),
-            ("1974.0", FractionalDay, "1974-01-01"),
             ("1600000000", Unix, "2020-09-13 12:26:40"),
             ("1600000000250", Unix, "2020-09-13 12:26:40.250"),
             ("2020-09-13T12:26", YearMonthDay, "2020-09-13 12:26"),
@@ -586,6 +573,27 @@ mod tests {
         ] {
             let expected = Some(expected.to_string()).filter(|text| !text.is_empty());
             assert_eq!(read(field, order), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn years_may_have_a_fraction() {
+        for (field, order, expected) in [
+            ("1956.01", YearMonth, "1956-01"),
+            ("1960.083", FractionalMonth, "1960-02"),
+            ("1960.0833333333333", FractionalMonth, "1960-02"),
+            ("1960,9167", FractionalMonth, "1960-12"),
+            ("1960.17", FractionalMonth, "1960-03"),
+            ("1960.2083", FractionalMonth, "1960-03"),
+            ("1960.25", FractionalMonth, "1960-04"),
+            ("1960.9999999999", FractionalMonth, "1961-01"),
+            ("1700.0", FractionalMonth, "1700"),
+            ("1700", FractionalMonth, "1700"),
+            ("1700.5", FractionalMonth, "1700-07"),
+            ("1958.2027", FractionalDay, "1958-03-16"),
+            ("1974.0", FractionalDay, "1974-01-01"),
+        ] {
+            assert_eq!(read(field, order), Some(expected.to_string()), "{field}");
         }
     }
 

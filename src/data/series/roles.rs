@@ -274,6 +274,10 @@ fn holds_dates(column: &Column) -> bool {
 fn holds_fractional_years(column: &Column) -> bool {
     let texts: Option<Vec<DateText>> = sample(column).map(DateText::new).collect();
     let texts = texts.unwrap_or_default();
+    let has_digits = |text: &DateText| text.fraction().is_some_and(|(_, digits)| digits > 0);
+    if !texts.iter().any(has_digits) {
+        return false;
+    }
     let orders = [DateOrder::FractionalMonth, DateOrder::FractionalDay];
     orders.into_iter().any(|order| {
         let dates: Option<Vec<Date>> = texts.iter().map(|text| text.date(order)).collect();

@@ -158,6 +158,10 @@ mod tests {
     fn a_first_column_of_dates_or_many_rows_speak_for_columns() {
         let dated = series("1960.083 1\n1960.167 2\n1960.25 4\n");
         assert_eq!(dated, [expected("column 2", "1960-02", &[1.0, 2.0, 4.0])]);
+        // R writes whole years without a fraction.
+        let r =
+            "\"time\" \"co2\"\n\"1\" 1958.9166666667 1\n\"2\" 1959 2\n\"3\" 1959.0833333333 4\n";
+        assert_eq!(series(r), [expected("co2", "1958-12", &[1.0, 2.0, 4.0])]);
         let numbers = series(&"1.5 2.5\n".repeat(6));
         assert_eq!(numbers.len(), 2);
         assert_eq!(numbers[0].2, [1.5; 6]);
