@@ -6,6 +6,8 @@ M4 competitions' series such a mean is better than the candidate with the least 
 merit. The spread of the intervals is scaled by the errors of the same forecasts.
 */
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
@@ -127,7 +129,7 @@ pub fn select(
     let results = trials.smape.iter().zip(&weights).zip(fitted);
     for (candidate, ((&smape, &weight), fitted)) in field.candidates.iter().zip(results) {
         let (name, model) = match fitted {
-            Fitted::New(model) => (model.name(), Some(model)),
+            Fitted::New(model) => (model.name(), Some(*model)),
             Fitted::Failed => (candidate.name(), None),
             Fitted::Repeated => continue,
         };
@@ -160,7 +162,7 @@ pub fn select(
 /// What a candidate is on the whole series.
 enum Fitted {
     /// A model.
-    New(Model),
+    New(Box<Model>),
     /// The same model as another candidate's before it: simple exponential smoothing may be what AICc chooses.
     Repeated,
     /// Left away, or not to be fitted.
@@ -182,10 +184,10 @@ fn fitted(
             false => None,
         };
         let fitted = fit.map_or(Fitted::Failed, |model| {
-            let is_model = |other: &Fitted| matches!(other, Fitted::New(other) if *other == model);
+            let is_model = |other: &Fitted| matches!(other, Fitted::New(other) if **other == model);
             match all.iter().any(is_model) {
                 true => Fitted::Repeated,
-                false => Fitted::New(model),
+                false => Fitted::New(Box::new(model)),
             }
         });
         if !matches!(fitted, Fitted::New(_)) {
@@ -330,7 +332,7 @@ impl<'a> Trials<'a> {
                     let history = &values[..origin];
                     let model = candidate.fit(history, columns).ok()?;
                     let window = Window {
-                        values,
+                        history: &|origin| Cow::Borrowed(&values[..origin]),
                         columns,
                         range: origin..origin + tried,
                         horizon,
