@@ -649,7 +649,8 @@ fn an_explanation_goes_step_by_step() {
     for name in ["decomposition", "autocorrelations", "residuals"] {
         let picture = sandbox.read(&format!("kept/{name}.svg"));
         assert!(picture.starts_with(b"<svg"), "{name}");
-        let has_dates = String::from_utf8_lossy(&picture).contains("2025-01");
+        let picture = String::from_utf8_lossy(&picture);
+        let has_dates = (2020..2028).any(|year| picture.contains(&format!("{year}-")));
         assert_eq!(has_dates, name != "autocorrelations", "{name}");
     }
     assert!(
