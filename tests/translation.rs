@@ -112,7 +112,7 @@ fn pairs_of_a_table_are_learnt_as_those_of_two_files() {
     assert!(weights(0) == weights(1));
     let record = record(&sandbox, "model-1");
     assert_eq!(record["baselines"]["copy"].as_f64(), Some(0.0));
-    let words = record["languages"]["target_words"].as_array().unwrap();
+    let words = record["profile"]["target_words"].as_array().unwrap();
     assert!(words.iter().any(|word| word == "cuatro"), "{record}");
 
     // Validation pairs of their own, and a run that is resumed with pairs that were moved.

@@ -310,9 +310,9 @@ pub struct PairsRecord {
     pub valid_pairs: u64,
     /// Hash of all pairs.
     pub hash: String,
-    /// What sources and targets look like.
+    /// What tells the languages apart.
     #[serde(default)]
-    pub languages: LanguageProfile,
+    pub profile: LanguageProfile,
     /// BLEU of what a translator has to beat, on the validation pairs whose translations are scored in training.
     #[serde(default)]
     pub baselines: PairBaselines,

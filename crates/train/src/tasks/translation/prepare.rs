@@ -59,7 +59,7 @@ pub fn prepare(
             train_tokens: [0; 2],
             valid_pairs: 0,
             hash: dataset.hash.clone(),
-            languages: LanguageProfile::of(&dataset.train),
+            profile: LanguageProfile::of(&dataset.train),
             baselines: baselines(&dataset),
         },
     };
