@@ -3,7 +3,7 @@ Gradients on the CPU without a graph: every product and every step by kernels, i
 Weights, sums, loss and gradients are float32 either way.
 
 [`stack`] runs the recurrent layers forward and backward, [`embedding`] makes their inputs, [`next_token`] and [`labels`]
-are the heads; [`buffers`] and [`scratch`] keep memory from one step to the next.
+are the heads; [`translation`] runs a translator; [`buffers`] and [`scratch`] keep memory from one step to the next.
 */
 
 mod adversarial;
