@@ -10,6 +10,7 @@ use crate::checkpoint::arguments::{
     BaselineChoice, ClassWeights, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
 };
 use crate::checkpoint::numbers::Strategy;
+use crate::checkpoint::transformer::Positions;
 use crate::data::labelled::Format;
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
@@ -38,6 +39,11 @@ values!(Strategy {
     Repeated = "repeated", "One step after another, each from the last prediction";
     AtOnce = "at-once", "All steps at once, from the end of a window";
     Every = "every", "All steps at once, learnt at every step of a window";
+});
+
+values!(Positions {
+    Rotary = "rotary", "By turning queries and keys";
+    Learned = "learned", "By a vector for each place, which is learnt";
 });
 
 values!(Level {

@@ -62,6 +62,9 @@ pub fn method(
     config: &ModelConfig,
     device: Device,
 ) -> Result<GradientMethod> {
+    if config.transformer().is_some() {
+        return Ok(GradientMethod::Autograd);
+    }
     let normalised = config.recurrent().layer_norm;
     if config.forecaster().is_some() {
         return match asked {

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::cells;
 use super::parameters::NamedTensors;
 use super::recurrent::Network;
+use super::transformer;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
@@ -34,6 +35,9 @@ impl Network {
 }
 
 fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64]) -> Tensor {
+    if let Some(layers) = config.transformer() {
+        return transformer::initial(layers, name, shape);
+    }
     let recurrent = config.recurrent();
     let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);
     match name {

@@ -12,6 +12,7 @@ mod state;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod transformer;
 mod unrolled;
 
 pub use dropout::DropoutMasks;

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use tch::{Device, Kind, Tensor};
 
+use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::Recurrent;
 
 /// What the cells keep of each stream: a tensor for each part of the cell's state, in the order of [`LayerSpec::parts`],
@@ -29,6 +30,14 @@ impl State {
                 .iter()
                 .map(|_| Tensor::zeros(size, (Kind::Float, device)))
                 .collect(),
+        }
+    }
+
+    /// The state before the first window of training; without parts where no state goes on from window to window.
+    pub fn before_training(config: &ModelConfig, batch_size: usize, device: Device) -> Self {
+        match config.carried() {
+            Some(recurrent) => Self::zeros(recurrent, batch_size, device),
+            None => State { parts: Vec::new() },
         }
     }
 

@@ -303,24 +303,23 @@ fn long_document_lines((long, limit): (u64, u64), excerpts: u64) -> Vec<HeadedLi
 /// Lines about the network and its training.
 fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     let (config, training) = (&plan.config, &plan.training);
-    let recurrent = config.recurrent();
     let reads = match config.input {
         Input::Tokens(_) => "embedding",
         Input::Numbers(_) => "inputs",
     };
     let network = format!(
         "{}, {} x {}{}, {reads} {}{}, dropout {}: {} parameters",
-        recurrent.cell_description(),
-        recurrent.num_layers,
-        recurrent.hidden_size,
-        if recurrent.bidirectional {
+        config.body_description(),
+        config.num_layers(),
+        config.hidden_size(),
+        if config.directions().len() > 1 {
             ", bidirectional"
         } else {
             ""
         },
         config.input_size(),
         if config.tie_weights() { ", tied" } else { "" },
-        recurrent.dropout,
+        config.dropout(),
         count(config.parameters() as u64),
     );
     let batch = batch(config, training);
@@ -346,10 +345,13 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         ),
         ("budget", budget),
         ("gradients", gradients(plan)),
-        ("weights", recurrent_weights(training.recurrent_init)),
     ];
+    if config.carried().is_some() {
+        lines.push(("weights", recurrent_weights(training.recurrent_init)));
+    }
     lines.extend(beside(&config.head).map(|words| ("beside", words)));
-    lines.extend(initial_state(recurrent.initial_state).map(|words| ("state", words)));
+    let initial = config.carried().map(|layers| layers.initial_state);
+    lines.extend(initial_state(initial.unwrap_or_default()).map(|words| ("state", words)));
     lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
     if plan.resumed_at > 0 {
         lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
@@ -379,9 +381,10 @@ fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
 
 /// What computes the gradients, and why it is not the kernels.
 fn gradients(plan: &Plan) -> String {
-    let why = match plan.config.recurrent().layer_norm {
-        true => ": layer norm has no kernels",
-        false => "",
+    let why = match plan.config.carried() {
+        Some(layers) if layers.layer_norm => ": layer norm has no kernels",
+        None => ": transformers have no kernels",
+        Some(_) => "",
     };
     match plan.training.gradients {
         GradientMethod::Autograd => {

@@ -12,9 +12,10 @@ use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{
     Body, Head, InitialState, Input, Labels, Recurrent, Tokens,
 };
-use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::arguments::{CellChoice, TrainArguments};
 use carousel::error::{Error, Result};
 use carousel::text::Level;
+use carousel_kernels::recurrent::Cell;
 
 /// The arguments with a level: word, unless another was asked for.
 pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
@@ -83,6 +84,7 @@ pub fn resolve(
     if let Some((name, config)) = base {
         keep_sizes(name, config, &mut arguments)?;
     }
+    let cell = cell(&arguments, &defaults)?;
     ranges::not_zero("--batch-size", arguments.batch_size)?;
     let config = ModelConfig {
         input: Input::Tokens(Tokens {
@@ -91,7 +93,7 @@ pub fn resolve(
             vocab_size: circumstances.vocab_size,
             embedding_size: arguments.embedding_size.unwrap_or(defaults.embedding_size),
         }),
-        body: Body::Recurrent(layers(&arguments, &defaults)),
+        body: Body::Recurrent(layers(&arguments, &defaults, cell)),
         head: Head::Labels(Labels { labels, ngrams: 0 }),
     };
     config.check().map_err(|e| Error::usage(e.to_string()))?;
@@ -113,9 +115,22 @@ pub fn resolve(
     })
 }
 
+/// The cell that was asked for, or the default.
+///
+/// # Errors
+/// A transformer.
+fn cell(arguments: &TrainArguments, defaults: &Defaults) -> Result<Cell> {
+    match arguments.cell.unwrap_or(defaults.cell) {
+        CellChoice::Recurrent(cell) => Ok(cell),
+        CellChoice::Transformer => Err(Error::usage(
+            "a transformer is a language model; a classifier has a recurrent cell, such as --cell lstm, and goes on from a \
+             model that has one",
+        )),
+    }
+}
+
 /// The layers that were asked for, with defaults.
-fn layers(arguments: &TrainArguments, defaults: &Defaults) -> Recurrent {
-    let cell = arguments.cell.unwrap_or(defaults.cell);
+fn layers(arguments: &TrainArguments, defaults: &Defaults, cell: Cell) -> Recurrent {
     let hidden_size = arguments.hidden_size.unwrap_or(defaults.hidden_size);
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
     let layers = Recurrent {

@@ -91,6 +91,12 @@ fn groups(state: &TrainingState) -> Vec<(&'static str, &NamedTensors)> {
     groups
 }
 
+/// The parts of the streams' state; none where no state goes on from window to window.
+fn parts(state: &TrainingState) -> Vec<String> {
+    let layers = state.network.config.carried();
+    layers.map_or_else(Vec::new, |layers| layers.layer_spec().parts())
+}
+
 impl Snapshot {
     /// Copies a training state.
     pub fn of(state: &TrainingState) -> Self {
@@ -101,7 +107,7 @@ impl Snapshot {
                 .map(|(name, value)| StoredTensor::of(format!("{group}.{name}"), value));
             tensors.extend(stored);
         }
-        let parts = state.network.config.recurrent().layer_spec().parts();
+        let parts = parts(state);
         let streams = parts.iter().zip(&state.streams.parts);
         tensors
             .extend(streams.map(|(part, value)| StoredTensor::of(format!("state.{part}"), value)));
@@ -129,7 +135,7 @@ impl Snapshot {
         if let Some(averages) = &mut state.averages {
             *averages = group("averages", &weights);
         }
-        let parts = state.network.config.recurrent().layer_spec().parts();
+        let parts = parts(state);
         state.streams.parts = parts
             .iter()
             .map(|part| tensor(format!("state.{part}")))

@@ -171,7 +171,7 @@ impl<T: Task> Run<T> {
         let training = &record.training;
         let device = device::named(&training.device)?;
         let network = initial_network(&config, training, device);
-        let streams = State::zeros(config.recurrent(), task.streams(), device);
+        let streams = State::before_training(&config, task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
         let mut good = Snapshot::of(&state);
         if let Some(saved) = saved {
@@ -330,8 +330,7 @@ impl<T: Task> Run<T> {
         } else {
             "no weights were worth saving".to_string()
         };
-        let advice =
-            explosion::advice(self.state.network.config.recurrent(), &self.record.training);
+        let advice = explosion::advice(self.state.network.config.carried(), &self.record.training);
         Error::new(format!("{what}; {model}; what helps: {advice}"))
     }
 
@@ -394,9 +393,9 @@ impl<T: Task> Run<T> {
         }
         let rate = learning_rate(training, spent, counters.learning_rate_scale);
         let gradient_norm = self.update(&window, rate, spent);
-        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
+        let (layers, training) = (self.state.network.config.carried(), &self.record.training);
         let step = self.state.counters.step + 1;
-        if let Some(note) = self.watch.see(gradient_norm, step, recurrent, training) {
+        if let Some(note) = self.watch.see(gradient_norm, step, layers, training) {
             notify(Event::Note(note));
         }
         if !gradient_norm.is_finite() {
@@ -568,8 +567,8 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
-        let (recurrent, training) = (self.state.network.config.recurrent(), &self.record.training);
-        let (peak, help) = (self.watch.peak(), self.watch.help(recurrent, training));
+        let (layers, training) = (self.state.network.config.carried(), &self.record.training);
+        let (peak, help) = (self.watch.peak(), self.watch.help(layers, training));
         self.watch.restart();
         let step = self.state.counters.step;
         self.metrics
@@ -588,8 +587,8 @@ impl<T: Task> Run<T> {
 
     /// Measures the speed on a few steps, spread over a pass, which change neither weights nor later random numbers.
     fn measure_speed(&mut self) {
-        let zeros = State::zeros(
-            self.state.network.config.recurrent(),
+        let zeros = State::before_training(
+            &self.state.network.config,
             self.task.streams(),
             self.state.network.device(),
         );
