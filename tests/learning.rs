@@ -12,6 +12,8 @@ mod network_forecasts;
 mod sandbox;
 /// Training language models, and interrupting that.
 mod training;
+/// Training translators, and interrupting that.
+mod translation;
 
 /// The `carousel` beside carousel-train, which becomes that program to train.
 fn program() -> std::path::PathBuf {

@@ -24,8 +24,11 @@ mod regressors;
 mod sandbox;
 /// Properties of tokenizers and of streams.
 mod text;
+/// BLEU and chrF beside sacreBLEU.
+mod translation_reference;
+
 /// Translation with made-up models.
-mod translation;
+mod translate;
 
 /// Path of `carousel`, as cargo has built it.
 fn program() -> std::path::PathBuf {

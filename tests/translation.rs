@@ -1,176 +1,87 @@
-use carousel::checkpoint::encoder_decoder::Attention;
-use carousel::text::Split;
-use carousel::text::tokenizer::Tokenizer;
-use serde_json::Value;
+use crate::sandbox::Sandbox;
 
-use crate::sandbox::{Sandbox, model_by_hand, translator_by_hand};
+/// Options of a small network.
+const SMALL: &str = "--hidden-size 24 --embedding-size 12 --batch-size 8 --level word --seed 3";
 
-/// A sandbox with a translator of characters, and one of words.
+/// Numbers in English and in Spanish, a pair on each line of two files.
 fn sandbox() -> Sandbox {
+    let english = ["one", "two", "three", "four", "five", "six"];
+    let spanish = ["uno", "dos", "tres", "cuatro", "cinco", "seis"];
+    let (mut sources, mut targets) = (String::new(), String::new());
+    for line in 0..300usize {
+        let digits = (0..1 + line % 4).map(|place| (line * line / 7 + 3 * place * line) % 6);
+        let words = |of: &[&str]| -> Vec<String> {
+            digits.clone().map(|digit| of[digit].to_string()).collect()
+        };
+        sources += &(words(&english).join(" ") + "\n");
+        targets += &(words(&spanish).join(" ") + "\n");
+    }
     let sandbox = Sandbox::new();
-    let characters = |text: &str| Tokenizer::characters(&text.chars().collect::<Vec<_>>());
-    let (source, target) = (characters("\n .abcdefgh"), characters("\n .stuvwxyzé"));
-    let save = |name: &str, target: Option<&Tokenizer>, attention: Attention| {
-        translator_by_hand(&sandbox.path(name), &source, target, attention);
-    };
-    save("model", Some(&target), Attention::Additive);
-    save("shared", None, Attention::Dot);
-    save("blind", Some(&target), Attention::None);
-    let words = ["\n", "a", "cat", "sat"].map(String::from).to_vec();
-    let words = Tokenizer::words(Split::Whitespace, words);
-    translator_by_hand(&sandbox.path("words"), &words, None, Attention::Dot);
+    sandbox.write("train.en", sources);
+    sandbox.write("train.es", targets);
     sandbox
 }
 
-fn json(out: &str) -> Vec<Value> {
-    let lines = out.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+fn record(sandbox: &Sandbox, model: &str) -> serde_json::Value {
+    serde_json::from_slice(&sandbox.read(&format!("{model}/training.json"))).unwrap()
 }
 
 #[test]
-fn a_line_comes_out_for_each_line() {
+fn translators_of_every_kind_learn_and_are_resumed_bit_for_bit() {
     let sandbox = sandbox();
-    let text = "a bad cab.\n\nfed. a dad. a gag\n  \nbeef";
-    sandbox.write("text", text);
-    for model in ["model", "shared", "blind", "words"] {
-        let line = |rest: &str| format!("translate -m {model} --lossy {rest}");
-        let out = sandbox.carousel(&line("--input text")).success().out;
-        assert_eq!(out.lines().count(), 5, "{out}");
-        for (source, translation) in text.lines().zip(out.lines()) {
-            assert_eq!(source.trim().is_empty(), translation.is_empty(), "{out}");
-            let alone = sandbox.carousel(&line(&format!("'{source}'"))).success();
-            assert_eq!(alone.out, format!("{translation}\n"));
-        }
-        let piped = sandbox.carousel_reading("text", &line("")).success();
-        assert_eq!(piped.out, out);
-        let named = sandbox.carousel_reading("text", &line("-")).success();
-        assert_eq!(named.out, out);
-        let typed = sandbox.carousel_reading("text", &line("--interactive"));
-        let written: Vec<&str> = out.lines().filter(|line| !line.is_empty()).collect();
-        let typed = typed.success().out;
-        assert_eq!(typed.lines().collect::<Vec<_>>(), written);
-        // Any number of threads gives the same.
-        let one = sandbox
-            .carousel(&line("--input text --threads 1"))
-            .success();
-        assert_eq!(one.out, out);
-        assert!(!out.contains("unk"), "{out}");
+    let kinds = [
+        "",
+        "--attention additive --input-feeding --cell lstm",
+        "--attention none --vocabulary apart --bidirectional=false",
+        "--num-layers 2 --residual --embedding-dropout 0.1 --weight-drop 0.1",
+    ];
+    for (number, kind) in kinds.iter().enumerate() {
+        let whole = format!(
+            "train-translator --source train.en --target train.es -o whole-{number} {SMALL} {kind} --steps 60 -q"
+        );
+        sandbox.carousel(&whole).success();
+        let cut = whole.replace("-o whole", "-o cut");
+        sandbox.kill_at(&cut, &format!("cut-{number}/resume.safetensors"));
+        let resumed = format!("train-translator --resume cut-{number} -q");
+        sandbox.carousel(&resumed).success();
+        let weights = |model: &str| sandbox.read(&format!("{model}-{number}/model.safetensors"));
+        assert!(weights("whole") == weights("cut"), "{kind}");
+        let record = record(&sandbox, &format!("whole-{number}"));
+        let evaluations = record["evaluations"].as_array().unwrap();
+        let loss = |evaluation: &serde_json::Value| evaluation["valid_loss"].as_f64().unwrap();
+        let (first, last) = (loss(&evaluations[0]), loss(evaluations.last().unwrap()));
+        assert!(last < 0.8 * first, "{kind}: {first} {last}");
+        assert!(sandbox.path(&format!("whole-{number}/report.svg")).exists());
     }
 }
 
 #[test]
-fn the_best_translations_have_scores() {
+fn pairs_that_do_not_belong_together_are_refused() {
     let sandbox = sandbox();
-    let line = "translate -m model 'a bad cab' '' --best 3 --beam 4";
-    let out = sandbox.carousel(line).success().out;
-    let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();
-    let numbers: Vec<&str> = rows.iter().map(|row| row[0]).collect();
-    assert_eq!(numbers, ["1", "1", "1", "2"]);
-    let score = |row: &Vec<&str>| row[1].parse::<f64>().unwrap();
-    assert!(rows[..3].is_sorted_by(|a, b| score(a) >= score(b)), "{out}");
-    let objects = json(&sandbox.carousel(&format!("{line} --json")).success().out);
-    assert_eq!(objects.len(), 2);
-    assert_eq!(objects[0]["source"], "a bad cab");
-    assert_eq!(objects[0]["row"], 1);
-    assert_eq!(objects[1]["translation"], "");
-    let best = objects[0]["best"].as_array().unwrap();
-    for (row, object) in rows.iter().zip(best) {
-        assert_eq!(object["translation"], row[2]);
-        assert!((object["score"].as_f64().unwrap() - score(row)).abs() < 1e-4);
-    }
-    for key in ["translation", "score", "log_probability"] {
-        assert_eq!(objects[0][key], best[0][key]);
-    }
-    // The most probable token at each step is the beam's only one.
-    let greedy = sandbox.carousel("translate -m model 'a bad cab' --beam 1 --json");
-    let greedy = json(&greedy.success().out);
-    let found = |object: &Value| object["log_probability"].as_f64().unwrap();
-    assert!(found(&greedy[0]).is_finite());
-    assert!(greedy[0].get("best").is_none());
-}
-
-#[test]
-fn attention_is_shown_and_drawn() {
-    let sandbox = sandbox();
-    let out =
-        sandbox.carousel("translate -m model 'bad cab' --attention --attention-picture look.svg");
-    let out = out.success().out;
-    assert!(
-        out.lines().nth(1).unwrap().ends_with("b a d ␣ c a b ↵"),
-        "{out}"
+    sandbox.write("short.es", "uno\ndos\n");
+    let line = "train-translator --source train.en --target short.es -o model --steps 1";
+    let outcome = sandbox.carousel(line);
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(
+        outcome.err,
+        "carousel: train.en has 300 lines and short.es has 2; each line is to be the translation of the same line of the \
+         other file\n"
     );
-    let picture = String::from_utf8(sandbox.read("look.svg")).unwrap();
-    assert!(picture.starts_with("<svg") && picture.contains('↵'));
-    let out = sandbox.carousel("translate -m model 'bad cab' --attention --json");
-    let object = &json(&out.success().out)[0]["attention"][0];
-    let weights = object["weights"].as_array().unwrap();
-    assert_eq!(weights.len(), object["target"].as_array().unwrap().len());
-    for row in weights {
-        let row = row.as_array().unwrap().iter();
-        let sum: f64 = row.map(|weight| weight.as_f64().unwrap()).sum();
-        assert!((sum - 1.0).abs() < 1e-4, "{object}");
-    }
-    let blind = sandbox.carousel("translate -m blind 'bad cab' --attention");
-    assert_eq!(blind.code, Some(1));
-    assert!(blind.err.contains("no attention"), "{}", blind.err);
+    assert!(!sandbox.path("model").exists());
 }
 
 #[test]
-fn long_sentences_are_cut_and_unknown_words_named() {
+fn the_run_of_a_translator_is_resumed_by_its_own_command() {
     let sandbox = sandbox();
-    sandbox.write("long", "abc ".repeat(500));
-    let outcome = sandbox
-        .carousel("translate -m model --beam 1 --input long")
-        .success();
-    assert_eq!(outcome.out.lines().count(), 1);
-    assert!(outcome.err.contains("cut into parts"), "{}", outcome.err);
-    let outcome = sandbox.carousel("translate -m words 'a dog sat'").success();
-    assert!(
-        outcome.err.contains("does not know \"dog\""),
-        "{}",
-        outcome.err
+    let line = format!(
+        "train-translator --source train.en --target train.es -o model {SMALL} --steps 100000 -q"
     );
-}
-
-#[test]
-fn models_are_used_with_their_own_commands() {
-    let sandbox = sandbox();
-    model_by_hand(&sandbox.path("language"), "abc\n", 1, false);
-    sandbox.write("text", "abc\n");
-    let wrong = sandbox.carousel("translate -m language abc");
-    assert_eq!(wrong.code, Some(1));
-    assert!(wrong.err.contains("carousel generate -m"), "{}", wrong.err);
-    for line in [
-        "generate -m model",
-        "classify -m model a",
-        "score -m model a",
-    ] {
-        let wrong = sandbox.carousel(line);
-        assert_eq!(wrong.code, Some(1), "{line}");
-        assert!(wrong.err.contains("carousel translate -m"), "{}", wrong.err);
-    }
-    for (line, part) in [
-        ("translate -m model --best 6 a", "--best 6"),
-        (
-            "translate -m model --length-penalty -1 a",
-            "--length-penalty",
-        ),
-        ("translate -m model --beam 0 a", "--beam"),
-        ("translate a", "-m"),
-    ] {
-        let wrong = sandbox.carousel(line);
-        assert_eq!(wrong.code, Some(2), "{line}");
-        assert!(wrong.err.contains(part), "{}", wrong.err);
-    }
-}
-
-#[test]
-fn a_translator_is_described() {
-    let sandbox = sandbox();
-    let out = sandbox.carousel("inspect model").success().out;
-    for part in ["encoder", "decoder", "additive", "in both directions"] {
-        assert!(out.contains(part), "{part}: {out}");
-    }
+    assert!(sandbox.kill_at(&line, "model/resume.safetensors"));
+    let outcome = sandbox.carousel("train --resume model");
+    assert_eq!(
+        outcome.err,
+        "carousel: model holds the run of a translator; `carousel train-translator --resume model` continues it\n"
+    );
+    let outcome = sandbox.carousel("train-translator --resume model --steps 3");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{InitialState, Leak, Predict, optional_activation_name};
+use super::encoder_decoder::Attention;
 use super::transformer::Positions;
 use crate::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
 
-/// The options of `carousel train` and `carousel train-classifier`. What is `None` is chosen by the recipe.
+/// The options of `carousel train`, `carousel train-classifier` and `carousel train-translator`. What is `None` is chosen by the recipe.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainArguments {
@@ -102,6 +103,18 @@ pub struct TrainArguments {
     pub tie_weights: Option<bool>,
     /// Whether texts are read from their end too.
     pub bidirectional: Option<bool>,
+    /// How a translator's decoder looks at the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Attention>,
+    /// Whether a translator's decoder reads what the output read a step before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_feeding: Option<bool>,
+    /// The vocabularies of a translator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<Vocabularies>,
+    /// The part of a target's probability that is spread over the whole vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
 
     /// How long to train, by the wall clock.
     pub time: Option<Duration>,
@@ -208,6 +221,17 @@ impl From<CellChoice> for String {
     fn from(choice: CellChoice) -> Self {
         choice.name().to_string()
     }
+}
+
+/// The vocabularies of a translator's source and target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vocabularies {
+    /// One for both, learnt from both, with one embedding.
+    #[default]
+    Shared,
+    /// One for each.
+    Apart,
 }
 
 /// How the documents of rare and of frequent labels count in a classifier.

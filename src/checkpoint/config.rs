@@ -53,6 +53,17 @@ impl ModelConfig {
         }
     }
 
+    /// The tokens that it writes: those that it reads, but for a translator.
+    ///
+    /// # Panics
+    /// If it reads numbers.
+    pub fn written(&self) -> &Tokens {
+        match &self.body {
+            Body::EncoderDecoder(body) => &body.target,
+            Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => self.tokens(),
+        }
+    }
+
     /// The tokens, to be changed.
     ///
     /// # Panics
@@ -187,6 +198,15 @@ impl ModelConfig {
     pub fn directions(&self) -> &'static [Direction] {
         self.carried()
             .map_or(&[Direction::Forward], Recurrent::directions)
+    }
+
+    /// The recurrent layers below the head: those of a translator's decoder; `None` where there are none.
+    pub fn last_layers(&self) -> Option<&Recurrent> {
+        match &self.body {
+            Body::Recurrent(recurrent) => Some(recurrent),
+            Body::EncoderDecoder(body) => Some(&body.decoder),
+            Body::Transformer(_) | Body::Ngram(_) => None,
+        }
     }
 
     /// The n-grams of an n-gram model; `None` for a network.
@@ -346,6 +366,9 @@ impl ModelConfig {
 
     /// The names of the head's weights, which may be the embedding, and of its bias.
     pub fn head_tensors(&self) -> (&'static str, &'static str) {
+        if let (Body::EncoderDecoder(body), Head::NextToken(head)) = (&self.body, &self.head) {
+            return (body.output_weight(head), OUTPUT_BIAS);
+        }
         match &self.head {
             Head::NextToken(head) if head.tie_weights => (EMBEDDING, OUTPUT_BIAS),
             Head::NextToken(_) | Head::Values(_) => (OUTPUT_WEIGHT, OUTPUT_BIAS),

@@ -105,8 +105,10 @@ impl Directory {
     pub fn resume_command(&self) -> String {
         let is_classifier = |request: Request| request.documents.is_some();
         let is_forecaster = |config: ModelConfig| config.forecaster().is_some();
+        let is_translator = |request: Request| request.pairs.is_some();
         let command = match self.load_request().is_ok_and(is_classifier) {
             true => "train-classifier",
+            false if self.load_request().is_ok_and(is_translator) => "train-translator",
             false if self.load_config().is_ok_and(is_forecaster) => "forecast",
             false => "train",
         };

@@ -6,7 +6,7 @@ decoder sees of the source; the names and shapes of their tensors.
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{
-    EMBEDDING, NextToken, OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens,
+    EMBEDDING, InitialState, NextToken, OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens,
 };
 
 /// The vectors of the target's tokens, where they are not the source's.
@@ -189,6 +189,12 @@ impl EncoderDecoder {
         }
         if self.decoder.bidirectional {
             return Err("a decoder writes forwards alone; it cannot be bidirectional".to_string());
+        }
+        if self.decoder.initial_state == InitialState::Learned {
+            return Err(
+                "a decoder begins with what the encoder read, not with a state that is learnt"
+                    .to_string(),
+            );
         }
         if head.horizon != 1 || head.interpolation.is_some() || head.lsa_size > 0 {
             return Err(

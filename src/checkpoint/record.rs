@@ -58,6 +58,9 @@ pub struct TrainingConfig {
     /// their components; 0 for none.
     #[serde(default)]
     pub adversarial: f64,
+    /// The part of a target's probability that a translator spreads over the whole vocabulary (Szegedy et al. 2016).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
     /// About how many tokens take part in the softmax of a training step; 0 for all.
     #[serde(default)]
     pub candidates: usize,
@@ -83,6 +86,10 @@ pub struct TrainingConfig {
     pub device: String,
     /// Number of libtorch's threads, which affects rounding.
     pub threads: i32,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// Precision of runs from before it was an option.
@@ -114,6 +121,9 @@ pub struct Figures {
     /// Validation loss of a language model, in bits per character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_character: Option<f64>,
+    /// BLEU of a translator's greedy translations of some validation pairs, from 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bleu: Option<f64>,
     /// Mean loss of a language model's network alone, where n-grams are interpolated with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_loss: Option<f64>,
@@ -225,6 +235,17 @@ pub struct Request {
     /// Layout of the labelled documents, for a classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentOptions>,
+    /// Layout of the pairs, for a translator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairLayout>,
+}
+
+/// How a translator's pairs lie in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PairLayout {
+    /// Line by line in two files, the source's and the target's; two more may hold the validation pairs.
+    Lines,
 }
 
 /// training.json of a run whose data has been read; before, it holds the request alone.
@@ -272,6 +293,19 @@ pub struct SeriesRecord {
     /// Values at the end of each series that validate and are not learnt from.
     pub valid_steps: u64,
     /// Hash of the series.
+    pub hash: String,
+}
+
+/// Training data of a translator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairsRecord {
+    /// Number of training pairs.
+    pub train_pairs: u64,
+    /// Their tokens, of the sources and of the targets, with line ends.
+    pub train_tokens: [u64; 2],
+    /// Number of validation pairs.
+    pub valid_pairs: u64,
+    /// Hash of all pairs.
     pub hash: String,
 }
 

@@ -46,6 +46,7 @@ mod time;
 pub mod train;
 mod train_baseline;
 pub mod train_classifier;
+pub mod train_translator;
 mod translate;
 mod unit;
 mod values;
@@ -81,6 +82,8 @@ pub enum Command {
     Train(Box<train::Arguments>),
     /// Train a classifier on labelled texts
     TrainClassifier(Box<train_classifier::Arguments>),
+    /// Train a translator on sentences with their translations
+    TrainTranslator(Box<train_translator::Arguments>),
     /// Generate text from a prompt
     Generate(generate::Arguments),
     /// Classify texts, for example by sentiment
@@ -130,7 +133,9 @@ pub fn run(command: Command) -> Result<()> {
         Command::Train(arguments) if arguments.baseline.is_some() => {
             train_baseline::run(&arguments)
         }
-        Command::Train(_) | Command::TrainClassifier(_) => launch::carousel_train(),
+        Command::Train(_) | Command::TrainClassifier(_) | Command::TrainTranslator(_) => {
+            launch::carousel_train()
+        }
         Command::Inspect(arguments) if arguments.gradients => launch::carousel_train(),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),

@@ -128,6 +128,7 @@ impl BaselineRun {
                 paths: absolute(paths.to_vec())?,
                 arguments,
                 documents: None,
+                pairs: None,
             },
             plan,
             corpus,

@@ -8,7 +8,9 @@ use clap::builder::PossibleValue;
 use crate::checkpoint::architecture::{InitialState, Predict};
 use crate::checkpoint::arguments::{
     BaselineChoice, ClassWeights, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
+    Vocabularies,
 };
+use crate::checkpoint::encoder_decoder::Attention;
 use crate::checkpoint::numbers::Strategy;
 use crate::checkpoint::transformer::Positions;
 use crate::data::labelled::Format;
@@ -56,6 +58,17 @@ values!(Level {
 values!(Split {
     Natural = "natural", "At spaces and punctuation; the text's own spacing is kept";
     Whitespace = "whitespace", "At white space alone, with a token for each line end, as for the Penn Treebank";
+});
+
+values!(Attention {
+    None = "none", "Not at all: the decoder knows the source by the state that it begins with";
+    Additive = "additive", "By a small network's scores (Bahdanau et al. 2015)";
+    Dot = "dot", "By scalar products, with learnt weights between (Luong et al. 2015)";
+});
+
+values!(Vocabularies {
+    Shared = "shared", "One for both languages, learnt from both";
+    Apart = "apart", "One for each language";
 });
 
 values!(TrainingPrecision {

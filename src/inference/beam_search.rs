@@ -2,11 +2,9 @@
 Beam search: the targets that an encoder and a decoder find most probable, for many sources side by side.
 */
 
-use super::encoder_decoder::EncoderDecoderNetwork;
+use super::encoder_decoder::{DecoderState, EncoderDecoderNetwork};
 use carousel_kernels::log_sum_exp;
 
-/// Number of logits that are worth another thread.
-const LOGITS_PER_THREAD: usize = 1 << 14;
 /// Logits that are compared with the lowest chosen one at once.
 const BLOCK: usize = 32;
 
@@ -109,6 +107,8 @@ struct Beams<'a> {
     search: Search,
     written: Vec<Written>,
     finished: Vec<Vec<Hypothesis>>,
+    /// Memory for the logits of a step.
+    buffer: Vec<f32>,
 }
 
 /// The best targets of each source, the best first: `search.best` and up to `search.beam`, or fewer where there are no more.
@@ -130,6 +130,7 @@ pub fn search(
         search,
         written: Vec::new(),
         finished: vec![Vec::new(); sources.len()],
+        buffer: Vec::new(),
     };
     let mut unfinished: Vec<Unfinished> = (0..sources.len())
         .map(|source| Unfinished {
@@ -146,7 +147,7 @@ pub fn search(
         let tokens: Vec<u32> = tokens.collect();
         let rows: Vec<usize> = unfinished.iter().map(|one| one.source).collect();
         let weights = network.step(&tokens, &rows, &encoded, &mut state);
-        let candidates = beams.candidates(network, network.logits(&state), &unfinished, step);
+        let candidates = beams.candidates(network, &state, &unfinished, step);
         let (next, streams) = beams.advance(&unfinished, candidates, &weights, step);
         if next.is_empty() {
             break;
@@ -170,38 +171,31 @@ impl Beams<'_> {
 
     /// The most probable next tokens of each stream, as many as its source may have targets.
     fn candidates(
-        &self,
+        &mut self,
         network: &EncoderDecoderNetwork,
-        mut logits: Vec<f32>,
+        state: &DecoderState,
         unfinished: &[Unfinished],
         step: usize,
     ) -> Vec<Vec<Candidate>> {
-        let threads = 1 + logits.len() / LOGITS_PER_THREAD;
+        let mut buffer = std::mem::take(&mut self.buffer);
         let mut chosen = vec![Vec::new(); unfinished.len()];
-        let rows = logits.chunks_exact_mut(network.vocab_size());
-        let mut rows: Vec<_> = rows.zip(&mut chosen).collect();
-        network
-            .pool()
-            .for_each(threads, &mut rows, |stream, (logits, chosen)| {
-                let Unfinished {
-                    source,
-                    log_probability,
-                    ..
-                } = unfinished[stream];
-                let total = log_sum_exp(logits);
-                // A source that says something has a target that does.
-                let end = (step == 1).then_some(self.marks.line_end);
-                for token in end.into_iter().chain(self.marks.barred) {
-                    logits[token as usize] = f32::NEG_INFINITY;
-                }
-                let highest = highest(logits, self.width(source));
-                let candidate = |(token, logit): (u32, f32)| Candidate {
-                    stream,
-                    token,
-                    log_probability: log_probability + f64::from(logit) - total,
-                };
-                **chosen = highest.into_iter().map(candidate).collect();
+        network.for_each_logits(state, &mut chosen, &mut buffer, |stream, logits, chosen| {
+            let before = unfinished[stream];
+            let total = log_sum_exp(logits);
+            // A source that says something has a target that does.
+            let end = (step == 1).then_some(self.marks.line_end);
+            for token in end.into_iter().chain(self.marks.barred) {
+                logits[token as usize] = f32::NEG_INFINITY;
+            }
+            let highest = highest(logits, self.width(before.source)).into_iter();
+            let candidates = highest.map(|(token, logit)| Candidate {
+                stream,
+                token,
+                log_probability: before.log_probability + f64::from(logit) - total,
             });
+            *chosen = candidates.collect();
+        });
+        self.buffer = buffer;
         chosen
     }
 
@@ -325,7 +319,7 @@ fn highest(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::encoder_decoder::tests::{SOURCES, made_up};
+    use super::super::encoder_decoder::tests::{SOURCES, logits, made_up};
     use super::*;
     use carousel_kernels::Precision;
 
@@ -351,7 +345,7 @@ mod tests {
             for (tokens, log_probability, mut state) in std::mem::take(&mut open) {
                 let last = tokens.last().copied().unwrap_or(0);
                 network.step(&[last], &[0], &encoded, &mut state);
-                let logits = network.logits(&state);
+                let logits = logits(network, &state).remove(0);
                 let total = log_sum_exp(&logits);
                 for (token, logit) in (0..).zip(logits) {
                     let log_probability = log_probability + f64::from(logit) - total;
@@ -440,7 +434,7 @@ mod tests {
             let mut tokens = vec![0];
             loop {
                 network.step(&tokens[tokens.len() - 1..], &[0], &encoded, &mut state);
-                let mut logits = network.logits(&state);
+                let mut logits = logits(&network, &state).remove(0);
                 logits[3] = f32::NEG_INFINITY;
                 if tokens.len() == 1 {
                     logits[0] = f32::NEG_INFINITY;

@@ -64,10 +64,11 @@ impl DecoderState {
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> Self {
         let size = self.readouts.len() / self.layers.streams();
-        let readout = |&stream: &usize| &self.readouts[stream * size..(stream + 1) * size];
+        let readouts = streams.iter();
+        let readouts = readouts.map(|&stream| &self.readouts[stream * size..(stream + 1) * size]);
         DecoderState {
             layers: self.layers.select(streams),
-            readouts: streams.iter().flat_map(readout).copied().collect(),
+            readouts: readouts.collect::<Vec<_>>().concat(),
         }
     }
 }
@@ -262,12 +263,23 @@ impl EncoderDecoderNetwork {
         inputs
     }
 
-    /// The logits of each target's next token after a step, `[streams, vocab_size]`.
-    pub fn logits(&self, state: &DecoderState) -> Vec<f32> {
+    /// Gives `work` the logits of each target's next token after a step, `[vocab_size]`, with an item of the stream's own, on
+    /// several threads. `buffer` keeps its memory for the next step.
+    ///
+    /// # Panics
+    /// If there is not an item for each stream.
+    pub fn for_each_logits<T: Send>(
+        &self,
+        state: &DecoderState,
+        items: &mut [T],
+        buffer: &mut Vec<f32>,
+        work: impl Fn(usize, &mut [f32], &mut T) + Sync,
+    ) {
         let (readouts, size) = (&state.readouts, self.target().size);
         let streams: Vec<u32> = (0..(readouts.len() / size) as u32).collect();
         let rows = Rows::gather(self.kernel, readouts, size, &streams, &self.pool);
-        self.output.outputs(&rows, 0..rows.len(), &self.pool)
+        self.output
+            .for_each_row(&rows, items, buffer, &self.pool, work);
     }
 }
 

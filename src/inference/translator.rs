@@ -424,7 +424,7 @@ impl Translator {
         let sources: Vec<&[u32]> = pairs.iter().map(|pair| &pair.0[..]).collect();
         let encoded = self.network.encode(&sources);
         let mut state = self.network.initial_state(&encoded);
-        let mut nats = vec![0.0; pairs.len()];
+        let (mut nats, mut buffer) = (vec![0.0; pairs.len()], Vec::new());
         let mut rows: Vec<usize> = (0..pairs.len()).collect();
         for step in 0..=pairs.first().map_or(0, |pair| pair.1.len()) {
             let left = pairs.partition_point(|pair| pair.1.len() >= step);
@@ -440,12 +440,11 @@ impl Translator {
             let tokens = reading.iter().map(|pair| at(pair, step.checked_sub(1)));
             let tokens: Vec<u32> = tokens.collect();
             self.network.step(&tokens, &rows, &encoded, &mut state);
-            let logits = self.network.logits(&state);
-            let logits = logits.chunks_exact(self.network.vocab_size());
-            for ((pair, logits), nats) in reading.iter().zip(logits).zip(&mut nats) {
-                let target = at(pair, Some(step));
+            let own = &mut nats[..left];
+            (self.network).for_each_logits(&state, own, &mut buffer, |row, logits, nats| {
+                let target = at(&reading[row], Some(step));
                 *nats += log_sum_exp(logits) - f64::from(logits[target as usize]);
-            }
+            });
         }
         nats
     }

@@ -10,8 +10,30 @@ use crate::matrix::Matrix;
 use crate::rows::Rows;
 use crate::thread_pool::ThreadPool;
 
-/// Sum of the cross-entropy of `targets` in nats, and the gradient of the bias. The logits are `bias + x · weightsᵀ`, over a
-/// range of rows of `x`. `gradients`, `[rows, outer]`, are replaced by those of the mean with respect to the logits. `bias`
+/// What rows are to predict.
+#[derive(Clone, Copy, Debug)]
+pub struct Targets<'a> {
+    /// The output of each row.
+    pub outputs: &'a [u32],
+    /// The part of a target's probability that is spread over all outputs (label smoothing: Szegedy et al. 2016).
+    pub smoothing: f32,
+}
+
+impl Targets<'_> {
+    /// Changes the gradients of a row's logits, `scale` times those of its cross-entropy, to those of the smoothed loss.
+    fn smooth(&self, row: usize, gradients: &mut [f32], scale: f32) {
+        if self.smoothing == 0.0 {
+            return;
+        }
+        let moved = scale * self.smoothing;
+        let each = moved / gradients.len() as f32;
+        gradients.iter_mut().for_each(|gradient| *gradient -= each);
+        gradients[self.outputs[row] as usize] += moved;
+    }
+}
+
+/// Sum of the cross-entropy of the targets in nats, without smoothing, and the gradient of the bias. The logits are `bias + x · weightsᵀ`, over a
+/// range of rows of `x`. `gradients`, `[rows, outer]`, are replaced by those of the mean, with smoothing, with respect to the logits. `bias`
 /// is in PyTorch's order, and the layout of the weights is plain.
 ///
 /// # Panics
@@ -20,12 +42,12 @@ pub fn cross_entropy(
     weights: &Matrix,
     bias: &[f32],
     (x, rows): (&Rows, Range<usize>),
-    targets: &[u32],
+    targets: Targets,
     gradients: &mut Rows,
     pool: &ThreadPool,
 ) -> (f64, Vec<f32>) {
     let (count, outer) = (rows.len(), bias.len());
-    assert!(targets.len() == count && gradients.len() == count);
+    assert!(targets.outputs.len() == count && gradients.len() == count);
     let scale = 1.0 / count as f32;
     let rows_per_block = 2 * weights.kernel().rows_per_block();
     let blocks = gradients.blocks(0..count, rows_per_block);
@@ -46,7 +68,9 @@ pub fn cross_entropy(
                 for (logits, panel) in logits.chunks_mut(weights.width()).zip(panels) {
                     logits.copy_from_slice(&panel[row * weights.width()..][..logits.len()]);
                 }
-                *nats += cross_entropy_gradient(&mut logits, targets[first + row] as usize, scale);
+                let target = targets.outputs[first + row] as usize;
+                *nats += cross_entropy_gradient(&mut logits, target, scale);
+                targets.smooth(first + row, &mut logits, scale);
                 add(bias_gradient, &logits);
                 block.set(row, &logits);
             }

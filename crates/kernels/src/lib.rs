@@ -35,7 +35,7 @@ mod tiles;
 mod twins;
 
 pub use columns::Columns;
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{Targets, cross_entropy};
 pub use elementwise::{
     AdamWStep, adamw, add_to_pools, additive_scores, dot_products, exponentials, gelu_in_place,
     log_sum_exp, sum_of_squares, tanh_in_place, weighted_sum,

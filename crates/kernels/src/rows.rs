@@ -190,6 +190,11 @@ impl Rows {
         self.scales[row] = other.scales[from];
     }
 
+    /// Number of values in a row.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.scales.len()
@@ -203,11 +208,6 @@ impl Rows {
     /// The kernel that the rows are encoded for.
     pub(crate) fn kernel(&self) -> Kernel {
         self.kernel
-    }
-
-    /// Number of values in a row.
-    pub(crate) fn inner(&self) -> usize {
-        self.inner
     }
 
     /// The words of a range of rows, `[rows, words_per_row]`.

@@ -325,6 +325,15 @@ fn residual(recurrent: &Recurrent, index: usize, below: &[f64], hidden: &[f64]) 
     }
 }
 
+/// The logits of each target's next token after a step.
+pub fn logits(network: &EncoderDecoderNetwork, state: &DecoderState) -> Vec<Vec<f32>> {
+    let mut all = vec![Vec::new(); state.layers.streams()];
+    network.for_each_logits(state, &mut all, &mut Vec::new(), |_, logits, own| {
+        *own = logits.to_vec();
+    });
+    all
+}
+
 /// Logits and weights of some sources side by side, at every step, as [`Twin::decode`] gives them for each.
 fn side_by_side(
     network: &EncoderDecoderNetwork,
@@ -339,10 +348,9 @@ fn side_by_side(
         let tokens: Vec<u32> = which.iter().map(|&index| tokens[index]).collect();
         let mut weights = network.step(&tokens, &rows, &encoded, &mut state);
         weights.resize(which.len(), Vec::new());
-        let logits = network.logits(&state);
-        let logits = logits.chunks_exact(network.vocab_size());
+        let logits = logits(network, &state);
         for ((all, logits), weights) in all.iter_mut().zip(logits).zip(weights) {
-            all.push((logits.to_vec(), weights));
+            all.push((logits, weights));
         }
     }
     all

@@ -85,12 +85,14 @@ impl LayerState {
     pub fn select(&self, streams: &[usize]) -> Self {
         let units = self.units;
         let select = |values: &[f32]| -> Vec<f32> {
-            let groups = values.chunks_exact(self.streams * units);
-            let selected = groups.flat_map(|group| {
-                let of_stream = move |&stream: &usize| &group[stream * units..(stream + 1) * units];
-                streams.iter().flat_map(of_stream)
-            });
-            selected.copied().collect()
+            let groups = values.len() / (self.streams * units).max(1);
+            let mut selected = Vec::with_capacity(groups * streams.len() * units);
+            for group in values.chunks_exact(self.streams * units) {
+                for &stream in streams {
+                    selected.extend_from_slice(&group[stream * units..(stream + 1) * units]);
+                }
+            }
+            selected
         };
         let encoded = self.encoded.iter().map(|all| {
             let mut encoded = all.like(streams.len());

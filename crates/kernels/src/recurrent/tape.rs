@@ -433,6 +433,43 @@ impl Tape {
         }
     }
 
+    /// After the backward pass, the gradients of the state that each stream began with: of the parts of [`LayerSpec::parts`],
+    /// `[streams, hidden_size]` each.
+    pub fn state_gradients(&self, weights: &[PackedWeights], pool: &ThreadPool) -> Vec<Vec<f32>> {
+        let (size, streams) = (self.spec.hidden_size, self.streams);
+        // From groups of units to rows of all.
+        let rows = |values: &[f32], units: usize| -> Vec<f32> {
+            let value = |i: usize| {
+                let (stream, unit) = (i / size, i % size);
+                values[(unit / units * streams + stream) * units + unit % units]
+            };
+            (0..streams * size).map(value).collect()
+        };
+        let plain = &weights[0].backward;
+        let hidden = |ago: usize| {
+            let mut products = vec![0.0; plain.panels() * streams * plain.width()];
+            for (weights, &lag) in weights.iter().zip(&self.spec.lags) {
+                // The step that read this hidden state over that lag.
+                if let Some(step) = lag.checked_sub(ago).filter(|&step| step < self.steps) {
+                    let read = self.rows_of(step);
+                    (weights.backward).add_products(&self.gradients, read, &mut products, pool);
+                }
+            }
+            rows(&products, plain.width())
+        };
+        let mut parts = vec![hidden(1)];
+        let carried = || rows(&self.carried_gradient, self.units());
+        match self.spec.cell.carried() {
+            None => parts.extend((2..=self.spec.history()).map(hidden)),
+            Some(0) => {
+                let sums = parts[0].iter_mut().zip(carried());
+                sums.for_each(|(sum, carried)| *sum += carried);
+            }
+            Some(_) => parts.push(carried()),
+        }
+        parts
+    }
+
     /// Replaces the gates of a step by the gradients of their sums, and encodes them.
     fn backward_step(
         &mut self,

@@ -4,9 +4,9 @@ Gradients by libtorch's automatic differentiation: the reference.
 
 use tch::{Kind, Reduction, Tensor};
 
-use super::batch::{Batch, NumberBatch, StreamBatch, TextBatch, Window, takes_part};
+use super::batch::{Batch, NumberBatch, PairBatch, StreamBatch, TextBatch, Window, takes_part};
 use super::sampled_softmax::SampledTokens;
-use crate::network::{NamedTensors, Network, Reading, State};
+use crate::network::{NamedTensors, Network, Reading, State, Translation};
 use crate::optimizer::SparseRows;
 use crate::precision;
 use carousel::checkpoint::architecture::Predict;
@@ -33,6 +33,7 @@ impl Autograd {
             Batch::Streams(batch) => self.streams(network, batch),
             Batch::Texts(batch) => self.texts(network, batch),
             Batch::Numbers(batch) => self.numbers(network, batch),
+            Batch::Pairs(batch) => self.pairs(network, batch),
         }
     }
 
@@ -51,6 +52,18 @@ impl Autograd {
             rows: SparseRows::new(),
             state: None,
             tokens: steps * streams,
+        }
+    }
+
+    fn pairs(&self, network: &Network, batch: &PairBatch) -> Window {
+        let losses = translation_losses(network, batch, self.kind);
+        let loss = losses.mean(batch.label_smoothing);
+        Window {
+            gradients: gradients(network, &loss, &[]),
+            loss: losses.mean(0.0).double_value(&[]),
+            rows: SparseRows::new(),
+            state: None,
+            tokens: batch.target_tokens(),
         }
     }
 
@@ -257,6 +270,58 @@ fn next_token_loss(
     };
     let mean = Reduction::Mean;
     logits.cross_entropy_loss::<Tensor>(&targets.to_device(device), None, mean, -100, 0.0)
+}
+
+/// The losses of the target's tokens, in nats.
+pub struct TranslationLosses {
+    /// Of each token, `[tokens]`.
+    pub own: Tensor,
+    /// The mean over the vocabulary, `[tokens]`.
+    pub spread: Tensor,
+}
+
+impl TranslationLosses {
+    /// The mean loss where a part of each target's probability is spread over the whole vocabulary.
+    pub fn mean(&self, label_smoothing: f64) -> Tensor {
+        let mean = |losses: &Tensor| losses.mean(losses.kind());
+        mean(&self.own) * (1.0 - label_smoothing) + mean(&self.spread) * label_smoothing
+    }
+}
+
+/// The losses of a batch of pairs, with products in a kind of numbers.
+pub fn translation_losses(network: &Network, batch: &PairBatch, kind: Kind) -> TranslationLosses {
+    let device = network.device();
+    let translation = Translation::new(network, batch.masks, kind);
+    let sources = batch.sources(device);
+    let memory = translation.encode(&sources);
+    let vectors = translation.vectors(&batch.steps(&batch.input_steps(), device), 1);
+    let readouts = translation.readouts(&vectors, &memory, &mut translation.begin(&memory));
+    losses_of(network, &translation, &readouts, &batch.target_steps())
+}
+
+/// The losses of targets, `[steps, pairs]`, from what the output reads.
+fn losses_of(
+    network: &Network,
+    translation: &Translation,
+    readouts: &Tensor,
+    targets: &[Option<u32>],
+) -> TranslationLosses {
+    let device = network.device();
+    // Steps after the end of a target have no loss.
+    let predicting: Vec<i64> = (0..)
+        .zip(targets)
+        .filter_map(|(row, target)| target.map(|_| row))
+        .collect();
+    let rows = readouts.reshape([-1, readouts.size()[2]]);
+    let rows = rows.index_select(0, &Tensor::from_slice(&predicting).to_device(device));
+    let logits = translation.logits(&rows, network.head().1);
+    let likely = logits.log_softmax(-1, logits.kind());
+    let targets: Vec<u32> = targets.iter().copied().flatten().collect();
+    let targets = ids(&targets).to_device(device).unsqueeze(-1);
+    TranslationLosses {
+        own: -likely.gather(1, &targets, false).squeeze_dim(-1),
+        spread: -likely.mean_dim([-1i64].as_slice(), false, likely.kind()),
+    }
 }
 
 /// The mean pinball loss of the quantiles (Koenker and Bassett 1978) over the values that count: for a quantile q, q times an

@@ -2,10 +2,10 @@
 The data of one step, and its result: loss and gradients.
 */
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::gradients::sampled_softmax::SampledTokens;
-use crate::network::{DropoutMasks, NamedTensors, State};
+use crate::network::{DropoutMasks, NamedTensors, Sources, State, TranslationMasks};
 use crate::optimizer::SparseRows;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::EMBEDDING;
@@ -24,6 +24,8 @@ pub enum Batch<'a> {
     Texts(TextBatch<'a>),
     /// Windows of series.
     Numbers(NumberBatch<'a>),
+    /// Sources with their translations.
+    Pairs(PairBatch<'a>),
 }
 
 /// A window of parallel streams, time-major `[steps, batch_size]`.
@@ -54,6 +56,18 @@ pub struct NumberBatch<'a> {
     pub targets: &'a Tensor,
     /// Dropout masks.
     pub masks: &'a DropoutMasks,
+}
+
+/// Sources with their translations, in any order.
+pub struct PairBatch<'a> {
+    /// Token ids of each source, with a line end after it.
+    pub sources: &'a [&'a [u32]],
+    /// Token ids of each target, with a line end after it. What the decoder reads has it before the target instead.
+    pub targets: &'a [&'a [u32]],
+    /// The part of a target's probability that is spread over the whole vocabulary (Szegedy et al. 2016).
+    pub label_smoothing: f64,
+    /// Dropout masks.
+    pub masks: &'a TranslationMasks,
 }
 
 /// Texts with labels, the longest first, each read from a zero state. Of texts longer than [`MAX_BACKWARD`] tokens only
@@ -97,6 +111,72 @@ impl StreamBatch<'_> {
             .into(),
         }
     }
+}
+
+impl PairBatch<'_> {
+    /// Number of pairs.
+    pub fn pairs(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Tokens of all targets.
+    pub fn target_tokens(&self) -> usize {
+        self.targets.iter().map(|target| target.len()).sum()
+    }
+
+    /// The token ids of the sources as a direction reads them, `[steps, pairs]`, filled up.
+    pub fn source_steps(&self, direction: Direction) -> Vec<u32> {
+        let token = |source: &[u32], step: usize| {
+            let position = match direction {
+                Direction::Forward => Some(step),
+                Direction::Reverse => source.len().checked_sub(step + 1),
+            };
+            source.get(position?).copied()
+        };
+        let tokens = steps_of(self.sources, token);
+        tokens.map(|token| token.unwrap_or(PADDING)).collect()
+    }
+
+    /// The sources on a device.
+    pub fn sources(&self, device: Device) -> Sources {
+        let lengths = self.sources.iter().map(|source| source.len() as i64);
+        let lengths: Vec<i64> = lengths.collect();
+        Sources {
+            tokens: self.steps(&self.source_steps(Direction::Forward), device),
+            lengths: Tensor::from_slice(&lengths).to_device(device),
+        }
+    }
+
+    /// Token ids of some steps on a device, `[steps, pairs]`.
+    pub fn steps(&self, tokens: &[u32], device: Device) -> Tensor {
+        let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+        let ids = Tensor::from_slice(&ids).view([-1, self.pairs() as i64]);
+        ids.to_device(device)
+    }
+
+    /// The token ids that the decoder reads, `[steps, pairs]`, filled up.
+    pub fn input_steps(&self) -> Vec<u32> {
+        let input = |target: &[u32], step: usize| match step {
+            0 => target.last().copied(),
+            _ => target[..target.len() - 1].get(step - 1).copied(),
+        };
+        let tokens = steps_of(self.targets, input);
+        tokens.map(|token| token.unwrap_or(PADDING)).collect()
+    }
+
+    /// The token ids that each step is to predict, `[steps, pairs]`; none after the end of a target.
+    pub fn target_steps(&self) -> Vec<Option<u32>> {
+        steps_of(self.targets, |target, step| target.get(step).copied()).collect()
+    }
+}
+
+/// What `token` finds at each step of each text, `[steps, texts]`.
+fn steps_of<'t>(
+    texts: &'t [&'t [u32]],
+    token: impl Fn(&'t [u32], usize) -> Option<u32> + Copy + 't,
+) -> impl Iterator<Item = Option<u32>> + 't {
+    let steps = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+    (0..steps).flat_map(move |step| texts.iter().map(move |text| token(text, step)))
 }
 
 /// Token ids in ascending order, each once.

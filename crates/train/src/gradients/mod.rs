@@ -10,9 +10,9 @@ mod pooling;
 pub mod reach;
 pub mod sampled_softmax;
 
-pub use autograd::{Autograd, quantile_loss};
-pub use batch::{Batch, MAX_BACKWARD, NumberBatch, StreamBatch, TextBatch, Window};
-pub use kernels::Kernels;
+pub use autograd::{Autograd, TranslationLosses, quantile_loss, translation_losses};
+pub use batch::{Batch, MAX_BACKWARD, NumberBatch, PairBatch, StreamBatch, TextBatch, Window};
+pub use kernels::{Kernels, TranslationKernels};
 
 use tch::Device;
 
@@ -29,6 +29,8 @@ pub enum Gradients {
     Autograd(Autograd),
     /// Kernels on the CPU.
     Kernels(Box<Kernels>),
+    /// The same for translators.
+    Translation(Box<TranslationKernels>),
 }
 
 impl Gradients {
@@ -36,6 +38,10 @@ impl Gradients {
     pub fn new(config: &ModelConfig, training: &TrainingConfig) -> Self {
         match training.gradients {
             GradientMethod::Autograd => Gradients::Autograd(Autograd::new(training.precision)),
+            _ if config.encoder_decoder().is_some() => {
+                let kernels = TranslationKernels::new(config, training.precision);
+                Gradients::Translation(Box::new(kernels))
+            }
             _ => Gradients::Kernels(Box::new(Kernels::new(
                 config,
                 training.batch_size,
@@ -49,6 +55,10 @@ impl Gradients {
         match self {
             Gradients::Autograd(autograd) => autograd.step(network, batch),
             Gradients::Kernels(kernels) => kernels.step(network, batch, pool),
+            Gradients::Translation(kernels) => match batch {
+                Batch::Pairs(batch) => kernels.step(network, batch, pool),
+                _ => unreachable!("a translator reads pairs"),
+            },
         }
     }
 }
@@ -65,7 +75,7 @@ pub fn method(
     if config.transformer().is_some() {
         return Ok(GradientMethod::Autograd);
     }
-    let normalised = config.recurrent().layer_norm;
+    let normalised = config.last_layers().is_some_and(|layers| layers.layer_norm);
     if config.forecaster().is_some() {
         return match asked {
             GradientMethod::Kernels => Err(Error::usage(
@@ -74,8 +84,16 @@ pub fn method(
             _ => Ok(GradientMethod::Autograd),
         };
     }
+    let feeds = (config.encoder_decoder()).is_some_and(|body| body.input_feeding);
+    if feeds && asked == GradientMethod::Kernels {
+        return Err(Error::usage(
+            "there are no kernels for --input-feeding; leave --gradients kernels away",
+        ));
+    }
     match asked {
-        GradientMethod::Auto if device == Device::Cpu && !normalised => Ok(GradientMethod::Kernels),
+        GradientMethod::Auto if device == Device::Cpu && !normalised && !feeds => {
+            Ok(GradientMethod::Kernels)
+        }
         GradientMethod::Auto => Ok(GradientMethod::Autograd),
         GradientMethod::Kernels if device != Device::Cpu => Err(Error::usage(
             "--gradients kernels is for the CPU; leave it away, or give --device cpu",
@@ -86,3 +104,5 @@ pub fn method(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod translation_tests;

@@ -16,19 +16,19 @@ use carousel_kernels::ThreadPool;
 use carousel_kernels::recurrent::Activation;
 
 /// Precisions, and how far from the reference they may be.
-const PRECISIONS: [(TrainingPrecision, f64); 2] = [
+pub const PRECISIONS: [(TrainingPrecision, f64); 2] = [
     (TrainingPrecision::F32, 1e-5),
     (TrainingPrecision::Bf16, 0.1),
 ];
 
 /// The same for cells whose gradients depend on the sign of a sum, or on which output is the highest: rounding may change it.
 const EXACT_PRECISION: [(TrainingPrecision, f64); 1] = [PRECISIONS[0]];
-const COARSE_PRECISIONS: [(TrainingPrecision, f64); 2] = [
+pub const COARSE_PRECISIONS: [(TrainingPrecision, f64); 2] = [
     (TrainingPrecision::F32, 1e-4),
     (TrainingPrecision::Bf16, 0.2),
 ];
 
-fn double(tensor: &Tensor) -> Tensor {
+pub fn double(tensor: &Tensor) -> Tensor {
     tensor.detach().to_kind(Kind::Double)
 }
 
@@ -40,7 +40,7 @@ fn difference(found: &Tensor, expected: &Tensor) -> f64 {
     off.double_value(&[]) / expected.abs().max().double_value(&[]).max(1e-6)
 }
 
-fn assert_same_gradients(found: &Window, expected: &Window, tolerance: f64, what: &str) {
+pub fn assert_same_gradients(found: &Window, expected: &Window, tolerance: f64, what: &str) {
     assert!(
         (found.loss / expected.loss - 1.0).abs() < tolerance,
         "{what}: {} {}",

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::slices::floats_mut;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::Input;
+use carousel::checkpoint::architecture::{Input, Recurrent};
 use carousel::checkpoint::record::TrainingConfig;
 use carousel_kernels::ThreadPool;
 
@@ -92,6 +92,100 @@ fn counts(config: &ModelConfig) -> [usize; 2] {
     match config.transformer() {
         Some(shape) => [0, 2 * shape.num_layers],
         None => [config.num_layers(); 2],
+    }
+}
+
+/// Dropout masks of a translator for a batch, as in [`DropoutMasks`].
+pub struct TranslationMasks {
+    /// Of the vectors of the source's and of the target's vocabulary, `[vocab_size, 1]`.
+    pub tokens: [Option<Tensor>; 2],
+    /// Of the components of the source's and of the target's vectors, `[pairs, embedding_size]`.
+    pub inputs: [Option<Tensor>; 2],
+    /// Of each of the encoder's layers, those of all directions.
+    pub encoder: Vec<LayerMasks>,
+    /// Of each of the decoder's layers.
+    pub decoder: Vec<LayerMasks>,
+    /// Of what the output reads, `[pairs, embedding_size]`.
+    pub readout: Option<Tensor>,
+}
+
+/// Dropout masks of a layer.
+#[derive(Default)]
+pub struct LayerMasks {
+    /// Of its recurrent weights, `[gates · hidden_size, hidden_size]`.
+    pub recurrent: Option<Tensor>,
+    /// Of its outputs, `[pairs, hidden_size]`.
+    pub outputs: Option<Tensor>,
+}
+
+impl TranslationMasks {
+    /// Masks that drop nothing.
+    pub fn none(config: &ModelConfig) -> Self {
+        let body = config.encoder_decoder().expect("a translator");
+        let none = |layers: &Recurrent| {
+            let count = layers.directions().len() * layers.num_layers;
+            (0..count).map(|_| LayerMasks::default()).collect()
+        };
+        TranslationMasks {
+            tokens: [None, None],
+            inputs: [None, None],
+            encoder: none(&body.encoder),
+            decoder: none(&body.decoder),
+            readout: None,
+        }
+    }
+
+    /// Masks for a batch by the fractions of the configuration; the seed decides what is dropped. What the output reads is
+    /// dropped like the decoder's outputs.
+    pub fn draw(
+        config: &ModelConfig,
+        training: &TrainingConfig,
+        device: Device,
+        seed: u64,
+        pool: &ThreadPool,
+    ) -> Self {
+        let body = config.encoder_decoder().expect("a translator");
+        let pairs = training.batch_size;
+        let mut source = MaskSource::new(seed, device, pool);
+        let mut mask = |dropped, size: [usize; 2]| source.draw(dropped, size);
+        let vocabularies = [config.tokens(), &body.target];
+        let tokens = vocabularies.map(|v| mask(training.embedding_dropout, [v.vocab_size, 1]));
+        let inputs = vocabularies.map(|v| mask(training.input_dropout, [pairs, v.embedding_size]));
+        let mut layers = |layers: &Recurrent| {
+            let (size, gates) = (layers.hidden_size, layers.cell.gates());
+            let one = |_| LayerMasks {
+                recurrent: mask(training.weight_drop, [gates * size, size]),
+                outputs: mask(layers.dropout, [pairs, size]),
+            };
+            let count = layers.directions().len() * layers.num_layers;
+            (0..count).map(one).collect()
+        };
+        TranslationMasks {
+            tokens,
+            inputs,
+            encoder: layers(&body.encoder),
+            decoder: layers(&body.decoder),
+            readout: mask(body.decoder.dropout, [pairs, body.target.embedding_size]),
+        }
+    }
+
+    /// Other masks of the same shapes.
+    pub fn map(&self, make: impl Fn(&Tensor) -> Tensor) -> Self {
+        let one = |mask: &Option<Tensor>| mask.as_ref().map(&make);
+        let layers = |layers: &Vec<LayerMasks>| {
+            let layer = |layer: &LayerMasks| LayerMasks {
+                recurrent: one(&layer.recurrent),
+                outputs: one(&layer.outputs),
+            };
+            layers.iter().map(layer).collect()
+        };
+        TranslationMasks {
+            tokens: self.tokens.each_ref().map(one),
+            inputs: self.inputs.each_ref().map(one),
+            encoder: layers(&self.encoder),
+            decoder: layers(&self.decoder),
+            readout: one(&self.readout),
+        }
     }
 }
 

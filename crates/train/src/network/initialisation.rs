@@ -9,8 +9,9 @@ use super::parameters::NamedTensors;
 use super::recurrent::Network;
 use super::transformer;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
+use carousel::checkpoint::architecture::{Body, EMBEDDING, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
+use carousel::checkpoint::encoder_decoder::{ENCODER, TARGET_EMBEDDING};
 
 const FLOAT_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
@@ -38,11 +39,12 @@ fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64])
     if let Some(layers) = config.transformer() {
         return transformer::initial(layers, name, shape);
     }
-    let recurrent = config.recurrent();
+    let recurrent = layers_of(config, name);
     let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);
     match name {
         // As output weights, an embedding of unit variance would give large random logits.
-        EMBEDDING if config.tie_weights() => uniform(0.1),
+        EMBEDDING | TARGET_EMBEDDING if config.tie_weights() => uniform(0.1),
+        TARGET_EMBEDDING => Tensor::randn(shape, FLOAT_CPU),
         EMBEDDING => Tensor::randn(shape, FLOAT_CPU),
         name if name.contains(".weight_hh") => match init {
             RecurrentInit::Orthogonal => by_gate(recurrent, |size| {
@@ -61,6 +63,14 @@ fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64])
         }
         name if name.contains("bias") => Tensor::zeros(shape, FLOAT_CPU),
         _ => uniform(1.0 / (recurrent.hidden_size as f64).sqrt()),
+    }
+}
+
+/// The layers that a tensor belongs to, or whose width is that of what it reads.
+fn layers_of<'c>(config: &'c ModelConfig, name: &str) -> &'c Recurrent {
+    match &config.body {
+        Body::EncoderDecoder(body) if name.starts_with(ENCODER) => &body.encoder,
+        _ => config.last_layers().expect("recurrent layers"),
     }
 }
 

@@ -4,6 +4,7 @@ The network in libtorch: named parameters, the forward pass, dropout masks, and 
 
 mod cells;
 mod dropout;
+mod encoder_decoder;
 mod initialisation;
 mod parameters;
 mod recurrent;
@@ -13,9 +14,12 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod transformer;
+#[cfg(test)]
+mod translation_tests;
 mod unrolled;
 
-pub use dropout::DropoutMasks;
+pub use dropout::{DropoutMasks, LayerMasks, TranslationMasks};
+pub use encoder_decoder::{DecoderState, Memory, Sources, Translation};
 pub use parameters::NamedTensors;
 pub use recurrent::{Network, Reading};
 pub use state::State;

@@ -8,6 +8,7 @@ use carousel::checkpoint::architecture::{
     Body, Head, Input, Labels, Leak, NextToken, Recurrent, Tokens,
 };
 use carousel::checkpoint::arguments::RecurrentInit;
+use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::record::TrainingConfig;
 use carousel::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
@@ -41,6 +42,31 @@ pub fn classifier_config(dropout: f64) -> ModelConfig {
         }),
         ..config(false, dropout)
     }
+}
+
+/// A translator between seven tokens and eight, or of seven tokens: an encoder of GRUs that reads both ways and a decoder of
+/// two LSTMs.
+pub fn translator_config(
+    attention: Attention,
+    input_feeding: bool,
+    shared_vocabulary: bool,
+) -> ModelConfig {
+    let mut config = config(true, 0.0);
+    config.body = Body::EncoderDecoder(EncoderDecoder {
+        target: Tokens {
+            vocab_size: if shared_vocabulary { 7 } else { 8 },
+            ..config.tokens().clone()
+        },
+        shared_vocabulary,
+        encoder: Recurrent {
+            bidirectional: true,
+            ..Recurrent::new(Cell::Gru, 2, 1)
+        },
+        decoder: Recurrent::new(Cell::Lstm, 4, 2),
+        attention,
+        input_feeding,
+    });
+    config
 }
 
 /// Training options for a batch of this size, without dropout.

@@ -89,7 +89,11 @@ fn the_network_agrees_with_pytorch() {
 }
 
 /// Compares the gradients of a loss with its slopes, number by number, in float64.
-fn check_slopes(network: &Network, directions: &[Direction], step: impl Fn(&Network) -> Window) {
+pub fn check_slopes(
+    network: &Network,
+    directions: &[Direction],
+    step: impl Fn(&Network) -> Window,
+) {
     const NUDGE: f64 = 1e-6;
     let gradients = step(network).gradients;
     for (name, parameter) in network.parameters.iter() {

@@ -1,5 +1,5 @@
 /*!
-`carousel train` and `carousel train-classifier`: flags, then one run.
+`carousel train`, `carousel train-classifier` and `carousel train-translator`: flags, then one run.
 */
 
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::data_paths::DataPaths;
 use carousel::cli::run_folder::{RunFolder, keep_standard_input, leave_nothing};
-use carousel::cli::{interrupt, standard, train, train_classifier};
+use carousel::cli::{interrupt, standard, train, train_classifier, train_translator};
 use carousel::data::labelled::DocumentOptions;
 use carousel::error::{Error, ErrorKind, Result};
 use carousel_train::run::{Notify, Run, Task};
 use carousel_train::tasks::classifier::{self, Inner};
-use carousel_train::tasks::language_model;
+use carousel_train::tasks::{language_model, translation};
 
 /// Trains a language model.
 pub fn train(flags: &train::Arguments) -> Result<()> {
@@ -115,6 +115,35 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let resumed = classifier::resume(directory, moved.as_ref(), started, notify, inner);
     let run = resumed.inspect_err(|_| leave_nothing(&[], &folder.directory))?;
     finish(run, notify)
+}
+
+/// Trains a translator.
+pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
+    let started = Instant::now();
+    interrupt::listen()?;
+    if flags.plan {
+        return plan::translator(flags, started);
+    }
+    let folder = flags.resume.as_ref().or(flags.output.as_ref());
+    let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
+    let mut progress = Progress::new(Directory::at(folder), flags.quiet);
+    let notify: Notify = &mut |event| progress.show(event);
+    let (arguments, paths) = (flags.training(), flags.paths());
+    if flags.resume.is_none() {
+        let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+        let directory = &folder.directory;
+        let begun = translation::begin(directory.clone(), &paths, &arguments, started, notify);
+        let run = begun.inspect_err(|_| leave_nothing(&paths, directory))?;
+        return finish(Some(run), notify);
+    }
+    let others = flags.output.is_some() || flags.overwrite;
+    let moved = moved_data(others, &paths, arguments)?;
+    let folder = RunFolder::of_run(folder, "train-translator --source FILE --target FILE")?;
+    let directory = folder.directory.clone();
+    finish(
+        translation::resume(directory, moved.as_ref(), started, notify)?,
+        notify,
+    )
 }
 
 /// Learns the language model of a classifier in `folder`, with its own progress.

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     cli::main(|command| match command {
         Command::Train(arguments) if arguments.baseline.is_none() => command::train(&arguments),
         Command::TrainClassifier(arguments) => command::train_classifier(&arguments),
+        Command::TrainTranslator(arguments) => command::train_translator(&arguments),
         Command::Forecast(arguments) if arguments.trains() => forecast::run(&arguments),
         Command::Inspect(arguments) if arguments.gradients => inspect::run(&arguments),
         Command::Doctor(arguments) if arguments.libtorch => doctor::run(),

@@ -12,11 +12,12 @@ use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::cli::run_folder::keep_standard_input;
-use carousel::cli::{standard, train, train_classifier};
+use carousel::cli::{standard, train, train_classifier, train_translator};
 use carousel::error::{Error, Result};
 use carousel_train::run::{DataSummary, Event, ExampleRow, Plan};
 use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::language_model as text;
+use carousel_train::tasks::translation;
 
 /// Shows the plan of a language model.
 pub fn language_model(flags: &train::Arguments, started: Instant) -> Result<()> {
@@ -48,6 +49,17 @@ pub fn classifier(flags: &train_classifier::Arguments, started: Instant) -> Resu
         },
     )?
     .announce(notify);
+    output.print()
+}
+
+/// Shows the plan of a translator.
+pub fn translator(flags: &train_translator::Arguments, started: Instant) -> Result<()> {
+    let folder = standard::temporary_folder()?;
+    let mut output = Output::new(&folder, flags.json);
+    let notify = &mut |event| output.take(event);
+    let directory = Directory::at(folder.path());
+    let (paths, arguments) = (flags.paths(), flags.training());
+    translation::begin(directory, &paths, &arguments, started, notify)?.announce(notify);
     output.print()
 }
 
@@ -102,7 +114,7 @@ impl Output {
                     DataSummary::Text { rows, .. } | DataSummary::Series { rows, .. } => {
                         rows_table(rows)
                     }
-                    DataSummary::Documents { .. } => Vec::new(),
+                    DataSummary::Documents { .. } | DataSummary::Pairs { .. } => Vec::new(),
                 };
                 self.progress.show(Event::Plan(plan));
                 rows.into_iter().for_each(standard::message);
@@ -202,6 +214,19 @@ fn data(data: &DataSummary) -> Value {
             "train_windows": train_windows,
             "valid_windows": valid_windows,
             "rows": objects(rows),
+        }),
+        DataSummary::Pairs {
+            train_pairs,
+            train_tokens: [source_tokens, target_tokens],
+            valid_pairs,
+            vocab_sizes,
+            ..
+        } => json!({
+            "train_pairs": train_pairs,
+            "source_tokens": source_tokens,
+            "target_tokens": target_tokens,
+            "valid_pairs": valid_pairs,
+            "vocab_sizes": vocab_sizes,
         }),
         DataSummary::Documents {
             train_documents,

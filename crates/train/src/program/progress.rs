@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use carousel::checkpoint::architecture::{Head, InitialState, Input, NextToken, Predict};
+use carousel::checkpoint::architecture::{
+    Head, InitialState, Input, NextToken, Predict, Recurrent,
+};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
+use carousel::checkpoint::encoder_decoder::Attention;
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::cli::standard::message;
@@ -44,6 +47,8 @@ pub struct Progress {
     losses: Vec<f64>,
     /// Number of tokens per character, if losses are shown in bits per character.
     tokens_per_character: Option<f64>,
+    /// Whether it is a translator, whose losses are shown with perplexities.
+    translates: bool,
 }
 
 impl Progress {
@@ -67,6 +72,7 @@ impl Progress {
             best: None,
             losses: Vec::new(),
             tokens_per_character: None,
+            translates: false,
         }
     }
 
@@ -96,6 +102,7 @@ impl Progress {
 
     fn plan(&mut self, plan: &Plan) {
         self.tokens_per_character = plan.tokens_per_character;
+        self.translates = plan.config.encoder_decoder().is_some();
         let lines = data_lines(&plan.data).into_iter().chain(plan_lines(plan));
         lines.for_each(|line| self.headed(line));
     }
@@ -150,8 +157,12 @@ impl Progress {
             true => format!("best so far{}, saved", figures.chosen_by()),
             false => "not better".to_string(),
         };
+        let perplexity = match self.translates {
+            true => format!("  perplexity {:.2}", figures.valid_loss.exp()),
+            false => String::new(),
+        };
         self.print(format!(
-            "step {step}  training loss {train_loss:.4}  validation loss {}  ({verdict})",
+            "step {step}  training loss {train_loss:.4}  validation loss {}{perplexity}  ({verdict})",
             loss_and_figures(&figures)
         ));
         if best {
@@ -188,6 +199,7 @@ impl Progress {
         message(format!(
             "the model is in {folder}; try: carousel {}",
             match self.tokens_per_character {
+                _ if self.translates => format!("translate -m {folder} \"What a day!\""),
                 Some(_) => format!("generate -m {folder} -p \"It was\""),
                 None => format!("classify -m {folder} \"what a day\""),
             }
@@ -207,6 +219,7 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
             valid_windows,
             ..
         } => vec![("series", windows([series, train_windows, valid_windows]))],
+        DataSummary::Pairs { .. } => pair_lines(data),
         DataSummary::Text {
             level,
             train_tokens,
@@ -260,6 +273,33 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
     }
 }
 
+/// Lines about pairs.
+fn pair_lines(data: &DataSummary) -> Vec<HeadedLine> {
+    let DataSummary::Pairs {
+        level,
+        train_pairs,
+        train_tokens,
+        valid_pairs,
+        vocab_sizes,
+        shared_vocabulary,
+    } = data
+    else {
+        return Vec::new();
+    };
+    let [source, target] = train_tokens.map(count);
+    let pairs = format!(
+        "{} for training ({source} and {target} tokens, {level}), {} for validation",
+        count(*train_pairs),
+        count(*valid_pairs)
+    );
+    let sizes = vocab_sizes.map(count);
+    let vocabulary = match shared_vocabulary {
+        true => format!("one of {} for both languages", sizes[0]),
+        false => format!("{} and {}", sizes[0], sizes[1]),
+    };
+    vec![("pairs", pairs), ("vocabulary", vocabulary)]
+}
+
 /// How many tokens an evaluation reads, if not all.
 fn read_at_each_evaluation(tokens: u64) -> String {
     let read = count(tokens);
@@ -303,25 +343,6 @@ fn long_document_lines((long, limit): (u64, u64), excerpts: u64) -> Vec<HeadedLi
 /// Lines about the network and its training.
 fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     let (config, training) = (&plan.config, &plan.training);
-    let reads = match config.input {
-        Input::Tokens(_) => "embedding",
-        Input::Numbers(_) => "inputs",
-    };
-    let network = format!(
-        "{}, {} x {}{}, {reads} {}{}, dropout {}: {} parameters",
-        config.body_description(),
-        config.num_layers(),
-        config.hidden_size(),
-        if config.directions().len() > 1 {
-            ", bidirectional"
-        } else {
-            ""
-        },
-        config.input_size(),
-        if config.tie_weights() { ", tied" } else { "" },
-        config.dropout(),
-        count(config.parameters() as u64),
-    );
     let batch = batch(config, training);
     let budget = match training.budget {
         Budget::Seconds(_) => format!("{} by the clock", duration(plan.seconds)),
@@ -338,7 +359,7 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     );
     let (rate, memory) = (training.learning_rate, HumanBytes(plan.memory));
     let mut lines = vec![
-        ("network", network),
+        ("network", network(config)),
         (
             "training",
             format!("{batch}, learning rate {rate}; about {memory} of memory"),
@@ -346,11 +367,11 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         ("budget", budget),
         ("gradients", gradients(plan)),
     ];
-    if config.carried().is_some() {
+    if config.last_layers().is_some() {
         lines.push(("weights", recurrent_weights(training.recurrent_init)));
     }
     lines.extend(beside(&config.head).map(|words| ("beside", words)));
-    let initial = config.carried().map(|layers| layers.initial_state);
+    let initial = config.last_layers().map(|layers| layers.initial_state);
     lines.extend(initial_state(initial.unwrap_or_default()).map(|words| ("state", words)));
     lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
     if plan.resumed_at > 0 {
@@ -359,9 +380,70 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
     lines
 }
 
+/// The network in words.
+fn network(config: &ModelConfig) -> String {
+    let reads = match config.input {
+        Input::Tokens(_) => "embedding",
+        Input::Numbers(_) => "inputs",
+    };
+    let layers = match config.encoder_decoder() {
+        Some(body) => format!(
+            "encoder {}, {}, decoder {}{}",
+            layers(&body.encoder),
+            match body.attention {
+                Attention::None => "no attention".to_string(),
+                attention => format!("{} attention", attention.name()),
+            },
+            layers(&body.decoder),
+            if body.input_feeding {
+                " with input feeding"
+            } else {
+                ""
+            },
+        ),
+        None => format!(
+            "{}, {} x {}{}",
+            config.body_description(),
+            config.num_layers(),
+            config.hidden_size(),
+            both_ways(config.directions().len() > 1)
+        ),
+    };
+    format!(
+        "{layers}, {reads} {}{}, dropout {}: {} parameters",
+        config.input_size(),
+        if config.tie_weights() { ", tied" } else { "" },
+        config.dropout(),
+        count(config.parameters() as u64),
+    )
+}
+
+/// Cell, number and width of layers.
+fn layers(recurrent: &Recurrent) -> String {
+    format!(
+        "{}, {} x {}{}",
+        recurrent.cell_description(),
+        recurrent.num_layers,
+        recurrent.hidden_size,
+        both_ways(recurrent.bidirectional)
+    )
+}
+
+/// Whether texts are read from their end too.
+fn both_ways(bidirectional: bool) -> &'static str {
+    match bidirectional {
+        true => ", bidirectional",
+        false => "",
+    }
+}
+
 /// What a step reads and predicts.
 fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
     match &config.head {
+        Head::NextToken(_) if config.encoder_decoder().is_some() => format!(
+            "batch {} pairs, label smoothing {}",
+            training.batch_size, training.label_smoothing
+        ),
         Head::NextToken(head) => format!(
             "batch {}, window {}{}",
             training.batch_size,
@@ -381,9 +463,11 @@ fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
 
 /// What computes the gradients, and why it is not the kernels.
 fn gradients(plan: &Plan) -> String {
-    let why = match plan.config.carried() {
-        Some(layers) if layers.layer_norm => ": layer norm has no kernels",
+    let feeding = (plan.config.encoder_decoder()).is_some_and(|body| body.input_feeding);
+    let why = match plan.config.last_layers() {
         None => ": transformers have no kernels",
+        Some(layers) if layers.layer_norm => ": layer norm has no kernels",
+        Some(_) if feeding => ": input feeding has no kernels",
         Some(_) => "",
     };
     match plan.training.gradients {

@@ -5,14 +5,14 @@ The options of a classifier, resolved.
 use super::budget::budget;
 use super::defaults::Defaults;
 use super::kept::keep_sizes;
-use super::layers::with_cell;
+use super::layers::{recurrent_cell, with_cell};
 use super::resolved::{Circumstances, Resolved};
 use super::{defaults, ranges};
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{
     Body, Head, InitialState, Input, Labels, Recurrent, Tokens,
 };
-use carousel::checkpoint::arguments::{CellChoice, TrainArguments};
+use carousel::checkpoint::arguments::TrainArguments;
 use carousel::error::{Error, Result};
 use carousel::text::Level;
 use carousel_kernels::recurrent::Cell;
@@ -84,7 +84,7 @@ pub fn resolve(
     if let Some((name, config)) = base {
         keep_sizes(name, config, &mut arguments)?;
     }
-    let cell = cell(&arguments, &defaults)?;
+    let cell = recurrent_cell(arguments.cell, defaults.cell, "a classifier")?;
     ranges::not_zero("--batch-size", arguments.batch_size)?;
     let config = ModelConfig {
         input: Input::Tokens(Tokens {
@@ -113,20 +113,6 @@ pub fn resolve(
         training,
         chosen: vec![chosen],
     })
-}
-
-/// The cell that was asked for, or the default.
-///
-/// # Errors
-/// A transformer.
-fn cell(arguments: &TrainArguments, defaults: &Defaults) -> Result<Cell> {
-    match arguments.cell.unwrap_or(defaults.cell) {
-        CellChoice::Recurrent(cell) => Ok(cell),
-        CellChoice::Transformer => Err(Error::usage(
-            "a transformer is a language model; a classifier has a recurrent cell, such as --cell lstm, and goes on from a \
-             model that has one",
-        )),
-    }
 }
 
 /// The layers that were asked for, with defaults.

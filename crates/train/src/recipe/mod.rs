@@ -15,6 +15,7 @@ mod memory;
 mod ranges;
 mod resolved;
 mod transformer;
+pub mod translation;
 
 pub use budget::{between_evaluations, budget, runs, total_steps};
 pub use kept::{keep, keep_sizes};

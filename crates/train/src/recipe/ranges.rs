@@ -58,6 +58,7 @@ pub fn training(
         )?,
         weight_drop: drop("--weight-drop", arguments.weight_drop, defaults.weight_drop)?,
         adversarial: not_negative("--adversarial", arguments.adversarial.unwrap_or(0.0))?,
+        label_smoothing: drop("--label-smoothing", arguments.label_smoothing, 0.0)?,
         candidates: arguments.candidates.unwrap_or(defaults.candidates),
         ema: fraction("--ema", arguments.ema.unwrap_or(0.0))?,
         patience: arguments.patience.unwrap_or(defaults.patience),

@@ -118,6 +118,21 @@ pub enum DataSummary {
         /// Accuracy of the most frequent label on the validation part.
         majority: f64,
     },
+    /// Sentences with their translations.
+    Pairs {
+        /// What a token is.
+        level: Level,
+        /// Pairs of the training part.
+        train_pairs: u64,
+        /// Their tokens, of the sources and of the targets.
+        train_tokens: [u64; 2],
+        /// Pairs of the validation part.
+        valid_pairs: u64,
+        /// Entries of the vocabularies of the source and of the target.
+        vocab_sizes: [u64; 2],
+        /// Whether they are one.
+        shared_vocabulary: bool,
+    },
     /// Series of numbers.
     Series {
         /// Number of series.

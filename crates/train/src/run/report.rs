@@ -14,9 +14,10 @@ use carousel::pictures::curves::{self, Baselines};
 /// A file that cannot be read or written.
 pub fn write(directory: &Directory) -> Result<()> {
     let metrics = directory.load_metrics()?;
-    let is_forecaster = directory.load_config()?.forecaster().is_some();
+    let config = directory.load_config()?;
+    let has_no_baselines = config.forecaster().is_some() || config.encoder_decoder().is_some();
     let picture = match directory.load_record::<DocumentsRecord>() {
-        _ if is_forecaster => curves::svg(&metrics, Baselines::Text(&[]), &[]),
+        _ if has_no_baselines => curves::svg(&metrics, Baselines::Text(&[]), &[]),
         Ok(subject) => {
             let baselines = Baselines::Labels(&subject.baselines);
             curves::svg(&metrics, baselines, &panels(&subject))

@@ -91,10 +91,10 @@ fn groups(state: &TrainingState) -> Vec<(&'static str, &NamedTensors)> {
     groups
 }
 
-/// The parts of the streams' state; none where no state goes on from window to window.
-fn parts(state: &TrainingState) -> Vec<String> {
-    let layers = state.network.config.carried();
-    layers.map_or_else(Vec::new, |layers| layers.layer_spec().parts())
+/// The names of the parts of the streams' state; none where no state goes on from step to step.
+fn carried_parts(state: &TrainingState) -> Vec<String> {
+    let carried = state.network.config.carried();
+    carried.map_or_else(Vec::new, |recurrent| recurrent.layer_spec().parts())
 }
 
 impl Snapshot {
@@ -107,7 +107,7 @@ impl Snapshot {
                 .map(|(name, value)| StoredTensor::of(format!("{group}.{name}"), value));
             tensors.extend(stored);
         }
-        let parts = parts(state);
+        let parts = carried_parts(state);
         let streams = parts.iter().zip(&state.streams.parts);
         tensors
             .extend(streams.map(|(part, value)| StoredTensor::of(format!("state.{part}"), value)));
@@ -135,7 +135,7 @@ impl Snapshot {
         if let Some(averages) = &mut state.averages {
             *averages = group("averages", &weights);
         }
-        let parts = parts(state);
+        let parts = carried_parts(state);
         state.streams.parts = parts
             .iter()
             .map(|part| tensor(format!("state.{part}")))

@@ -99,6 +99,7 @@ fn check_command<T: Task>(directory: &Directory, request: &Request) -> Result<()
     let (what, command) = match request.documents {
         _ if directory.load_config().is_ok_and(is_forecaster) => ("a forecaster", "forecast"),
         Some(_) => ("a classifier", "train-classifier"),
+        None if request.pairs.is_some() => ("a translator", "train-translator"),
         None => ("a language model", "train"),
     };
     if command == T::COMMAND {

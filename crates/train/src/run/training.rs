@@ -330,7 +330,8 @@ impl<T: Task> Run<T> {
         } else {
             "no weights were worth saving".to_string()
         };
-        let advice = explosion::advice(self.state.network.config.carried(), &self.record.training);
+        let layers = self.state.network.config.last_layers();
+        let advice = explosion::advice(layers, &self.record.training);
         Error::new(format!("{what}; {model}; what helps: {advice}"))
     }
 
@@ -393,7 +394,10 @@ impl<T: Task> Run<T> {
         }
         let rate = learning_rate(training, spent, counters.learning_rate_scale);
         let gradient_norm = self.update(&window, rate, spent);
-        let (layers, training) = (self.state.network.config.carried(), &self.record.training);
+        let (layers, training) = (
+            self.state.network.config.last_layers(),
+            &self.record.training,
+        );
         let step = self.state.counters.step + 1;
         if let Some(note) = self.watch.see(gradient_norm, step, layers, training) {
             notify(Event::Note(note));
@@ -567,7 +571,10 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
-        let (layers, training) = (self.state.network.config.carried(), &self.record.training);
+        let (layers, training) = (
+            self.state.network.config.last_layers(),
+            &self.record.training,
+        );
         let (peak, help) = (self.watch.peak(), self.watch.help(layers, training));
         self.watch.restart();
         let step = self.state.counters.step;
@@ -656,7 +663,7 @@ fn exploded() -> String {
 /// The loss of a guess, each outcome being as likely as any other.
 fn chance(config: &ModelConfig) -> f64 {
     let outcomes = match &config.head {
-        Head::NextToken(_) => config.tokens().vocab_size,
+        Head::NextToken(_) => config.written().vocab_size,
         Head::Labels(head) => head.labels.len(),
         // There is no such loss of quantiles: any finite one is worth it.
         Head::Values(_) => return f64::INFINITY,

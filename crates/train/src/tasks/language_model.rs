@@ -81,6 +81,7 @@ pub fn begin(
         paths: absolute(paths.to_vec())?,
         arguments,
         documents: None,
+        pairs: None,
     };
     let prepare = |request| prepare(request, plan, base.as_ref(), device, notify);
     Run::begin(directory, request, base.as_ref(), started, prepare)

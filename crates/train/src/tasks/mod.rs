@@ -7,3 +7,4 @@ pub mod classifier;
 pub mod language_model;
 mod lsa;
 pub mod series;
+pub mod translation;

@@ -2,27 +2,59 @@
 The vectors that the first layer reads, and their gradients. Values in panels are `[panels, rows, width]`.
 */
 
+use tch::Tensor;
+
+use crate::optimizer::row_width;
 use crate::slices::floats;
 use carousel::checkpoint::architecture::EMBEDDING;
 use carousel_kernels::{Kernel, Rows, ThreadPool};
 
-use super::buffers::GradientBuffers;
 use super::window_input::WindowInput;
 
-/// Encodes the vectors of `tokens`, `[tokens, embedding_size]`, with dropout, and with a perturbation in panels if there is
-/// one.
+/// The vectors of tokens, with dropout.
+#[derive(Clone, Copy)]
+pub struct Vectors<'a> {
+    embedding: &'a [f32],
+    size: usize,
+    /// Of each token of the vocabulary, `[vocab_size]`.
+    token_factors: Option<&'a [f32]>,
+    /// Of each component, `[batch_size, embedding_size]`.
+    input_factors: Option<&'a [f32]>,
+}
+
+impl<'a> Vectors<'a> {
+    /// Rows of an embedding, with masks of its tokens and of its vectors' components.
+    pub fn new(embedding: &'a Tensor, [tokens, inputs]: [&'a Option<Tensor>; 2]) -> Self {
+        Vectors {
+            size: row_width(embedding),
+            embedding: floats(embedding),
+            token_factors: tokens.as_ref().map(floats),
+            input_factors: inputs.as_ref().map(floats),
+        }
+    }
+
+    /// Those of a window of a language model or a classifier.
+    pub fn of(window: &WindowInput<'a>) -> Self {
+        let embedding = window.network.parameters.get(EMBEDDING);
+        Vectors::new(embedding, [&window.masks.embedding, &window.masks.inputs])
+    }
+}
+
+/// Encodes the vectors of `tokens`, `[tokens, embedding_size]`, with a perturbation in panels if there is one.
 pub fn embed(
-    window: &WindowInput,
+    vectors: Vectors,
     tokens: &[u32],
     perturbation: Option<&[f32]>,
     batch_size: usize,
     kernel: Kernel,
     pool: &ThreadPool,
 ) -> Rows {
-    let size = window.network.config.tokens().embedding_size;
-    let embedding = floats(window.network.parameters.get(EMBEDDING));
-    let [token_factors, input_factors] =
-        [&window.masks.embedding, &window.masks.inputs].map(|mask| mask.as_ref().map(floats));
+    let Vectors {
+        embedding,
+        size,
+        token_factors,
+        input_factors,
+    } = vectors;
     let width = kernel.width();
     let read = |row: usize, values: &mut [f32]| {
         let token = tokens[row] as usize;
@@ -49,28 +81,22 @@ pub fn embed(
 /// From gradients with respect to what the first layer read, in panels, to those with respect to the vectors without
 /// their components' dropout; adds these to the embedding's gradient.
 pub fn add_gradient(
-    window: &WindowInput,
+    vectors: Vectors,
     tokens: &[u32],
     inputs_gradient: &mut [f32],
     width: usize,
-    gradients: &mut GradientBuffers,
+    gradient: &mut [f32],
 ) {
-    let size = window.network.config.tokens().embedding_size;
-    if let Some(mask) = &window.masks.inputs {
-        multiply_panels(
-            inputs_gradient,
-            floats(mask),
-            size,
-            width,
-            window.inputs.len(),
-        );
+    let size = vectors.size;
+    if let Some(factors) = vectors.input_factors {
+        multiply_panels(inputs_gradient, factors, size, width, tokens.len());
     }
     let sums = TokenSums {
         tokens,
-        factors: window.masks.embedding.as_ref().map(floats),
+        factors: vectors.token_factors,
         size,
     };
-    sums.add(inputs_gradient, width, gradients.get_mut(EMBEDDING));
+    sums.add(inputs_gradient, width, gradient);
 }
 
 /// Sums of rows by their tokens.

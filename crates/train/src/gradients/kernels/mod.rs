@@ -12,10 +12,15 @@ mod embedding;
 mod labels;
 mod memory;
 mod next_token;
+mod panels;
 mod scratch;
 mod stack;
+mod taped_layer;
+mod translation;
 mod window_input;
 mod workspace;
+
+pub use translation::TranslationKernels;
 
 use crate::gradients::batch::{Batch, StreamBatch, Window};
 use crate::network::{Network, State};
@@ -60,7 +65,7 @@ impl Kernels {
             Batch::Streams(batch) => self.streams(network, batch, pool),
             Batch::Texts(batch) => self.workspace.texts(network, batch, pool),
             // `gradients::method` never chooses kernels for them.
-            Batch::Numbers(_) => unreachable!("gradients of numbers are libtorch's"),
+            Batch::Numbers(_) | Batch::Pairs(_) => unreachable!("these gradients are libtorch's"),
         }
     }
 

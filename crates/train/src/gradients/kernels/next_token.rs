@@ -8,8 +8,9 @@ use std::ops::Range;
 use crate::gradients::batch::StreamBatch;
 use crate::gradients::sampled_softmax::SampledTokens;
 use crate::network::Network;
+use crate::optimizer::row_width;
 use crate::slices::floats;
-use carousel_kernels::{Kernel, Layout, PackedWeights, Rows, ThreadPool, cross_entropy};
+use carousel_kernels::{Kernel, Layout, PackedWeights, Rows, Targets, ThreadPool, cross_entropy};
 
 use super::memory::StepMemory;
 
@@ -43,6 +44,7 @@ impl NextTokenHead {
                 sampled: batch.sampled,
                 ahead,
                 targets,
+                smoothing: 0.0,
             };
             let (more, own) = self.output(output, own.clone(), memory, pool);
             nats += more / horizon as f64;
@@ -66,8 +68,8 @@ impl NextTokenHead {
         (nats, of_all_rows(gradient, predicting, rows.len(), width))
     }
 
-    /// The same for one token of the horizon.
-    fn output(
+    /// The same for one token of the horizon, from as many rows as there are targets.
+    pub fn output(
         &mut self,
         output: Output,
         (outputs, rows): (&Rows, Range<usize>),
@@ -76,7 +78,7 @@ impl NextTokenHead {
     ) -> (f64, Vec<f32>) {
         let StepMemory { gradients, scratch } = memory;
         let (network, sampled) = (output.network, output.sampled);
-        let vocab_size = network.config.tokens().vocab_size;
+        let vocab_size = network.config.written().vocab_size;
         let first = output.ahead * vocab_size;
         let bias = &floats(network.head().1)[first..][..vocab_size];
         let (bias, targets): (Cow<[f32]>, Cow<[u32]>) = match sampled {
@@ -94,7 +96,10 @@ impl NextTokenHead {
             &packed.forward,
             &bias,
             input,
-            &targets,
+            Targets {
+                outputs: &targets,
+                smoothing: output.smoothing,
+            },
             &mut logits_gradient,
             pool,
         );
@@ -131,8 +136,8 @@ impl NextTokenHead {
         kernel: Kernel,
         pool: &ThreadPool,
     ) -> &PackedWeights {
-        let inner = output.network.config.recurrent().hidden_size;
-        let weight = floats(output.network.head().0);
+        let weight = output.network.head().0;
+        let (inner, weight) = (row_width(weight), floats(weight));
         if self.packed.len() <= output.ahead {
             let zeros = PackedWeights::zeros(count, inner, Layout::Plain, kernel);
             self.packed.push(zeros);
@@ -152,14 +157,17 @@ impl NextTokenHead {
 
 /// One of the tokens that a step predicts.
 #[derive(Clone, Copy)]
-struct Output<'a> {
-    network: &'a Network,
+pub struct Output<'a> {
+    /// The parameters.
+    pub network: &'a Network,
     /// The tokens that take part, if not all do.
-    sampled: Option<&'a SampledTokens>,
+    pub sampled: Option<&'a SampledTokens>,
     /// How many tokens after the next one it is.
-    ahead: usize,
+    pub ahead: usize,
     /// The token id of each row.
-    targets: &'a [u32],
+    pub targets: &'a [u32],
+    /// The part of a target's probability that is spread over all tokens.
+    pub smoothing: f32,
 }
 
 /// Gradients of the last rows, in panels, as those of all rows: zero for the others.

@@ -12,32 +12,21 @@ use tch::Tensor;
 use crate::network::State;
 use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{LayerTensors, Leak};
+use carousel::checkpoint::architecture::EMBEDDING;
 use carousel::text::Direction;
-use carousel_kernels::recurrent::{LayerSpec, OutputGradients, Start, TABLE_TOKENS, Tape};
-use carousel_kernels::{Kernel, Matrix, PackedWeights, Rows, ThreadPool};
+use carousel_kernels::recurrent::{OutputGradients, Start, TABLE_TOKENS, Tape};
+use carousel_kernels::{Kernel, Matrix, Rows, ThreadPool};
 
-use super::embedding::{self, TokenSums, multiply};
+use super::embedding::{self, TokenSums, Vectors, multiply};
 use super::memory::StepMemory;
+use super::taped_layer::{InputWeights, TapedLayer};
 use super::window_input::WindowInput;
-
-/// Numbers that are worth another thread.
-const CHUNK: usize = 1 << 15;
 
 /// The layers of all directions.
 pub struct LayerStack {
     kernel: Kernel,
     layers: Vec<TapedLayer>,
     batch_size: usize,
-}
-
-struct TapedLayer {
-    spec: LayerSpec,
-    names: LayerTensors<String>,
-    input: PackedWeights,
-    /// Recurrent weights for each lag.
-    recurrent: Vec<PackedWeights>,
-    tape: Tape,
 }
 
 /// Activations of a window, besides those on the tapes.
@@ -71,16 +60,8 @@ impl LayerStack {
             } else {
                 hidden_size
             };
-            let spec = recurrent.layer_spec();
-            let (rows, layout) = (spec.cell.gates() * hidden_size, spec.cell.layout());
-            let weights = |inner| PackedWeights::zeros(rows, inner, layout, kernel);
-            TapedLayer {
-                names: recurrent.layer_names(direction, index),
-                input: weights(input_size),
-                recurrent: spec.lags.iter().map(|_| weights(hidden_size)).collect(),
-                tape: Tape::new(spec.clone(), batch_size, kernel),
-                spec,
-            }
+            let names = recurrent.layer_names(direction, index);
+            TapedLayer::new(recurrent, names, input_size, batch_size, kernel)
         };
         let directions = recurrent.directions().iter();
         let all = directions
@@ -123,7 +104,8 @@ impl LayerStack {
             false => window.inputs.to_vec(),
         };
         let (batch_size, kernel) = (self.batch_size, self.kernel);
-        let embedded = embedding::embed(window, &tokens, perturbation, batch_size, kernel, pool);
+        let vectors = Vectors::of(window);
+        let embedded = embedding::embed(vectors, &tokens, perturbation, batch_size, kernel, pool);
         let mut activations = Activations {
             layers: config.recurrent().stack(window.direction),
             table,
@@ -154,21 +136,8 @@ impl LayerStack {
         let position = activations.layers.start + index;
         let (below, layer) = self.layers.split_at_mut(position);
         let layer = &mut layer[0];
-        let weights = window.network.layer(window.direction, index).map(floats);
-        layer.input.fill(weights.weight_ih, None, pool);
-        let mask = window.masks.recurrent[index].as_ref().map(floats);
-        for (lag, (packed, weights)) in layer
-            .recurrent
-            .iter_mut()
-            .zip(&weights.weight_hh)
-            .enumerate()
-        {
-            packed.fill(weights, mask.filter(|_| lag == 0), pool);
-        }
-        let recurrent = window.network.config.recurrent();
-        if let Some(leak) = leaks(recurrent.leak, weights.leak, recurrent.hidden_size) {
-            layer.tape.set_leak(&leak);
-        }
+        let parameters = &window.network.parameters;
+        layer.pack(parameters, window.masks.recurrent[index].as_ref(), pool);
         let (x, rows) = activations.inputs_of(below, index);
         let before: Vec<Tensor> = state
             .layer(position)
@@ -177,6 +146,7 @@ impl LayerStack {
             .collect();
         let before: Vec<&[f32]> = before.iter().map(floats).collect();
         if index == 0 && activations.table {
+            let weights = layer.weights(parameters);
             let terms = input_terms(&layer.input.forward, weights.bias_ih, x, rows, pool);
             let values = layer.spec.start(&terms, weights.bias_hh, self.kernel);
             let start = Start {
@@ -187,11 +157,7 @@ impl LayerStack {
                 .tape
                 .forward(&layer.recurrent, Some(start), &before, pool);
         } else {
-            let bias = layer
-                .spec
-                .start(weights.bias_ih, weights.bias_hh, self.kernel);
-            layer.tape.fill_starts(&layer.input, &bias, (x, rows), pool);
-            layer.tape.forward(&layer.recurrent, None, &before, pool);
+            layer.forward(parameters, (x, rows), &before, pool);
         }
         activations.states.push(layer.tape.state());
         let mask = window.masks.outputs[index].as_ref().map(floats);
@@ -218,7 +184,7 @@ impl LayerStack {
                 gradients: &above,
                 mask: window.masks.outputs[index].as_ref().map(floats),
             };
-            layer.tape.backward(&layer.recurrent, outputs, pool);
+            layer.backward(outputs, pool);
             if !layer.names.initial.is_empty() {
                 let found = layer.tape.initial_gradients(&layer.recurrent, pool);
                 for (name, mut found) in layer.names.initial.iter().zip(found) {
@@ -229,7 +195,9 @@ impl LayerStack {
                     memory.gradients.get_mut(name).copy_from_slice(&found);
                 }
             }
-            self.recurrent_gradients(index, window, activations, memory, pool);
+            let mask = window.masks.recurrent[index].as_ref();
+            let parameters = &window.network.parameters;
+            layer.recurrent_gradients(parameters, (mask, window.inputs.len()), memory, pool);
             let mut below = self.input_gradients(index, window, activations, memory, pool);
             if activations.residual && index > 0 {
                 let sums = below.iter_mut().zip(&above);
@@ -241,67 +209,13 @@ impl LayerStack {
         }
         let width = self.kernel.width();
         embedding::add_gradient(
-            window,
+            Vectors::of(window),
             &activations.tokens,
             &mut above,
             width,
-            &mut memory.gradients,
+            memory.gradients.get_mut(EMBEDDING),
         );
         above
-    }
-
-    /// Gradients of a layer's biases and recurrent weights.
-    fn recurrent_gradients(
-        &self,
-        index: usize,
-        window: &WindowInput,
-        activations: &Activations,
-        memory: &mut StepMemory,
-        pool: &ThreadPool,
-    ) {
-        let StepMemory { gradients, scratch } = memory;
-        let layer = &self.layers[activations.layers.start + index];
-        let names = &layer.names;
-        let row = |position: usize| layer.recurrent[0].forward.row(position);
-        let biases = [&names.bias_ih, &names.bias_hh];
-        for (name, found) in biases.into_iter().zip(layer.tape.bias_gradients()) {
-            let gradient = gradients.get_mut(name);
-            for (position, value) in found.into_iter().enumerate() {
-                if let Some(row) = row(position) {
-                    gradient[row] = value;
-                }
-            }
-        }
-        if let Some(name) = &names.leak {
-            let odds = floats(window.network.parameters.get(name));
-            let values = layer.tape.leak_gradient().iter().zip(odds);
-            for (gradient, (found, &odds)) in gradients.get_mut(name).iter_mut().zip(values) {
-                let leak = sigmoid(odds);
-                *gradient = found * leak * (1.0 - leak);
-            }
-        }
-        let rows = window.inputs.len();
-        scratch
-            .gradients
-            .set_panels(&layer.tape.recurrent_sums_gradient(), rows, pool);
-        for (name, &lag) in names.weight_hh.iter().zip(&layer.spec.lags) {
-            let read = layer.tape.read_rows(lag);
-            scratch.inputs.set_rows(layer.tape.outputs(), read, pool);
-            let gradient = gradients.get_mut(name);
-            scratch
-                .gradients
-                .products(&scratch.inputs, row, gradient, pool);
-        }
-        let gradient = gradients.get_mut(&names.weight_hh[0]);
-        if let Some(mask) = &window.masks.recurrent[index] {
-            let mut parts: Vec<_> = gradient
-                .chunks_mut(CHUNK)
-                .zip(floats(mask).chunks(CHUNK))
-                .collect();
-            pool.for_each(pool.threads(), &mut parts, |_, (gradient, factors)| {
-                multiply(gradient, factors)
-            });
-        }
     }
 
     /// Gradients of a layer's input weights, and, returned, those with respect to its inputs.
@@ -313,51 +227,24 @@ impl LayerStack {
         memory: &mut StepMemory,
         pool: &ThreadPool,
     ) -> Vec<f32> {
-        let StepMemory { gradients, scratch } = memory;
         let (below, layer) = self.layers.split_at_mut(activations.layers.start + index);
         let layer = &mut layer[0];
-        let layout = &layer.input.forward;
-        let by_token;
-        let sums_gradient = if index == 0 && activations.table {
-            let vocab_size = activations.tokens.len();
-            let sums = sum_by_token(layout, &layer.tape, window.inputs, vocab_size, pool);
-            let panels: Vec<&[f32]> = sums.chunks_exact(vocab_size * layout.width()).collect();
-            scratch.gradients.set_panels(&panels, vocab_size, pool);
-            by_token = rows_of(layout, &sums, vocab_size, pool);
-            &by_token
-        } else {
-            let panels = layer.tape.input_sums_gradient();
-            scratch
-                .gradients
-                .set_panels(&panels, window.inputs.len(), pool);
-            layer.tape.input_gradients(pool)
-        };
         let (x, rows) = activations.inputs_of(below, index);
-        scratch.inputs.set_rows(x, rows, pool);
-        let row = |position: usize| layout.row(position);
-        let gradient = gradients.get_mut(&layer.names.weight_ih);
-        scratch
-            .gradients
-            .products(&scratch.inputs, row, gradient, pool);
-        scratch.products(
-            &layer.input.backward,
-            sums_gradient,
-            0..sums_gradient.len(),
-            pool,
-        )
+        if index > 0 || !activations.table {
+            return layer.input_gradients((x, rows), memory, pool);
+        }
+        let layout = &layer.input.forward;
+        let vocab_size = activations.tokens.len();
+        let sums = sum_by_token(layout, &layer.tape, window.inputs, vocab_size, pool);
+        let panels: Vec<&[f32]> = sums.chunks_exact(vocab_size * layout.width()).collect();
+        (memory.scratch.gradients).set_panels(&panels, vocab_size, pool);
+        let sums_gradient = rows_of(layout, &sums, vocab_size, pool);
+        let weights = InputWeights {
+            packed: &layer.input,
+            name: &layer.names.weight_ih,
+        };
+        weights.gradients(&sums_gradient, (x, rows), memory, pool)
     }
-}
-
-/// The leak of each unit, if there is one.
-fn leaks(leak: Option<Leak>, odds: Option<&[f32]>, hidden_size: usize) -> Option<Vec<f32>> {
-    match (leak?, odds) {
-        (Leak::Fixed(leak), _) => Some(vec![leak as f32; hidden_size]),
-        (Leak::Learnt, odds) => Some(odds?.iter().map(|&odds| sigmoid(odds)).collect()),
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 /// The terms of the input of some rows, `[rows, gates · hidden_size]` in PyTorch's order.

@@ -82,6 +82,7 @@ pub fn begin(
             labels: true,
             ..documents.clone()
         }),
+        pairs: None,
     };
     let dataset = Dataset::read(&request, validation.as_deref(), notify)?;
     let spent = started.elapsed() / recipe::runs(&request.arguments) as u32;

@@ -93,6 +93,7 @@ pub fn begin(
         paths: paths.to_vec(),
         arguments: TrainArguments::default(),
         documents: None,
+        pairs: None,
     };
     let prepare = |request| prepare(request, panel, options);
     Run::begin(directory, request, None, started, prepare)

@@ -98,6 +98,7 @@ impl SeriesOptions {
                 input_dropout: 0.0,
                 weight_drop: 0.0,
                 adversarial: 0.0,
+                label_smoothing: 0.0,
                 candidates: 0,
                 ema: 0.98,
                 patience: 0,

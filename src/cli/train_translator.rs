@@ -1,0 +1,191 @@
+/*!
+Flags of `carousel train-translator`, which `carousel-train` runs.
+*/
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::flags::{CellFlags, TrainingFlags};
+use crate::checkpoint::arguments::{TrainArguments, Vocabularies};
+use crate::checkpoint::encoder_decoder::Attention;
+use crate::text::Level;
+
+/// Train a translator on sentences with their translations.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  carousel train-translator --source train.en --target train.de -o en-de
+  carousel train-translator --source train.en --target train.de --valid-source valid.en --valid-target valid.de -o en-de \
+--time 30m
+  carousel train-translator --resume en-de")]
+pub struct Arguments {
+    /// The file of the sources, a sentence on each line
+    #[arg(
+        display_order = 0,
+        long,
+        value_name = "FILE",
+        requires = "target",
+        required_unless_present = "resume"
+    )]
+    source: Option<PathBuf>,
+    /// The file of the targets, the translation of each line of --source on the same line
+    #[arg(display_order = 0, long, value_name = "FILE", requires = "source")]
+    target: Option<PathBuf>,
+    /// The folder for the model
+    #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
+    pub output: Option<PathBuf>,
+    /// Continue the run in a folder, with the options it began with; give the files again only where they were moved
+    #[arg(display_order = 6, long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Show what would be done, sizes, memory and speed, and stop
+    #[arg(display_order = 7, long, conflicts_with_all = ["resume", "quiet"])]
+    pub plan: bool,
+    /// Print the plan as a JSON object
+    #[arg(display_order = 8, long, requires = "plan")]
+    pub json: bool,
+    /// Replace a model that is in the folder already, once the new one has weights
+    #[arg(display_order = 9, long)]
+    pub overwrite: bool,
+    /// Show no plan and no progress
+    #[arg(display_order = 10, short, long)]
+    pub quiet: bool,
+
+    /// What a token is [default: bpe]
+    #[arg(display_order = 3, long, value_enum)]
+    level: Option<Level>,
+    /// One vocabulary for both languages, learnt from both, with one embedding; or one for each [default: shared]
+    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Text")]
+    vocabulary: Option<Vocabularies>,
+    /// Most entries of a vocabulary [default: bpe by the text's size; all characters; 30000 words]
+    #[arg(long, value_name = "N", help_heading = "Text")]
+    vocab_size: Option<usize>,
+    /// The fraction of the pairs that validate, where no files are given for it [default: 0.05, at most 1000 pairs]
+    #[arg(
+        display_order = 5,
+        long,
+        value_name = "FRACTION",
+        conflicts_with = "valid_source"
+    )]
+    valid: Option<String>,
+    /// The validation sources, a file
+    #[arg(
+        display_order = 5,
+        long,
+        value_name = "FILE",
+        requires = "valid_target"
+    )]
+    valid_source: Option<PathBuf>,
+    /// The validation targets, a file
+    #[arg(
+        display_order = 5,
+        long,
+        value_name = "FILE",
+        requires = "valid_source"
+    )]
+    valid_target: Option<PathBuf>,
+    /// Replace invalid UTF-8 instead of refusing it
+    #[arg(long, help_heading = "Text")]
+    lossy: bool,
+
+    /// How the decoder looks at the source [default: dot]
+    #[arg(long, value_enum, value_name = "ATTENTION", help_heading = "Network")]
+    attention: Option<Attention>,
+    /// The decoder also reads what the output read a step before; trained by autograd [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    input_feeding: Option<bool>,
+    /// Read the source from its end too, by layers of their own, each of half the width [default: true]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    bidirectional: Option<bool>,
+    /// Width of a token's vector [default: suits the pairs]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    embedding_size: Option<usize>,
+    /// Width of the decoder's layers, and of the encoder's outputs [default: suits the pairs]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    hidden_size: Option<usize>,
+    /// Stacked layers of the encoder, and of the decoder [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    num_layers: Option<usize>,
+    /// Fraction of the layers' outputs, and of what the output reads, dropped in training, the same for a whole sentence
+    /// [default: suits the pairs]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    dropout: Option<f64>,
+    /// Use the target's embedding as the output's weights [default: true]
+    #[arg(long, value_name = "true|false", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    tie_weights: Option<bool>,
+    /// Fraction of the vocabulary whose vectors are dropped in training, for a whole batch [default: 0]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
+    embedding_dropout: Option<f64>,
+    /// Fraction of the components of token vectors dropped in training, for a whole sentence [default: suits the pairs]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
+    input_dropout: Option<f64>,
+    /// Fraction of recurrent weights dropped in training, for a whole batch [default: 0]
+    #[arg(long, value_name = "P", help_heading = "Advanced")]
+    weight_drop: Option<f64>,
+
+    /// Part of each target's probability that is spread over the whole vocabulary in training; validation has none
+    /// [default: 0.1]
+    #[arg(long, value_name = "P", help_heading = "Training")]
+    label_smoothing: Option<f64>,
+    /// Pairs before each update [default: suits the pairs]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch_size: Option<usize>,
+    /// The highest learning rate [default: suits the pairs]
+    #[arg(
+        long,
+        visible_alias = "lr",
+        value_name = "RATE",
+        help_heading = "Training"
+    )]
+    learning_rate: Option<f64>,
+    /// Fraction of the budget over which the learning rate rises [default: 0.05]
+    #[arg(long, value_name = "FRACTION", help_heading = "Advanced")]
+    warmup: Option<f64>,
+    /// Stop after this many evaluations without improvement, 0 for never [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Advanced")]
+    patience: Option<u64>,
+
+    #[command(flatten)]
+    cell: CellFlags,
+    #[command(flatten)]
+    training: TrainingFlags,
+}
+
+impl Arguments {
+    /// The files of the pairs: sources and targets, and those of the validation pairs, if there are any.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let train = [&self.source, &self.target];
+        let valid = [&self.valid_source, &self.valid_target];
+        train.into_iter().chain(valid).flatten().cloned().collect()
+    }
+
+    /// The options that were given, as training.json records them.
+    pub fn training(&self) -> TrainArguments {
+        TrainArguments {
+            level: self.level,
+            vocabulary: self.vocabulary,
+            vocab_size: self.vocab_size,
+            valid: self.valid.clone(),
+            lossy: self.lossy,
+            attention: self.attention,
+            input_feeding: self.input_feeding,
+            bidirectional: self.bidirectional,
+            embedding_size: self.embedding_size,
+            hidden_size: self.hidden_size,
+            num_layers: self.num_layers,
+            dropout: self.dropout,
+            tie_weights: self.tie_weights,
+            embedding_dropout: self.embedding_dropout,
+            input_dropout: self.input_dropout,
+            weight_drop: self.weight_drop,
+            label_smoothing: self.label_smoothing,
+            batch_size: self.batch_size,
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            patience: self.patience,
+            ..self.cell.added_to(self.training.arguments())
+        }
+    }
+}
