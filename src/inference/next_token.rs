@@ -29,7 +29,7 @@ pub struct NextTokenNetwork {
 /// What turns tokens into outputs.
 enum Layers {
     Recurrent(RecurrentNetwork),
-    Transformer(TransformerNetwork),
+    Transformer(Box<TransformerNetwork>),
 }
 
 impl Layers {
@@ -96,7 +96,8 @@ impl NextTokenNetwork {
         let kernel = Kernel::fastest(precision);
         let body = match config.transformer() {
             Some(shape) => {
-                Layers::Transformer(TransformerNetwork::load(shape, &floats, kernel, threads)?)
+                let layers = TransformerNetwork::load(shape, &floats, kernel, threads)?;
+                Layers::Transformer(Box::new(layers))
             }
             None => {
                 let forward = [Direction::Forward];

@@ -32,7 +32,7 @@ impl Network {
         let mut x = vectors.to_kind(own);
         if shape.positions == Positions::Learned {
             let places = self.parameters.get(POSITION_EMBEDDING);
-            x += places.narrow(0, 0, steps).unsqueeze(1);
+            x = &x + places.narrow(0, 0, steps).unsqueeze(1);
         }
         let dropped = |part: usize, added: Tensor| match &reading.masks.outputs[part] {
             Some(mask) => {
@@ -46,12 +46,14 @@ impl Network {
                 .layer(layer)
                 .map(|(name, _)| self.parameters.get(&name));
             let read = norm(&x, weights.norm1).to_kind(kind);
-            x = x + dropped(
-                2 * layer,
-                attention(shape, &read, &weights, angles.as_ref()),
-            );
+            // Not in place: the norms need what they read for their gradients.
+            x = &x
+                + dropped(
+                    2 * layer,
+                    attention(shape, &read, &weights, angles.as_ref()),
+                );
             let read = norm(&x, weights.norm2).to_kind(kind);
-            x = x + dropped(2 * layer + 1, feed_forward(&read, &weights));
+            x = &x + dropped(2 * layer + 1, feed_forward(&read, &weights));
         }
         norm(&x, self.parameters.get(LAST_NORM)).to_kind(kind)
     }

@@ -74,8 +74,7 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
 /// # Errors
 /// Values out of range, options that contradict each other, a corpus too small for what was asked.
 pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Result<Resolved> {
-    transformer::check(arguments)?;
-    let arguments = &transformer::with_window(arguments);
+    let arguments = &transformer::checked(arguments)?;
     let vocabulary = arguments.vocabulary()?;
     let budget = budget(arguments)?;
     let directions = 1 + usize::from(arguments.bidirectional.unwrap_or(false));
@@ -109,8 +108,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
             .saturating_sub(config.next_token().horizon - 1),
         &mut chosen,
     )?;
-    transformer::set_context(&mut config, streams.bptt)?;
-    skips_fit(&config, streams.bptt)?;
+    suit_window(&mut config, streams.bptt)?;
     if circumstances.valid_tokens == 0 {
         return Err(arguments.nothing_to_validate());
     }
@@ -225,8 +223,10 @@ fn may_sample(arguments: &TrainArguments, head: &NextToken) -> Result<bool> {
     }
 }
 
-/// Checks that connections that skip steps stay within a window: no gradient would flow through longer ones.
-fn skips_fit(config: &ModelConfig, bptt: usize) -> Result<()> {
+/// Gives a transformer its context, and checks that connections that skip steps stay within a window: no gradient would flow
+/// through longer ones.
+fn suit_window(config: &mut ModelConfig, bptt: usize) -> Result<()> {
+    transformer::set_context(config, bptt)?;
     let skip = config.carried().and_then(|layers| layers.skip.last());
     match skip {
         Some(&skip) if skip >= bptt => Err(Error::usage(format!(

@@ -9,11 +9,20 @@ use carousel::checkpoint::arguments::{CellChoice, GradientMethod, TrainArguments
 use carousel::checkpoint::transformer::Transformer;
 use carousel::error::{Error, Result};
 
-/// Checks that no option was given that is for other layers.
+/// Checks that no option was given that is for other layers, and returns the arguments with a transformer's context as its
+/// window.
 ///
 /// # Errors
 /// The first such option.
-pub fn check(arguments: &TrainArguments) -> Result<()> {
+pub fn checked(arguments: &TrainArguments) -> Result<TrainArguments> {
+    check(arguments)?;
+    Ok(TrainArguments {
+        bptt: arguments.bptt.or(arguments.context),
+        ..arguments.clone()
+    })
+}
+
+fn check(arguments: &TrainArguments) -> Result<()> {
     if arguments.cell != Some(CellChoice::Transformer) {
         let own = [
             ("--heads", arguments.heads.is_some()),
@@ -59,14 +68,6 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
     }
 }
 
-/// The arguments with a transformer's context as its window.
-pub fn with_window(arguments: &TrainArguments) -> TrainArguments {
-    TrainArguments {
-        bptt: arguments.bptt.or(arguments.context),
-        ..arguments.clone()
-    }
-}
-
 /// The layers that were asked for, of this width.
 pub fn layers(arguments: &TrainArguments, defaults: &Defaults, hidden_size: usize) -> Transformer {
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
@@ -81,6 +82,9 @@ pub fn layers(arguments: &TrainArguments, defaults: &Defaults, hidden_size: usiz
 }
 
 /// Sets the context of a transformer to the window that the corpus is large enough for.
+///
+/// # Errors
+/// A window that is too short.
 pub fn set_context(config: &mut ModelConfig, bptt: usize) -> Result<()> {
     if let Body::Transformer(transformer) = &mut config.body {
         transformer.context = bptt;
