@@ -548,6 +548,63 @@ fn windows_are_tested_one_horizon_after_another() {
     assert!(told.contains("3 values, 1 at a time: MAE 2.0000"), "{told}");
 }
 
+/// The last value that is known at the origin is 10; the line to the value after it would be at 15.
+#[test]
+fn gaps_are_filled_from_what_came_before_a_forecast() {
+    let sandbox = Sandbox::new();
+    let values = ["10", "10", "10", "10", "10", "10", "", "20", "20"];
+    sandbox.write("gap.csv", monthly(&values));
+    let line = "forecast gap.csv --method naive --season 1 --fill linear --json";
+    for (flags, horizon) in [
+        ("--horizon 2 --backtest 1", 2),
+        ("--test-from 2020-08 --horizon 2", 2),
+        // The second month is forecast from the first, which is known by then.
+        ("--test-from 2020-08 --horizon 1", 1),
+    ] {
+        let found = sandbox.carousel(&format!("{line} {flags}")).success();
+        let mae = objects(&found.out)[0]["mae"].as_f64().unwrap();
+        assert_eq!(mae, if horizon == 2 { 10.0 } else { 5.0 }, "{flags}");
+    }
+}
+
+/// What is missing in a backtest is no error and no value.
+#[test]
+fn a_backtest_compares_with_what_is_known() {
+    let sandbox = Sandbox::new();
+    let mut values = vec!["10"; 8];
+    values.extend(["", "12"]);
+    sandbox.write("gap.csv", monthly(&values));
+    let line = "forecast gap.csv --method naive --season 1 --horizon 2 --backtest 1 --json";
+    let found = sandbox.carousel(line).success();
+    assert_eq!(objects(&found.out)[0]["mae"], 2.0);
+}
+
+/// A wave that begins after the first origin.
+#[test]
+fn seasons_of_a_backtest_are_found_before_its_first_origin() {
+    let sandbox = Sandbox::new();
+    let mut text = "value\n".to_string();
+    let mut state = 1u64;
+    for step in 0..144 {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let noise = (state >> 33) as f64 / f64::from(1u32 << 31);
+        let wave = if step < 24 {
+            0.0
+        } else {
+            20.0 * f64::from(step % 6)
+        };
+        writeln!(text, "{}", 100.0 + noise + wave).unwrap();
+    }
+    sandbox.write("wave.csv", text);
+    let line = "forecast wave.csv --method naive --horizon 30 --json";
+    let found = sandbox.carousel(line).success();
+    assert!(found.err.contains("found: 6"), "{}", found.err);
+    let found = sandbox.carousel(&format!("{line} --backtest 4")).success();
+    assert!(found.err.contains("none was found"), "{}", found.err);
+}
+
 /// Trend and season that are multiplied, with a little that no rule has.
 fn guests(count: usize) -> String {
     let values: Vec<String> = (0..count)
@@ -592,6 +649,9 @@ fn an_explanation_goes_step_by_step() {
     for name in ["decomposition", "autocorrelations", "residuals"] {
         let picture = sandbox.read(&format!("kept/{name}.svg"));
         assert!(picture.starts_with(b"<svg"), "{name}");
+        let picture = String::from_utf8_lossy(&picture);
+        let has_dates = (2020..2028).any(|year| picture.contains(&format!("{year}-")));
+        assert_eq!(has_dates, name != "autocorrelations", "{name}");
     }
     assert!(
         outcome.err.contains("residuals.svg are in"),

@@ -250,7 +250,7 @@ fn arima_forecasts_are_those_of_statsmodels() {
             column.extend(more);
         }
         let name = case.name();
-        let forecast = model.forecast_with(&values, &regressors, case.forecast.len());
+        let forecast = model.forecast(&values, &regressors, case.forecast.len());
         found.all_near(&name, &forecast.mean, &case.forecast, 1e-5);
         for (step, (own, expected)) in (1..).zip(
             standard_errors(&forecast)
@@ -264,7 +264,7 @@ fn arima_forecasts_are_those_of_statsmodels() {
                 1e-5,
             );
         }
-        let predictions = model.predictions_with(&values, &regressors);
+        let predictions = model.predictions(&values, &regressors);
         let last = &predictions[values.len() - case.last_predictions.len()..];
         found.all_near(
             format!("{name}, predictions"),

@@ -8,9 +8,11 @@ use carousel::checkpoint::arguments::{
 };
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::record::{
-    Baseline, Budget, Evaluation, Figures, Finish, Record, Request, TextRecord, TrainingConfig,
+    Baseline, Budget, Evaluation, Figures, Finish, PairsRecord, Record, Request, TextRecord,
+    TrainingConfig,
 };
 use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::data::pairs::LanguageProfile;
 use carousel::metrics::{LanguageScore, TextSize};
 use carousel::text::corpus::{CorpusPlan, CorpusStatistics, Validation};
 use carousel::text::spelling::Spelling;
@@ -224,9 +226,33 @@ pub fn translator_by_hand(
     let directory = Directory::at(directory);
     directory.create().unwrap();
     directory.save_weights(&made_up_weights(&config)).unwrap();
-    directory
-        .save_record(&made_up_record(&config, source))
-        .unwrap();
+    let Record {
+        request,
+        training,
+        chosen,
+        evaluations,
+        finished,
+        ..
+    } = made_up_record(&config, source);
+    let record = Record {
+        request,
+        training,
+        chosen,
+        evaluations,
+        finished,
+        subject: PairsRecord {
+            train_pairs: 300,
+            train_tokens: [3000, 2500],
+            valid_pairs: 20,
+            hash: "0".repeat(64),
+            profile: LanguageProfile {
+                source_words: ["a", "bad", "cab"].map(String::from).to_vec(),
+                target_words: ["stu", "uvw", "xyz"].map(String::from).to_vec(),
+                source_blocks: vec![0],
+            },
+        },
+    };
+    directory.save_record(&record).unwrap();
     directory.save_translator(&config, source, target).unwrap();
     config
 }

@@ -167,10 +167,107 @@ fn models_are_used_with_their_own_commands() {
 }
 
 #[test]
+fn texts_in_the_wrong_language_are_noted() {
+    let sandbox = sandbox();
+    for (text, part) in [("жук", "script"), ("stu uvw xyz", "translates into")] {
+        let outcome = sandbox.carousel(&format!("translate -m model --beam 1 '{text}'"));
+        let err = outcome.success().err;
+        assert!(err.contains(part), "{err}");
+    }
+    let outcome = sandbox.carousel("translate -m model --beam 1 'a bad cab'");
+    let err = outcome.success().err;
+    assert!(
+        !err.contains("language") && !err.contains("script"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_line_of_sentences_is_translated_sentence_by_sentence() {
+    let sandbox = sandbox();
+    let translate = |text: &str| {
+        let outcome = sandbox.carousel(&format!("translate -m model '{text}'"));
+        outcome.success().out.trim_end().to_string()
+    };
+    let parts = [translate("A cab."), translate("Bad dad.")];
+    assert_eq!(translate("A cab. Bad dad."), parts.join(" "));
+}
+
+#[test]
+fn pairs_are_scored_with_baselines() {
+    let sandbox = sandbox();
+    sandbox.write("pairs.tsv", "source\ttarget\na bad cab\tstu vw\nfed\txyz\n");
+    sandbox.write("other.tsv", "source\ttarget\na bad dad\tstu vw\nfed\tuvw\n");
+    sandbox.write("a", "a bad cab\nfed\n");
+    sandbox.write("b", "stu vw\nxyz\n");
+    let line = "evaluate -m model pairs.tsv --baseline-from other.tsv";
+    let object = &json(&sandbox.carousel(&format!("{line} --json")).success().out)[0];
+    assert_eq!(object["sentences"], 2);
+    assert_eq!(object["tokens"], 7 + 4);
+    let loss = object["loss"].as_f64().unwrap();
+    assert!((object["perplexity"].as_f64().unwrap().ln() - loss).abs() < 1e-9);
+    for key in ["bleu", "chrf"] {
+        let score = object[key].as_f64().unwrap();
+        assert!((0.0..100.0).contains(&score), "{object}");
+    }
+    let names: Vec<&str> = (object["baselines"].as_array().unwrap().iter())
+        .map(|baseline| baseline["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["copy", "nearest"]);
+    assert!(
+        object["signature"].as_str().unwrap().contains("tok:13a"),
+        "{object}"
+    );
+    let out = sandbox.carousel(line).success().out;
+    assert!(out.contains("nearest") && out.contains("BLEU"), "{out}");
+    // Without the training pairs there is no nearest sentence.
+    let lines = sandbox.carousel("evaluate -m model --source a --target b --beam 5 --json");
+    let lines = lines.success();
+    assert!(lines.err.contains("nearest"), "{}", lines.err);
+    let other = &json(&lines.out)[0];
+    for key in ["bleu", "chrf", "loss"] {
+        assert_eq!(other[key], object[key]);
+    }
+    model_by_hand(&sandbox.path("language"), "abc\n", 1, false);
+    let wrong = sandbox.carousel("evaluate -m language a --beam 2");
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.err.contains("--beam is for translators"),
+        "{}",
+        wrong.err
+    );
+}
+
+#[test]
+fn copies_of_translators_translate_the_same() {
+    let sandbox = sandbox();
+    for (model, precision) in [("model", "int8"), ("shared", "f32"), ("blind", "int8")] {
+        let export = format!("export -m {model} -o copy-{model} --precision {precision}");
+        sandbox.carousel(&export).success();
+        let translate = |model: &str| {
+            let line = format!("translate -m {model} --precision {precision} --json 'a bad cab'");
+            sandbox.carousel(&line).success().out
+        };
+        assert_eq!(translate(model), translate(&format!("copy-{model}")));
+    }
+}
+
+#[test]
 fn a_translator_is_described() {
     let sandbox = sandbox();
+    for flag in ["--gates", "--unit 0:1"] {
+        let wrong = sandbox.carousel(&format!("inspect model {flag} text"));
+        assert_eq!(wrong.code, Some(1), "{wrong:?}");
+        assert!(wrong.err.contains("is a translator"), "{}", wrong.err);
+    }
     let out = sandbox.carousel("inspect model").success().out;
-    for part in ["encoder", "decoder", "additive", "in both directions"] {
+    for part in [
+        "encoder",
+        "decoder",
+        "additive",
+        "in both directions",
+        "300 for training",
+    ] {
         assert!(out.contains(part), "{part}: {out}");
     }
 }

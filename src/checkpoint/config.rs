@@ -336,17 +336,21 @@ impl ModelConfig {
     /// copy are those with the original. A small vocabulary's products with the first layer are tables that are computed in
     /// float32.
     pub fn int8_tensors(&self) -> Vec<String> {
-        let has_tables = match &self.body {
-            Body::Recurrent(_) => self.tokens().vocab_size <= TABLE_TOKENS,
+        // With input feeding, a token's vector is rounded together with what stands beside it.
+        let (has_tables, beside) = match &self.body {
+            Body::Recurrent(_) => (self.tokens().vocab_size <= TABLE_TOKENS, None),
             // The vectors of tokens and positions are added up in float32.
-            Body::Transformer(_) => true,
-            Body::Ngram(_) | Body::EncoderDecoder(_) => return Vec::new(),
+            Body::Transformer(_) => (true, Some(POSITION_EMBEDDING)),
+            Body::EncoderDecoder(body) if body.input_feeding => {
+                (false, Some(body.target_embedding()))
+            }
+            Body::EncoderDecoder(_) => (false, None),
+            Body::Ngram(_) => return Vec::new(),
         };
-        let in_tables = |name: &str| {
-            [EMBEDDING, POSITION_EMBEDDING].contains(&name) || name.ends_with(".weight_ih_l0")
-        };
+        let in_tables = |name: &str| name == EMBEDDING || name.ends_with(".weight_ih_l0");
         let is_multiplied = |name: &str, shape: &[usize]| {
-            shape.len() == 2 && name != HEAD_WEIGHT && !(has_tables && in_tables(name))
+            let is_exact = name == HEAD_WEIGHT || Some(name) == beside;
+            shape.len() == 2 && !is_exact && !(has_tables && in_tables(name))
         };
         let words = (self.lsa_size() > 0).then(|| LSA_WEIGHT.to_string());
         let all = self.tensors().into_iter();

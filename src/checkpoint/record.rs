@@ -11,6 +11,7 @@ use super::arguments::{
 };
 use super::cross_validation::CrossValidation;
 use crate::data::labelled::DocumentOptions;
+use crate::data::pairs::LanguageProfile;
 use crate::metrics::{ClassificationScore, ConfidenceBin, LanguageScore, confidence_bins};
 use crate::text::corpus::{CorpusPlan, CorpusStatistics};
 
@@ -307,6 +308,9 @@ pub struct PairsRecord {
     pub valid_pairs: u64,
     /// Hash of all pairs.
     pub hash: String,
+    /// What tells the languages apart.
+    #[serde(default)]
+    pub profile: LanguageProfile,
 }
 
 /// Training data and baselines of a classifier.

@@ -1,18 +1,21 @@
 /*!
-`carousel evaluate`: its flags, and the choice between text and labelled documents by the kind of model.
+`carousel evaluate`: its flags, and the choice between text, labelled documents and pairs by the kind of model.
 */
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::evaluate_pairs::PairEvaluation;
 use super::flags::DocumentFlags;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::pair_flags::PairFlags;
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
+use crate::inference::beam_search::Search;
 
-/// Evaluate a model on a text or on labelled texts.
+/// Evaluate a model on a text, on labelled texts or on translated sentences.
 #[derive(Args)]
 #[command(
     mut_arg("model", default_model(None)),
@@ -22,20 +25,33 @@ use crate::error::{Error, Result};
   carousel evaluate -m model other-book.txt
   carousel evaluate -m sentiment corpora/tries.csv
   carousel evaluate -m sentiment corpora/tries.csv --baseline-from corpora/verdicts.csv
+  carousel evaluate -m en-de pairs.tsv
+  carousel evaluate -m en-de --source test.en --target test.de
 
 Give texts that the model has not learnt from. There is no default model.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Files and folders of text, - is standard input; for a classifier CSV, TSV, JSONL or fastText files
-    #[arg(value_name = "FILE", required = true)]
+    /// Files and folders of text, - is standard input; for a classifier CSV, TSV, JSONL or fastText files; for a translator
+    /// CSV, TSV or JSONL files
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "source",
+        conflicts_with = "source"
+    )]
     files: Vec<PathBuf>,
     /// For a classifier: train the baselines on these documents and evaluate them on the same documents as the model,
-    /// instead of repeating the scores of both from the model's training
-    #[arg(long, value_name = "LABELLED")]
+    /// instead of repeating the scores of both from the model's training. For a translator: look for the nearest sentences in
+    /// these pairs, instead of in the training pairs
+    #[arg(long, value_name = "FILE")]
     baseline_from: Option<PathBuf>,
+    /// For a translator: number of translations that are followed at once [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    beam: Option<u16>,
     #[command(flatten)]
     layout: DocumentFlags,
+    #[command(flatten)]
+    pairs: PairFlags,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -47,11 +63,33 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model,
         files,
         baseline_from,
+        beam,
         layout,
+        pairs,
         json,
     } = arguments;
     let options = layout.options();
-    match model.directory(None)?.load_config()?.head {
+    let config = model.directory(None)?.load_config()?;
+    if config.encoder_decoder().is_some() {
+        let search = Search::default();
+        let evaluation = PairEvaluation {
+            files,
+            flags: pairs,
+            options: pairs.options(options.format, options.lossy),
+            baseline_from: baseline_from.as_deref(),
+            search: Search {
+                beam: beam.map_or(search.beam, usize::from),
+                ..search
+            },
+        };
+        return evaluation.run(model, *json);
+    }
+    if let Some(flag) = pairs.given().or(beam.map(|_| "--beam")) {
+        return Err(Error::usage(format!(
+            "{flag} is for translators, and this model does not translate"
+        )));
+    }
+    match config.head {
         Head::NextToken(_) if baseline_from.is_some() || options.give_layout() => {
             Err(Error::usage(
                 "--baseline-from, --format, --label-column and --text-column are for classifiers, and this is a language model",

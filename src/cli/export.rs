@@ -64,7 +64,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         )));
     }
     let config = from.load_config()?;
-    let tokenizer = from.load_tokenizer(&config)?;
+    let (source, target) = match config.encoder_decoder() {
+        Some(_) => from.load_tokenizers(&config)?,
+        None => (from.load_tokenizer(&config)?, None),
+    };
     let weights = from.load_weights(&config)?;
     let format = match arguments.precision {
         ExportPrecision::F32 => NumberFormat::Float32,
@@ -83,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     copy.create()?;
     copy.save_shared_record(record)?;
     copy.save_weights(&bytes)?;
-    copy.save_description(&config, &tokenizer)?;
+    copy.save_translator(&config, &source, target.as_ref())?;
     // An old model goes only now that the copy is complete.
     copy.move_in()?;
     standard::message(format!(

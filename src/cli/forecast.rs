@@ -2,6 +2,7 @@
 `carousel forecast`: the next values of series of numbers.
 */
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressStyle};
 
-use super::forecast_backtest::{self, History, SeriesBacktest, series_backtest};
+use super::forecast_backtest::{self, History, SeriesBacktest, first_origin, series_backtest};
 use super::forecast_explanation;
 use super::forecast_flags::Arguments;
 use super::forecast_networks::{self, Place, Train};
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
-use crate::forecasting::method::{FitOptions, Method, fit_with};
+use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::panel_seasons::panel_seasons;
 use crate::forecasting::regressors::{Usable, columns, steps_ahead};
 use crate::forecasting::rolling::{Window, rolled};
@@ -161,7 +162,7 @@ fn fitted(arguments: &Arguments) -> Result<Forecaster> {
     let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
     let reading = arguments.reading();
     let series = read(file, &reading, arguments.quiet)?.series;
-    let panel = undated_seasons(&series, arguments);
+    let panel = undated_seasons(&series, arguments, None);
     let all = with_progress(&series, arguments, |series| {
         fit_series(series, &panel, arguments)
     });
@@ -272,7 +273,7 @@ fn fit_series(
             &options,
         );
         let start = Instant::now();
-        let fit = match fit_with(method, &values, &columns, &options) {
+        let fit = match fit(method, &values, &columns, &options) {
             Ok(fit) => fit,
             Err(error) => {
                 notes.push(format!(
@@ -312,7 +313,7 @@ fn fit_series(
 fn compare(number: usize, arguments: &Arguments, train: Option<Train>) -> Result<()> {
     let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
     let series = read(file, &arguments.reading(), arguments.quiet)?.series;
-    let panel = undated_seasons(&series, arguments);
+    let panel = undated_seasons(&series, arguments, Some(number));
     let (networks, methods): (Vec<Method>, Vec<Method>) = arguments
         .method
         .iter()
@@ -326,11 +327,11 @@ fn compare(number: usize, arguments: &Arguments, train: Option<Train>) -> Result
         } = task(series, &panel, arguments)?;
         let columns = columns(series, &regressors.known_ahead, split.train.clone())?;
         let part = series.part(split.train.clone());
-        let known = &series.values[split.train];
-        let values = filled(known, Method::Auto, arguments.fill, &options);
+        let filled = |values: &[f64], method| filled(values, method, arguments.fill, &options);
         let history = History {
-            values: &values,
+            values: &series.values[split.train],
             columns: &columns,
+            filled: &filled,
         };
         let backtest = series_backtest(history, &methods, &options, number)
             .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
@@ -396,14 +397,29 @@ fn succeeded<T>(all: Vec<Result<T>>) -> Result<Vec<T>> {
     Ok(results)
 }
 
-/// The seasons that series without dates show, all asked together; none if there are dates or seasons were asked for.
-fn undated_seasons(series: &[Series], arguments: &Arguments) -> Vec<usize> {
+/// The seasons that series without dates show, all asked together; none if there are dates or seasons were asked for. They
+/// are found in what is learnt from: in a backtest of several origins, in the values before the first.
+fn undated_seasons(
+    series: &[Series],
+    arguments: &Arguments,
+    backtest: Option<usize>,
+) -> Vec<usize> {
     let asked = arguments.seasonal.and_then(|seasonal| seasonal.season);
     let dated = series.iter().any(|series| series.step().is_some());
     if dated || asked.is_some() || !arguments.season.is_empty() {
         return Vec::new();
     }
-    let seasons = panel_seasons(series.iter().map(|series| &series.values[..]));
+    let windows = arguments.windows();
+    // Series that the windows leave nothing of are told later.
+    let learnt = series.iter().filter_map(|series| {
+        let split = windows.split(series.dates.as_ref(), series.values.len(), &series.id);
+        Some(&series.values[split.ok()?.train])
+    });
+    let learnt: Vec<&[f64]> = learnt.collect();
+    let seasons = match backtest {
+        None => panel_seasons(learnt.into_iter()),
+        Some(number) => seasons_before(&learnt, number, arguments),
+    };
     if !arguments.quiet {
         let found: Vec<String> = seasons.iter().map(usize::to_string).collect();
         message(match found.is_empty() {
@@ -415,6 +431,23 @@ fn undated_seasons(series: &[Series], arguments: &Arguments) -> Vec<usize> {
         });
     }
     seasons
+}
+
+/// The seasons of series in the values before the first origin of a backtest. A longer season may ask for a longer horizon,
+/// and so for an earlier origin: it is then looked for again.
+fn seasons_before(series: &[&[f64]], number: usize, arguments: &Arguments) -> Vec<usize> {
+    let asked = arguments.horizon.map(|horizon| horizon as usize);
+    let mut horizon = asked.unwrap_or(DEFAULT_HORIZON);
+    loop {
+        let before = |values: &&[f64]| first_origin(values.len(), horizon, number);
+        let parts = series.iter().map(|values| &values[..before(values)]);
+        let seasons = panel_seasons(parts);
+        let needed = asked.unwrap_or_else(|| default_horizon(&seasons));
+        if needed <= horizon {
+            return seasons;
+        }
+        horizon = needed;
+    }
 }
 
 /// The seasons that were asked for, those that series of the same step usually have and of which there are two, or those
@@ -567,9 +600,11 @@ fn answer(
     let start = range.start;
     let columns = columns(series, names, 0..range.end)?;
     let fill = fill.or(arguments.fill);
-    let values = filled(&series.values, model.method, fill, options);
+    // Gaps are filled from what came before a forecast alone.
+    let history = |end: usize| filled(&series.values[..end], model.method, fill, options);
+    let known = history(start);
     let window = Window {
-        values: &values,
+        history: &|origin| Cow::Owned(history(origin)),
         columns: &columns,
         range,
         horizon,
@@ -581,7 +616,7 @@ fn answer(
     let season = options.seasons.first().copied().unwrap_or(1);
     let actual = split.test.map(|test| series.values[test].to_vec());
     let accuracy = actual.as_ref().map(|actual| {
-        let scale = scale(&values[split.train.clone()], season);
+        let scale = scale(&known[split.train.clone()], season);
         Accuracy::new(&forecast, actual, scale)
     });
     Ok(Answer {
@@ -593,7 +628,7 @@ fn answer(
         scores: model.scores.clone(),
         dates: window.range.map(|at| series.label(at)).collect(),
         predictions: match arguments.output {
-            Some(_) => model.model.predictions_with(&values[..start], &columns),
+            Some(_) => model.model.predictions(&known, &columns),
             None => Vec::new(),
         },
         history: series.values[..start].to_vec(),

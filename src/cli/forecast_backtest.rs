@@ -10,7 +10,7 @@ use super::standard::{json_line, line};
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::Accuracy;
 use crate::forecasting::backtest::{backtest, origins};
-use crate::forecasting::method::{FitOptions, Method, fit_with};
+use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::naive2::Naive2;
 
 /// Fewest values that a model is fitted to.
@@ -18,10 +18,18 @@ const LEAST: usize = 4;
 
 /// What is known of a series.
 pub(super) struct History<'a> {
-    /// Its values.
+    /// Its values; NaN where one is missing.
     pub values: &'a [f64],
     /// Columns of regressors that are known ahead, as long.
     pub columns: &'a [Vec<f64>],
+    /// Values with what a method needs in the place of missing ones.
+    pub filled: &'a dyn Fn(&[f64], Method) -> Vec<f64>,
+}
+
+/// Number of values before the first origin of a backtest; all of them if there are too few for one.
+pub(super) fn first_origin(count: usize, horizon: usize, number: usize) -> usize {
+    let origins = origins(count, horizon, number, horizon, LEAST);
+    origins.first().copied().unwrap_or(count)
 }
 
 /// What a backtest of a series gave.
@@ -41,7 +49,8 @@ impl SeriesBacktest {
     }
 }
 
-/// Fits each method anew at `number` origins, a horizon apart, and measures what it says of the next values.
+/// Fits each method anew at `number` origins, a horizon apart, and measures what it says of the next values that are known.
+/// Missing values are filled at each origin from those before it.
 ///
 /// # Errors
 /// A series that is too short for any origin.
@@ -51,7 +60,11 @@ pub(super) fn series_backtest(
     options: &FitOptions,
     number: usize,
 ) -> Result<SeriesBacktest> {
-    let History { values, columns } = history;
+    let History {
+        values,
+        columns,
+        filled,
+    } = history;
     let (count, horizon) = (values.len(), options.horizon);
     let season = options.seasons.first().copied().unwrap_or(1);
     let origins = origins(count, horizon, number, horizon, LEAST.max(season));
@@ -61,6 +74,7 @@ pub(super) fn series_backtest(
         )));
     }
     let naive2 = backtest(values, horizon, season, &origins, |history, steps| {
+        let history = &filled(history, Method::Auto);
         Ok::<_, Error>(Naive2::fit(history, season)?.forecast(history, steps))
     })?;
     let methods = methods.iter().map(|&method| {
@@ -70,10 +84,11 @@ pub(super) fn series_backtest(
             false => &[],
         };
         let all = backtest(values, horizon, season, &origins, |history, steps| {
+            let history = &filled(history, method);
             Ok::<_, Error>(
-                fit_with(method, history, columns, options)?
+                fit(method, history, columns, options)?
                     .model
-                    .forecast_with(history, columns, steps),
+                    .forecast(history, columns, steps),
             )
         });
         let seconds = start.elapsed().as_secs_f64() / origins.len() as f64;

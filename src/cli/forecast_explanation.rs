@@ -5,6 +5,7 @@ of a model, and the pictures of it.
 
 use super::forecast_output::{Answer, significant};
 use super::standard::line;
+use crate::data::series::time_series::label;
 use crate::error::Result;
 use crate::forecasting::explanation::{
     Correlations, Explanation, OrdersTried, Parts, Residuals, Stationarity, Step, UnitRootTests,
@@ -70,13 +71,17 @@ pub(super) fn save(folder: &ForecastFolder, answers: &[Answer]) -> Result<Option
 
 /// Pictures of an explanation.
 fn drawn(explanation: &Explanation, answer: &Answer) -> ExplanationPictures {
+    // What is drawn ends with the last value that was learnt from.
+    let end = explanation.history.count;
+    let date = |length: usize, at: usize| label(answer.calendar.as_ref(), end - length + at);
     let parts = explanation.decomposition.found().and_then(|parts| {
         let lines: Vec<(&str, &[f64])> = parts
             .lines
             .iter()
             .map(|(name, values)| (name.as_str(), &values[..]))
             .collect();
-        pictures::forecast::decomposition(&lines)
+        let length = lines.first().map_or(0, |(_, values)| values.len());
+        pictures::forecast::decomposition(&lines, &|at| date(length, at))
     });
     let last = explanation
         .autocorrelations
@@ -89,7 +94,9 @@ fn drawn(explanation: &Explanation, answer: &Answer) -> ExplanationPictures {
     });
     let residuals = explanation.model.residuals.found().and_then(|found| {
         let title = format!("{}, {}", answer.series, explanation.model.name);
-        pictures::forecast::residuals(&title, &found.values, &found.acf, found.bound)
+        let (values, acf) = (&found.values, &found.acf);
+        let label = |at| date(values.len(), at);
+        pictures::forecast::residuals(&title, values, &label, acf, found.bound)
     });
     ExplanationPictures {
         decomposition: parts,

@@ -91,48 +91,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 
-    /// The columns of the dates, or of their parts, by name or number [default: date, ds, timestamp, year and quarter …]
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Reading"
-    )]
-    date_column: Vec<String>,
-    /// The columns of the values, a series each [default: value, y …, or all columns of numbers]
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Reading"
-    )]
-    value_column: Vec<String>,
-    /// The column that says which series a row belongs to [default: id, series … where dates come again and again]
-    #[arg(long, value_name = "NAME|N", help_heading = "Reading")]
-    id_column: Option<String>,
-    /// Columns that a model may use beside the values; categories become a number for each. What a forecast needs of them,
-    /// rows without a value at the end of the file say
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Reading"
-    )]
-    regressors: Vec<String>,
-    /// The same, for what is always known ahead, such as holidays: backtests may know it too
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Reading"
-    )]
-    known: Vec<String>,
-    /// Whether the day or the month comes first [default: as the whole column says]
-    #[arg(long, value_enum, value_name = "dmy|mdy", help_heading = "Reading")]
-    date_order: Option<DayOrder>,
-    /// The decimal mark [default: as the whole column says]
-    #[arg(long, value_enum, value_name = "MARK", help_heading = "Reading")]
-    decimal: Option<Decimal>,
+    #[command(flatten)]
+    reading: ReadingFlags,
     /// What stands in the place of missing dates and values [default: seasonal, or linear without a season; none for methods
     /// that can]
     #[arg(long, value_enum, help_heading = "Reading")]
@@ -148,21 +108,57 @@ pub struct Arguments {
     #[arg(long, value_enum, help_heading = "Model")]
     pub transform: Option<Transform>,
 
-    /// The first date to learn from: 2016, 2016-03 or 2016-03-01
-    #[arg(long, value_name = "DATE", help_heading = "Windows")]
-    train_from: Option<Period>,
-    /// The last date to learn from [default: before the test window]
-    #[arg(long, value_name = "DATE", help_heading = "Windows")]
-    train_until: Option<Period>,
-    /// The first date to be tested on
-    #[arg(long, value_name = "DATE", help_heading = "Windows")]
-    test_from: Option<Period>,
-    /// The last date to be tested on
-    #[arg(long, value_name = "DATE", help_heading = "Windows")]
-    test_until: Option<Period>,
+    #[command(flatten)]
+    windows: WindowFlags,
     /// Estimate parameters anew after every N steps of the test window, from all values until then
     #[arg(long, value_name = "N|never", default_value = "never", value_parser = refit, requires = "test_from", help_heading = "Windows")]
     pub refit: Refit,
+}
+
+/// How the file is laid out.
+#[derive(Args)]
+#[command(next_help_heading = "Reading")]
+struct ReadingFlags {
+    /// The columns of the dates, or of their parts, by name or number [default: date, ds, timestamp, year and quarter …]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    date_column: Vec<String>,
+    /// The columns of the values, a series each [default: value, y …, or all columns of numbers]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    value_column: Vec<String>,
+    /// The column that says which series a row belongs to [default: id, series … where dates come again and again]
+    #[arg(long, value_name = "NAME|N")]
+    id_column: Option<String>,
+    /// Columns that a model may use beside the values; categories become a number for each. What a forecast needs of them,
+    /// rows without a value at the end of the file say
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    regressors: Vec<String>,
+    /// The same, for what is always known ahead, such as holidays: backtests may know it too
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    known: Vec<String>,
+    /// Whether the day or the month comes first [default: as the whole column says]
+    #[arg(long, value_enum, value_name = "dmy|mdy")]
+    date_order: Option<DayOrder>,
+    /// The decimal mark [default: as the whole column says]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<Decimal>,
+}
+
+/// What is learnt from and tested on.
+#[derive(Args)]
+#[command(next_help_heading = "Windows")]
+struct WindowFlags {
+    /// The first date to learn from: 2016, 2016-03 or 2016-03-01
+    #[arg(long, value_name = "DATE")]
+    train_from: Option<Period>,
+    /// The last date to learn from [default: before the test window]
+    #[arg(long, value_name = "DATE")]
+    train_until: Option<Period>,
+    /// The first date to be tested on
+    #[arg(long, value_name = "DATE")]
+    test_from: Option<Period>,
+    /// The last date to be tested on
+    #[arg(long, value_name = "DATE")]
+    test_until: Option<Period>,
 }
 
 /// How often parameters are estimated anew in a test window.
@@ -210,24 +206,26 @@ impl Arguments {
 
     /// How the file is read.
     pub fn reading(&self) -> SeriesOptions {
+        let flags = &self.reading;
         SeriesOptions {
-            date_columns: self.date_column.clone(),
-            value_columns: self.value_column.clone(),
-            id_column: self.id_column.clone(),
-            regressors: self.regressors.clone(),
-            known: self.known.clone(),
-            day_order: self.date_order,
-            decimal: self.decimal,
+            date_columns: flags.date_column.clone(),
+            value_columns: flags.value_column.clone(),
+            id_column: flags.id_column.clone(),
+            regressors: flags.regressors.clone(),
+            known: flags.known.clone(),
+            day_order: flags.date_order,
+            decimal: flags.decimal,
         }
     }
 
     /// What is learnt from and tested on.
     pub fn windows(&self) -> Windows {
+        let flags = &self.windows;
         Windows {
-            train_from: self.train_from,
-            train_until: self.train_until,
-            test_from: self.test_from,
-            test_until: self.test_until,
+            train_from: flags.train_from,
+            train_until: flags.train_until,
+            test_from: flags.test_from,
+            test_until: flags.test_until,
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::checkpoint::cross_validation::{CrossValidation, Scores};
 use crate::checkpoint::encoder_decoder::EncoderDecoder;
 use crate::checkpoint::numbers::{Numbers, Values};
 use crate::checkpoint::record::{
-    Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, Record,
-    SeriesRecord, TestRecord, TextRecord,
+    Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, PairsRecord,
+    Record, SeriesRecord, TestRecord, TextRecord,
 };
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
@@ -31,14 +31,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let directory = models::find(&arguments.model)?;
     let config = directory.load_config()?;
     let inside = arguments.gates || arguments.unit.is_some() || arguments.find_unit.is_some();
+    if inside {
+        config.check_no_translator(directory.path())?;
+    }
     if inside && config.carried().is_none() {
         return Err(Error::new(format!(
             "{} is {}, which has no units and no gates; give a recurrent network",
             directory.path().display(),
             match &config.body {
                 Body::Transformer(_) => "a transformer",
-                Body::EncoderDecoder(_) => "a translator",
-                Body::Ngram(_) | Body::Recurrent(_) => "an n-gram model",
+                _ => "an n-gram model",
             }
         )));
     }
@@ -77,6 +79,7 @@ fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
     }
     match (&config.body, &config.head) {
         (Body::Ngram(_), _) => return print_ngram_record(&directory.load_record()?),
+        (Body::EncoderDecoder(_), _) => print_pairs(&directory.load_record()?),
         (_, Head::NextToken(_)) => print_language_model(&directory.load_record()?),
         (_, Head::Labels(head)) => print_classifier(head, &directory.load_record()?),
         (_, Head::Values(_)) => print_forecaster(&directory.load_record()?),
@@ -147,11 +150,37 @@ fn print_translator(config: &ModelConfig, body: &EncoderDecoder) -> Result<()> {
         },
     )?;
     row("parameters", count(config.parameters() as u64))?;
-    print_tokens(config.tokens())?;
+    let tokens = |tokens: &Tokens, whose: &str| {
+        let vocabulary = count(tokens.vocab_size as u64);
+        let size = tokens.embedding_size;
+        let text = format!(
+            "{}, vocabulary of {vocabulary}, embedding {size}{whose}",
+            tokens.level
+        );
+        row("tokens", text)
+    };
     match body.shared_vocabulary {
-        true => Ok(()),
-        false => print_tokens(&body.target),
+        true => tokens(&body.target, ", shared by source and target"),
+        false => {
+            tokens(config.tokens(), " of the source")?;
+            tokens(&body.target, " of the target")
+        }
     }
+}
+
+fn print_pairs(record: &Record<PairsRecord>) -> Result<()> {
+    let subject = &record.subject;
+    row("pairs", files::names(&record.request.paths))?;
+    let [train, valid] = [subject.train_pairs, subject.valid_pairs].map(count);
+    row("", format!("{train} for training, {valid} for validation"))?;
+    let [source, target] = subject.train_tokens.map(count);
+    row(
+        "",
+        format!("{source} tokens of sources and {target} of targets to train on"),
+    )?;
+    row("  hash", subject.hash.clone())?;
+    print_training(record)?;
+    print_evaluations(record, &["BLEU"], |results| vec![results.bleu])
 }
 
 fn print_numbers(numbers: &Numbers, values: &Values) -> Result<()> {

@@ -14,6 +14,7 @@ mod completions;
 pub mod doctor;
 mod evaluate;
 mod evaluate_documents;
+mod evaluate_pairs;
 mod evaluate_text;
 mod explanation;
 mod export;
@@ -38,6 +39,7 @@ mod launch;
 mod line_editor;
 mod model;
 mod models;
+pub mod pair_flags;
 pub mod run_folder;
 mod sampling_flags;
 mod score;
@@ -92,7 +94,7 @@ pub enum Command {
     Translate(translate::Arguments),
     /// Print the probability of texts under a model
     Score(score::Arguments),
-    /// Evaluate a model on a text or on labelled texts
+    /// Evaluate a model on a text, on labelled texts or on translated sentences
     Evaluate(evaluate::Arguments),
     /// Forecast series of numbers
     Forecast(Box<forecast_flags::Arguments>),

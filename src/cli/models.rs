@@ -86,6 +86,7 @@ impl Model {
         let shown = [
             ("accuracy", "accuracy"),
             ("bits_per_character", "bits/char"),
+            ("bleu", "BLEU"),
         ];
         let figures: Vec<String> = shown
             .iter()

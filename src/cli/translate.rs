@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::line_editor::LineEditor;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::standard;
+use crate::checkpoint::Directory;
+use crate::checkpoint::record::PairsRecord;
+use crate::data::pairs::LanguageProfile;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::beam_search::Search;
@@ -89,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         arguments,
         translator,
         search,
+        profile: profile(&arguments.model.directory(None)?),
         rows: 0,
         unknown: Vec::new(),
         cut: 0,
@@ -111,6 +115,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     printer.note();
     Ok(())
+}
+
+/// What tells a translator's languages apart, if its training.json is there and has it.
+fn profile(directory: &Directory) -> Option<LanguageProfile> {
+    let record: PairsRecord = directory.load_record().ok()?;
+    Some(record.profile).filter(|profile| !profile.source_blocks.is_empty())
 }
 
 impl Arguments {
@@ -158,6 +168,8 @@ struct Printer<'a> {
     arguments: &'a Arguments,
     translator: Translator,
     search: Search,
+    /// What tells the languages apart; `None` for models from before it was recorded.
+    profile: Option<LanguageProfile>,
     /// Number of lines so far.
     rows: u64,
     /// What was not in the vocabulary.
@@ -209,6 +221,7 @@ impl Printer<'_> {
     /// Translates lines, and prints their translations.
     fn translate(&mut self, lines: &[&str]) -> Result<()> {
         let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        self.note_doubt(&lines);
         let translations = self.translator.translate_texts(&lines, &self.search);
         for (line, translation) in lines.iter().zip(translations) {
             self.rows += 1;
@@ -224,6 +237,15 @@ impl Printer<'_> {
             self.unknown.extend(translation.unknown);
         }
         Ok(())
+    }
+
+    /// Says what speaks against texts as sources, once unless they are typed.
+    fn note_doubt(&mut self, lines: &[&str]) {
+        let profile = self.profile.as_ref();
+        if let Some(doubt) = profile.and_then(|profile| profile.doubt(lines.iter().copied())) {
+            standard::message(format!("note: {}", doubt.message()));
+            self.profile = self.profile.take().filter(|_| self.arguments.interactive);
+        }
     }
 
     fn print(&self, line: &str, translation: &Translation) -> Result<()> {

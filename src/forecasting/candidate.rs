@@ -136,7 +136,7 @@ mod tests {
         ];
         for candidate in all {
             let model = candidate.fit(&values, &[]).unwrap();
-            let forecast = model.forecast(&values, 12);
+            let forecast = model.forecast(&values, &[], 12);
             let worst = forecast.mean.iter().zip(60..).map(|(mean, step)| {
                 (mean - 100.0 - f64::from(step) - 10.0 * f64::from(step % 12)).abs()
             });

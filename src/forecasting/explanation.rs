@@ -629,8 +629,8 @@ impl Residuals {
             _ => (model, values.to_vec()),
         };
         let predictions = match model {
-            Model::Arima(arima) => arima.predictions(&values),
-            _ => model.predictions(&filled(&values)),
+            Model::Arima(arima) => arima.predictions(&values, &[]),
+            _ => model.predictions(&filled(&values), &[]),
         };
         let pairs = values.iter().zip(predictions);
         let residuals = pairs.map(|(value, expected)| value - expected);
@@ -702,7 +702,7 @@ mod tests {
     }
 
     fn explained(values: &[f64], method: Method, options: &FitOptions) -> Explanation {
-        let fit = fit(method, values, options).expect("a model");
+        let fit = fit(method, values, &[], options).expect("a model");
         let fitted = FittedModel {
             method,
             model: fit.model,

@@ -14,7 +14,7 @@ use super::ets::form::EtsForm;
 use super::ets::model::{Ets, LONGEST_SEASON};
 use super::model::Model;
 use super::naive::{Naive, NaiveKind};
-use super::selection::{Score, select_with};
+use super::selection::{Score, select};
 use super::theta::{Theta, ThetaKind};
 use crate::error::{Error, Result};
 
@@ -201,20 +201,12 @@ impl From<Model> for Fit {
     }
 }
 
-/// Fits a model of a method to values.
-///
-/// # Errors
-/// Values that the method, or the transformation, cannot do with.
-pub fn fit(method: Method, values: &[f64], options: &FitOptions) -> Result<Fit> {
-    fit_with(method, values, &[], options)
-}
-
 /// Fits a model of a method to values and columns of regressors, each at least as long; methods without regressors ignore
 /// them.
 ///
 /// # Errors
 /// Values that the method, or the transformation, cannot do with; columns with gaps.
-pub fn fit_with(
+pub fn fit(
     method: Method,
     values: &[f64],
     columns: &[Vec<f64>],
@@ -278,7 +270,7 @@ fn fit_plainly(
     let naive = |kind, season| Ok(Model::Naive(Naive { kind, season }).into());
     match method {
         Method::Auto => {
-            let selection = select_with(values, columns, &options.seasons, options.horizon)?;
+            let selection = select(values, columns, &options.seasons, options.horizon)?;
             Ok(Fit {
                 model: selection.model,
                 scores: selection.scores,
@@ -543,15 +535,15 @@ mod tests {
         fn no_method_fails_on_odd_series(values in series(), options in options()) {
             let ordinary = values.iter().all(|value| value.abs() < 1e6 || value.is_nan());
             for method in Method::ALL {
-                let Ok(Fit { model, .. }) = fit(method, &values, &options) else {
+                let Ok(Fit { model, .. }) = fit(method, &values, &[], &options) else {
                     continue;
                 };
                 let history = match method.takes_missing() {
                     true => values.clone(),
                     false => filled(&values).into_owned(),
                 };
-                prop_assert_eq!(model.predictions(&history).len(), values.len());
-                let forecast = model.forecast(&history, options.horizon);
+                prop_assert_eq!(model.predictions(&history, &[]).len(), values.len());
+                let forecast = model.forecast(&history, &[], options.horizon);
                 prop_assert_eq!(forecast.mean.len(), options.horizon);
                 let finite = forecast.mean.iter().all(|mean| mean.is_finite());
                 let plain = options.transform == Transform::None;
@@ -582,9 +574,9 @@ mod tests {
         (0..48)
             .filter(|at| gap(*at))
             .for_each(|at| values[at] = f64::NAN);
-        let fit = fit(Method::Arima, &values, &FitOptions::default()).unwrap();
+        let fit = fit(Method::Arima, &values, &[], &FitOptions::default()).unwrap();
         assert!(fit.left_out[0].contains("filled by lines"), "{fit:?}");
-        let mean = fit.model.forecast(&values, 1).mean[0];
+        let mean = fit.model.forecast(&values, &[], 1).mean[0];
         assert!((mean - 48.0).abs() < 1.5, "{mean}");
     }
 
@@ -596,7 +588,7 @@ mod tests {
                 seasons: seasons.to_vec(),
                 ..FitOptions::default()
             };
-            fit(Method::HoltWinters, &values, &options)
+            fit(Method::HoltWinters, &values, &[], &options)
         };
         assert!(fit(&[48, 12]).unwrap().model.name().starts_with("ETS(A,A,"));
         let error = |seasons: &[usize]| fit(seasons).unwrap_err().to_string();
@@ -610,9 +602,9 @@ mod tests {
             transform: Transform::Log,
             ..FitOptions::default()
         };
-        let error = fit(Method::Naive, &[2.0, -1.0], &options).unwrap_err();
+        let error = fit(Method::Naive, &[2.0, -1.0], &[], &options).unwrap_err();
         assert!(error.to_string().starts_with("value 2 is -1"), "{error}");
-        let error = fit(Method::Naive, &[f64::NAN], &FitOptions::default()).unwrap_err();
+        let error = fit(Method::Naive, &[f64::NAN], &[], &FitOptions::default()).unwrap_err();
         assert_eq!(error.to_string(), "every value is missing");
     }
 }

@@ -92,17 +92,13 @@ impl Model {
         }
     }
 
-    /// What was expected of each value from those before it; NaN where too few were.
-    pub fn predictions(&self, values: &[f64]) -> Vec<f64> {
-        self.predictions_with(values, &[])
-    }
-
-    /// Predictions with the regressors' columns, each at least as long as `values`; models without regressors ignore them.
-    pub fn predictions_with(&self, values: &[f64], columns: &[Vec<f64>]) -> Vec<f64> {
+    /// What was expected of each value from those before it, with the regressors' columns, each at least as long as `values`;
+    /// models without regressors ignore them. NaN where too little came before.
+    pub fn predictions(&self, values: &[f64], columns: &[Vec<f64>]) -> Vec<f64> {
         let of = |models: &[Model]| -> Vec<Vec<f64>> {
             models
                 .iter()
-                .map(|model| model.predictions_with(values, columns))
+                .map(|model| model.predictions(values, columns))
                 .collect()
         };
         match self {
@@ -110,13 +106,13 @@ impl Model {
             Model::Naive2(naive2) => naive2.predictions(values),
             Model::Ets(ets) => ets.predictions(values),
             Model::Theta(theta) => theta.predictions(values),
-            Model::Arima(arima) => arima.predictions_with(values, arima.own_columns(columns)),
+            Model::Arima(arima) => arima.predictions(values, arima.own_columns(columns)),
             Model::Transformed {
                 transformation,
                 model,
             } => {
                 let values = transformed(transformation, values);
-                let predictions = model.predictions_with(&values, columns);
+                let predictions = model.predictions(&values, columns);
                 let restored = predictions.into_iter();
                 restored
                     .map(|value| transformation.restored(value))
@@ -124,10 +120,10 @@ impl Model {
             }
             Model::Decomposed { seasons, model } => match seasons.parts(values) {
                 Ok(parts) => {
-                    let predictions = model.predictions_with(&parts.adjusted, columns);
+                    let predictions = model.predictions(&parts.adjusted, columns);
                     seasons.restored(&parts, &predictions)
                 }
-                Err(_) => model.predictions_with(values, columns),
+                Err(_) => model.predictions(values, columns),
             },
             Model::Median(models) => medians(&of(models)),
             Model::Mean {
@@ -136,18 +132,13 @@ impl Model {
         }
     }
 
-    /// The `horizon` values that follow `values`.
-    pub fn forecast(&self, values: &[f64], horizon: usize) -> Forecast {
-        self.forecast_with(values, &[], horizon)
-    }
-
-    /// Forecast with the regressors' columns, each at least as long as `values` and the horizon together; models without
-    /// regressors ignore them.
-    pub fn forecast_with(&self, values: &[f64], columns: &[Vec<f64>], horizon: usize) -> Forecast {
+    /// The `horizon` values that follow `values`, with the regressors' columns, each at least as long as `values` and the
+    /// horizon together; models without regressors ignore them.
+    pub fn forecast(&self, values: &[f64], columns: &[Vec<f64>], horizon: usize) -> Forecast {
         let of = |models: &[Model]| -> Vec<Forecast> {
             let models = models.iter();
             models
-                .map(|model| model.forecast_with(values, columns, horizon))
+                .map(|model| model.forecast(values, columns, horizon))
                 .collect()
         };
         match self {
@@ -155,20 +146,20 @@ impl Model {
             Model::Naive2(naive2) => naive2.forecast(values, horizon),
             Model::Ets(ets) => ets.forecast(values, horizon),
             Model::Theta(theta) => theta.forecast(values, horizon),
-            Model::Arima(arima) => arima.forecast_with(values, arima.own_columns(columns), horizon),
+            Model::Arima(arima) => arima.forecast(values, arima.own_columns(columns), horizon),
             Model::Transformed {
                 transformation,
                 model,
             } => model
-                .forecast_with(&transformed(transformation, values), columns, horizon)
+                .forecast(&transformed(transformation, values), columns, horizon)
                 .map(|_, value| transformation.restored(value)),
             Model::Decomposed { seasons, model } => match seasons.parts(values) {
                 Ok(parts) => {
-                    let forecast = model.forecast_with(&parts.adjusted, columns, horizon);
+                    let forecast = model.forecast(&parts.adjusted, columns, horizon);
                     seasons.restored_forecast(&parts, &forecast)
                 }
                 // A history that has lost its seasons, as one that was cut.
-                Err(_) => model.forecast_with(values, columns, horizon),
+                Err(_) => model.forecast(values, columns, horizon),
             },
             Model::Median(models) => median_forecast(&of(models)),
             Model::Mean {
@@ -211,9 +202,9 @@ mod tests {
             model: Box::new(naive(NaiveKind::Drift, 1)),
         };
         // Logarithms of doubling values lie on a line.
-        let forecast = model.forecast(&[1.0, 2.0, 4.0, 8.0], 2);
+        let forecast = model.forecast(&[1.0, 2.0, 4.0, 8.0], &[], 2);
         assert!((forecast.mean[0] - 16.0).abs() < 1e-9 && (forecast.mean[1] - 32.0).abs() < 1e-9);
-        let predictions = model.predictions(&[1.0, 2.0, 4.0, 8.0]);
+        let predictions = model.predictions(&[1.0, 2.0, 4.0, 8.0], &[]);
         assert!((predictions[3] - 8.0).abs() < 1e-9);
         assert_eq!(model.name(), "drift of logarithms");
     }
@@ -227,7 +218,7 @@ mod tests {
         ];
         let values = [0.0, 0.0, 6.0];
         assert_eq!(
-            Model::Median(models.clone()).forecast(&values, 1).mean,
+            Model::Median(models.clone()).forecast(&values, &[], 1).mean,
             [6.0]
         );
         let mean = Model::Mean {
@@ -235,7 +226,7 @@ mod tests {
             weights: vec![0.5, 0.5, 0.0],
             spread: 1.0,
         };
-        assert_eq!(mean.forecast(&values, 1).mean, [4.0]);
+        assert_eq!(mean.forecast(&values, &[], 1).mean, [4.0]);
         assert_eq!(mean.name(), "mean of naive, mean, drift");
     }
 

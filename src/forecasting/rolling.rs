@@ -3,6 +3,7 @@ Forecasts of values that are known, one horizon after another, by a model whose 
 estimated anew as values come in.
 */
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::forecast::{Forecast, Interval};
@@ -10,11 +11,11 @@ use super::model::Model;
 use crate::error::Result;
 
 /// Values to be tested on, after those to learn from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Window<'a> {
-    /// The values of the series, to the end of the window at least.
-    pub values: &'a [f64],
-    /// Columns of regressors, as long.
+    /// As many values as are asked for, from the first, as they were known then: gaps are filled from these alone.
+    pub history: &'a dyn Fn(usize) -> Cow<'a, [f64]>,
+    /// Columns of regressors, to the end of the window at least.
     pub columns: &'a [Vec<f64>],
     /// The values to be tested on.
     pub range: Range<usize>,
@@ -29,7 +30,7 @@ pub struct Window<'a> {
 /// Values that the model cannot be fitted to.
 pub fn rolled(model: &Model, window: &Window<'_>, refit: Option<usize>) -> Result<Forecast> {
     let Window {
-        values,
+        history,
         columns,
         range,
         horizon,
@@ -38,14 +39,14 @@ pub fn rolled(model: &Model, window: &Window<'_>, refit: Option<usize>) -> Resul
     let mut refitted: Option<Model> = None;
     let mut due = range.start;
     rolled_by(range.clone(), *horizon, |origin, steps| {
-        let history = &values[..origin];
+        let history = &*history(origin);
         if let Some(every) = refit.filter(|_| origin >= due) {
             let last = refitted.as_ref().unwrap_or(model);
             refitted = Some(last.refitted(history, columns)?);
             due = origin + every;
         }
         let model = refitted.as_ref().unwrap_or(model);
-        Ok(model.forecast_with(history, columns, steps))
+        Ok(model.forecast(history, columns, steps))
     })
 }
 
@@ -95,8 +96,9 @@ mod tests {
             kind: NaiveKind::Naive,
             season: 1,
         });
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let window = Window {
-            values: &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+            history: &|origin| Cow::Borrowed(&values[..origin]),
             columns: &[],
             range: 2..6,
             horizon: 1,
@@ -119,12 +121,12 @@ mod tests {
             Model::Arima(Arima::fit(&values[..count], orders, &Terms::default()).unwrap())
         };
         let window = Window {
-            values: &values,
+            history: &|origin| Cow::Borrowed(&values[..origin]),
             columns: &[],
             range: 90..95,
             horizon: 1,
         };
-        let one = |model: &Model, origin: usize| model.forecast(&values[..origin], 1).mean[0];
+        let one = |model: &Model, origin: usize| model.forecast(&values[..origin], &[], 1).mean[0];
         let first = fit(60);
         let refitted = rolled_means(&first, &window, Some(2));
         let right = [(90, 90), (90, 91), (92, 92), (92, 93), (94, 94)];

@@ -6,6 +6,8 @@ M4 competitions' series such a mean is better than the candidate with the least 
 merit. The spread of the intervals is scaled by the errors of the same forecasts.
 */
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
@@ -85,20 +87,12 @@ struct Field {
 }
 
 /// Chooses a model for a series that may have seasons of some lengths, by what it says of the next `horizon` values. Gaps
-/// (NaN) are filled by lines.
-///
-/// # Errors
-/// Values none of which is known.
-pub fn select(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Selection> {
-    select_with(values, &[], seasons, horizon)
-}
-
-/// Chooses a model as [`select`] does, with an ARIMA with columns of regressors among the candidates. The columns, each at
+/// (NaN) are filled by lines. With columns of regressors an ARIMA with these is among the candidates. The columns, each at
 /// least as long as the values, are known ahead: at each origin of the backtest those of the steps after it are given.
 ///
 /// # Errors
 /// Values none of which is known.
-pub fn select_with(
+pub fn select(
     values: &[f64],
     columns: &[Vec<f64>],
     seasons: &[usize],
@@ -127,28 +121,28 @@ pub fn select_with(
         &field.candidates,
     );
     trials.refuse(&field.candidates, values.len());
-    let weights = trials.weights();
+    let mut weights = trials.weights();
+    let fitted = fitted(values, &columns, &field.candidates, &mut weights);
     let spread = trials.spread(&weights);
     let mut scores = Vec::new();
     let (mut models, mut kept) = (Vec::new(), Vec::new());
-    for ((candidate, &weight), smape) in field.candidates.iter().zip(&weights).zip(&trials.smape) {
-        let model = match weight > 0.0 {
-            true => candidate.fit(values, &columns).ok(),
-            false => None,
+    let results = trials.smape.iter().zip(&weights).zip(fitted);
+    for (candidate, ((&smape, &weight), fitted)) in field.candidates.iter().zip(results) {
+        let (name, model) = match fitted {
+            Fitted::New(model) => (model.name(), Some(*model)),
+            Fitted::Failed => (candidate.name(), None),
+            Fitted::Repeated => continue,
         };
         scores.push(Score {
-            name: model.as_ref().map_or_else(|| candidate.name(), Model::name),
-            smape: *smape,
-            weight: if model.is_some() { weight } else { 0.0 },
+            name,
+            smape,
+            weight,
         });
         if let Some(model) = model {
             models.push(model);
             kept.push(weight);
         }
     }
-    let total: f64 = kept.iter().sum();
-    kept.iter_mut().for_each(|weight| *weight /= total);
-    scores.iter_mut().for_each(|score| score.weight /= total);
     scores.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     if models.is_empty() {
         return Err(Error::new("no method can forecast the series"));
@@ -163,6 +157,47 @@ pub fn select_with(
         origins: trials.origins.len(),
         left_out: field.left_out,
     })
+}
+
+/// What a candidate is on the whole series.
+enum Fitted {
+    /// A model.
+    New(Box<Model>),
+    /// The same model as another candidate's before it: simple exponential smoothing may be what AICc chooses.
+    Repeated,
+    /// Left away, or not to be fitted.
+    Failed,
+}
+
+/// Fits the candidates that have a weight. A model counts once, at the weight of its first candidate; the weights then sum
+/// to 1 again.
+fn fitted(
+    values: &[f64],
+    columns: &[Vec<f64>],
+    candidates: &[Candidate],
+    weights: &mut [f64],
+) -> Vec<Fitted> {
+    let mut all: Vec<Fitted> = Vec::with_capacity(candidates.len());
+    for (candidate, weight) in candidates.iter().zip(&mut *weights) {
+        let fit = match *weight > 0.0 {
+            true => candidate.fit(values, columns).ok(),
+            false => None,
+        };
+        let fitted = fit.map_or(Fitted::Failed, |model| {
+            let is_model = |other: &Fitted| matches!(other, Fitted::New(other) if **other == model);
+            match all.iter().any(is_model) {
+                true => Fitted::Repeated,
+                false => Fitted::New(Box::new(model)),
+            }
+        });
+        if !matches!(fitted, Fitted::New(_)) {
+            *weight = 0.0;
+        }
+        all.push(fitted);
+    }
+    let total: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= total);
+    all
 }
 
 /// The candidates for a series.
@@ -297,7 +332,7 @@ impl<'a> Trials<'a> {
                     let history = &values[..origin];
                     let model = candidate.fit(history, columns).ok()?;
                     let window = Window {
-                        values,
+                        history: &|origin| Cow::Borrowed(&values[..origin]),
                         columns,
                         range: origin..origin + tried,
                         horizon,
@@ -410,22 +445,53 @@ mod tests {
     #[test]
     fn what_was_right_in_the_backtest_weighs_most() {
         let values: Vec<f64> = (0..96).map(wave).collect();
-        let selection = select(&values, &[12], 12).unwrap();
+        let selection = select(&values, &[], &[12], 12).unwrap();
         let naive = selection.scores.iter().find(|score| score.name == "naive");
         assert!(naive.unwrap().weight < 0.02);
         let total: f64 = selection.scores.iter().map(|score| score.weight).sum();
         assert!((total - 1.0).abs() < 1e-12);
         assert_eq!(selection.origins, 4);
-        let forecast = selection.model.forecast(&values, 12);
+        let forecast = selection.model.forecast(&values, &[], 12);
         let pairs = forecast.mean.iter().zip(96..);
         let worst = pairs.map(|(mean, step)| (mean - wave(step)).abs());
         assert!(worst.fold(0.0, f64::max) < 0.5);
     }
 
+    /// Of a walk at random the least AICc is often that of simple exponential smoothing.
+    #[test]
+    fn a_model_counts_once() {
+        let mut state = 1u64;
+        let walk = (0..120).scan(100.0, |level, _| {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            *level += (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+            Some(*level)
+        });
+        let walk: Vec<f64> = walk.collect();
+        let chosen = Candidate::Ets(1).fit(&walk, &[]).unwrap();
+        assert_eq!(chosen, Candidate::Ses.fit(&walk, &[]).unwrap());
+        let selection = select(&walk, &[], &[], 6).unwrap();
+        let Model::Mean {
+            models, weights, ..
+        } = &selection.model
+        else {
+            panic!("{:?}", selection.model);
+        };
+        let same = models.iter().filter(|model| **model == chosen);
+        assert_eq!(same.count(), 1);
+        let scores = selection.scores.iter();
+        assert_eq!(
+            scores.filter(|score| score.name == chosen.name()).count(),
+            1
+        );
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
     #[test]
     fn what_is_not_tried_is_said() {
         let values: Vec<f64> = (0..500).map(wave).collect();
-        let left_out = select(&values, &[24, 365], 12).unwrap().left_out;
+        let left_out = select(&values, &[], &[24, 365], 12).unwrap().left_out;
         assert!(left_out.iter().any(|one| one.starts_with("ARIMA, for")));
         assert!(left_out.iter().any(|one| one.contains("season of 365")));
     }
@@ -442,8 +508,8 @@ mod tests {
             &[-1.0, f64::NAN, 3.0, f64::NAN, f64::NAN, 2.0, 1.0],
         ];
         for values in odd {
-            let selection = select(values, &[12], 6).unwrap();
-            let forecast = selection.model.forecast(&filled(values), 6);
+            let selection = select(values, &[], &[12], 6).unwrap();
+            let forecast = selection.model.forecast(&filled(values), &[], 6);
             assert_eq!(forecast.mean.len(), 6);
             assert!(
                 forecast.mean.iter().all(|mean| mean.is_finite()),
@@ -451,8 +517,8 @@ mod tests {
             );
         }
         let forecast = |values: &[f64]| {
-            let selection = select(values, &[], 3).unwrap();
-            selection.model.forecast(values, 3).mean
+            let selection = select(values, &[], &[], 3).unwrap();
+            selection.model.forecast(values, &[], 3).mean
         };
         assert!(
             forecast(&[7.0; 40])
@@ -465,6 +531,6 @@ mod tests {
                 .into_iter()
                 .all(|(mean, right)| (mean - f64::from(right)).abs() < 0.2)
         );
-        assert!(select(&[f64::NAN], &[], 3).is_err());
+        assert!(select(&[f64::NAN], &[], &[], 3).is_err());
     }
 }

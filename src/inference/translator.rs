@@ -10,6 +10,7 @@ use super::encoder_decoder::EncoderDecoderNetwork;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::text::encoder::Encoder;
+use crate::text::sentences::sentences;
 use crate::text::tokenizer::Tokenizer;
 use crate::text::{Level, Split};
 use carousel_kernels::{Precision, log_sum_exp};
@@ -490,11 +491,6 @@ fn most_seen<'a>(pieces: &'a [String], weights: &[f32]) -> &'a str {
     let each = pieces.iter().zip(weights);
     each.max_by(|(_, a), (_, b)| a.total_cmp(b))
         .map_or("", |(piece, _)| piece)
-}
-
-/// TODO
-fn sentences(text: &str) -> Vec<&str> {
-    vec![text]
 }
 
 /// A text without line breaks, and without white space around it.

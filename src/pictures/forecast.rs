@@ -68,13 +68,11 @@ pub fn svg(charts: &[ForecastChart]) -> Option<String> {
     })
 }
 
-/// A series and its parts, one below another on the same steps: name and values of each.
-pub fn decomposition(parts: &[(&str, &[f64])]) -> Option<String> {
+/// A series and its parts, one below another on the same steps: name and values of each. `label` is the date of a value.
+pub fn decomposition(parts: &[(&str, &[f64])], label: &dyn Fn(usize) -> String) -> Option<String> {
     picture(parts.len(), PART_HEIGHT, |area, at| {
         let (name, values) = parts[at];
-        let line = points(values, 0);
-        let mut chart = plot(area, name, steps(values.len()), bounds_of(&[&line])?)?;
-        draw_line(&mut chart, &line, VALUES, 1, None)
+        draw_over_time(area, name, values, label)
     })
 }
 
@@ -97,14 +95,16 @@ pub fn autocorrelations(title: &str, acf: &[f64], pacf: &[f64], bound: f64) -> O
 }
 
 /// Residuals over time, their autocorrelations from lag 1 on with the bound of chance, and how often they are of which size.
-pub fn residuals(title: &str, residuals: &[f64], acf: &[f64], bound: f64) -> Option<String> {
+/// `label` is the date of a residual.
+pub fn residuals(
+    title: &str,
+    residuals: &[f64],
+    label: &dyn Fn(usize) -> String,
+    acf: &[f64],
+    bound: f64,
+) -> Option<String> {
     picture(3, PART_HEIGHT + 30, |area, at| match at {
-        0 => {
-            let line = points(residuals, 0);
-            let name = format!("{title}: residuals");
-            let mut chart = plot(area, &name, steps(residuals.len()), bounds_of(&[&line])?)?;
-            draw_line(&mut chart, &line, VALUES, 1, None)
-        }
+        0 => draw_over_time(area, &format!("{title}: residuals"), residuals, label),
         1 => {
             let lowest = acf.iter().copied().fold(-bound, f64::min);
             let highest = acf.iter().copied().fold(bound, f64::max);
@@ -194,6 +194,20 @@ fn draw_forecast(area: &Area, chart: &ForecastChart) -> Option<()> {
         .ok()
 }
 
+/// A line of values under their dates.
+fn draw_over_time(
+    area: &Area,
+    name: &str,
+    values: &[f64],
+    label: &dyn Fn(usize) -> String,
+) -> Option<()> {
+    let line = points(values, 0);
+    let date = |at: &f64| label(at.round() as usize);
+    let steps = 0.0..(values.len().max(2) - 1) as f64;
+    let mut chart = plot_with(area, name, steps, bounds_of(&[&line])?, &date)?;
+    draw_line(&mut chart, &line, VALUES, 1, None)
+}
+
 /// The outline of an interval, which begins at the last value.
 fn joined(last: Option<&(f64, f64)>, (lower, upper): &(Line, Line)) -> Line {
     let upper = upper.iter().rev();
@@ -262,11 +276,6 @@ fn number(value: f64, range: &Range<f64>) -> String {
         -13.0..=6.0 => format!("{value:.*}", decimals.max(0.0) as usize),
         _ => format!("{value:.2e}"),
     }
-}
-
-/// Steps of a chart of `count` values.
-fn steps(count: usize) -> Range<f64> {
-    0.0..(count.max(2) - 1) as f64
 }
 
 /// Points of known values, whose first one has the number `first`. Of very many the lowest and the highest of each stretch are
@@ -427,14 +436,17 @@ mod tests {
     #[test]
     fn parts_correlations_and_residuals_are_drawn_from_slices() {
         let values = wave(100);
-        let parts = decomposition(&[("series", &values), ("trend", &values)]).unwrap();
-        assert!(parts.contains("trend"));
+        let month = |at: usize| format!("month {at}");
+        let parts = decomposition(&[("series", &values), ("trend", &values)], &month).unwrap();
+        assert!(parts.contains("trend") && parts.contains("month 20"));
         let acf = [0.5, 0.1, -0.3];
         let picture = autocorrelations("sales", &acf, &acf, 0.2).unwrap();
         assert!(picture.contains("partial autocorrelation by lag"));
-        let picture = residuals("sales", &values, &acf, 0.2).unwrap();
-        assert!(picture.contains("sales: residuals") && picture.contains("<rect"));
-        assert!(decomposition(&[("empty", &[f64::NAN])]).is_none());
+        let picture = residuals("sales", &values, &month, &acf, 0.2).unwrap();
+        for expected in ["sales: residuals", "<rect", "month 20"] {
+            assert!(picture.contains(expected), "{expected}");
+        }
+        assert!(decomposition(&[("empty", &[f64::NAN])], &month).is_none());
     }
 
     #[test]

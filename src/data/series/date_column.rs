@@ -159,8 +159,16 @@ fn resolve(
     let finest = finest.unwrap_or_default();
     let days_only = texts.iter().filter_map(local).all(|date| date.time() == 0);
     if days_only {
+        let fractions = read().filter_map(DateText::fraction);
+        let mut fractions = fractions.map(|(fraction, _)| fraction);
+        let first = fractions.next();
+        // The middle of every year, or its beginning, says the year alone.
+        let is_year = order.is_fractional() && fractions.all(|other| Some(other) == first);
         let style = DateStyle {
-            resolution: finest.min(Resolution::Day),
+            resolution: match is_year {
+                true => Resolution::Year,
+                false => finest.min(Resolution::Day),
+            },
             offset: None,
         };
         return (texts.iter().map(local).collect(), style);

@@ -3,7 +3,9 @@ Dates as text. A field is taken apart into numbers, names and a time; which numb
 decided for a whole column.
 */
 
-use super::date::{Civil, DAY, Date, HOUR, MINUTE, Resolution, SECOND, of_iso_week};
+use super::date::{
+    Civil, DAY, Date, HOUR, MINUTE, Resolution, SECOND, month_of_index, of_iso_week,
+};
 
 /// The order of the numbers of a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,24 +19,36 @@ pub(super) enum DateOrder {
     QuarterYear,
     YearWeek,
     Year,
+    /// A year and the part of it that is over at the beginning or in the middle of a month: 1960.083 is February.
+    FractionalMonth,
+    /// The same of any day.
+    FractionalDay,
     /// Seconds or milliseconds since 1970, in UTC.
     Unix,
 }
 
 impl DateOrder {
     /// Every order, those that are preferred first.
-    pub const ALL: [DateOrder; 10] = [
+    pub const ALL: [DateOrder; 12] = [
         DateOrder::YearMonthDay,
         DateOrder::DayMonthYear,
         DateOrder::MonthDayYear,
+        // Years may all be whole; and where every field is as 1960.5, it is the middle of the year and not May.
+        DateOrder::Year,
+        DateOrder::FractionalMonth,
         DateOrder::YearMonth,
         DateOrder::MonthYear,
         DateOrder::YearQuarter,
         DateOrder::QuarterYear,
         DateOrder::YearWeek,
-        DateOrder::Year,
         DateOrder::Unix,
+        DateOrder::FractionalDay,
     ];
+
+    /// Whether it is that of years with a fraction, which numbers that are no dates may be as well.
+    pub fn is_fractional(self) -> bool {
+        matches!(self, DateOrder::FractionalMonth | DateOrder::FractionalDay)
+    }
 
     /// What it is called in messages.
     pub fn name(self) -> &'static str {
@@ -48,6 +62,8 @@ impl DateOrder {
             DateOrder::QuarterYear => "quarter and year",
             DateOrder::YearWeek => "year and week",
             DateOrder::Year => "years",
+            DateOrder::FractionalMonth => "years with a fraction that says the month",
+            DateOrder::FractionalDay => "years with a fraction that says the day",
             DateOrder::Unix => "times since 1970 in UTC",
         }
     }
@@ -69,7 +85,12 @@ enum Kind {
     Month,
     Quarter,
     Week,
+    /// Digits behind the decimal mark of a year.
+    Fraction,
 }
+
+/// Most digits of a fraction that are read: they tell a day from the next.
+const FRACTION_DIGITS: usize = 9;
 
 /// A field that may be a date, taken apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,12 +140,35 @@ impl DateText {
         Some(())
     }
 
+    /// Whether it is a date in an order that numbers seldom have by chance: in any but a fraction of years.
+    pub fn is_date(&self) -> bool {
+        let mut orders = DateOrder::ALL.into_iter();
+        orders.any(|order| !order.is_fractional() && self.date(order).is_some())
+    }
+
+    /// The part of a year behind its decimal mark, from 0 to 1, and its digits, none for a whole year; `None` if it is no such
+    /// year.
+    pub fn fraction(&self) -> Option<(f64, u8)> {
+        let [year, behind, _] = self.parts;
+        match (self.count, behind.kind) {
+            (1, _) if year.digits == 4 && year.kind == Kind::Number => Some((0.0, 0)),
+            (2, Kind::Fraction) => {
+                let unit = 10f64.powi(-i32::from(behind.digits));
+                Some((behind.value as f64 * unit, behind.digits))
+            }
+            _ => None,
+        }
+    }
+
     /// What the date is given to, if its numbers have an order.
     pub fn resolution(&self, order: DateOrder) -> Resolution {
         match order {
             DateOrder::Year => Resolution::Year,
             DateOrder::YearQuarter | DateOrder::QuarterYear => Resolution::Quarter,
-            DateOrder::YearMonth | DateOrder::MonthYear => Resolution::Month,
+            DateOrder::FractionalMonth if self.parts[1].value == 0 => Resolution::Year,
+            DateOrder::YearMonth | DateOrder::MonthYear | DateOrder::FractionalMonth => {
+                Resolution::Month
+            }
             DateOrder::Unix if self.parts[0].digits > 10 => Resolution::Millisecond,
             DateOrder::Unix => Resolution::Second,
             _ => self.time_resolution,
@@ -145,7 +189,13 @@ impl DateText {
             (DateOrder::YearMonth, 1) if a.digits == 6 => {
                 Date::of_civil((a.value / 100, a.value % 100, 1))
             }
+            (DateOrder::YearMonth, 2) if a.digits == 4 && b.kind == Kind::Fraction => {
+                let kind = Kind::Number;
+                month(a, Part { kind, ..b })
+            }
             (DateOrder::YearMonth, 2) if a.digits == 4 => month(a, b),
+            (DateOrder::FractionalMonth, _) => month_of_fraction(a.value, self.fraction()?),
+            (DateOrder::FractionalDay, _) => day_of_fraction(a.value, self.fraction()?.0),
             (DateOrder::MonthYear, 2) if b.digits == 4 || a.kind == Kind::Month => month(b, a),
             (DateOrder::YearQuarter, 2) if a.digits == 4 => quarter(a, b),
             (DateOrder::QuarterYear, 2) if b.digits == 4 => quarter(b, a),
@@ -188,6 +238,32 @@ fn month(year_part: Part, month: Part) -> Option<Date> {
         kind: Kind::Number,
     };
     civil(year_part, month, first)
+}
+
+/// The month of a year that begins, or is half over, when this part of the year is; `None` if none is. With few digits the
+/// part is known to half of the last one.
+fn month_of_fraction(year: i64, (fraction, digits): (f64, u8)) -> Option<Date> {
+    const LARGEST_DOUBT: f64 = 0.09;
+    let months = 12.0 * fraction;
+    let doubt = (6.6 * 10f64.powi(-i32::from(digits)) + 1e-6).min(LARGEST_DOUBT);
+    let begins = (months - months.round()).abs() <= doubt;
+    let is_half_over = digits > 2 && (months - months.floor() - 0.5).abs() <= doubt;
+    let month = match begins {
+        true => months.round(),
+        false => months.floor(),
+    };
+    let (year, month) = month_of_index(12 * year + month as i64);
+    (begins || is_half_over).then(|| Date::of_civil((year, month, 1)))?
+}
+
+/// The day nearest to a part of a year.
+fn day_of_fraction(year: i64, fraction: f64) -> Option<Date> {
+    let (first, next) = (
+        Date::of_civil((year, 1, 1))?,
+        Date::of_civil((year + 1, 1, 1))?,
+    );
+    let days = (next.day() - first.day()) as f64 * fraction;
+    Some(Date((first.day() + days.round() as i64) * DAY))
 }
 
 fn quarter(year_part: Part, quarter: Part) -> Option<Date> {
@@ -271,8 +347,19 @@ impl<'f> Scanner<'f> {
             (_, 12 | 14) if text.count == 0 && number >= 10i64.pow(u32::from(digits) - 1) => {
                 self.compact(text, &start[..usize::from(digits)])
             }
+            (Some(b'.' | b','), 4) if text.count == 0 && self.ends_in_digits() => {
+                text.push(number, digits, Kind::Number)?;
+                let rest = &std::mem::take(&mut self.bytes)[1..];
+                let rest = &rest[..rest.len().min(FRACTION_DIGITS)];
+                text.push(value(rest), rest.len() as u8, Kind::Fraction)
+            }
             _ => text.push(number, digits, Kind::Number),
         }
+    }
+
+    /// Whether nothing but digits follows the next byte.
+    fn ends_in_digits(&self) -> bool {
+        self.bytes.len() > 1 && self.bytes[1..].iter().all(u8::is_ascii_digit)
     }
 
     /// Date and time without anything between them, or milliseconds.
@@ -490,6 +577,27 @@ mod tests {
     }
 
     #[test]
+    fn years_may_have_a_fraction() {
+        for (field, order, expected) in [
+            ("1956.01", YearMonth, "1956-01"),
+            ("1960.083", FractionalMonth, "1960-02"),
+            ("1960.0833333333333", FractionalMonth, "1960-02"),
+            ("1960,9167", FractionalMonth, "1960-12"),
+            ("1960.17", FractionalMonth, "1960-03"),
+            ("1960.2083", FractionalMonth, "1960-03"),
+            ("1960.25", FractionalMonth, "1960-04"),
+            ("1960.9999999999", FractionalMonth, "1961-01"),
+            ("1700.0", FractionalMonth, "1700"),
+            ("1700", FractionalMonth, "1700"),
+            ("1700.5", FractionalMonth, "1700-07"),
+            ("1958.2027", FractionalDay, "1958-03-16"),
+            ("1974.0", FractionalDay, "1974-01-01"),
+        ] {
+            assert_eq!(read(field, order), Some(expected.to_string()), "{field}");
+        }
+    }
+
+    #[test]
     fn what_is_no_date_is_none() {
         for field in [
             "",
@@ -506,6 +614,8 @@ mod tests {
             "2020-01-01 10:61",
             "99999999999999999",
             "1e5",
+            "-1960.5",
+            "196.5",
             "2020-01-01 10:00 10:00",
         ] {
             let found = DateOrder::ALL.iter().find_map(|&order| read(field, order));

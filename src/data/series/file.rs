@@ -135,6 +135,12 @@ impl Reader<'_> {
     fn lists(&self, roles: &Roles, findings: &mut Findings) -> SeriesFile {
         let table = self.table;
         let mut series = Vec::new();
+        if table.columns.len() == 1 {
+            findings.notes.push(format!(
+                "{}: each row is taken for a series, its values apart by spaces; a row of names makes columns of them",
+                self.file
+            ));
+        }
         let ids = roles.id.map(|id| &table.columns[id]);
         for (row, &line) in table.lines.iter().enumerate() {
             for &column in &roles.values {

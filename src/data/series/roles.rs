@@ -4,11 +4,15 @@ What the columns of a file of series hold: dates, values, names of series, and w
 
 use super::super::columns::{no_column, requested};
 use super::cells::{is_missing, is_number};
+use super::date::Date;
 use super::date_text::{DateOrder, DateText};
 use super::options::SeriesOptions;
+use super::step::Step;
 use super::table::{Column, Table, is_list};
 use crate::error::{Error, Result};
 
+/// Years with a fraction that a column is taken for without being asked for.
+const RECENT_YEARS: std::ops::Range<i64> = 1500..2200;
 /// Number of rows that columns are guessed from.
 const SAMPLE_ROWS: usize = 200;
 /// Usual names of columns of dates, the most likely first.
@@ -172,14 +176,16 @@ impl Roles {
         let similar =
             (0..names.len()).filter(|&at| names[at].contains("date") || names[at].contains("time"));
         let by_name = named.chain(similar).filter(free);
-        let by_name = by_name
-            .into_iter()
-            .find(|&column| holds_dates(&table.columns[column]));
+        let by_name = by_name.into_iter().find(|&column| {
+            let fields = &table.columns[column];
+            holds_dates(fields) || holds_fractional_years(fields)
+        });
         let by_content = || {
             (0..table.columns.len()).filter(free).find(|&column| {
                 let fields = &table.columns[column];
                 (holds_dates(fields) && !most(fields, is_number))
                     || (column == 0 && table.columns.len() > 1 && holds_years(fields))
+                    || (table.columns.len() > 1 && holds_fractional_years(fields))
             })
         };
         by_name.or_else(by_content).into_iter().collect()
@@ -260,11 +266,25 @@ fn most(column: &Column, is: impl Fn(&str) -> bool) -> bool {
 
 fn holds_dates(column: &Column) -> bool {
     most(column, |field| {
-        DateText::new(field).is_some_and(|text| {
-            DateOrder::ALL
-                .iter()
-                .any(|&order| text.date(order).is_some())
-        })
+        DateText::new(field).is_some_and(|text| text.is_date())
+    })
+}
+
+/// Whether a column holds years with a fraction that ascend by a regular step.
+fn holds_fractional_years(column: &Column) -> bool {
+    let texts: Option<Vec<DateText>> = sample(column).map(DateText::new).collect();
+    let texts = texts.unwrap_or_default();
+    let has_digits = |text: &DateText| text.fraction().is_some_and(|(_, digits)| digits > 0);
+    if !texts.iter().any(has_digits) {
+        return false;
+    }
+    let orders = [DateOrder::FractionalMonth, DateOrder::FractionalDay];
+    orders.into_iter().any(|order| {
+        let dates: Option<Vec<Date>> = texts.iter().map(|text| text.date(order)).collect();
+        let dates = dates.unwrap_or_default();
+        let is_recent = |date: &Date| RECENT_YEARS.contains(&date.civil().0);
+        let ascends = dates.windows(2).all(|pair| pair[0] < pair[1]);
+        ascends && dates.iter().all(is_recent) && Step::infer(&dates).is_some()
     })
 }
 

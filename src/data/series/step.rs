@@ -269,10 +269,8 @@ mod tests {
     fn dates(texts: &[&str]) -> Vec<Date> {
         let date = |text: &&str| {
             let text = DateText::new(text).unwrap();
-            DateOrder::ALL
-                .iter()
-                .find_map(|&order| text.date(order))
-                .unwrap()
+            let mut orders = DateOrder::ALL.into_iter();
+            orders.find_map(|order| text.date(order)).unwrap()
         };
         texts.iter().map(date).collect()
     }

@@ -9,6 +9,7 @@ use super::super::csv_records::CsvRecords;
 use super::super::format::separator_line;
 use super::cells::{is_missing, is_number};
 use super::date_text::DateText;
+use super::spaced::{self, Spaced};
 use crate::error::{Error, Result};
 use crate::text::text_reader::TextReader;
 
@@ -93,16 +94,35 @@ impl Table {
                 "{file} begins as JSON does; series are read from CSV or TSV, with a row for each date"
             )));
         }
-        let delimiter = separator.map_or_else(|| guess_delimiter(head(&input)), |(byte, _)| byte);
+        let delimiter =
+            separator.map_or_else(|| guess_delimiter(head(&input)), |(byte, _)| Some(byte));
+        let spaced = match delimiter {
+            Some(_) => None,
+            None => Spaced::find(head(&input), file)?,
+        };
+        let delimiter = delimiter.unwrap_or(match spaced {
+            Some(_) => b' ',
+            None => DELIMITERS[0],
+        });
         let mut records = CsvRecords::new(input, delimiter, true);
         let mut table = Table::default();
         let mut uneven = Uneven::default();
+        let mut comments = 0;
         while let Some(record) = records.read().map_err(|e| Error::of_reader(file, e))? {
             let line = record.line + skipped;
             match record.fields {
-                Ok(fields) => table.push(&fields, line, &mut uneven),
+                Ok(fields) => match &spaced {
+                    None => table.push(&fields, line, &mut uneven),
+                    Some(spaced) => match spaced.fields(fields, table.columns.is_empty()) {
+                        Some(fields) => table.push(&fields, line, &mut uneven),
+                        None => comments += 1,
+                    },
+                },
                 Err(reason) => uneven.broken.push(format!("line {line} ({reason})")),
             }
+        }
+        if spaced.is_some() {
+            table.notes.push(spaced::note(file, comments));
         }
         table.take_header();
         uneven.check(&table, file)?;
@@ -140,8 +160,8 @@ impl Table {
     /// Takes the first row for the names of the columns, if it is a header: it has names where the rows below have numbers
     /// or dates, or no number and no date at all.
     fn take_header(&mut self) {
-        let is_data =
-            |field: &str| is_number(field) || DateText::new(field).is_some() || is_list(field);
+        let is_date = |field: &str| DateText::new(field).is_some_and(|text| text.is_date());
+        let is_data = |field: &str| is_number(field) || is_date(field) || is_list(field);
         let has_data = |column: &Column| column.fields().take(1).any(is_data);
         let is_name_above_data = |column: &Column| {
             let mut fields = column.fields();
@@ -333,8 +353,8 @@ fn skip_blank_lines(input: &mut TextReader) -> Result<u64> {
     }
 }
 
-/// Guesses the delimiter: the one that divides the most rows into equally many fields.
-fn guess_delimiter(head: &[u8]) -> u8 {
+/// Guesses the delimiter: the one that divides the most rows into equally many fields; `None` if none divides any.
+fn guess_delimiter(head: &[u8]) -> Option<u8> {
     let score = |delimiter: u8| {
         let mut records = CsvRecords::new(head, delimiter, true);
         let next = || records.read().ok().flatten();
@@ -347,11 +367,10 @@ fn guess_delimiter(head: &[u8]) -> u8 {
         widths.first().map_or(0, |&width| even(width))
     };
     // Of equals the first wins.
-    let best = DELIMITERS
-        .into_iter()
-        .rev()
-        .max_by_key(|&delimiter| score(delimiter));
-    best.expect("DELIMITERS is not empty")
+    let scores = DELIMITERS.map(|delimiter| (score(delimiter), delimiter));
+    let best = scores.into_iter().rev().max_by_key(|&(score, _)| score);
+    best.filter(|&(score, _)| score > 0)
+        .map(|(_, delimiter)| delimiter)
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ enum Form {
     Values,
     /// Columns that say something else, then a value at each of these dates.
     Dates(Vec<String>),
-    /// A year, then a value for each month.
-    Months,
+    /// A year, then a value for each of its parts: what stands between the year and the number of one.
+    Years(&'static str),
 }
 
 impl Table {
@@ -34,7 +34,8 @@ impl Table {
                 self.columns.len() - dates.len(),
                 "a row is a series, and the names of the columns are its dates",
             ),
-            Form::Months => (1, "a row is a year, and its columns are the months"),
+            Form::Years("Q") => (1, "a row is a year, and its columns are the quarters"),
+            Form::Years(_) => (1, "a row is a year, and its columns are the months"),
         };
         if self.names.is_empty() {
             self.drop_first_row();
@@ -55,7 +56,7 @@ impl Table {
                         ids.push(first);
                         dates.push(&names[step]);
                     }
-                    Form::Months => dates.push(&format!("{first}-{:02}", step + 1)),
+                    Form::Years(mark) => dates.push(&format!("{first}{mark}{:02}", step + 1)),
                 }
                 values.push(field);
                 lines.push(line);
@@ -80,8 +81,17 @@ impl Table {
         if !names.is_empty() && names.iter().enumerate().all(is_counted) {
             return self.holds_text(0, 0).then_some(Form::Values);
         }
-        if names.first().is_some_and(|name| name == "year") && are_months(&names[1..]) {
-            return Some(Form::Months);
+        // R prints no name above the years.
+        if names
+            .first()
+            .is_some_and(|name| matches!(&name[..], "year" | ""))
+        {
+            let parts = &names[1..];
+            match (are_parts(parts, &MONTHS), are_parts(parts, &QUARTERS)) {
+                (true, _) => return Some(Form::Years("-")),
+                (_, true) => return Some(Form::Years("Q")),
+                _ => {}
+            }
         }
         let first = |column: &Column| column.get(0).trim().to_string();
         let (header, skipped) = match names.is_empty() {
@@ -100,14 +110,7 @@ impl Table {
     fn holds_text(&self, column: usize, skipped: usize) -> bool {
         let fields = self.columns[column].fields();
         let mut fields = fields.skip(skipped).take(SAMPLE_ROWS);
-        let is_date = |field: &str| {
-            let text = DateText::new(field);
-            text.is_some_and(|text| {
-                DateOrder::ALL
-                    .iter()
-                    .any(|&order| text.date(order).is_some())
-            })
-        };
+        let is_date = |field: &str| DateText::new(field).is_some_and(|text| text.is_date());
         fields.all(|field| !is_number(field) && !is_date(field))
     }
 }
@@ -116,7 +119,7 @@ impl Table {
 fn dates(header: &[String]) -> Option<Vec<String>> {
     let date = |name: &String, order| DateText::new(name)?.date(order);
     let orders = DateOrder::ALL.into_iter();
-    let mut orders = orders.filter(|&order| order != DateOrder::Unix);
+    let mut orders = orders.filter(|&order| order != DateOrder::Unix && !order.is_fractional());
     orders.find_map(|order| {
         let begin = header.iter().position(|name| date(name, order).is_some())?;
         let dates: Option<Vec<_>> = header[begin..]
@@ -128,13 +131,17 @@ fn dates(header: &[String]) -> Option<Vec<String>> {
     })
 }
 
-/// Whether names are those of the twelve months, in their order.
-fn are_months(names: &[String]) -> bool {
-    const MONTHS: [&str; 12] = [
-        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-    ];
-    let pairs = || names.iter().zip(MONTHS);
-    names.len() == MONTHS.len() && pairs().all(|(name, month)| name.starts_with(month))
+/// Beginnings of the names of months.
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+/// Names of quarters, as R prints them.
+const QUARTERS: [&str; 4] = ["qtr1", "qtr2", "qtr3", "qtr4"];
+
+/// Whether names are those of all parts of a year, in their order.
+fn are_parts(names: &[String], parts: &[&str]) -> bool {
+    let mut pairs = names.iter().zip(parts);
+    names.len() == parts.len() && pairs.all(|(name, part)| name.starts_with(part))
 }
 
 #[cfg(test)]

@@ -11,32 +11,18 @@ use super::orders::Orders;
 use super::state::State;
 
 impl Arima {
-    /// What was expected of each value from those before it; NaN for those that are lost to differences, and where the model
-    /// has regressors.
-    pub fn predictions(&self, values: &[f64]) -> Vec<f64> {
-        self.predictions_with(values, &[])
-    }
-
-    /// The `horizon` values that follow, with exact standard errors; NaN where the model has regressors.
-    pub fn forecast(&self, values: &[f64], horizon: usize) -> Forecast {
-        self.forecast_with(values, &[], horizon)
-    }
-
-    /// Predictions with the regressors' columns, each at least as long as `values`.
-    pub fn predictions_with(&self, values: &[f64], regressors: &[Vec<f64>]) -> Vec<f64> {
+    /// What was expected of each value from those before it, with the regressors' columns, each at least as long as `values`;
+    /// NaN for those that are lost to differences, and where `regressors` are not those of the model.
+    pub fn predictions(&self, values: &[f64], regressors: &[Vec<f64>]) -> Vec<f64> {
         let Some(level) = self.level(regressors, values.len()) else {
             return vec![f64::NAN; values.len()];
         };
         self.filter(values, &level, values.len()).expected
     }
 
-    /// Forecast with the regressors' columns, each at least as long as `values` and the horizon together.
-    pub fn forecast_with(
-        &self,
-        values: &[f64],
-        regressors: &[Vec<f64>],
-        horizon: usize,
-    ) -> Forecast {
+    /// The `horizon` values that follow, with exact standard errors, with the regressors' columns, each at least as long as
+    /// `values` and the horizon together; NaN where `regressors` are not those of the model.
+    pub fn forecast(&self, values: &[f64], regressors: &[Vec<f64>], horizon: usize) -> Forecast {
         let count = values.len() + horizon;
         let Some(level) = self.level(regressors, count) else {
             let unknown = vec![f64::NAN; horizon];
@@ -285,7 +271,7 @@ mod tests {
     fn forecasts_are_those_of_statsmodels() {
         let orders = Orders::new(1, 1, 1).with_season(0, 1, 1, 12);
         let model = model(orders, [&[0.3], &[-0.5], &[-0.6]], 0.7);
-        let forecast = model.forecast(&seasonal(), 14);
+        let forecast = model.forecast(&seasonal(), &[], 14);
         let expected = [
             (0, 14.58325413027016, 0.7000081884875149),
             (1, 15.998725352220738, 0.8964478555170906),
@@ -296,7 +282,7 @@ mod tests {
             near(forecast.mean[step], mean, 1e-4);
             near(error(&forecast, step), deviation, 1e-5);
         }
-        let predictions = model.predictions(&seasonal());
+        let predictions = model.predictions(&seasonal(), &[]);
         assert!(predictions[..13].iter().all(|value| value.is_nan()));
         near(predictions[13], 11.344189955508467, 1e-3);
         near(predictions[20], 11.101977149410105, 1e-3);
@@ -308,11 +294,11 @@ mod tests {
     fn a_stationary_process_is_predicted_from_its_first_value_on() {
         let series = mixed(130);
         let model = model(Orders::new(1, 0, 1), [&[0.5], &[0.3], &[]], 1.1);
-        let predictions = model.predictions(&series);
+        let predictions = model.predictions(&series, &[]);
         near(predictions[0], 0.0, 1e-12);
         near(predictions[1], -0.21225301312384295, 1e-9);
         near(predictions[5], 0.6979230947749875, 1e-9);
-        let forecast = model.forecast(&series, 3);
+        let forecast = model.forecast(&series, &[], 3);
         let expected = [
             (0.9652333996535956, 1.1000000000938364),
             (0.4826166998267978, 1.4086873322535451),
@@ -330,10 +316,10 @@ mod tests {
         let mut walk = model(Orders::new(0, 1, 0), [&[], &[], &[]], 2.0);
         walk.constant = Some(0.5);
         let values = [f64::NAN, 1.0, 4.0, f64::NAN, f64::NAN];
-        let forecast = walk.forecast(&values, 2);
+        let forecast = walk.forecast(&values, &[], 2);
         near(forecast.mean[0], 5.5, 1e-12);
         near(error(&forecast, 1), 2.0 * 4f64.sqrt(), 1e-12);
-        let predictions = walk.predictions(&values);
+        let predictions = walk.predictions(&values, &[]);
         assert!(predictions[..2].iter().all(|value| value.is_nan()));
         near(predictions[2], 1.5, 1e-12);
         near(predictions[4], 5.0, 1e-12);
@@ -345,9 +331,9 @@ mod tests {
         let orders = Orders::new(0, 0, 0).with_season(0, 1, 0, 3);
         let model = model(orders, [&[], &[], &[]], 1.0);
         let values = [1.0, f64::NAN, 3.0, 4.0, 5.0, 6.0];
-        assert_eq!(model.forecast(&values, 3).mean, [4.0, 5.0, 6.0]);
+        assert_eq!(model.forecast(&values, &[], 3).mean, [4.0, 5.0, 6.0]);
         let values = [1.0, f64::NAN, 3.0, 4.0, f64::NAN];
-        assert_eq!(model.forecast(&values, 3).mean, [3.0, 4.0, 1.0]);
+        assert_eq!(model.forecast(&values, &[], 3).mean, [3.0, 4.0, 1.0]);
     }
 
     #[test]
@@ -359,22 +345,22 @@ mod tests {
             order: 1,
         });
         let column = vec![0.0, 1.0, 2.0, 3.0];
-        let forecast = level.forecast_with(&[0.0, 0.0], std::slice::from_ref(&column), 2);
+        let forecast = level.forecast(&[0.0, 0.0], std::slice::from_ref(&column), 2);
         near(forecast.mean[0], 4.0 - 10.0, 1e-12);
         near(forecast.mean[1], 6.0, 1e-12);
-        assert!(level.forecast(&[0.0, 0.0], 1).mean[0].is_nan());
-        assert!(level.predictions(&[0.0, 0.0])[0].is_nan());
+        assert!(level.forecast(&[0.0, 0.0], &[], 1).mean[0].is_nan());
+        assert!(level.predictions(&[0.0, 0.0], &[])[0].is_nan());
     }
 
     #[test]
     fn histories_without_values_have_no_forecast() {
         let model = model(Orders::new(1, 1, 0), [&[0.5], &[], &[]], 1.0);
         for values in [&[][..], &[f64::NAN; 4]] {
-            let forecast = model.forecast(values, 3);
+            let forecast = model.forecast(values, &[], 3);
             assert_eq!(forecast.horizon(), 3);
             assert!(forecast.mean.iter().all(|value| value.is_nan()));
         }
-        assert_eq!(model.forecast(&[2.0], 0).horizon(), 0);
+        assert_eq!(model.forecast(&[2.0], &[], 0).horizon(), 0);
     }
 
     #[test]

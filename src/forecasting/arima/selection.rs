@@ -389,16 +389,16 @@ mod tests {
     fn strange_series_have_a_model_or_an_error() {
         let line: Vec<f64> = (0..40).map(|step| 5.0 - 2.0 * f64::from(step)).collect();
         let found = chosen(&line, 12);
-        let forecast = found.model.forecast(&line, 3);
+        let forecast = found.model.forecast(&line, &[], 3);
         assert!(
             (forecast.mean[2] - (5.0 - 2.0 * 42.0)).abs() < 1e-6,
             "{found:?}"
         );
-        let constant = chosen(&[7.0; 30], 12).model.forecast(&[7.0; 30], 2);
+        let constant = chosen(&[7.0; 30], 12).model.forecast(&[7.0; 30], &[], 2);
         assert!((constant.mean[1] - 7.0).abs() < 1e-9);
         for unit in [1e300, 1e-300, -1.0] {
             let values: Vec<f64> = seasonal().iter().map(|value| value * unit).collect();
-            let forecast = chosen(&values, 12).model.forecast(&values, 12);
+            let forecast = chosen(&values, 12).model.forecast(&values, &[], 12);
             assert!(forecast.mean.iter().all(|value| value.is_finite()));
         }
         for values in [&[][..], &[1.0], &[1.0, 2.0, 5.0], &[f64::NAN; 50]] {
@@ -406,7 +406,7 @@ mod tests {
         }
         for count in 4..30 {
             let values = &seasonal()[..count];
-            let forecast = chosen(values, 12).model.forecast(values, 5);
+            let forecast = chosen(values, 12).model.forecast(values, &[], 5);
             assert!(
                 forecast.mean.iter().all(|value| value.is_finite()),
                 "{count}"
@@ -424,7 +424,7 @@ mod tests {
         assert!(
             found
                 .model
-                .forecast(&values, 12)
+                .forecast(&values, &[], 12)
                 .mean
                 .iter()
                 .all(|value| value.is_finite())
@@ -447,7 +447,7 @@ mod tests {
                 .is_some_and(|fourier| fourier.order >= 1)
         );
         assert_eq!(found.left_out.len(), 1);
-        let forecast = found.model.forecast(&values, 225);
+        let forecast = found.model.forecast(&values, &[], 225);
         assert!(
             (forecast.mean[74] - 8.0).abs() < 0.5,
             "{}",

@@ -1,13 +1,24 @@
 /*!
-Local regression of evenly spaced values, as in STL (Cleveland et al. 1990): a line through a window of neighbours, of
-which the near ones weigh more.
+Local regression of evenly spaced values, as in STL (Cleveland et al. 1990): a mean of a window of neighbours, or a line
+through it, of which the near ones weigh more.
 */
+
+/// What is put through a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Degree {
+    /// Its mean.
+    Constant,
+    /// A line.
+    Linear,
+}
 
 /// A smoother.
 #[derive(Clone, Copy, Debug)]
 pub struct Loess {
     /// Number of neighbours in the window.
     pub window: usize,
+    /// What is put through it.
+    pub degree: Degree,
     /// Steps from one regression to the next; between them values lie on a line.
     pub jump: usize,
 }
@@ -35,8 +46,8 @@ impl Loess {
         }
         let jump = self.jump.clamp(1, count - 1);
         let half = (self.window - 1) / 2;
-        // Away from the ends, without weights, each window weighs its neighbours alike, and the line through them
-        // passes their mean.
+        // Away from the ends, without weights, each window weighs its neighbours alike, and a line through them passes
+        // their mean.
         let kernel: Vec<f64> = match weights {
             None if self.window < count => centred_kernel(half),
             _ => Vec::new(),
@@ -68,8 +79,8 @@ impl Loess {
         }
     }
 
-    /// Value at a place, which may be one step outside, of the line through its window; none if all weights in it are
-    /// 0.
+    /// Value at a place, which may be one step outside, of what is put through its window; none if all weights in it
+    /// are 0.
     pub fn estimate(&self, values: &[f64], weights: Option<&[f64]>, place: f64) -> Option<f64> {
         let count = values.len();
         let window = self.window.min(count);
@@ -95,6 +106,10 @@ impl Loess {
         if total <= 0.0 {
             return None;
         }
+        let mean = sum / total;
+        if self.degree == Degree::Constant {
+            return Some(mean);
+        }
         let centre = first / total;
         let (mut spread, mut slope) = (0.0, 0.0);
         for (index, value) in neighbours() {
@@ -103,7 +118,6 @@ impl Loess {
             spread += weight * way * way;
             slope += weight * way * value;
         }
-        let mean = sum / total;
         if reach > 0.0 && (spread / total).sqrt() > 0.001 * (count - 1) as f64 {
             return Some(mean - centre * slope / spread);
         }
@@ -140,7 +154,12 @@ mod tests {
         for (window, jump) in [(7, 1), (21, 3), (101, 10), (3, 1)] {
             for weights in [None, Some(weights.as_slice())] {
                 let mut smooth = vec![0.0; 50];
-                Loess { window, jump }.smooth(&line, weights, &mut smooth);
+                let loess = Loess {
+                    window,
+                    degree: Degree::Linear,
+                    jump,
+                };
+                loess.smooth(&line, weights, &mut smooth);
                 for (smooth, value) in smooth.iter().zip(&line) {
                     assert!((smooth - value).abs() < 1e-9, "{window} {jump}");
                 }
@@ -154,8 +173,31 @@ mod tests {
         values[9] = 1000.0;
         let mut weights = vec![1.0; 20];
         weights[9] = 0.0;
-        let mut smooth = vec![0.0; 20];
-        Loess { window: 5, jump: 1 }.smooth(&values, Some(&weights), &mut smooth);
-        assert!(smooth.iter().all(|value| (value - 1.0).abs() < 1e-12));
+        for degree in [Degree::Constant, Degree::Linear] {
+            let loess = Loess {
+                window: 5,
+                degree,
+                jump: 1,
+            };
+            let mut smooth = vec![0.0; 20];
+            loess.smooth(&values, Some(&weights), &mut smooth);
+            assert!(smooth.iter().all(|value| (value - 1.0).abs() < 1e-12));
+        }
+    }
+
+    /// At the end of a line a mean of the values before it lies lower.
+    #[test]
+    fn a_mean_does_not_follow_a_line_beyond_its_values() {
+        let line: Vec<f64> = (0..20).map(f64::from).collect();
+        let at_end = |degree| {
+            let loess = Loess {
+                window: 5,
+                degree,
+                jump: 1,
+            };
+            loess.estimate(&line, None, 20.0).unwrap()
+        };
+        assert!((at_end(Degree::Linear) - 20.0).abs() < 1e-9);
+        assert!((15.0..19.0).contains(&at_end(Degree::Constant)));
     }
 }

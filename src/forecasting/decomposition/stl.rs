@@ -5,7 +5,7 @@ Cleveland, McRae and Terpenning 1990).
 
 use super::averages::moving_average;
 use super::gaps::filled;
-use super::loess::Loess;
+use super::loess::{Degree, Loess};
 use super::parts::{Composition, Decomposition};
 use crate::error::{Error, Result};
 
@@ -19,21 +19,28 @@ pub struct Stl {
     pub season: usize,
     /// Number of seasons over which the season is smoothed, odd.
     pub season_window: usize,
+    /// What is put through these seasons.
+    pub season_degree: Degree,
     /// Number of values over which the trend is smoothed, odd.
     pub trend_window: usize,
+    /// Number of values over which the season is smoothed to find what of it belongs to the trend, odd.
+    pub low_pass_window: usize,
     /// Whether values far from what the parts say lose their weight.
     pub robust: bool,
 }
 
 impl Stl {
-    /// Smoothing as in statsmodels: the trend over the least odd number from 1.5 seasons / (1 − 1.5 / `season_window`).
+    /// Smoothing as in statsmodels: the season by lines, the trend over the least odd number from 1.5 seasons /
+    /// (1 − 1.5 / `season_window`), the season's own trend over the least odd number above a season.
     pub fn new(season: usize, season_window: usize) -> Self {
         let window = season_window.max(3) | 1;
         let trend = (1.5 * season as f64 / (1.0 - 1.5 / window as f64)).ceil();
         Stl {
             season,
             season_window: window,
+            season_degree: Degree::Linear,
             trend_window: (trend as usize).max(3) | 1,
+            low_pass_window: (season + 1) | 1,
             robust: false,
         }
     }
@@ -94,8 +101,9 @@ struct State {
 
 impl State {
     fn new(stl: &Stl, count: usize) -> Self {
-        let loess = |window: usize| Loess {
+        let loess = |window: usize, degree: Degree| Loess {
             window,
+            degree,
             jump: if count > EXACT {
                 window.div_ceil(10)
             } else {
@@ -105,9 +113,9 @@ impl State {
         State {
             season: stl.season,
             // The jump of the season counts seasons.
-            of_season: loess(stl.season_window),
-            of_trend: loess(stl.trend_window),
-            low_pass: loess((stl.season + 1) | 1),
+            of_season: loess(stl.season_window, stl.season_degree),
+            of_trend: loess(stl.trend_window, Degree::Linear),
+            low_pass: loess(stl.low_pass_window, Degree::Linear),
             trend: vec![0.0; count],
             seasonal: vec![0.0; count],
             weights: None,

@@ -24,7 +24,7 @@ pub(super) struct Step {
 }
 
 /// States after the last value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct States {
     /// Level.
     pub level: f64,
@@ -39,12 +39,9 @@ pub(super) struct States {
 impl States {
     /// States before the first value.
     pub fn first(parameters: &Parameters) -> Self {
-        States {
-            level: parameters.level,
-            slope: parameters.slope,
-            seasons: parameters.seasons.clone(),
-            next: 0,
-        }
+        let mut states = States::default();
+        states.reset(parameters);
+        states
     }
 
     /// Sets the states before the first value, without new memory.
@@ -66,6 +63,17 @@ impl Step {
     }
 }
 
+/// Calls a function that is compiled for each kind of season: 0 none, 1 additive, 2 multiplicative.
+macro_rules! by_season {
+    ($kind:expr, $function:ident($($argument:expr),*)) => {
+        match $kind {
+            SeasonKind::None => $function::<0>($($argument),*),
+            SeasonKind::Additive => $function::<1>($($argument),*),
+            SeasonKind::Multiplicative => $function::<2>($($argument),*),
+        }
+    };
+}
+
 /// Runs over `values`, moves the states and fills the tape with a step for each.
 pub(super) fn forward(
     form: EtsForm,
@@ -75,14 +83,10 @@ pub(super) fn forward(
     tape: &mut Vec<Step>,
 ) {
     tape.clear();
-    match form.season {
-        SeasonKind::None => run::<0>(parameters, values, states, tape),
-        SeasonKind::Additive => run::<1>(parameters, values, states, tape),
-        SeasonKind::Multiplicative => run::<2>(parameters, values, states, tape),
-    }
+    by_season!(form.season, run(parameters, values, states, tape));
 }
 
-/// [`forward`] for a kind of season: 0 none, 1 additive, 2 multiplicative.
+/// [`forward`] for a kind of season.
 fn run<const SEASON: u8>(
     parameters: &Parameters,
     values: &[f64],
@@ -145,11 +149,7 @@ pub(super) fn backward(
     loss: impl Fn(&Step) -> f64,
     along: &mut Parameters,
 ) {
-    match form.season {
-        SeasonKind::None => run_back::<0>(parameters, tape, loss, along),
-        SeasonKind::Additive => run_back::<1>(parameters, tape, loss, along),
-        SeasonKind::Multiplicative => run_back::<2>(parameters, tape, loss, along),
-    }
+    by_season!(form.season, run_back(parameters, tape, loss, along));
 }
 
 /// [`backward`] for a kind of season.

@@ -56,6 +56,7 @@ pub fn prepare(
             train_tokens: [0; 2],
             valid_pairs: 0,
             hash: dataset.hash.clone(),
+            profile: Default::default(),
         },
     };
     let mut prepared = task(dataset, tokenizers, record, config, notify);
