@@ -31,19 +31,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let directory = models::find(&arguments.model)?;
     let config = directory.load_config()?;
     let inside = arguments.gates || arguments.unit.is_some() || arguments.find_unit.is_some();
+    if inside {
+        config.check_no_translator(directory.path())?;
+    }
     if inside && config.carried().is_none() {
         return Err(Error::new(format!(
             "{} is {}, which has no units and no gates; give a recurrent network",
             directory.path().display(),
             match &config.body {
                 Body::Transformer(_) => "a transformer",
-                Body::EncoderDecoder(_) => "a translator",
-                Body::Ngram(_) | Body::Recurrent(_) => "an n-gram model",
+                _ => "an n-gram model",
             }
         )));
-    }
-    if inside {
-        config.check_no_translator(directory.path())?;
     }
     if arguments.gates {
         return inspect_gates::run(arguments, &directory, &config);
