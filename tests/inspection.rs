@@ -2,6 +2,7 @@ use carousel::checkpoint::Directory;
 use carousel::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
 use carousel::inference::inspection::plain::PlainNetwork;
 use carousel::inference::inspection::units::{Unit, UnitReader};
+use carousel::inference::next_token::NetworkState;
 use carousel::inference::predictor::Predictor;
 use carousel::inference::sampling::{Choice, Sampling};
 use carousel::inference::stack::Clamp;
@@ -94,6 +95,9 @@ fn clamped_units_keep_their_value_at_every_step() {
         // One step, then several at once.
         for tokens in [&[1, 2][..], &[3, 4, 5, 6, 7, 8]] {
             network.read(tokens, &mut state);
+            let NetworkState::Recurrent(state) = &state else {
+                panic!("recurrent layers");
+            };
             for stream in 0..2 {
                 let found = (
                     state.layer(0).hidden_of(stream)[3],

@@ -249,8 +249,8 @@ pub fn translator_by_hand(
                 source_words: ["a", "bad", "cab"].map(String::from).to_vec(),
                 target_words: ["stu", "uvw", "xyz"].map(String::from).to_vec(),
                 source_blocks: vec![0],
-                baselines: PairBaselines::default(),
             },
+            baselines: PairBaselines::default(),
         },
     };
     directory.save_record(&record).unwrap();

@@ -50,6 +50,11 @@ fn sandbox() -> Sandbox {
 const SMALL: &str =
     "--hidden-size 24 --embedding-size 16 --num-layers 2 --dropout 0.2 --batch-size 4 --bptt 16";
 
+/// The same for a transformer, whose embedding is as wide as its layers.
+fn one_width() -> String {
+    SMALL.replace("--embedding-size 16 ", "")
+}
+
 fn metrics(sandbox: &Sandbox, model: &str) -> Vec<serde_json::Value> {
     let text = String::from_utf8(sandbox.read(&format!("{model}/metrics.jsonl"))).unwrap();
     text.lines()
@@ -728,6 +733,33 @@ fn options_that_contradict_the_base_model_are_refused() {
 }
 
 #[test]
+fn a_transformer_is_gone_on_from_with_its_layers() {
+    let sandbox = sandbox();
+    let small = one_width();
+    let line = format!("train tale.txt -o base -q --steps 2 {small} --cell transformer");
+    sandbox.carousel(&line).success();
+    let go_on = |options: &str| {
+        let line = "train tale.txt -o new --from base -q --steps 2 --batch-size 4";
+        sandbox.carousel(&format!("{line} {options}"))
+    };
+    for (option, message) in [
+        ("--cell gru", "base has other layers (transformer"),
+        ("--context 8", "has --context 16, and --from keeps that"),
+        ("--bptt 8", "--context is 16 and --bptt 8"),
+    ] {
+        let outcome = go_on(option);
+        assert_eq!(outcome.code, Some(2), "{option}: {}", outcome.err);
+        assert!(outcome.err.contains(message), "{option}: {}", outcome.err);
+    }
+    go_on("").success();
+    let config = |model: &str| sandbox.read(&format!("{model}/config.json"));
+    assert_eq!(config("base"), config("new"));
+    sandbox
+        .carousel("generate -m new -p the --length 40 --precision int8")
+        .success();
+}
+
+#[test]
 fn plan_writes_no_model() {
     let sandbox = sandbox();
     let outcome = sandbox
@@ -780,9 +812,15 @@ fn networks_of_every_kind_are_resumed_bit_for_bit_and_evaluated_alike() {
         "--cell gru --bidirectional",
         "--cell lstm --horizon 3 --initial-state zero",
         "--cell gru --predict last",
+        "--cell transformer",
+        "--cell transformer --heads 3 --positions learned --predict last",
     ];
     for (number, kind) in kinds.iter().enumerate() {
-        let whole = format!("train tale.txt -o whole-{number} {SMALL} {kind} --steps 40 -q");
+        let small = match kind.contains("transformer") {
+            true => one_width(),
+            false => SMALL.to_string(),
+        };
+        let whole = format!("train tale.txt -o whole-{number} {small} {kind} --steps 40 -q");
         sandbox.carousel(&whole).success();
         let cut = whole.replace("-o whole", "-o cut");
         sandbox.kill_at(&cut, &format!("cut-{number}/resume.safetensors"));
@@ -924,7 +962,7 @@ fn options_of_other_cells_are_refused_before_any_work() {
     let table = [
         (
             "--cell elman",
-            "there is no cell elman; give rnn, leaky, skip, gru, lstm",
+            "there is no cell elman; give rnn, leaky, skip, gru, lstm, transformer",
         ),
         (
             "--cell gru --activation relu",
@@ -953,6 +991,23 @@ fn options_of_other_cells_are_refused_before_any_work() {
             "--predict last --candidates 50",
             "--candidates is for one target",
         ),
+        ("--heads 4", "--heads is for a transformer"),
+        (
+            "--cell transformer --skip 4",
+            "--skip is for recurrent cells",
+        ),
+        (
+            "--cell transformer --gradients kernels",
+            "no kernels for transformers",
+        ),
+        (
+            "--cell transformer --hidden-size 64 --heads 5",
+            "5 heads do not divide a width of 64",
+        ),
+        (
+            "--cell transformer --context 64 --bptt 32",
+            "--context is 64 and --bptt 32",
+        ),
     ];
     for (options, message) in table {
         let outcome = sandbox.carousel(&format!("train nothing.txt -o model {options}"));
@@ -962,6 +1017,14 @@ fn options_of_other_cells_are_refused_before_any_work() {
     let line = "train-classifier nothing.csv -o model --initial-state carried";
     let outcome = sandbox.carousel(line);
     assert!(outcome.err.contains("zero or learned"), "{}", outcome.err);
+    let line = "train-classifier nothing.csv -o model --cell transformer";
+    let outcome = sandbox.carousel(line);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.err);
+    assert!(
+        outcome.err.contains("a classifier has a recurrent cell"),
+        "{}",
+        outcome.err
+    );
 }
 
 #[test]

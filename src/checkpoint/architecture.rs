@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::encoder_decoder::EncoderDecoder;
 use super::numbers::{Numbers, Values};
+use super::transformer::Transformer;
 use crate::text::{Direction, Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 
@@ -91,6 +92,8 @@ pub struct Tokens {
 pub enum Body {
     /// Stacked recurrent layers.
     Recurrent(Recurrent),
+    /// Stacked layers of attention.
+    Transformer(Transformer),
     /// N-grams, which are counted instead of learnt by gradients.
     Ngram(Ngrams),
     /// An encoder, and a decoder that writes another sequence.
@@ -254,28 +257,6 @@ pub(super) mod cell_name {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
         super::named(deserializer, "cell", &Cell::ALL, Cell::name)
-    }
-}
-
-/// A cell by its name, if there is one.
-pub(super) mod optional_cell_name {
-    use carousel_kernels::recurrent::Cell;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    /// Serialized as [`super::cell_name`] has it.
-    #[derive(Serialize, Deserialize)]
-    #[serde(transparent)]
-    struct Named(#[serde(with = "super::cell_name")] Cell);
-
-    pub fn serialize<S: Serializer>(cell: &Option<Cell>, serializer: S) -> Result<S::Ok, S::Error> {
-        cell.map(Named).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Cell>, D::Error> {
-        let named = Option::<Named>::deserialize(deserializer)?;
-        Ok(named.map(|Named(cell)| cell))
     }
 }
 

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::{
-    InitialState, Leak, Predict, optional_activation_name, optional_cell_name,
-};
+use super::architecture::{InitialState, Leak, Predict, optional_activation_name};
 use super::encoder_decoder::Attention;
+use super::transformer::Positions;
 use crate::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
 
@@ -44,9 +43,18 @@ pub struct TrainArguments {
 
     /// The model to go on from: a folder, or the name of one that ships.
     pub from: Option<String>,
-    /// The recurrent cell.
-    #[serde(with = "optional_cell_name", skip_serializing_if = "Option::is_none")]
-    pub cell: Option<Cell>,
+    /// What layers are made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellChoice>,
+    /// Number of heads of a transformer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
+    /// Most tokens that a transformer's prediction depends on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
+    /// How a transformer knows a token's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Positions>,
     /// The activation of a cell without gates.
     #[serde(
         with = "optional_activation_name",
@@ -158,6 +166,61 @@ pub struct TrainArguments {
     /// Whether n-grams and a cache are interpolated with the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolate: Option<bool>,
+}
+
+/// What layers are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum CellChoice {
+    /// A recurrent cell.
+    Recurrent(Cell),
+    /// Attention, and a feed-forward layer.
+    Transformer,
+}
+
+impl CellChoice {
+    /// The name of a transformer's layers.
+    const TRANSFORMER: &str = "transformer";
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = CellChoice> {
+        let cells = Cell::ALL.into_iter().map(CellChoice::Recurrent);
+        cells.chain([CellChoice::Transformer])
+    }
+
+    /// Its name, in files and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            CellChoice::Recurrent(cell) => cell.name(),
+            CellChoice::Transformer => Self::TRANSFORMER,
+        }
+    }
+}
+
+impl FromStr for CellChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let known = Self::all().find(|choice| choice.name() == text);
+        known.ok_or_else(|| {
+            let names: Vec<&str> = Self::all().map(Self::name).collect();
+            format!("there is no cell {text}; give {}", names.join(", "))
+        })
+    }
+}
+
+impl TryFrom<String> for CellChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<CellChoice> for String {
+    fn from(choice: CellChoice) -> Self {
+        choice.name().to_string()
+    }
 }
 
 /// The vocabularies of a translator's source and target.

@@ -13,6 +13,7 @@ use super::architecture::{
 };
 use super::encoder_decoder::EncoderDecoder;
 use super::numbers::{Numbers, Values};
+use super::transformer::{POSITION_EMBEDDING, Transformer};
 use super::version1::Version1;
 use crate::error::{Error, Result};
 use crate::text::Direction;
@@ -59,7 +60,7 @@ impl ModelConfig {
     pub fn written(&self) -> &Tokens {
         match &self.body {
             Body::EncoderDecoder(body) => &body.target,
-            Body::Recurrent(_) | Body::Ngram(_) => self.tokens(),
+            Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => self.tokens(),
         }
     }
 
@@ -94,11 +95,16 @@ impl ModelConfig {
     /// Its recurrent layers.
     ///
     /// # Panics
-    /// If it is an n-gram model ([`ModelConfig::ngram_body`]) or a translator ([`ModelConfig::encoder_decoder`]).
+    /// If it is another kind of model ([`ModelConfig::carried`]).
     pub fn recurrent(&self) -> &Recurrent {
+        self.carried().expect("one stack of recurrent layers")
+    }
+
+    /// The recurrent layers whose state goes on from one window of training to the next; `None` where no state does.
+    pub fn carried(&self) -> Option<&Recurrent> {
         match &self.body {
-            Body::Recurrent(recurrent) => recurrent,
-            Body::Ngram(_) | Body::EncoderDecoder(_) => panic!("one stack of recurrent layers"),
+            Body::Recurrent(recurrent) => Some(recurrent),
+            Body::Transformer(_) | Body::Ngram(_) | Body::EncoderDecoder(_) => None,
         }
     }
 
@@ -109,34 +115,104 @@ impl ModelConfig {
     pub fn recurrent_mut(&mut self) -> &mut Recurrent {
         match &mut self.body {
             Body::Recurrent(recurrent) => recurrent,
-            Body::Ngram(_) | Body::EncoderDecoder(_) => panic!("one stack of recurrent layers"),
+            Body::Transformer(_) | Body::Ngram(_) | Body::EncoderDecoder(_) => {
+                panic!("one stack of recurrent layers")
+            }
         }
     }
 
-    /// The recurrent layers whose state goes on from one window of training to the next; `None` where no state does.
-    pub fn carried(&self) -> Option<&Recurrent> {
+    /// The layers of a transformer; `None` for other models.
+    pub fn transformer(&self) -> Option<&Transformer> {
         match &self.body {
-            Body::Recurrent(recurrent) => Some(recurrent),
-            Body::Ngram(_) | Body::EncoderDecoder(_) => None,
+            Body::Transformer(transformer) => Some(transformer),
+            Body::Recurrent(_) | Body::Ngram(_) | Body::EncoderDecoder(_) => None,
         }
     }
 
-    /// The recurrent layers below the head: those of a translator's decoder.
+    /// Width of the outputs that the head reads.
     ///
     /// # Panics
     /// If it is an n-gram model.
-    pub fn last_layers(&self) -> &Recurrent {
+    pub fn hidden_size(&self) -> usize {
         match &self.body {
-            Body::Recurrent(recurrent) => recurrent,
-            Body::EncoderDecoder(body) => &body.decoder,
-            Body::Ngram(_) => panic!("recurrent layers"),
+            Body::Recurrent(recurrent) => recurrent.hidden_size,
+            Body::Transformer(transformer) => transformer.hidden_size,
+            Body::EncoderDecoder(body) => body.target.embedding_size,
+            Body::Ngram(_) => panic!("a network"),
+        }
+    }
+
+    /// Number of stacked layers: of a translator, those of its decoder.
+    ///
+    /// # Panics
+    /// If it is an n-gram model.
+    pub fn num_layers(&self) -> usize {
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent.num_layers,
+            Body::Transformer(transformer) => transformer.num_layers,
+            Body::EncoderDecoder(body) => body.decoder.num_layers,
+            Body::Ngram(_) => panic!("a network"),
+        }
+    }
+
+    /// Fraction of the layers' outputs that is dropped in training: of a translator, of its decoder's.
+    ///
+    /// # Panics
+    /// If it is an n-gram model.
+    pub fn dropout(&self) -> f64 {
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent.dropout,
+            Body::Transformer(transformer) => transformer.dropout,
+            Body::EncoderDecoder(body) => body.decoder.dropout,
+            Body::Ngram(_) => panic!("a network"),
+        }
+    }
+
+    /// Its layers in words: the cell and its options, or a transformer with its.
+    ///
+    /// # Panics
+    /// If it is an n-gram model.
+    pub fn body_description(&self) -> String {
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent.cell_description(),
+            Body::Transformer(transformer) => transformer.description(),
+            Body::EncoderDecoder(body) => body.decoder.cell_description(),
+            Body::Ngram(_) => panic!("a network"),
+        }
+    }
+
+    /// The name of what its layers are made of: of a cell, or of a transformer.
+    ///
+    /// # Panics
+    /// If it is an n-gram model.
+    pub fn body_name(&self) -> &'static str {
+        match &self.body {
+            Body::Recurrent(recurrent) => recurrent.cell.name(),
+            Body::Transformer(_) => "transformer",
+            Body::EncoderDecoder(body) => body.decoder.cell.name(),
+            Body::Ngram(_) => panic!("a network"),
+        }
+    }
+
+    /// The directions in which texts are read.
+    pub fn directions(&self) -> &'static [Direction] {
+        self.carried()
+            .map_or(&[Direction::Forward], Recurrent::directions)
+    }
+
+    /// The recurrent layers below the head: those of a translator's decoder; `None` where there are none.
+    pub fn last_layers(&self) -> Option<&Recurrent> {
+        match &self.body {
+            Body::Recurrent(recurrent) => Some(recurrent),
+            Body::EncoderDecoder(body) => Some(&body.decoder),
+            Body::Transformer(_) | Body::Ngram(_) => None,
         }
     }
 
     /// The n-grams of an n-gram model; `None` for a network.
     pub fn ngram_body(&self) -> Option<&Ngrams> {
         match &self.body {
-            Body::Recurrent(_) | Body::EncoderDecoder(_) => None,
+            Body::Recurrent(_) | Body::Transformer(_) | Body::EncoderDecoder(_) => None,
             Body::Ngram(ngrams) => Some(ngrams),
         }
     }
@@ -145,7 +221,7 @@ impl ModelConfig {
     pub fn encoder_decoder(&self) -> Option<&EncoderDecoder> {
         match &self.body {
             Body::EncoderDecoder(body) => Some(body),
-            Body::Recurrent(_) | Body::Ngram(_) => None,
+            Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => None,
         }
     }
 
@@ -165,7 +241,7 @@ impl ModelConfig {
     /// If it is one.
     pub fn check_no_translator(&self, folder: &Path) -> Result<()> {
         match &self.body {
-            Body::Recurrent(_) | Body::Ngram(_) => Ok(()),
+            Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => Ok(()),
             Body::EncoderDecoder(_) => Err(Error::new(format!(
                 "{0} is a translator; use it with `carousel translate -m {0}`, and evaluate it with `carousel evaluate -m {0} \
                  PAIRS`",
@@ -180,7 +256,7 @@ impl ModelConfig {
     /// If it is an n-gram model or a translator.
     pub fn check_network(&self, folder: &Path) -> Result<()> {
         match &self.body {
-            Body::Recurrent(_) => Ok(()),
+            Body::Recurrent(_) | Body::Transformer(_) => Ok(()),
             Body::Ngram(_) => Err(Error::new(format!(
                 "{} is an n-gram model, which has no layers to go on from; give a network with --from",
                 folder.display()
@@ -235,8 +311,12 @@ impl ModelConfig {
 
     /// Name and shape of every tensor that is learnt by gradients, in a fixed order.
     pub fn tensors(&self) -> TensorShapes {
-        let recurrent = match &self.body {
-            Body::Recurrent(recurrent) => recurrent,
+        let (layers, pooled_size) = match &self.body {
+            Body::Recurrent(recurrent) => (
+                recurrent.tensors(self.input_size(), recurrent.hidden_size),
+                recurrent.pooled_size(),
+            ),
+            Body::Transformer(transformer) => (transformer.tensors(), 0),
             Body::EncoderDecoder(body) => return body.tensors(self.tokens(), self.next_token()),
             Body::Ngram(_) => return Vec::new(),
         };
@@ -245,11 +325,10 @@ impl ModelConfig {
             Input::Numbers(_) => Vec::new(),
         };
         let head = match &self.head {
-            Head::NextToken(head) => head.tensors(self.tokens().vocab_size, recurrent.hidden_size),
-            Head::Labels(head) => head.tensors(recurrent.pooled_size()),
-            Head::Values(head) => head.tensors(recurrent.hidden_size),
+            Head::NextToken(head) => head.tensors(self.tokens().vocab_size, self.hidden_size()),
+            Head::Labels(head) => head.tensors(pooled_size),
+            Head::Values(head) => head.tensors(self.hidden_size()),
         };
-        let layers = recurrent.tensors(self.input_size(), recurrent.hidden_size);
         [input, layers, head].concat()
     }
 
@@ -260,13 +339,17 @@ impl ModelConfig {
         // With input feeding, a token's vector is rounded together with what stands beside it.
         let (has_tables, beside) = match &self.body {
             Body::Recurrent(_) => (self.tokens().vocab_size <= TABLE_TOKENS, None),
+            // The vectors of tokens and positions are added up in float32.
+            Body::Transformer(_) => (true, None),
             Body::EncoderDecoder(body) if body.input_feeding => {
                 (false, Some(body.target_embedding()))
             }
             Body::EncoderDecoder(_) => (false, None),
             Body::Ngram(_) => return Vec::new(),
         };
-        let in_tables = |name: &str| name == EMBEDDING || name.ends_with(".weight_ih_l0");
+        let in_tables = |name: &str| {
+            [EMBEDDING, POSITION_EMBEDDING].contains(&name) || name.ends_with(".weight_ih_l0")
+        };
         let is_multiplied = |name: &str, shape: &[usize]| {
             let is_exact = name == HEAD_WEIGHT || Some(name) == beside;
             shape.len() == 2 && !is_exact && !(has_tables && in_tables(name))
@@ -309,8 +392,11 @@ impl ModelConfig {
         directions.find(|&direction| stack_name(direction) == stack)
     }
 
-    /// Number of the recurrent layer that a tensor belongs to; `None` for other tensors.
+    /// Number of the layer that a tensor belongs to; `None` for other tensors.
     pub fn layer_of(&self, tensor: &str) -> Option<usize> {
+        if let Some(transformer) = self.transformer() {
+            return transformer.layer_of(tensor);
+        }
         self.direction_of(tensor)?;
         tensor.rsplit_once("_l")?.1.parse().ok()
     }
@@ -330,6 +416,7 @@ impl ModelConfig {
         self.check_input_and_head()?;
         let recurrent = match &self.body {
             Body::Recurrent(recurrent) => recurrent,
+            Body::Transformer(transformer) => return self.check_transformer(transformer),
             Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
             Body::EncoderDecoder(body) => return self.check_encoder_decoder(body),
         };
@@ -355,6 +442,33 @@ impl ModelConfig {
             )),
             Head::Labels(_) | Head::Values(_) => Ok(()),
         }
+    }
+
+    /// Checks a transformer.
+    fn check_transformer(&self, transformer: &Transformer) -> Result<()> {
+        let (Input::Tokens(tokens), Head::NextToken(head)) = (&self.input, &self.head) else {
+            return Err(Error::new(
+                "a transformer is a language model: it reads tokens, and predicts the next token",
+            ));
+        };
+        check_sizes(&[
+            ("vocab_size", tokens.vocab_size),
+            ("embedding_size", tokens.embedding_size),
+            ("hidden_size", transformer.hidden_size),
+            ("num_layers", transformer.num_layers),
+            ("feed_forward_size", transformer.feed_forward_size),
+            ("context", transformer.context),
+        ])?;
+        check_dropout(transformer.dropout)?;
+        transformer.check().map_err(Error::new)?;
+        if tokens.embedding_size != transformer.hidden_size {
+            return Err(Error::new(format!(
+                "the vectors of tokens pass through all layers of a transformer, and have its width, but embedding_size is {} \
+                 and hidden_size {}; leave --embedding-size away",
+                tokens.embedding_size, transformer.hidden_size
+            )));
+        }
+        self.check_next_token(head)
     }
 
     /// Checks a translator.
@@ -395,7 +509,7 @@ impl ModelConfig {
 
     /// Checks the head of a language model.
     fn check_next_token(&self, head: &NextToken) -> Result<()> {
-        let (tokens, recurrent) = (self.tokens(), self.recurrent());
+        let (tokens, hidden_size) = (self.tokens(), self.hidden_size());
         if let Some(interpolation) = &head.interpolation {
             self.check_ngrams(&interpolation.ngrams)?;
         }
@@ -410,13 +524,13 @@ impl ModelConfig {
             2.. if head.tie_weights => refused(
                 "tied weights predict one token at a time; leave --tie-weights or --horizon away",
             ),
-            2.. if recurrent.bidirectional => refused(
+            2.. if self.directions().len() > 1 => refused(
                 "layers that read backwards predict one token at a time; leave --bidirectional or --horizon away",
             ),
-            _ if head.tie_weights && tokens.embedding_size != recurrent.hidden_size => {
+            _ if head.tie_weights && tokens.embedding_size != hidden_size => {
                 Err(Error::new(format!(
                     "tied weights need an embedding as wide as the hidden state, but embedding_size is {} and hidden_size {}",
-                    tokens.embedding_size, recurrent.hidden_size
+                    tokens.embedding_size, hidden_size
                 )))
             }
             _ => Ok(()),

@@ -5,7 +5,8 @@ Where the data of a run is now: where it was, or where it was moved, which its c
 use std::path::{self, Path, PathBuf};
 
 use super::directory::Directory;
-use super::record::{Request, TextRecord};
+use super::record::{PairLayout, Request, TextRecord};
+use crate::data::pairs::Pairs;
 use crate::error::{Error, Result};
 use crate::files::{self, absolute};
 use crate::text::corpus::{CorpusPlan, Validation};
@@ -217,6 +218,31 @@ impl DataPaths {
 fn moved_together(file: &Path, before: &Path, now: &Path) -> Option<PathBuf> {
     let mut above = before.ancestors().zip(now.ancestors());
     above.find_map(|(before, now)| Some(now.join(file.strip_prefix(before).ok()?)))
+}
+
+impl Request {
+    /// Reads a translator's pairs: those of training, and those of validation where they have files of their own.
+    ///
+    /// # Errors
+    /// Files that cannot be read, or that do not belong together.
+    pub fn read_pairs(&self) -> Result<Vec<Pairs>> {
+        match self.pairs.as_ref().unwrap_or(&PairLayout::Lines) {
+            PairLayout::Lines => {
+                let read = |files: &[PathBuf]| match files {
+                    [source, target] => Pairs::of_lines(source, target, self.arguments.lossy),
+                    _ => Err(Error::usage("give a file of sources and one of targets")),
+                };
+                self.paths.chunks(2).map(read).collect()
+            }
+            PairLayout::Table(options) => {
+                let mut parts = vec![Pairs::of_tables(&self.paths, options)?];
+                if let Validation::Files(files) = self.arguments.validation()? {
+                    parts.push(Pairs::of_tables(&files, options)?);
+                }
+                Ok(parts)
+            }
+        }
+    }
 }
 
 impl TextRecord {

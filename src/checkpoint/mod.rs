@@ -20,6 +20,7 @@ pub mod numbers;
 pub mod record;
 mod recorded_paths;
 mod succession;
+pub mod transformer;
 mod version1;
 pub mod weights_file;
 

@@ -12,6 +12,7 @@ use super::flags::DocumentFlags;
 use super::standard;
 use super::time::time;
 use crate::checkpoint::Lock;
+use crate::checkpoint::arguments::CellChoice;
 use crate::checkpoint::data_paths::DataPaths;
 use crate::checkpoint::record::Budget;
 use crate::comparison::data;
@@ -51,7 +52,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "cells", "time", "steps", "matching", "seeds", "level",
         "labelled", "format", "label_column", "text_column", "lossy", "flags"])]
     resume: Option<PathBuf>,
-    /// What to compare: cells, with variants after a colon, as in lstm:autograd [default: every cell, and lstm:autograd]
+    /// What to compare: cells or transformer, with variants after a colon, as in lstm:autograd
+    /// [default: every cell, and lstm:autograd]
     #[arg(long, value_name = "LIST")]
     cells: Option<String>,
     /// The time of each run, by the wall clock [default: 2m]
@@ -281,12 +283,18 @@ fn known(command: &str) -> Known {
         let flags = command.get_arguments().filter_map(|flag| flag.get_long());
         flags.map(String::from).collect()
     });
+    let flags: Vec<String> = flags.unwrap_or_default();
+    let names = |choice: CellChoice| choice.name().to_string();
+    let has_transformers = flags.iter().any(|flag| flag == "heads");
+    let others = [CellChoice::Transformer]
+        .into_iter()
+        .filter(|_| has_transformers);
     Known {
         cells: Cell::ALL
-            .iter()
-            .map(|cell| cell.name().to_string())
-            .collect(),
-        flags: flags.unwrap_or_default(),
+            .map(|cell| names(CellChoice::Recurrent(cell)))
+            .to_vec(),
+        others: others.map(names).collect(),
+        flags,
     }
 }
 

@@ -15,7 +15,6 @@ use super::standard;
 use crate::baselines::NearestSentence;
 use crate::checkpoint::Directory;
 use crate::checkpoint::record::PairsRecord;
-use crate::data::labelled::format_of_name;
 use crate::data::pairs::{Pair, PairOptions, Pairs, hash};
 use crate::error::{Error, Result};
 use crate::inference::beam_search::Search;
@@ -109,7 +108,7 @@ impl PairEvaluation<'_> {
         let copy = score("copy", &sources, pairs);
         let learnt = match self.baseline_from {
             Some(path) => Pairs::of_tables(&[path.to_path_buf()], &self.options),
-            None => training_pairs(directory, &self.options),
+            None => training_pairs(directory),
         };
         let mut learnt = match learnt {
             Ok(learnt) => learnt.pairs,
@@ -133,27 +132,14 @@ impl PairEvaluation<'_> {
 ///
 /// # Errors
 /// Files that are gone or have changed.
-fn training_pairs(directory: &Directory, options: &PairOptions) -> Result<Pairs> {
-    let request = directory.load_request()?;
+fn training_pairs(directory: &Directory) -> Result<Pairs> {
     let record: PairsRecord = directory.load_record()?;
-    let are_tables = request
-        .paths
-        .iter()
-        .any(|path| format_of_name(path).is_some());
-    let mut parts = match (&request.paths[..], are_tables) {
-        (paths, true) => vec![Pairs::of_tables(paths, options)?],
-        (paths, false) => {
-            let files = paths.chunks_exact(2);
-            let read = |files: &[PathBuf]| Pairs::of_lines(&files[0], &files[1], options.lossy);
-            files.map(read).collect::<Result<_>>()?
-        }
-    };
-    let all = parts.iter().flat_map(|part| &part.pairs);
-    match parts.is_empty() || hash(all) != record.hash {
-        true => Err(Error::new(
+    let mut parts = directory.load_request()?.read_pairs()?;
+    match hash(parts.iter().flat_map(|part| &part.pairs)) == record.hash {
+        true => Ok(parts.swap_remove(0)),
+        false => Err(Error::new(
             "the training pairs have changed; give others with --baseline-from",
         )),
-        false => Ok(parts.swap_remove(0)),
     }
 }
 

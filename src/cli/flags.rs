@@ -9,11 +9,12 @@ use clap::Args;
 use super::time::time;
 use crate::checkpoint::architecture::{InitialState, Leak};
 use crate::checkpoint::arguments::{
-    DeviceChoice, GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
+    CellChoice, DeviceChoice, GradientMethod, RecurrentInit, Schedule, TrainArguments,
+    TrainingPrecision,
 };
 use crate::data::labelled::{DocumentOptions, Format};
 use crate::text::Split;
-use carousel_kernels::recurrent::{Activation, Cell};
+use carousel_kernels::recurrent::Activation;
 
 /// Flags of both `train` and `train-classifier`.
 #[derive(Args)]
@@ -83,12 +84,13 @@ impl TrainingFlags {
     }
 }
 
-/// Flags of the recurrent cell.
+/// Flags of what layers are made of.
 #[derive(Args)]
 pub struct CellFlags {
-    /// The recurrent cell: rnn, leaky, skip, gru or lstm [default: gru for much text in characters and little time, else lstm]
-    #[arg(long, value_name = "CELL", value_parser = cell, help_heading = "Network")]
-    cell: Option<Cell>,
+    /// The recurrent cell: rnn, leaky, skip, gru or lstm; or transformer, for language models
+    /// [default: gru for much text in characters and little time, else lstm]
+    #[arg(long, value_name = "CELL", help_heading = "Network")]
+    cell: Option<CellChoice>,
     /// What rnn, leaky and skip apply to their sums: tanh or relu [default: tanh]
     #[arg(long, value_name = "NAME", value_parser = activation, help_heading = "Advanced")]
     activation: Option<Activation>,
@@ -137,26 +139,12 @@ impl CellFlags {
     }
 }
 
-/// A cell by its name.
-fn cell(name: &str) -> Result<Cell, String> {
-    by_name(name, "cell", &Cell::ALL, Cell::name)
-}
-
 /// An activation by its name.
 fn activation(name: &str) -> Result<Activation, String> {
-    by_name(name, "activation", &Activation::ALL, Activation::name)
-}
-
-fn by_name<T: Copy>(
-    name: &str,
-    what: &str,
-    all: &[T],
-    name_of: fn(T) -> &'static str,
-) -> Result<T, String> {
-    let known = all.iter().copied().find(|&one| name_of(one) == name);
+    let known = Activation::ALL.into_iter().find(|one| one.name() == name);
     known.ok_or_else(|| {
-        let names: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
-        format!("there is no {what} {name}; give {}", names.join(", "))
+        let names = Activation::ALL.map(Activation::name);
+        format!("there is no activation {name}; give {}", names.join(", "))
     })
 }
 

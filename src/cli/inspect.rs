@@ -31,14 +31,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let directory = models::find(&arguments.model)?;
     let config = directory.load_config()?;
     let inside = arguments.gates || arguments.unit.is_some() || arguments.find_unit.is_some();
-    if inside && config.ngram_body().is_some() {
-        return Err(Error::new(format!(
-            "{} is an n-gram model, which has no units and no gates; give a network",
-            directory.path().display()
-        )));
-    }
     if inside {
         config.check_no_translator(directory.path())?;
+    }
+    if inside && config.carried().is_none() {
+        return Err(Error::new(format!(
+            "{} is {}, which has no units and no gates; give a recurrent network",
+            directory.path().display(),
+            match &config.body {
+                Body::Transformer(_) => "a transformer",
+                _ => "an n-gram model",
+            }
+        )));
     }
     if arguments.gates {
         return inspect_gates::run(arguments, &directory, &config);
@@ -69,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
     row("model", directory.path().display().to_string())?;
     match &config.body {
-        Body::Recurrent(recurrent) => print_network(config, recurrent)?,
+        Body::Recurrent(_) | Body::Transformer(_) => print_network(config)?,
         Body::Ngram(ngrams) => print_ngrams(config, ngrams)?,
         Body::EncoderDecoder(body) => print_translator(config, body)?,
     }
@@ -84,10 +88,10 @@ fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
     inspect_parameters::print(config)
 }
 
-fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
-    let directions = match recurrent.bidirectional {
-        true => ", bidirectional",
-        false => "",
+fn print_network(config: &ModelConfig) -> Result<()> {
+    let directions = match config.directions().len() {
+        1 => "",
+        _ => ", bidirectional",
     };
     let tied = match config.tie_weights() {
         true => ", output tied to the embedding",
@@ -97,15 +101,15 @@ fn print_network(config: &ModelConfig, recurrent: &Recurrent) -> Result<()> {
         "network",
         format!(
             "{}, {} x {}{directions}, {} {}, dropout {}{tied}",
-            recurrent.cell_description(),
-            recurrent.num_layers,
-            recurrent.hidden_size,
+            config.body_description(),
+            config.num_layers(),
+            config.hidden_size(),
             match config.input {
                 Input::Tokens(_) => "embedding",
                 Input::Numbers(_) => "inputs",
             },
             config.input_size(),
-            recurrent.dropout
+            config.dropout()
         ),
     )?;
     row("parameters", count(config.parameters() as u64))?;

@@ -9,6 +9,7 @@ use clap::Args;
 use super::flags::{CellFlags, TrainingFlags};
 use crate::checkpoint::architecture::Predict;
 use crate::checkpoint::arguments::{BaselineChoice, TrainArguments};
+use crate::checkpoint::transformer::Positions;
 use crate::text::Level;
 
 /// Train a language model on text.
@@ -114,9 +115,18 @@ pub struct Arguments {
     /// Width of each layer's hidden state [default: suits the corpus]
     #[arg(long, aliases = ["hidden", "rnn-size"], value_name = "N", help_heading = "Network")]
     hidden_size: Option<usize>,
-    /// Stacked recurrent layers [default: suits the corpus]
+    /// Stacked layers [default: suits the corpus]
     #[arg(long, alias = "layers", value_name = "N", help_heading = "Network")]
     num_layers: Option<usize>,
+    /// Heads of a transformer's attention, which divide its width [default: one for each 32 of the width]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    heads: Option<usize>,
+    /// Most tokens that a transformer's prediction depends on, which are its window in training too [default: suits the corpus]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    context: Option<usize>,
+    /// How a transformer knows where in its window a token is [default: rotary]
+    #[arg(long, value_enum, value_name = "KIND", help_heading = "Advanced")]
+    positions: Option<Positions>,
     /// Fraction of a layer's outputs dropped in training, the same for a whole window [default: suits the corpus]
     #[arg(long, value_name = "P", help_heading = "Network")]
     dropout: Option<f64>,
@@ -175,6 +185,9 @@ impl Arguments {
             embedding_size: self.embedding_size,
             hidden_size: self.hidden_size,
             num_layers: self.num_layers,
+            heads: self.heads,
+            context: self.context,
+            positions: self.positions,
             dropout: self.dropout,
             embedding_dropout: self.embedding_dropout,
             input_dropout: self.input_dropout,

@@ -3,7 +3,7 @@ Units of a network as they are named on the command line: `UNIT` of the last lay
 */
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::Recurrent;
+use crate::checkpoint::architecture::{Body, Recurrent};
 use crate::error::{Error, Result};
 use crate::inference::inspection::units::Unit;
 use crate::inference::stack::Clamp;
@@ -38,6 +38,24 @@ pub fn unit(name: &str, recurrent: &Recurrent) -> Result<Unit> {
     })
 }
 
+/// The recurrent layers of a model, for an option that looks into them.
+///
+/// # Errors
+/// A model that has none.
+pub fn recurrent_of<'c>(config: &'c ModelConfig, option: &str) -> Result<&'c Recurrent> {
+    let has_none = match &config.body {
+        Body::Recurrent(recurrent) => return Ok(recurrent),
+        Body::Transformer(_) => {
+            "a transformer has no units whose state goes on from token to token"
+        }
+        Body::Ngram(_) => "n-grams have no units",
+        Body::EncoderDecoder(_) => "this model is a translator",
+    };
+    Err(Error::usage(format!(
+        "{option} is for a recurrent network; {has_none}"
+    )))
+}
+
 /// The units and values of `--clamp`, of a model.
 ///
 /// # Errors
@@ -46,12 +64,7 @@ pub fn clamps(asked: &[String], config: &ModelConfig) -> Result<Vec<Clamp>> {
     if asked.is_empty() {
         return Ok(Vec::new());
     }
-    if config.ngram_body().is_some() {
-        return Err(Error::usage(
-            "--clamp is for a network; n-grams have no units",
-        ));
-    }
-    let recurrent = config.recurrent();
+    let recurrent = recurrent_of(config, "--clamp")?;
     asked.iter().map(|asked| clamp(asked, recurrent)).collect()
 }
 

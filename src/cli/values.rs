@@ -12,6 +12,7 @@ use crate::checkpoint::arguments::{
 };
 use crate::checkpoint::encoder_decoder::Attention;
 use crate::checkpoint::numbers::Strategy;
+use crate::checkpoint::transformer::Positions;
 use crate::data::labelled::Format;
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
@@ -40,6 +41,11 @@ values!(Strategy {
     Repeated = "repeated", "One step after another, each from the last prediction";
     AtOnce = "at-once", "All steps at once, from the end of a window";
     Every = "every", "All steps at once, learnt at every step of a window";
+});
+
+values!(Positions {
+    Rotary = "rotary", "By turning queries and keys";
+    Learned = "learned", "By a vector for each place, which is learnt";
 });
 
 values!(Level {

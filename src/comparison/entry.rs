@@ -34,6 +34,8 @@ pub struct Entry {
 pub struct Known {
     /// Names of cells.
     pub cells: Vec<String>,
+    /// Names of what else layers can be made of, which is compared where it is named.
+    pub others: Vec<String>,
     /// Flags of the training command, without the dashes; a variant may be any of them.
     pub flags: Vec<String>,
 }
@@ -81,11 +83,12 @@ impl Known {
     fn entry(&self, name: &str) -> Result<Entry> {
         let mut parts = name.split(':');
         let cell = parts.next().unwrap_or_default();
-        if !self.cells.iter().any(|known| known == cell) {
+        let mut known = self.cells.iter().chain(&self.others);
+        if !known.any(|known| known == cell) {
             return Err(Error::usage(format!(
                 "--cells: there is no cell {cell:?}; the cells are {}, and a variant follows a colon, as in \
                  lstm:autograd",
-                self.cells.join(", ")
+                [&self.cells[..], &self.others].concat().join(", ")
             )));
         }
         let mut flags = match (self.has_flag("cell"), cell) {
@@ -154,6 +157,7 @@ mod tests {
         let strings = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
         Known {
             cells: strings(&["rnn", "lstm"]),
+            others: strings(&["transformer"]),
             flags: strings(&["cell", "gradients", "layer-norm", "num-layers"]),
         }
     }
@@ -161,7 +165,9 @@ mod tests {
     #[test]
     fn entries_are_cells_with_variants() {
         let entries = known()
-            .entries(Some("rnn, lstm:autograd,lstm:layer-norm:num-layers=2"))
+            .entries(Some(
+                "rnn, lstm:autograd,lstm:layer-norm:num-layers=2,transformer",
+            ))
             .unwrap();
         let found: Vec<(String, String)> = entries
             .iter()
@@ -174,6 +180,7 @@ mod tests {
                 "lstm-layer-norm-num-layers-2",
                 "--cell lstm --layer-norm --num-layers=2",
             ),
+            ("transformer", "--cell transformer"),
         ]
         .map(|(name, flags)| (name.to_string(), flags.to_string()));
         assert_eq!(found, expected);

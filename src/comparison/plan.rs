@@ -209,7 +209,7 @@ pub fn trial_budget(budget: Budget) -> Budget {
 /// The network with as many parameters without the embedding as the reference, over vectors of the same width.
 fn equal(config: &ModelConfig, reference: &ModelConfig) -> Result<ModelConfig> {
     let mut config = config.clone();
-    if !config.tie_weights() {
+    if !config.tie_weights() && config.transformer().is_none() {
         config.tokens_mut().embedding_size = reference.tokens().embedding_size;
     }
     widths::matched(&config, widths::parameters_without_embedding(reference))
@@ -228,7 +228,7 @@ fn network(request: &Request, entry: &Entry, proposal: &Proposal, config: &Model
         .map(|(flag, value)| format!("{flag}={value}"));
     Network {
         entry: entry.clone(),
-        hidden_size: config.recurrent().hidden_size,
+        hidden_size: config.hidden_size(),
         parameters: config.parameters(),
         parameters_without_embedding: widths::parameters_without_embedding(config),
         learning_rates: match gives("--learning-rate") {
@@ -246,15 +246,15 @@ fn settings(
     proposal: &Proposal,
     config: &ModelConfig,
 ) -> Vec<(&'static str, String)> {
-    let (recurrent, training) = (config.recurrent(), &proposal.training);
+    let training = &proposal.training;
     let mut settings = vec![
-        ("--hidden-size", recurrent.hidden_size.to_string()),
+        ("--hidden-size", config.hidden_size().to_string()),
         (
             "--embedding-size",
             config.tokens().embedding_size.to_string(),
         ),
-        ("--num-layers", recurrent.num_layers.to_string()),
-        ("--dropout", recurrent.dropout.to_string()),
+        ("--num-layers", config.num_layers().to_string()),
+        ("--dropout", config.dropout().to_string()),
         (
             "--embedding-dropout",
             training.embedding_dropout.to_string(),

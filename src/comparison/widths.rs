@@ -3,7 +3,8 @@ Widths at which networks have equally many parameters, but for the embedding.
 */
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::EMBEDDING;
+use crate::checkpoint::architecture::{Body, EMBEDDING};
+use crate::checkpoint::transformer::Transformer;
 use crate::error::{Error, Result};
 
 /// Largest difference in the number of parameters, as a fraction.
@@ -22,11 +23,21 @@ pub fn parameters_without_embedding(config: &ModelConfig) -> usize {
         .sum()
 }
 
-/// The network with layers of another width. Where the embedding is the output's weights, it has that width too.
+/// The network with layers of another width. Where the embedding is the output's weights, it has that width too, and that of a
+/// transformer always.
 pub fn with_width(config: &ModelConfig, hidden_size: usize) -> ModelConfig {
     let mut config = config.clone();
-    config.recurrent_mut().hidden_size = hidden_size;
-    if config.tie_weights() {
+    match &mut config.body {
+        Body::Transformer(own) => {
+            *own = Transformer {
+                positions: own.positions,
+                dropout: own.dropout,
+                ..Transformer::new(hidden_size, own.num_layers, own.context)
+            };
+        }
+        _ => config.recurrent_mut().hidden_size = hidden_size,
+    }
+    if config.tie_weights() || config.transformer().is_some() {
         config.tokens_mut().embedding_size = hidden_size;
     }
     config
@@ -57,7 +68,8 @@ pub fn matched(config: &ModelConfig, parameters: usize) -> Result<ModelConfig> {
         ];
         let fitting = candidates
             .into_iter()
-            .filter(|&width| width > 0 && width % multiple == 0);
+            .filter(|&width| width > 0 && width % multiple == 0)
+            .filter(|&width| with_width(config, width).check().is_ok());
         fitting.min_by(|&one, &other| difference(one).total_cmp(&difference(other)))
     };
     let width = MULTIPLES
@@ -68,7 +80,7 @@ pub fn matched(config: &ModelConfig, parameters: usize) -> Result<ModelConfig> {
         Error::new(format!(
             "no width of {} has {parameters} parameters without the embedding within {} %; give a larger --hidden-size, \
              or --match time",
-            config.recurrent().cell.name(),
+            config.body_name(),
             100.0 * TOLERANCE
         ))
     })
@@ -109,17 +121,21 @@ mod tests {
         let reference = with_width(&config(Cell::Lstm, 1, false), 384);
         let parameters = parameters_without_embedding(&reference);
         assert_eq!(parameters, reference.parameters() - 65 * 128);
-        for cell in Cell::ALL {
-            for (num_layers, tie_weights) in [(1, false), (2, false), (3, false), (2, true)] {
-                let found = matched(&config(cell, num_layers, tie_weights), parameters).unwrap();
-                let own = parameters_without_embedding(&found) as f64;
-                let difference = (own / parameters as f64 - 1.0).abs();
-                assert!(
-                    difference <= TOLERANCE,
-                    "{cell:?} {num_layers}: {difference}"
-                );
-                assert!(found.check().is_ok());
-            }
+        let shapes = [(1, false), (2, false), (3, false), (2, true)];
+        let all = shapes.map(|(num_layers, tie_weights)| {
+            let transformer = ModelConfig {
+                body: Body::Transformer(Transformer::new(128, num_layers, 64)),
+                ..config(Cell::Lstm, num_layers, tie_weights)
+            };
+            let cells = Cell::ALL.map(|cell| config(cell, num_layers, tie_weights));
+            [&cells[..], &[transformer]].concat()
+        });
+        for config in all.concat() {
+            let found = matched(&config, parameters).unwrap();
+            let own = parameters_without_embedding(&found) as f64;
+            let difference = (own / parameters as f64 - 1.0).abs();
+            assert!(difference <= TOLERANCE, "{config:?}: {difference}");
+            assert!(found.check().is_ok());
         }
         assert_eq!(matched(&reference, parameters).unwrap(), reference);
     }

@@ -7,8 +7,8 @@ weighs depends on how long a context the n-grams know, in the way of Jelinek and
 use carousel_kernels::log_sum_exp;
 
 use super::cache::Cache;
-use super::next_token::{NextTokenNetwork, Wanted};
-use super::stack::{Clamp, RecurrentState};
+use super::next_token::{NetworkState, NextTokenNetwork, Wanted};
+use super::stack::Clamp;
 use crate::baselines::{KneserNey, NgramContexts, NgramPrediction};
 use crate::checkpoint::WeightsFile;
 use crate::checkpoint::architecture::{
@@ -211,7 +211,7 @@ pub struct Interpolated {
 /// What all parts know of the texts that they read side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InterpolatedState {
-    network: RecurrentState,
+    network: NetworkState,
     ngrams: Vec<NgramContexts>,
     caches: Vec<Cache>,
 }

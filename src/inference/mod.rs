@@ -28,6 +28,7 @@ pub mod recurrent_classifier;
 pub mod sampling;
 pub mod stack;
 mod stop_strings;
+pub mod transformer;
 pub mod translator;
 
 pub use model::Model;

@@ -3,8 +3,8 @@ What predicts the next token: a network, n-grams, or several of them, behind one
 */
 
 use super::interpolation::{Interpolated, InterpolatedState};
-use super::next_token::{NextTokenNetwork, Wanted};
-use super::stack::{Clamp, RecurrentState};
+use super::next_token::{NetworkState, NextTokenNetwork, Wanted};
+use super::stack::Clamp;
 use crate::baselines::{KneserNey, NgramContexts};
 use crate::checkpoint::architecture::Body;
 use crate::checkpoint::{ModelConfig, WeightsFile};
@@ -25,7 +25,7 @@ pub enum Predictor {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PredictorState {
     /// The state of a network.
-    Network(RecurrentState),
+    Network(NetworkState),
     /// The contexts of each text.
     Ngram(Vec<NgramContexts>),
     /// That of all parts.
@@ -85,7 +85,7 @@ impl Predictor {
         threads: usize,
     ) -> Result<Self> {
         Ok(match &config.body {
-            Body::Recurrent(_) => {
+            Body::Recurrent(_) | Body::Transformer(_) => {
                 let floats = |name: &str| weights.floats(name);
                 let network = NextTokenNetwork::load(config, floats, precision, threads)?;
                 match &config.next_token().interpolation {

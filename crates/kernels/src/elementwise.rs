@@ -108,6 +108,15 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
+    /// Replaces each value x by x · Φ(x), where Φ is the normal distribution's function (Hendrycks and Gimpel 2016).
+    pub fn gelu_in_place(values: &mut [f32]) {
+        for value in values.iter_mut() {
+            *value *= 0.5 * (1.0 + error_function::<FMA>(*value * std::f32::consts::FRAC_1_SQRT_2));
+        }
+    }
+}
+
+for_each_cpu! {
     /// Adds outputs of one step to running sums and maxima, and notes the step of each new maximum.
     ///
     /// # Panics
@@ -178,6 +187,25 @@ pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
     2.0 / (1.0 + exp::<FMA>(-2.0 * x)) - 1.0
+}
+
+/// erf(x) to about 2⁻²²: the approximation 7.1.26 of Abramowitz and Stegun (1964).
+#[inline(always)]
+fn error_function<const FMA: bool>(x: f32) -> f32 {
+    const COEFFICIENTS: [f32; 5] = [
+        1.061_405_4,
+        -1.453_152_1,
+        1.421_413_8,
+        -0.284_496_74,
+        0.254_829_6,
+    ];
+    let size = x.abs();
+    let t = 1.0 / multiply_add::<FMA>(0.327_591_1, size, 1.0);
+    let mut sum = COEFFICIENTS[0];
+    for coefficient in &COEFFICIENTS[1..] {
+        sum = multiply_add::<FMA>(sum, t, *coefficient);
+    }
+    (1.0 - sum * t * exp::<FMA>(-size * size)).copysign(x)
 }
 
 /// σ(x) · tanh(y), with one division.
@@ -324,6 +352,41 @@ mod tests {
                     "{count} {width}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn gelu_agrees_with_the_integral_of_the_normal_distribution() {
+        // By Simpson's rule, in float64.
+        let density = |x: f64| (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let distribution = |x: f64| {
+            let steps = 2000;
+            let width = x / f64::from(steps);
+            let weight = |step: i32| match step {
+                0 | 2000 => 1.0,
+                step if step % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            let terms = (0..=steps).map(|step| weight(step) * density(width * f64::from(step)));
+            0.5 + terms.sum::<f64>() * width / 3.0
+        };
+        let mut values: Vec<f32> = (-80..=80).map(|tenths| tenths as f32 / 10.0).collect();
+        values.extend([-100.0, 100.0, f32::NAN]);
+        let mut found = values.clone();
+        gelu_in_place(&mut found);
+        for (&x, found) in values.iter().zip(found) {
+            let expected = match f64::from(x) {
+                x if x.is_nan() => {
+                    assert!(found.is_nan());
+                    continue;
+                }
+                x if x.abs() > 50.0 => x.max(0.0),
+                x => x * distribution(x),
+            };
+            assert!(
+                (f64::from(found) - expected).abs() < 1e-6,
+                "{x}: {found} {expected}"
+            );
         }
     }
 

@@ -37,8 +37,8 @@ mod twins;
 pub use columns::Columns;
 pub use cross_entropy::{Targets, cross_entropy};
 pub use elementwise::{
-    AdamWStep, adamw, add_to_pools, additive_scores, dot_products, exponentials, log_sum_exp,
-    sum_of_squares, tanh_in_place, weighted_sum,
+    AdamWStep, adamw, add_to_pools, additive_scores, dot_products, exponentials, gelu_in_place,
+    log_sum_exp, sum_of_squares, tanh_in_place, weighted_sum,
 };
 pub use int8::{int8_rows, int8_weights};
 pub use kernel::{Kernel, Precision};

@@ -1,5 +1,6 @@
 /*!
-Validation, as `carousel evaluate` does it: on the CPU by the same code, on a GPU over the same streams.
+Validation, as `carousel evaluate` does it: on the CPU by the same code, on a GPU over the same streams (but for a transformer,
+which is validated on the CPU).
 */
 
 use std::borrow::Cow;
@@ -47,7 +48,7 @@ pub fn token_losses(
     let horizon = network.config.next_token().horizon;
     let network = match (network.device(), horizon, cache) {
         (Device::Cpu, ..) => network,
-        (_, 1, 0) => {
+        (_, 1, 0) if network.config.carried().is_some() => {
             return TokenLosses {
                 nats: by_libtorch(network, ids, line_end),
                 cached: None,

@@ -200,6 +200,7 @@ fn speed(
     let tokens: Vec<u32> = tokens.map(|i| (i * 7919 % vocab_size) as u32).collect();
     let batch = Batch::Streams(StreamBatch {
         direction: Direction::Forward,
+        batch_size: training.batch_size,
         inputs: &tokens,
         targets: &tokens,
         sampled: None,

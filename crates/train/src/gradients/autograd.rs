@@ -74,7 +74,7 @@ impl Autograd {
             kind: self.kind,
             perturbation: None,
         };
-        let streams = batch.state.parts[0].size()[1];
+        let streams = batch.batch_size as i64;
         let inputs = ids(batch.inputs)
             .view([-1, streams])
             .to_device(network.device());

@@ -32,6 +32,8 @@ pub enum Batch<'a> {
 pub struct StreamBatch<'a> {
     /// The direction in which it is read.
     pub direction: Direction,
+    /// Number of streams.
+    pub batch_size: usize,
     /// Token ids.
     pub inputs: &'a [u32],
     /// The token ids that follow, `[horizon, predicting steps, batch_size]`: those one token later first. Every step predicts,

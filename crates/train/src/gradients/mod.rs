@@ -72,7 +72,10 @@ pub fn method(
     config: &ModelConfig,
     device: Device,
 ) -> Result<GradientMethod> {
-    let normalised = config.last_layers().layer_norm;
+    if config.transformer().is_some() {
+        return Ok(GradientMethod::Autograd);
+    }
+    let normalised = config.last_layers().is_some_and(|layers| layers.layer_norm);
     if config.forecaster().is_some() {
         return match asked {
             GradientMethod::Kernels => Err(Error::usage(

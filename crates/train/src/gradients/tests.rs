@@ -192,6 +192,7 @@ fn check_streams(network: &Network, direction: Direction, precisions: &[(Trainin
     for masks in [DropoutMasks::none(config), drawn] {
         let batch = StreamBatch {
             direction,
+            batch_size: streams,
             inputs: &inputs,
             targets: &targets,
             sampled: None,
@@ -377,6 +378,7 @@ fn kernels_agree_with_autograd_on_a_sampled_softmax() {
         let sampled = sample(&targets, &[5, 600, 699]);
         let batch = StreamBatch {
             direction: Direction::Forward,
+            batch_size: 4,
             inputs: &inputs,
             targets: &targets,
             sampled: Some(&sampled),

@@ -24,19 +24,21 @@ pub struct DropoutMasks {
     /// Of each layer's recurrent weights, `[gates · hidden_size, hidden_size]` (Merity et al. 2018).
     pub recurrent: Vec<Option<Tensor>>,
     /// Of each layer's outputs, as the layer above or the head reads them, `[batch_size, hidden_size]` (Gal and
-    /// Ghahramani 2016).
+    /// Ghahramani 2016). Of a transformer, of what attention and then the feed-forward layer of each layer adds, anew for
+    /// each token, `[bptt · batch_size, hidden_size]` (Vaswani et al. 2017).
     pub outputs: Vec<Option<Tensor>>,
 }
 
 impl DropoutMasks {
     /// Masks that drop nothing.
     pub fn none(config: &ModelConfig) -> Self {
-        let none = || (0..config.recurrent().num_layers).map(|_| None).collect();
+        let none = |count: usize| (0..count).map(|_| None).collect();
+        let [recurrent, outputs] = counts(config);
         DropoutMasks {
             embedding: None,
             inputs: None,
-            recurrent: none(),
-            outputs: none(),
+            recurrent: none(recurrent),
+            outputs: none(outputs),
         }
     }
 
@@ -48,25 +50,27 @@ impl DropoutMasks {
         seed: u64,
         pool: &ThreadPool,
     ) -> Self {
-        let recurrent = config.recurrent();
         let vocab_size = match &config.input {
             Input::Tokens(tokens) => tokens.vocab_size,
             Input::Numbers(_) => 0,
         };
         let mut source = MaskSource::new(seed, device, pool);
         let mut mask = |dropped, size: [usize; 2]| source.draw(dropped, size);
-        let layers = 0..recurrent.num_layers;
-        let (streams, size) = (training.batch_size, recurrent.hidden_size);
-        let rows = recurrent.cell.gates() * size;
+        let [recurrent, outputs] = counts(config);
+        let (streams, size) = (training.batch_size, config.hidden_size());
+        let gates = config.carried().map_or(0, |layers| layers.cell.gates());
+        let rows = match config.carried() {
+            Some(_) => streams,
+            None => training.bptt * streams,
+        };
         DropoutMasks {
             embedding: mask(training.embedding_dropout, [vocab_size, 1]),
             inputs: mask(training.input_dropout, [streams, config.input_size()]),
-            recurrent: layers
-                .clone()
-                .map(|_| mask(training.weight_drop, [rows, size]))
+            recurrent: (0..recurrent)
+                .map(|_| mask(training.weight_drop, [gates * size, size]))
                 .collect(),
-            outputs: layers
-                .map(|_| mask(recurrent.dropout, [streams, size]))
+            outputs: (0..outputs)
+                .map(|_| mask(config.dropout(), [rows, size]))
                 .collect(),
         }
     }
@@ -80,6 +84,14 @@ impl DropoutMasks {
             recurrent: self.recurrent.iter().map(one).collect(),
             outputs: self.outputs.iter().map(one).collect(),
         }
+    }
+}
+
+/// Numbers of masks of recurrent weights, and of outputs.
+fn counts(config: &ModelConfig) -> [usize; 2] {
+    match config.transformer() {
+        Some(shape) => [0, 2 * shape.num_layers],
+        None => [config.num_layers(); 2],
     }
 }
 

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::cells;
 use super::parameters::NamedTensors;
 use super::recurrent::Network;
+use super::transformer;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, EMBEDDING, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
@@ -35,6 +36,9 @@ impl Network {
 }
 
 fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64]) -> Tensor {
+    if let Some(layers) = config.transformer() {
+        return transformer::initial(layers, name, shape);
+    }
     let recurrent = layers_of(config, name);
     let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);
     match name {
@@ -66,7 +70,7 @@ fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64])
 fn layers_of<'c>(config: &'c ModelConfig, name: &str) -> &'c Recurrent {
     match &config.body {
         Body::EncoderDecoder(body) if name.starts_with(ENCODER) => &body.encoder,
-        _ => config.last_layers(),
+        _ => config.last_layers().expect("recurrent layers"),
     }
 }
 

@@ -13,6 +13,7 @@ mod state;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod transformer;
 #[cfg(test)]
 mod translation_tests;
 mod unrolled;

@@ -1,5 +1,5 @@
 /*!
-The forward pass of embedding or numbers, recurrent layers and the next-token or values head.
+The forward pass of embedding or numbers, recurrent layers or a transformer, and the next-token or values head.
 A bidirectional network has a second stack, which reads texts from their end, over the same embedding.
 
 The parameters are this program's own, under PyTorch's names, over libtorch's LSTM operation: `tch::nn::lstm` freezes its
@@ -13,7 +13,7 @@ use super::dropout::DropoutMasks;
 use super::parameters::NamedTensors;
 use super::state::State;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{EMBEDDING, InitialState, LayerTensors};
+use carousel::checkpoint::architecture::{EMBEDDING, InitialState, LayerTensors, Recurrent};
 use carousel::text::Direction;
 
 /// A network's configuration and parameters.
@@ -87,7 +87,7 @@ impl Network {
         state: &State,
         reading: &Reading,
     ) -> (Tensor, State) {
-        let (recurrent, masks, kind) = (self.config.recurrent(), reading.masks, reading.kind);
+        let (masks, kind) = (reading.masks, reading.kind);
         let own = vectors.kind();
         let mut outputs = vectors.to_kind(kind);
         if let Some(perturbation) = reading.perturbation {
@@ -96,6 +96,11 @@ impl Network {
         if let Some(mask) = &masks.inputs {
             outputs = &outputs * mask.to_kind(kind);
         }
+        if let Some(shape) = self.config.transformer() {
+            let nothing = State { parts: Vec::new() };
+            return (self.transformed(shape, &outputs, reading), nothing);
+        }
+        let recurrent = self.config.recurrent();
         let mut parts: Vec<Vec<Tensor>> = state.parts.iter().map(|part| part.split(1, 0)).collect();
         for (layer, position) in recurrent.stack(reading.direction).enumerate() {
             let before = parts
@@ -126,10 +131,8 @@ impl Network {
 
     /// The learnt state that texts and windows begin with, for `batch_size` of them; `None` if it is not learnt.
     pub fn initial_state(&self, batch_size: i64) -> Option<State> {
-        let recurrent = self.config.recurrent();
-        if recurrent.initial_state != InitialState::Learned {
-            return None;
-        }
+        let learns = |layers: &&Recurrent| layers.initial_state == InitialState::Learned;
+        let recurrent = self.config.carried().filter(learns)?;
         let size = recurrent.hidden_size as i64;
         let directions = recurrent.directions().iter();
         let layers: Vec<Vec<Tensor>> = directions
@@ -159,7 +162,7 @@ impl Network {
     pub fn logits(&self, outputs: &Tensor) -> Tensor {
         let (weight, bias) = self.head();
         let (own, kind) = (weight.kind(), outputs.kind());
-        let rows = outputs.view([-1, self.config.recurrent().hidden_size as i64]);
+        let rows = outputs.view([-1, self.config.hidden_size() as i64]);
         rows.linear(&weight.to_kind(kind), Some(&bias.to_kind(kind)))
             .to_kind(own)
     }

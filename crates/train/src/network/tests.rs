@@ -9,8 +9,10 @@ use super::{DropoutMasks, Network, State, cells};
 use crate::gradients::{Autograd, Batch, StreamBatch, TextBatch, Window};
 use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict, Recurrent};
+use carousel::checkpoint::architecture::{Body, Head, InitialState, NextToken, Predict, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
+use carousel::checkpoint::record::TrainingConfig;
+use carousel::checkpoint::transformer::{Positions, Transformer};
 use carousel::inference::next_token::{NextTokenNetwork, Wanted};
 use carousel::text::Direction;
 use carousel_kernels::{Precision, ThreadPool};
@@ -39,6 +41,7 @@ fn step(
 ) -> Window {
     let batch = StreamBatch {
         direction,
+        batch_size: 2,
         inputs: &INPUTS,
         targets: &TARGETS,
         sampled: None,
@@ -175,6 +178,7 @@ fn gradients_of_every_head_and_of_a_learnt_state_are_the_slopes_of_the_loss() {
             check_slopes(&network, &[Direction::Forward], |network| {
                 let batch = StreamBatch {
                     direction: Direction::Forward,
+                    batch_size: 2,
                     inputs: &INPUTS,
                     targets,
                     sampled: None,
@@ -309,6 +313,7 @@ fn bfloat16_products_hardly_change_loss_and_gradients() {
         let masks = DropoutMasks::draw(&config, &training, device, 1, &ThreadPool::new(2));
         let batch = Batch::Streams(StreamBatch {
             direction: Direction::Forward,
+            batch_size: 3,
             inputs: &inputs,
             targets: &targets,
             sampled: None,
@@ -394,5 +399,238 @@ fn a_fresh_network_is_uniform_and_its_forget_gates_are_open() {
         let bias = network.parameters.get("rnn.bias_ih_l0");
         assert_eq!(bias.narrow(0, 32, 32).min().double_value(&[]), 1.0);
         assert_eq!(bias.narrow(0, 64, 64).abs().max().double_value(&[]), 0.0);
+    }
+}
+
+/// A transformer of two layers of this width and these heads, over a vocabulary of 7.
+fn transformer(hidden_size: usize, heads: usize, positions: Positions) -> ModelConfig {
+    let mut config = config(hidden_size == 6, 0.0);
+    config.tokens_mut().embedding_size = hidden_size;
+    config.body = Body::Transformer(Transformer {
+        hidden_size,
+        num_layers: 2,
+        heads,
+        context: 5,
+        positions,
+        feed_forward_size: 10,
+        dropout: 0.0,
+    });
+    config.check().unwrap();
+    config
+}
+
+/// Every kind of transformer, small.
+fn every_transformer() -> Vec<ModelConfig> {
+    vec![
+        transformer(4, 2, Positions::Rotary),
+        transformer(6, 1, Positions::Rotary),
+        transformer(6, 3, Positions::Learned),
+    ]
+}
+
+/// The state of streams that nothing goes on in.
+fn no_state() -> State {
+    State { parts: Vec::new() }
+}
+
+/// Logits after each token of a window, by loops in float64.
+fn naive_logits(network: &Network, shape: &Transformer, tokens: &[u32]) -> Vec<Vec<f64>> {
+    let values = |name: &str| -> Vec<f64> {
+        Vec::try_from(network.parameters.get(name).to_kind(Kind::Double).view(-1)).unwrap()
+    };
+    let product = |weights: &[f64], x: &[f64]| -> Vec<f64> {
+        let row = |row: &[f64]| row.iter().zip(x).map(|(weight, x)| weight * x).sum();
+        weights.chunks_exact(x.len()).map(row).collect()
+    };
+    let norm = |x: &[f64], gains: &[f64]| -> Vec<f64> {
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+        let scaled = x.iter().map(|x| (x - mean) / (variance + 1e-5).sqrt());
+        scaled.zip(gains).map(|(x, gain)| x * gain).collect()
+    };
+    let turn = |x: &mut [f64], place: usize| {
+        let pairs = x.len() / 2;
+        for pair in 0..pairs {
+            let angle = place as f64 / 10_000f64.powf(pair as f64 / pairs as f64);
+            let (a, b) = (x[pair], x[pair + pairs]);
+            x[pair] = a * angle.cos() - b * angle.sin();
+            x[pair + pairs] = a * angle.sin() + b * angle.cos();
+        }
+    };
+    let width = shape.hidden_size;
+    let embedding = values("embedding.weight");
+    let rows = tokens.iter().map(|&token| token as usize);
+    let mut x: Vec<Vec<f64>> = rows
+        .map(|token| embedding[token * width..(token + 1) * width].to_vec())
+        .collect();
+    if shape.positions == Positions::Learned {
+        let places = values("position_embedding.weight");
+        for (x, place) in x.iter_mut().zip(places.chunks_exact(width)) {
+            x.iter_mut().zip(place).for_each(|(x, place)| *x += place);
+        }
+    }
+    for layer in 0..shape.num_layers {
+        let of = |name: &str| values(&format!("transformer.layers.{layer}.{name}.weight"));
+        let projections = values(&format!(
+            "transformer.layers.{layer}.self_attn.in_proj_weight"
+        ));
+        let projected: Vec<Vec<f64>> = x
+            .iter()
+            .map(|x| product(&projections, &norm(x, &of("norm1"))))
+            .collect();
+        for step in 0..x.len() {
+            let mut seen = Vec::new();
+            for head in 0..shape.heads {
+                let size = shape.head_size();
+                let part = |step: usize, part: usize| {
+                    let first = part * width + head * size;
+                    let mut part_of = projected[step][first..first + size].to_vec();
+                    if part < 2 && shape.positions == Positions::Rotary {
+                        turn(&mut part_of, step);
+                    }
+                    part_of
+                };
+                let query = part(step, 0);
+                let weights: Vec<f64> = (0..=step)
+                    .map(|other| {
+                        let products = query.iter().zip(part(other, 1)).map(|(q, k)| q * k);
+                        (products.sum::<f64>() / (size as f64).sqrt()).exp()
+                    })
+                    .collect();
+                let sum: f64 = weights.iter().sum();
+                seen.extend((0..size).map(|unit| {
+                    let terms = weights.iter().enumerate();
+                    let terms = terms.map(|(other, weight)| weight / sum * part(other, 2)[unit]);
+                    terms.sum::<f64>()
+                }));
+            }
+            let added = product(&of("self_attn.out_proj"), &seen);
+            x[step]
+                .iter_mut()
+                .zip(added)
+                .for_each(|(x, added)| *x += added);
+        }
+        for x in &mut x {
+            let inner = product(&of("linear1"), &norm(x, &of("norm2")));
+            let gelu = |x: &f64| {
+                let erf = Tensor::from(x / 2f64.sqrt()).erf().double_value(&[]);
+                x * (1.0 + erf) / 2.0
+            };
+            let added = product(&of("linear2"), &inner.iter().map(gelu).collect::<Vec<_>>());
+            x.iter_mut().zip(added).for_each(|(x, added)| *x += added);
+        }
+    }
+    let (weight, bias) = network.config.head_tensors();
+    let (gains, weight, bias) = (
+        values("transformer.norm.weight"),
+        values(weight),
+        values(bias),
+    );
+    let logits = x.iter().map(|x| product(&weight, &norm(x, &gains)));
+    logits
+        .map(|logits| logits.iter().zip(&bias).map(|(x, bias)| x + bias).collect())
+        .collect()
+}
+
+#[test]
+fn a_transformer_agrees_with_loops_in_float64() {
+    for config in every_transformer() {
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let tokens = [3, 1, 6, 1, 2];
+        let expected = naive_logits(&network, config.transformer().unwrap(), &tokens);
+        // Beside another stream.
+        let both: Vec<i64> = tokens
+            .iter()
+            .flat_map(|&token| [i64::from(token), 5])
+            .collect();
+        let ids = Tensor::from_slice(&both).view([5, 2]);
+        let (found, state) = network.predict(&ids, &no_state());
+        let found = Vec::<f64>::try_from(found.view([5, 2, 7]).select(1, 0).reshape([-1])).unwrap();
+        for (found, expected) in found.iter().zip(expected.concat()) {
+            assert!(
+                (found - expected).abs() < 1e-9,
+                "{config:?}: {found} {expected}"
+            );
+        }
+        assert!(state.parts.is_empty());
+    }
+}
+
+#[test]
+fn gradients_of_a_transformer_are_the_slopes_of_the_loss() {
+    for config in every_transformer() {
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let options = TrainingConfig {
+            bptt: 3,
+            ..training(2)
+        };
+        let mut dropping = config.clone();
+        if let Body::Transformer(transformer) = &mut dropping.body {
+            transformer.dropout = 0.4;
+        }
+        let pool = ThreadPool::new(1);
+        let masks = DropoutMasks::draw(&dropping, &options, Device::Cpu, 1, &pool);
+        let masks = masks.map(|mask| mask.to_kind(Kind::Double));
+        for masks in [masks, DropoutMasks::none(&config)] {
+            check_slopes(&network, &[Direction::Forward], |network| {
+                step(
+                    network,
+                    Kind::Double,
+                    Direction::Forward,
+                    &no_state(),
+                    &masks,
+                )
+            });
+        }
+    }
+}
+
+#[test]
+fn a_transformer_gives_the_same_numbers_in_inference_beyond_its_context() {
+    for mut config in every_transformer() {
+        config.tokens_mut().vocab_size = 40;
+        let context = config.transformer().unwrap().context;
+        let network = network_of_cosines(&config);
+        let tokens: Vec<u32> = (0..17).map(|i| (i * i * 3 + 1) % 40).collect();
+        let ids = |tokens: &[u32]| {
+            let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+            Tensor::from_slice(&ids).view([-1, 1])
+        };
+        // Each window begins with the second half of the one before.
+        let (mut expected, mut begin) = (Vec::new(), 0);
+        for end in 0..tokens.len() {
+            if end - begin == context {
+                begin = end - context / 2;
+            }
+            let (logits, _) = network.predict(&ids(&tokens[begin..=end]), &no_state());
+            let last = logits.get(logits.size()[0] - 1);
+            expected.push(Vec::<f32>::try_from(last).unwrap());
+        }
+        let floats = |name: &str| Ok(floats(network.parameters.get(name)).into());
+        let engine = NextTokenNetwork::load(&config, floats, Precision::Float32, 2).unwrap();
+        let close = |found: &[f32], expected: &[f32]| {
+            let pairs = found.iter().zip(expected);
+            found.len() == expected.len() && pairs.clone().all(|(a, b)| (a - b).abs() < 1e-4)
+        };
+        let mut state = engine.initial_state(1);
+        let all = engine.forward(&tokens, &mut state, Wanted::All);
+        assert!(close(&all, &expected.concat()), "{config:?}");
+        // A second stream begins later, after other tokens, and a copy goes on from the middle.
+        let mut apart = engine.initial_state(2);
+        engine.read(&[9, 8, 7, 6, 5, 4], &mut apart);
+        engine.reset(&mut apart, 0);
+        engine.reset(&mut apart, 1);
+        engine.read(&[30, tokens[0], 31, tokens[1]], &mut apart);
+        engine.reset(&mut apart, 0);
+        for (step, expected) in expected.iter().enumerate().skip(2) {
+            let both = [tokens[step - 2], tokens[step]];
+            let found = engine.forward(&both, &mut apart, Wanted::Last);
+            assert!(close(&found[40..], expected), "{config:?} {step}");
+            let mut copy = apart.select(&[1]);
+            if let Some(next) = tokens.get(step + 1) {
+                engine.read(&[*next], &mut copy);
+            }
+            assert_eq!(copy.streams(), 1);
+        }
     }
 }

@@ -48,6 +48,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             directory.path().display()
         )));
     }
+    if base.config.carried().is_none() {
+        return Err(Error::new(format!(
+            "{} is a transformer, whose gradients do not go through time step by step; give a recurrent network",
+            directory.path().display()
+        )));
+    }
     let (tokens, text) = arguments.tokens(&base.tokenizer)?;
     let steps = arguments.window.unwrap_or(WINDOW) as usize;
     let windows = ReachWindows::spread(&tokens, steps, MOST_WINDOWS).ok_or_else(|| {

@@ -76,8 +76,8 @@ fn untrained(
     let config = part.load_config()?;
     let one_step = TrainArguments {
         embedding_size: Some(config.tokens().embedding_size),
-        hidden_size: Some(config.recurrent().hidden_size),
-        num_layers: Some(config.recurrent().num_layers),
+        hidden_size: Some(config.hidden_size()),
+        num_layers: Some(config.num_layers()),
         time: None,
         epochs: None,
         steps: Some(1),

@@ -382,10 +382,13 @@ fn plan_lines(plan: &Plan) -> Vec<HeadedLine> {
         ),
         ("budget", budget),
         ("gradients", gradients(plan)),
-        ("weights", recurrent_weights(training.recurrent_init)),
     ];
+    if config.last_layers().is_some() {
+        lines.push(("weights", recurrent_weights(training.recurrent_init)));
+    }
     lines.extend(beside(&config.head).map(|words| ("beside", words)));
-    lines.extend(initial_state(config.last_layers().initial_state).map(|words| ("state", words)));
+    let initial = config.last_layers().map(|layers| layers.initial_state);
+    lines.extend(initial_state(initial.unwrap_or_default()).map(|words| ("state", words)));
     lines.extend(plan.chosen.iter().map(|reason| ("chosen", reason.clone())));
     if plan.resumed_at > 0 {
         lines.push(("resumed", format!("after step {}", count(plan.resumed_at))));
@@ -414,13 +417,19 @@ fn network(config: &ModelConfig) -> String {
                 ""
             },
         ),
-        None => layers(config.recurrent()),
+        None => format!(
+            "{}, {} x {}{}",
+            config.body_description(),
+            config.num_layers(),
+            config.hidden_size(),
+            both_ways(config.directions().len() > 1)
+        ),
     };
     format!(
         "{layers}, {reads} {}{}, dropout {}: {} parameters",
         config.input_size(),
         if config.tie_weights() { ", tied" } else { "" },
-        config.last_layers().dropout,
+        config.dropout(),
         count(config.parameters() as u64),
     )
 }
@@ -432,12 +441,16 @@ fn layers(recurrent: &Recurrent) -> String {
         recurrent.cell_description(),
         recurrent.num_layers,
         recurrent.hidden_size,
-        if recurrent.bidirectional {
-            ", bidirectional"
-        } else {
-            ""
-        },
+        both_ways(recurrent.bidirectional)
     )
+}
+
+/// Whether texts are read from their end too.
+fn both_ways(bidirectional: bool) -> &'static str {
+    match bidirectional {
+        true => ", bidirectional",
+        false => "",
+    }
 }
 
 /// What a step reads and predicts.
@@ -467,10 +480,11 @@ fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
 /// What computes the gradients, and why it is not the kernels.
 fn gradients(plan: &Plan) -> String {
     let feeding = (plan.config.encoder_decoder()).is_some_and(|body| body.input_feeding);
-    let why = match (plan.config.last_layers().layer_norm, feeding) {
-        (true, _) => ": layer norm has no kernels",
-        (false, true) => ": input feeding has no kernels",
-        (false, false) => "",
+    let why = match plan.config.last_layers() {
+        None => ": transformers have no kernels",
+        Some(layers) if layers.layer_norm => ": layer norm has no kernels",
+        Some(_) if feeding => ": input feeding has no kernels",
+        Some(_) => "",
     };
     match plan.training.gradients {
         GradientMethod::Autograd => {

@@ -5,7 +5,7 @@ The options of a classifier, resolved.
 use super::budget::budget;
 use super::defaults::Defaults;
 use super::kept::keep_sizes;
-use super::layers::with_cell;
+use super::layers::{recurrent_cell, with_cell};
 use super::resolved::{Circumstances, Resolved};
 use super::{defaults, ranges};
 use carousel::checkpoint::ModelConfig;
@@ -15,6 +15,7 @@ use carousel::checkpoint::architecture::{
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::error::{Error, Result};
 use carousel::text::Level;
+use carousel_kernels::recurrent::Cell;
 
 /// The arguments with a level: word, unless another was asked for.
 pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
@@ -83,6 +84,7 @@ pub fn resolve(
     if let Some((name, config)) = base {
         keep_sizes(name, config, &mut arguments)?;
     }
+    let cell = recurrent_cell(arguments.cell, defaults.cell, "a classifier")?;
     ranges::not_zero("--batch-size", arguments.batch_size)?;
     let config = ModelConfig {
         input: Input::Tokens(Tokens {
@@ -91,7 +93,7 @@ pub fn resolve(
             vocab_size: circumstances.vocab_size,
             embedding_size: arguments.embedding_size.unwrap_or(defaults.embedding_size),
         }),
-        body: Body::Recurrent(layers(&arguments, &defaults)),
+        body: Body::Recurrent(layers(&arguments, &defaults, cell)),
         head: Head::Labels(Labels { labels, ngrams: 0 }),
     };
     config.check().map_err(|e| Error::usage(e.to_string()))?;
@@ -114,8 +116,7 @@ pub fn resolve(
 }
 
 /// The layers that were asked for, with defaults.
-fn layers(arguments: &TrainArguments, defaults: &Defaults) -> Recurrent {
-    let cell = arguments.cell.unwrap_or(defaults.cell);
+fn layers(arguments: &TrainArguments, defaults: &Defaults, cell: Cell) -> Recurrent {
     let hidden_size = arguments.hidden_size.unwrap_or(defaults.hidden_size);
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
     let layers = Recurrent {

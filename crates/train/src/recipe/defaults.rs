@@ -3,7 +3,7 @@ The defaults that suit a corpus or labelled documents. What was measured for the
 */
 
 use super::resolved::Circumstances;
-use carousel::checkpoint::arguments::Schedule;
+use carousel::checkpoint::arguments::{CellChoice, Schedule};
 use carousel::checkpoint::record::Budget;
 use carousel::text::Level;
 use carousel_kernels::recurrent::Cell;
@@ -24,13 +24,17 @@ const MOST_SAMPLED: usize = 4_000;
 const WORTH_512: f64 = 2e7;
 /// Fraction of the nominal network's tokens that 512 units read in the same time.
 const SPEED_OF_512: f64 = 0.6;
+/// Number of tokens, of those that the nominal network reads, from which on a transformer's wider layers and longer contexts
+/// are worth their cost.
+const WORTH_256: f64 = 1e7;
+const WORTH_384: f64 = 2e8;
 /// Numbers of documents below this are small.
 const FEW_DOCUMENTS: usize = 5_000;
 
 /// Values of the options that the user does not give.
 pub struct Defaults {
-    /// The recurrent cell.
-    pub cell: Cell,
+    /// What layers are made of.
+    pub cell: CellChoice,
     /// Width of a token's vector.
     pub embedding_size: usize,
     /// Width of each layer.
@@ -73,12 +77,12 @@ pub fn language_model(
     circumstances: &Circumstances,
     budget: &Budget,
     directions: usize,
-    cell: Option<Cell>,
+    cell: Option<CellChoice>,
 ) -> Defaults {
     let words = matches!(level, Level::Word | Level::Subword);
     let reading = CorpusReading::of(words, circumstances, budget, directions);
-    let base = base(words, circumstances.vocab_size, cell.unwrap_or(Cell::Lstm));
-    match (words, circumstances.train_tokens) {
+    let base = base(words, circumstances.vocab_size);
+    let defaults = match (words, circumstances.train_tokens) {
         (false, 0..20_000) => Defaults {
             embedding_size: 64,
             hidden_size: 128,
@@ -100,6 +104,10 @@ pub fn language_model(
         },
         (false, _) => {
             let timed = matches!(budget, Budget::Seconds(_));
+            let cell = match cell {
+                Some(CellChoice::Recurrent(cell)) => Some(cell),
+                Some(CellChoice::Transformer) | None => None,
+            };
             many_characters(&reading, timed, cell, base)
         }
         (true, 0..100_000) => Defaults {
@@ -112,14 +120,19 @@ pub fn language_model(
             ..base
         },
         (true, _) => many_words(&reading, base),
+    };
+    match cell {
+        Some(CellChoice::Transformer) => transformer(&reading, defaults),
+        Some(cell) => Defaults { cell, ..defaults },
+        None => defaults,
     }
 }
 
 /// The defaults for a corpus that the budget hardly goes over twice.
-fn base(words: bool, vocab_size: usize, cell: Cell) -> Defaults {
+fn base(words: bool, vocab_size: usize) -> Defaults {
     let sampled = sampled(vocab_size);
     Defaults {
-        cell,
+        cell: CellChoice::Recurrent(Cell::Lstm),
         embedding_size: 128,
         hidden_size: 512,
         num_layers: 1,
@@ -197,7 +210,7 @@ fn many_characters(
         hidden_size: if wide { 512 } else { 384 },
         dropout,
         weight_drop,
-        cell,
+        cell: CellChoice::Recurrent(cell),
         learning_rate,
         reason,
         ..base
@@ -238,6 +251,34 @@ fn many_words(reading: &CorpusReading, base: Defaults) -> Defaults {
     }
 }
 
+/// The defaults of a transformer, where those of recurrent layers for the same corpus are `base`.
+fn transformer(reading: &CorpusReading, base: Defaults) -> Defaults {
+    let (hidden_size, num_layers, bptt, learning_rate) = match reading.tokens {
+        ..WORTH_256 => (128, 4, 64, 3e-3),
+        WORTH_256..WORTH_384 => (256, 4, 128, 1.5e-3),
+        _ => (384, 6, 256, 1e-3),
+    };
+    Defaults {
+        cell: CellChoice::Transformer,
+        embedding_size: hidden_size,
+        hidden_size,
+        num_layers,
+        dropout: match reading.passes {
+            ..2.0 => 0.0,
+            2.0..8.0 => 0.1,
+            8.0..30.0 => 0.2,
+            _ => 0.3,
+        },
+        embedding_dropout: 0.0,
+        input_dropout: 0.0,
+        weight_drop: 0.0,
+        bptt,
+        learning_rate,
+        warmup: 0.1,
+        ..base
+    }
+}
+
 /// Tokens of a vocabulary that take part in the softmax of a step.
 fn sampled(vocab_size: usize) -> usize {
     match vocab_size {
@@ -254,7 +295,7 @@ pub fn classifier(documents: usize) -> Defaults {
         false => (128, 256, 32, "many documents"),
     };
     Defaults {
-        cell: Cell::Lstm,
+        cell: CellChoice::Recurrent(Cell::Lstm),
         embedding_size,
         hidden_size,
         num_layers: 1,

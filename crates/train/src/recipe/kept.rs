@@ -3,8 +3,9 @@ Options that are kept from the model that a run starts from (`--from`).
 */
 
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::Recurrent;
-use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::architecture::{Body, Recurrent};
+use carousel::checkpoint::arguments::{CellChoice, TrainArguments};
+use carousel::checkpoint::transformer::Transformer;
 use carousel::error::{Error, Result};
 
 /// Sets an option to the model's `own` value.
@@ -30,13 +31,16 @@ pub fn keep<T: Copy + PartialEq + std::fmt::Display>(
 /// # Errors
 /// As [`keep`].
 pub fn keep_sizes(model: &str, config: &ModelConfig, arguments: &mut TrainArguments) -> Result<()> {
-    let (tokens, recurrent) = (config.tokens(), config.recurrent());
-    keep_cell(model, recurrent, arguments)?;
+    let tokens = config.tokens();
+    match &config.body {
+        Body::Transformer(own) => keep_transformer(model, own, arguments)?,
+        _ => keep_cell(model, config.recurrent(), arguments)?,
+    }
     keep(
         model,
         "--hidden-size",
         &mut arguments.hidden_size,
-        recurrent.hidden_size,
+        config.hidden_size(),
     )?;
     keep(
         model,
@@ -48,14 +52,38 @@ pub fn keep_sizes(model: &str, config: &ModelConfig, arguments: &mut TrainArgume
         model,
         "--num-layers",
         &mut arguments.num_layers,
-        recurrent.num_layers,
+        config.num_layers(),
     )?;
     keep(
         model,
         "--bidirectional",
         &mut arguments.bidirectional,
-        recurrent.bidirectional,
+        config.directions().len() > 1,
     )
+}
+
+/// Sets the options of a transformer to those of the model.
+fn keep_transformer(model: &str, own: &Transformer, arguments: &mut TrainArguments) -> Result<()> {
+    let other_cell = |cell| cell != CellChoice::Transformer;
+    let other_positions = |positions| positions != own.positions;
+    let contradictions = [
+        ("--cell", arguments.cell.is_some_and(other_cell)),
+        (
+            "--positions",
+            arguments.positions.is_some_and(other_positions),
+        ),
+    ];
+    if let Some((option, _)) = contradictions.iter().find(|(_, contradicts)| *contradicts) {
+        return Err(Error::usage(format!(
+            "{model} has other layers ({}), and --from keeps them; leave {option} away",
+            own.description()
+        )));
+    }
+    keep(model, "--heads", &mut arguments.heads, own.heads)?;
+    keep(model, "--context", &mut arguments.context, own.context)?;
+    arguments.cell = Some(CellChoice::Transformer);
+    arguments.positions = Some(own.positions);
+    Ok(())
 }
 
 /// Sets the cell and its options to those of the model.
@@ -64,7 +92,7 @@ fn keep_cell(model: &str, own: &Recurrent, arguments: &mut TrainArguments) -> Re
     let contradictions = [
         (
             "--cell",
-            arguments.cell.is_some_and(|cell| cell != own.cell),
+            (arguments.cell).is_some_and(|cell| cell != CellChoice::Recurrent(own.cell)),
         ),
         (
             "--activation",
@@ -102,7 +130,7 @@ fn keep_cell(model: &str, own: &Recurrent, arguments: &mut TrainArguments) -> Re
             own.cell_description()
         )));
     }
-    arguments.cell = Some(own.cell);
+    arguments.cell = Some(CellChoice::Recurrent(own.cell));
     arguments.activation = Some(own.activation);
     arguments.leak = own.leak;
     arguments.skip = own.skip.clone();

@@ -7,11 +7,12 @@ use super::defaults::{self, Defaults};
 use super::layers::with_cell;
 use super::ranges;
 use super::resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};
+use super::transformer;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{
     Body, Head, Input, NextToken, Predict, Recurrent, Tokens,
 };
-use carousel::checkpoint::arguments::{Schedule, TrainArguments};
+use carousel::checkpoint::arguments::{CellChoice, Schedule, TrainArguments};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel::text::Level;
@@ -31,7 +32,7 @@ const PATIENCE: u64 = 10;
 /// The network and the training options that a machine's speed is measured with.
 pub fn nominal(threads: i32) -> (ModelConfig, TrainingConfig) {
     let arguments = TrainArguments {
-        cell: Some(Cell::Lstm),
+        cell: Some(CellChoice::Recurrent(Cell::Lstm)),
         embedding_size: Some(128),
         hidden_size: Some(384),
         num_layers: Some(1),
@@ -73,6 +74,7 @@ pub fn check(arguments: &TrainArguments) -> Result<()> {
 /// # Errors
 /// Values out of range, options that contradict each other, a corpus too small for what was asked.
 pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Result<Resolved> {
+    let arguments = &transformer::checked(arguments)?;
     let vocabulary = arguments.vocabulary()?;
     let budget = budget(arguments)?;
     let directions = 1 + usize::from(arguments.bidirectional.unwrap_or(false));
@@ -92,7 +94,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
     if let Some(Schedule::Constant | Schedule::Plateau) = arguments.schedule {
         defaults.patience = PATIENCE;
     }
-    let config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults)?;
+    let mut config = configuration(arguments, circumstances.vocab_size, &vocabulary, &defaults)?;
     if !may_sample(arguments, config.next_token())? {
         defaults.candidates = 0;
     }
@@ -106,7 +108,7 @@ pub fn resolve(arguments: &TrainArguments, circumstances: &Circumstances) -> Res
             .saturating_sub(config.next_token().horizon - 1),
         &mut chosen,
     )?;
-    skips_fit(&config, streams.bptt)?;
+    suit_window(&mut config, streams.bptt)?;
     if circumstances.valid_tokens == 0 {
         return Err(arguments.nothing_to_validate());
     }
@@ -147,12 +149,19 @@ fn configuration(
 ) -> Result<ModelConfig> {
     ranges::network(arguments)?;
     let sizes = sizes(arguments, defaults, vocabulary.level);
-    let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
-    let cell = defaults.cell;
-    let layers = Recurrent {
-        dropout: arguments.dropout.unwrap_or(defaults.dropout),
-        bidirectional: arguments.bidirectional.unwrap_or(false),
-        ..Recurrent::new(cell, sizes.hidden_size, num_layers)
+    let body = match defaults.cell {
+        CellChoice::Transformer => {
+            Body::Transformer(transformer::layers(arguments, defaults, sizes.hidden_size))
+        }
+        CellChoice::Recurrent(cell) => {
+            let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
+            let layers = Recurrent {
+                dropout: arguments.dropout.unwrap_or(defaults.dropout),
+                bidirectional: arguments.bidirectional.unwrap_or(false),
+                ..Recurrent::new(cell, sizes.hidden_size, num_layers)
+            };
+            Body::Recurrent(with_cell(layers, cell, arguments))
+        }
     };
     let config = ModelConfig {
         input: Input::Tokens(Tokens {
@@ -161,7 +170,7 @@ fn configuration(
             vocab_size,
             embedding_size: sizes.embedding_size,
         }),
-        body: Body::Recurrent(with_cell(layers, cell, arguments)),
+        body,
         head: Head::NextToken(NextToken {
             tie_weights: sizes.tie_weights,
             predict: arguments.predict.unwrap_or_default(),
@@ -179,18 +188,20 @@ struct Sizes {
     tie_weights: bool,
 }
 
-/// The widths, and whether they are tied: tied weights have one width, so that a width given for either is meant for both.
+/// The widths, and whether they are tied: tied weights have one width, as transformers have, so that a width given for either
+/// is meant for both.
 fn sizes(arguments: &TrainArguments, defaults: &Defaults, level: Level) -> Sizes {
     let words = matches!(level, Level::Word | Level::Subword);
     let (embedding, hidden) = (arguments.embedding_size, arguments.hidden_size);
     let one_width = embedding == hidden || embedding.is_none() || hidden.is_none();
     let tieable = one_width && arguments.horizon.unwrap_or(1) == 1;
     let tie_weights = arguments.tie_weights.unwrap_or(words && tieable);
-    let hidden_size = match tie_weights {
+    let is_transformer = defaults.cell == CellChoice::Transformer;
+    let hidden_size = match tie_weights || is_transformer {
         true => hidden.or(embedding).unwrap_or(defaults.hidden_size),
         false => hidden.unwrap_or(defaults.hidden_size),
     };
-    let default_embedding = match tie_weights {
+    let default_embedding = match tie_weights || is_transformer {
         true => hidden_size,
         false => defaults.embedding_size.min(hidden_size),
     };
@@ -212,9 +223,12 @@ fn may_sample(arguments: &TrainArguments, head: &NextToken) -> Result<bool> {
     }
 }
 
-/// Checks that connections that skip steps stay within a window: no gradient would flow through longer ones.
-fn skips_fit(config: &ModelConfig, bptt: usize) -> Result<()> {
-    match config.recurrent().skip.last() {
+/// Gives a transformer its context, and checks that connections that skip steps stay within a window: no gradient would flow
+/// through longer ones.
+fn suit_window(config: &mut ModelConfig, bptt: usize) -> Result<()> {
+    transformer::set_context(config, bptt)?;
+    let skip = config.carried().and_then(|layers| layers.skip.last());
+    match skip {
         Some(&skip) if skip >= bptt => Err(Error::usage(format!(
             "--skip {skip} goes back beyond the window of {bptt} tokens, so that nothing would be learnt of it; give a \
              shorter one, or a longer window with --bptt"
@@ -288,6 +302,7 @@ fn evaluate_every(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carousel::checkpoint::arguments::GradientMethod;
     use carousel::text::Split;
     use std::time::Duration;
 
@@ -521,5 +536,101 @@ mod tests {
             .validation()
             .is_err()
         );
+    }
+
+    fn transformer() -> TrainArguments {
+        TrainArguments {
+            cell: Some(CellChoice::Transformer),
+            ..TrainArguments::default()
+        }
+    }
+
+    #[test]
+    fn the_window_in_training_is_the_context() {
+        let with = |context, bptt| TrainArguments {
+            context,
+            bptt,
+            ..transformer()
+        };
+        let table = [
+            (Some(48), None, 48),
+            (None, Some(40), 40),
+            (Some(8), Some(8), 8),
+        ];
+        for (context, bptt, expected) in table {
+            let Resolved {
+                config, training, ..
+            } = resolved(with(context, bptt), 1_000_000).unwrap();
+            let transformer = config.transformer().unwrap();
+            assert_eq!((transformer.context, training.bptt), (expected, expected));
+        }
+        assert!(resolved(with(Some(8), Some(9)), 1_000_000).is_err());
+        assert!(resolved(with(Some(1), None), 1_000_000).is_err());
+        // A small corpus makes both shorter.
+        let small = resolved(with(None, None), 100).unwrap();
+        assert_eq!(
+            small.config.transformer().unwrap().context,
+            small.training.bptt
+        );
+        assert!(small.training.bptt < 64);
+    }
+
+    #[test]
+    fn options_of_other_layers_are_refused() {
+        let wrong = [
+            TrainArguments {
+                heads: Some(2),
+                ..TrainArguments::default()
+            },
+            TrainArguments {
+                context: Some(64),
+                ..TrainArguments::default()
+            },
+            TrainArguments {
+                cell: Some(CellChoice::Recurrent(Cell::Lstm)),
+                positions: Some(Default::default()),
+                ..TrainArguments::default()
+            },
+            TrainArguments {
+                skip: vec![4],
+                ..transformer()
+            },
+            TrainArguments {
+                bidirectional: Some(true),
+                ..transformer()
+            },
+            TrainArguments {
+                weight_drop: Some(0.1),
+                ..transformer()
+            },
+            TrainArguments {
+                residual: Some(true),
+                ..transformer()
+            },
+            TrainArguments {
+                gradients: Some(GradientMethod::Kernels),
+                ..transformer()
+            },
+            TrainArguments {
+                heads: Some(3),
+                ..transformer()
+            },
+            TrainArguments {
+                heads: Some(128),
+                ..transformer()
+            },
+            TrainArguments {
+                embedding_size: Some(64),
+                hidden_size: Some(128),
+                ..transformer()
+            },
+        ];
+        for arguments in wrong {
+            assert!(
+                resolved(arguments.clone(), 1_000_000).is_err(),
+                "{arguments:?}"
+            );
+        }
+        assert!(resolved(transformer(), 1_000_000).is_ok());
     }
 }

@@ -14,6 +14,7 @@ mod layers;
 mod memory;
 mod ranges;
 mod resolved;
+mod transformer;
 pub mod translation;
 
 pub use budget::{between_evaluations, budget, runs, total_steps};

@@ -4,12 +4,12 @@ The options of a translator, resolved.
 
 use super::budget::budget;
 use super::defaults::Defaults;
-use super::layers::with_cell;
+use super::layers::{recurrent_cell, with_cell};
 use super::ranges;
 use super::resolved::Resolved;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent, Tokens};
-use carousel::checkpoint::arguments::{Schedule, TrainArguments, Vocabularies};
+use carousel::checkpoint::arguments::{CellChoice, Schedule, TrainArguments, Vocabularies};
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::record::TrainingConfig;
 use carousel::error::{Error, Result};
@@ -109,8 +109,8 @@ fn config(
         body: Body::EncoderDecoder(EncoderDecoder {
             target,
             shared_vocabulary: arguments.vocabulary.unwrap_or_default() == Vocabularies::Shared,
-            encoder: layers(arguments, defaults, width, bidirectional),
-            decoder: layers(arguments, defaults, hidden_size, false),
+            encoder: layers(arguments, defaults, width, bidirectional)?,
+            decoder: layers(arguments, defaults, hidden_size, false)?,
             attention: arguments.attention.unwrap_or_default(),
             input_feeding: arguments.input_feeding.unwrap_or(false),
         }),
@@ -127,15 +127,15 @@ fn layers(
     defaults: &Defaults,
     hidden_size: usize,
     bidirectional: bool,
-) -> Recurrent {
-    let cell = arguments.cell.unwrap_or(defaults.cell);
+) -> Result<Recurrent> {
+    let cell = recurrent_cell(arguments.cell, defaults.cell, "a translator")?;
     let num_layers = arguments.num_layers.unwrap_or(defaults.num_layers);
     let layers = Recurrent {
         dropout: arguments.dropout.unwrap_or(defaults.dropout),
         bidirectional,
         ..Recurrent::new(cell, hidden_size, num_layers)
     };
-    with_cell(layers, cell, arguments)
+    Ok(with_cell(layers, cell, arguments))
 }
 
 /// The defaults for a number of pairs. Fewer are easily learnt by heart, against which dropout and a small network help.
@@ -146,7 +146,7 @@ fn defaults(pairs: usize) -> Defaults {
         false => (256, 512, 0.3, "many pairs"),
     };
     Defaults {
-        cell: Cell::Gru,
+        cell: CellChoice::Recurrent(Cell::Gru),
         embedding_size,
         hidden_size,
         num_layers: 1,

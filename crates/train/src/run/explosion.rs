@@ -27,7 +27,7 @@ impl GradientWatch {
         &mut self,
         norm: f64,
         step: u64,
-        recurrent: &Recurrent,
+        layers: Option<&Recurrent>,
         training: &TrainingConfig,
     ) -> Option<String> {
         if norm.is_finite() && self.peak.is_none_or(|(peak, _)| norm > peak) {
@@ -53,15 +53,15 @@ impl GradientWatch {
         };
         Some(format!(
             "the gradient norm {saw}{before}, and no --clip-norm limits it; what helps: {}",
-            advice(recurrent, training)
+            advice(layers, training)
         ))
     }
 
     /// What helps, the first time that a run needs it; later it is empty.
-    pub fn help(&mut self, recurrent: &Recurrent, training: &TrainingConfig) -> String {
+    pub fn help(&mut self, layers: Option<&Recurrent>, training: &TrainingConfig) -> String {
         match std::mem::replace(&mut self.noted, true) {
             true => String::new(),
-            false => format!("; what helps: {}", advice(recurrent, training)),
+            false => format!("; what helps: {}", advice(layers, training)),
         }
     }
 
@@ -81,8 +81,8 @@ impl GradientWatch {
     }
 }
 
-/// What helps against explosions, and is not what was chosen already.
-pub fn advice(recurrent: &Recurrent, training: &TrainingConfig) -> String {
+/// What helps against explosions, and is not what was chosen already. `layers` are recurrent layers, if there are any.
+pub fn advice(layers: Option<&Recurrent>, training: &TrainingConfig) -> String {
     let mut advice = Vec::new();
     if training.clip_norm == 0.0 {
         advice.push("--clip-norm 1".to_string());
@@ -96,10 +96,10 @@ pub fn advice(recurrent: &Recurrent, training: &TrainingConfig) -> String {
         "a --learning-rate well below {}",
         training.learning_rate
     ));
-    if recurrent.activation == Activation::Relu {
+    if layers.is_some_and(|layers| layers.activation == Activation::Relu) {
         advice.push("--activation tanh".to_string());
     }
-    if !matches!(recurrent.cell, Cell::Lstm | Cell::Gru) {
+    if layers.is_some_and(|layers| !matches!(layers.cell, Cell::Lstm | Cell::Gru)) {
         advice.push("--cell lstm or gru".to_string());
     }
     match advice.split_last() {
@@ -135,9 +135,9 @@ mod tests {
             ..training(1)
         };
         let mut watch = GradientWatch::default();
-        assert_eq!(watch.see(3.0, 1, &network, &free), None);
-        assert_eq!(watch.see(900.0, 2, &network, &free), None);
-        let note = watch.see(1.2e6, 40, &network, &free).unwrap();
+        assert_eq!(watch.see(3.0, 1, Some(&network), &free), None);
+        assert_eq!(watch.see(900.0, 2, Some(&network), &free), None);
+        let note = watch.see(1.2e6, 40, Some(&network), &free).unwrap();
         assert!(
             note.contains("reached 1.2e6 at step 40 from about 92.70"),
             "{note}"
@@ -146,9 +146,9 @@ mod tests {
             note.ends_with("--clip-norm 1, a --learning-rate well below 0.05, --activation tanh, or --cell lstm or gru"),
             "{note}"
         );
-        assert_eq!(watch.see(1e9, 41, &network, &free), None);
-        assert_eq!(watch.help(&network, &free), "");
-        let help = GradientWatch::default().help(&network, &free);
+        assert_eq!(watch.see(1e9, 41, Some(&network), &free), None);
+        assert_eq!(watch.help(Some(&network), &free), "");
+        let help = GradientWatch::default().help(Some(&network), &free);
         assert!(help.starts_with("; what helps: --clip-norm 1,"), "{help}");
         assert!(
             watch.peak().contains("1.0e9 at step 41"),
@@ -157,11 +157,11 @@ mod tests {
         );
         let clipped = training(1);
         assert_eq!(
-            GradientWatch::default().see(1e9, 1, &network, &clipped),
+            GradientWatch::default().see(1e9, 1, Some(&network), &clipped),
             None
         );
         let mut watch = GradientWatch::default();
-        let note = watch.see(f64::INFINITY, 1, &network, &free).unwrap();
+        let note = watch.see(f64::INFINITY, 1, Some(&network), &free).unwrap();
         assert!(
             note.contains("beyond what numbers can hold at step 1,"),
             "{note}"
@@ -176,13 +176,16 @@ mod tests {
             learning_rate: 0.5,
             ..training(1)
         };
-        assert_eq!(advice(&lstm, &clipped), "a --learning-rate well below 0.5");
+        assert_eq!(
+            advice(Some(&lstm), &clipped),
+            "a --learning-rate well below 0.5"
+        );
         let loose = TrainingConfig {
             clip_norm: 20.0,
             ..clipped
         };
         assert_eq!(
-            advice(&lstm, &loose),
+            advice(Some(&lstm), &loose),
             "a --clip-norm below 20, such as 1, or a --learning-rate well below 0.5"
         );
     }

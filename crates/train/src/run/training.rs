@@ -330,10 +330,8 @@ impl<T: Task> Run<T> {
         } else {
             "no weights were worth saving".to_string()
         };
-        let advice = explosion::advice(
-            self.state.network.config.last_layers(),
-            &self.record.training,
-        );
+        let layers = self.state.network.config.last_layers();
+        let advice = explosion::advice(layers, &self.record.training);
         Error::new(format!("{what}; {model}; what helps: {advice}"))
     }
 
@@ -396,12 +394,12 @@ impl<T: Task> Run<T> {
         }
         let rate = learning_rate(training, spent, counters.learning_rate_scale);
         let gradient_norm = self.update(&window, rate, spent);
-        let (recurrent, training) = (
+        let (layers, training) = (
             self.state.network.config.last_layers(),
             &self.record.training,
         );
         let step = self.state.counters.step + 1;
-        if let Some(note) = self.watch.see(gradient_norm, step, recurrent, training) {
+        if let Some(note) = self.watch.see(gradient_norm, step, layers, training) {
             notify(Event::Note(note));
         }
         if !gradient_norm.is_finite() {
@@ -573,11 +571,11 @@ impl<T: Task> Run<T> {
             counters.rescues = rescues;
             counters.learning_rate_scale = scale;
         }
-        let (recurrent, training) = (
+        let (layers, training) = (
             self.state.network.config.last_layers(),
             &self.record.training,
         );
-        let (peak, help) = (self.watch.peak(), self.watch.help(recurrent, training));
+        let (peak, help) = (self.watch.peak(), self.watch.help(layers, training));
         self.watch.restart();
         let step = self.state.counters.step;
         self.metrics

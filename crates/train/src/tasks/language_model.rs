@@ -277,7 +277,7 @@ fn task(
             valid: corpus.valid.slice(0..record.subject.valid_tokens_read),
             sampled: (training.candidates > 0).then(sampled),
             corpus,
-            directions: config.recurrent().directions().len(),
+            directions: config.directions().len(),
             predict: config.next_token().predict,
             gradients: Gradients::new(&config, training),
             word_vectors,
@@ -331,16 +331,17 @@ impl Task for LanguageModelTask {
         pool: &ThreadPool,
     ) -> Window {
         let (device, window) = (state.network.device(), state.counters.window);
-        let recurrent = state.network.config.recurrent();
         // Windows of a bidirectional network are read in one direction and in the other in turn.
-        let directions = recurrent.directions();
+        let directions = state.network.config.directions();
         let direction = directions[window % directions.len()];
-        if window == 0 || recurrent.initial_state == InitialState::Zero {
-            // Nothing precedes the beginning of a pass.
-            state.streams = State::zeros(recurrent, self.streams.batch_size, device);
-        }
-        for stream in reset_streams(self.streams.batch_size, seed) {
-            state.streams.reset(recurrent.stack(direction), stream);
+        if let Some(recurrent) = state.network.config.carried() {
+            if window == 0 || recurrent.initial_state == InitialState::Zero {
+                // Nothing precedes the beginning of a pass.
+                state.streams = State::zeros(recurrent, self.streams.batch_size, device);
+            }
+            for stream in reset_streams(self.streams.batch_size, seed) {
+                state.streams.reset(recurrent.stack(direction), stream);
+            }
         }
         let (inputs, targets) =
             self.streams
@@ -356,6 +357,7 @@ impl Task for LanguageModelTask {
             .map(|softmax| softmax.draw(&targets, seed));
         let batch = Batch::Streams(StreamBatch {
             direction,
+            batch_size: self.streams.batch_size,
             inputs: &inputs,
             targets: &targets,
             sampled: sampled.as_ref(),

@@ -3,11 +3,10 @@ The pairs of a run: reading, and their division into training and validation pai
 */
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use crate::run::{Event, Notify};
-use carousel::checkpoint::record::{PairLayout, Request};
-use carousel::data::pairs::{Pair, Pairs, divide, hash};
+use carousel::checkpoint::record::Request;
+use carousel::data::pairs::{Pair, divide, hash};
 use carousel::error::{Error, Result};
 use carousel::text::corpus::Validation;
 
@@ -32,26 +31,7 @@ impl Dataset {
     /// Files that cannot be read, or that do not belong together; too few pairs.
     pub fn read(request: &Request, notify: Notify) -> Result<Self> {
         let validation = request.arguments.validation()?;
-        let mut parts = Vec::new();
-        match request.pairs.as_ref().unwrap_or(&PairLayout::Lines) {
-            PairLayout::Lines => {
-                for files in request.paths.chunks(2) {
-                    let [source, target] = files else {
-                        return Err(Error::usage("give a file of sources and one of targets"));
-                    };
-                    parts.push(Pairs::of_lines(source, target, request.arguments.lossy)?);
-                }
-            }
-            PairLayout::Table(options) => {
-                let mut read = |paths: &[PathBuf]| {
-                    Pairs::of_tables(paths, options).map(|pairs| parts.push(pairs))
-                };
-                read(&request.paths)?;
-                if let Validation::Files(files) = &validation {
-                    read(files)?;
-                }
-            }
-        }
+        let mut parts = request.read_pairs()?;
         let notes = parts
             .iter_mut()
             .flat_map(|part| std::mem::take(&mut part.notes));
