@@ -1,7 +1,7 @@
 use crate::sandbox::Sandbox;
 
 /// Options of a small network.
-const SMALL: &str = "--hidden-size 24 --embedding-size 12 --batch-size 8 --level word --seed 3";
+const SMALL: &str = "--hidden-size 24 --embedding-size 12 --batch-size 8 --level word --learning-rate 0.01 --ema 0.5";
 
 /// Numbers in English and in Spanish, a pair on each line of two files.
 fn sandbox() -> Sandbox {
@@ -67,9 +67,9 @@ fn pairs_that_do_not_belong_together_are_refused() {
     let line = "train-translator --source train.en --target short.es -o model --steps 1";
     let outcome = sandbox.carousel(line);
     assert_eq!(outcome.code, Some(1));
-    let message =
-        "carousel: short.es ends after line 2, but train.en has 300 lines, the next of them “";
-    assert!(outcome.err.starts_with(message), "{outcome:?}");
+    for words in ["short.es ends after line 2, but", "train.en has 300 lines"] {
+        assert!(outcome.err.contains(words), "{outcome:?}");
+    }
     assert!(!sandbox.path("model").exists());
 }
 
@@ -135,8 +135,9 @@ fn pairs_of_a_table_are_learnt_as_those_of_two_files() {
         "{outcome:?}"
     );
     let whole = "train-translator --resume apart moved/them.tsv";
-    let mut child = sandbox.command(&crate::program());
-    let mut child = child.args(whole.split(' ')).spawn().unwrap();
+    let mut command = sandbox.command(&crate::program());
+    let silent = std::process::Stdio::null();
+    let mut child = (command.args(whole.split(' ')).stderr(silent).spawn()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(child.try_wait().unwrap().is_none(), "it goes on");
     child.kill().unwrap();

@@ -98,6 +98,35 @@ fn step(network: &Network, masks: &TranslationMasks) -> Window {
     }
 }
 
+/// Checks the slope of the smoothed loss along its gradient, which is the gradient's length.
+fn check_along(config: &ModelConfig) {
+    const NUDGE: f64 = 1e-5;
+    let network = network_of_cosines(config).to_kind(Kind::Double);
+    let masks = masks(config);
+    let gradients = step(&network, &masks).gradients;
+    let squares = gradients
+        .tensors()
+        .map(|one| one.square().sum(Kind::Double));
+    let length = squares.sum::<Tensor>().sqrt().double_value(&[]);
+    let nudged = |by: f64| {
+        let moved = network.parameters.iter().map(|(name, parameter)| {
+            let along = gradients.get(name) / length;
+            (name.to_string(), parameter.detach() + along * by)
+        });
+        let network = Network {
+            config: config.clone(),
+            parameters: moved.collect(),
+        };
+        let losses = translation_losses(&network, &batch(&masks), Kind::Double);
+        losses.mean(SMOOTHING).double_value(&[])
+    };
+    let slope = (nudged(NUDGE) - nudged(-NUDGE)) / (2.0 * NUDGE);
+    assert!(
+        (slope / length - 1.0).abs() < 1e-6,
+        "{config:?}: {slope} {length}"
+    );
+}
+
 #[test]
 fn gradients_of_translators_are_the_slopes_of_the_loss() {
     for attention in Attention::ALL {
@@ -105,47 +134,25 @@ fn gradients_of_translators_are_the_slopes_of_the_loss() {
             let mut config = translator_config(attention, feeding, feeding);
             body(&mut config).decoder.dropout = 0.3;
             body(&mut config).encoder.dropout = 0.3;
-            let network = network_of_cosines(&config).to_kind(Kind::Double);
-            let masks = masks(&config);
-            check_slopes(&network, &[], |network| step(network, &masks));
+            check_along(&config);
         }
     }
+    // Number by number, of the network with the most kinds of parameters.
+    let config = translator_config(Attention::Additive, true, false);
+    let network = network_of_cosines(&config).to_kind(Kind::Double);
+    let masks = masks(&config);
+    check_slopes(&network, &[], |network| step(network, &masks));
 }
 
 #[test]
 fn gradients_of_translators_of_every_cell_are_the_slopes_of_the_loss() {
-    const NUDGE: f64 = 1e-5;
     let config = translator_config(Attention::Dot, false, true);
     let layers = config.encoder_decoder().unwrap().decoder.clone();
     for cell in every_reference(&layers) {
         let mut config = config.clone();
         let body = body(&mut config);
         (body.encoder, body.decoder) = (cell.clone(), cell);
-        let network = network_of_cosines(&config).to_kind(Kind::Double);
-        let masks = masks(&config);
-        let gradients = step(&network, &masks).gradients;
-        // Along the gradient, the slope is the square of its length.
-        let squares = gradients
-            .tensors()
-            .map(|one| one.square().sum(Kind::Double));
-        let length = squares.sum::<Tensor>().sqrt().double_value(&[]);
-        let nudged = |by: f64| {
-            let moved = network.parameters.iter().map(|(name, parameter)| {
-                let along = gradients.get(name) / length;
-                (name.to_string(), parameter.detach() + along * by)
-            });
-            let network = Network {
-                config: config.clone(),
-                parameters: moved.collect(),
-            };
-            let losses = translation_losses(&network, &batch(&masks), Kind::Double);
-            losses.mean(SMOOTHING).double_value(&[])
-        };
-        let slope = (nudged(NUDGE) - nudged(-NUDGE)) / (2.0 * NUDGE);
-        assert!(
-            (slope / length - 1.0).abs() < 1e-6,
-            "{config:?}: {slope} {length}"
-        );
+        check_along(&config);
     }
 }
 
