@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sandbox::Sandbox;
 
@@ -82,4 +82,25 @@ fn strategies_stand_side_by_side_in_a_backtest() {
         rows[2]["mae"].as_f64() < rows[0]["mae"].as_f64(),
         "{rows:?}"
     );
+}
+
+#[test]
+fn a_plan_shows_the_windows_of_each_strategy_and_trains_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("days.csv", table(240, 240));
+    let line = "forecast days.csv --value-column value --season 7 --horizon 2 --plan --method";
+    let networks = format!("{line} gru --strategy repeated,at-once,every --json");
+    let plans = objects(&sandbox.carousel(&networks).success().out);
+    // The first values are 50, 60, 70, 5 (closed), 90, …: what follows each.
+    let targets = |plan: &Value| plan["data"]["rows"][0]["targets"][0].clone();
+    let expected = [json!([]), json!([]), json!(["60", "70"])];
+    assert_eq!(plans.iter().map(targets).collect::<Vec<_>>(), expected);
+    let last = |plan: &Value| {
+        let all = plan["data"]["rows"][0]["targets"].as_array().unwrap();
+        all.last().unwrap().as_array().unwrap().len()
+    };
+    assert_eq!(plans.iter().map(last).collect::<Vec<_>>(), [1, 2, 2]);
+    let other = sandbox.carousel(&format!("{line} gru,naive"));
+    assert_eq!(other.code, Some(2));
+    assert!(other.err.contains("naive is none"), "{}", other.err);
 }

@@ -48,6 +48,9 @@ const BAR: &str = "{bar:40} {pos} of {len} series, {eta} left";
 /// # Errors
 /// Files that cannot be read or written; series that no method can forecast; networks without `train`.
 pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
+    if arguments.plan {
+        return plan(arguments, train);
+    }
     if let Some(number) = arguments.backtest {
         return compare(number as usize, arguments, train);
     }
@@ -88,6 +91,20 @@ pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Shows the networks that would be trained, and trains none.
+fn plan(arguments: &Arguments, train: Option<Train>) -> Result<()> {
+    if let Some(other) = arguments.method.iter().find(|one| !one.is_network()) {
+        return Err(Error::usage(format!(
+            "--plan shows the windows of a network, and {} is none; give --method rnn, gru or lstm",
+            other.name()
+        )));
+    }
+    let Some(train) = train else {
+        return Err(Error::new("networks are planned by carousel-train alone"));
+    };
+    forecast_networks::plan_all(&fitted(arguments)?, train, arguments)
 }
 
 /// Locks the folder that is to be written, which may replace only what it may.

@@ -72,6 +72,9 @@ pub struct Arguments {
     /// Seed of everything random in networks [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Show the windows that networks would read, and what they would predict, without training anything
+    #[arg(long, conflicts_with_all = ["model", "output", "backtest", "explain"])]
+    pub plan: bool,
     /// Numbers of steps after which the series repeats itself, such as 12, or 24,168; 1 for none [default: those of its step]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub season: Vec<u32>,

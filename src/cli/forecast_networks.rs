@@ -62,18 +62,7 @@ pub(super) fn train_all(
     train: Train,
     arguments: &Arguments,
 ) -> Result<()> {
-    let series = &forecaster.series;
-    let panel: Vec<NumericSeries> = series
-        .iter()
-        .map(|FittedSeries { series, .. }| {
-            let (count, dates) = (series.values.len(), series.dates.as_ref());
-            let split = arguments.windows().split(dates, count, &series.id)?;
-            Ok(numeric(series, split.train.end))
-        })
-        .collect::<Result<_>>()?;
-    let options = series.first().map(|fitted| &fitted.options);
-    let seasons = options.map(|options| seasons(&options.seasons));
-    let horizon = series.iter().map(|fitted| fitted.options.horizon).max();
+    let panel = panel(&forecaster.series, arguments)?;
     for name in names(arguments) {
         let start = Instant::now();
         if !arguments.quiet {
@@ -86,21 +75,64 @@ pub(super) fn train_all(
         // What was good stays until its successor is trained.
         let (new, place) = (folder.join(NEW), folder.join(name.folder()));
         remove(&new)?;
-        train(&NetworkRequest {
-            folder: new.clone(),
-            cell: cell(name.method),
-            strategy: name.strategy,
-            horizon: horizon.unwrap_or(1),
-            seasons: seasons.unwrap_or([1, 0]),
-            panel: &panel,
+        train(&request(
+            &name,
+            new.clone(),
+            (&forecaster.series, &panel),
             arguments,
-        })?;
+        ))?;
         remove(&place)?;
         fs::rename(&new, &place).map_err(|e| Error::file("write", &place, e))?;
         let seconds = start.elapsed().as_secs_f64();
         forecaster.networks.push(NetworkName { seconds, ..name });
     }
     Ok(())
+}
+
+/// Has `train` show each network that was asked for, which trains nothing with `--plan`.
+///
+/// # Errors
+/// Series that no network can learn from.
+pub(super) fn plan_all(forecaster: &Forecaster, train: Train, arguments: &Arguments) -> Result<()> {
+    let panel = panel(&forecaster.series, arguments)?;
+    for name in names(arguments) {
+        if !arguments.quiet {
+            message(format!("network     {}", name.shown()));
+        }
+        let series = (forecaster.series.as_slice(), panel.as_slice());
+        train(&request(&name, PathBuf::new(), series, arguments))?;
+    }
+    Ok(())
+}
+
+/// The parts of series that networks learn from.
+fn panel(series: &[FittedSeries], arguments: &Arguments) -> Result<Vec<NumericSeries>> {
+    let learnt = |FittedSeries { series, .. }: &FittedSeries| {
+        let (count, dates) = (series.values.len(), series.dates.as_ref());
+        let split = arguments.windows().split(dates, count, &series.id)?;
+        Ok(numeric(series, split.train.end))
+    };
+    series.iter().map(learnt).collect()
+}
+
+/// The request for a network of some series and what is learnt from of them.
+fn request<'a>(
+    name: &NetworkName,
+    folder: PathBuf,
+    (series, panel): (&[FittedSeries], &'a [NumericSeries]),
+    arguments: &'a Arguments,
+) -> NetworkRequest<'a> {
+    let options = series.first().map(|fitted| &fitted.options);
+    let horizon = series.iter().map(|fitted| fitted.options.horizon).max();
+    NetworkRequest {
+        folder,
+        cell: cell(name.method),
+        strategy: name.strategy,
+        horizon: horizon.unwrap_or(1),
+        seasons: options.map_or([1, 0], |options| seasons(&options.seasons)),
+        panel,
+        arguments,
+    }
 }
 
 /// Removes a folder, if it is there.

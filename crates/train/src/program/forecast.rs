@@ -2,6 +2,7 @@
 `carousel forecast` with recurrent networks.
 */
 
+use crate::plan;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::record::Budget;
 use carousel::cli::forecast_flags::Arguments;
@@ -31,6 +32,9 @@ fn train(request: &NetworkRequest) -> Result<()> {
     }
     if let Some(seed) = request.arguments.seed {
         options.training.seed = seed;
+    }
+    if request.arguments.plan {
+        return plan::forecaster(request.panel, &options, request.arguments.json);
     }
     std::fs::create_dir_all(&request.folder)
         .map_err(|error| Error::file("create", &request.folder, error))?;

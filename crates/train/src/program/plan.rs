@@ -14,9 +14,11 @@ use carousel::checkpoint::arguments::TrainArguments;
 use carousel::cli::run_folder::keep_standard_input;
 use carousel::cli::{standard, train, train_classifier, train_translator};
 use carousel::error::{Error, Result};
+use carousel::forecasting::numeric_series::NumericSeries;
 use carousel_train::run::{DataSummary, Event, ExampleRow, Plan};
 use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::language_model as text;
+use carousel_train::tasks::series::{self, SeriesOptions};
 use carousel_train::tasks::translation;
 
 /// Shows the plan of a language model.
@@ -61,6 +63,23 @@ pub fn translator(flags: &train_translator::Arguments, started: Instant) -> Resu
     let paths = keep_standard_input(&flags.paths(), &directory)?;
     let (arguments, layout) = (flags.training(), flags.layout());
     translation::begin(directory, &paths, (&arguments, &layout), started, notify)?.announce(notify);
+    output.print()
+}
+
+/// Shows the plan of a forecaster's network.
+pub fn forecaster(panel: &[NumericSeries], options: &SeriesOptions, json: bool) -> Result<()> {
+    let folder = standard::temporary_folder()?;
+    let mut output = Output::new(&folder, json);
+    let directory = Directory::at(folder.path());
+    let config = options.config(panel)?;
+    if let Some((numbers, values)) = config.forecaster().filter(|_| !json) {
+        standard::message(format!(
+            "windows     {} steps, lags {}, season {}, horizon {}",
+            numbers.window, numbers.lags, numbers.season, values.horizon
+        ));
+    }
+    series::begin(directory, panel, options, &[], Instant::now())?
+        .announce(&mut |event| output.take(event));
     output.print()
 }
 
