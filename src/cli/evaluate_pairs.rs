@@ -61,7 +61,7 @@ struct Scores {
 impl PairEvaluation<'_> {
     /// Evaluates a translator, and prints the result.
     pub fn run(&self, model: &ModelArguments, json: bool) -> Result<()> {
-        let translator = model.open_translator(PrecisionChoice::F32)?;
+        let translator = model.open_translator(None, PrecisionChoice::F32)?;
         let directory = model.directory(None)?;
         let pairs = self.flags.read(self.files, &self.options)?;
         let (translations, sentences_per_second) = self.translate(&translator, &pairs);

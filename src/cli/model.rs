@@ -99,9 +99,13 @@ impl ModelArguments {
         Classifier::open(&directory, precision, threads)
     }
 
-    /// Opens a translator, with defaults for what was not given. There is no default model.
-    pub fn open_translator(&self, precision: PrecisionChoice) -> Result<Translator> {
-        let directory = self.directory(None)?;
+    /// Opens a translator, with defaults for what was not given.
+    pub fn open_translator(
+        &self,
+        model: Option<&str>,
+        precision: PrecisionChoice,
+    ) -> Result<Translator> {
+        let directory = self.directory(model)?;
         let (precision, threads) = self.computation(precision, &directory);
         Translator::open(&directory, precision, threads)
     }

@@ -21,6 +21,8 @@ use crate::inference::translator::{Candidate, Look, Translation, Translator};
 use crate::pictures::attention;
 use crate::text::source::InvalidBytes;
 
+/// The model that is used if none is given.
+const DEFAULT_MODEL: &str = "en-fr";
 /// File of the texts that were typed, in the user's cache folder.
 const HISTORY: &str = "translate-history";
 /// Number of lines that are translated together.
@@ -29,14 +31,14 @@ const BATCH_LINES: usize = 512;
 /// Translate texts, line by line.
 #[derive(Args)]
 #[command(
-    mut_arg("model", default_model(None)),
+    mut_arg("model", default_model(Some(DEFAULT_MODEL))),
     mut_arg("precision", default_precision(PrecisionChoice::Auto))
 )]
 #[command(after_help = "Examples:
-  carousel translate -m model \"It is cold today.\"
+  carousel translate \"Where is the station?\"
   carousel translate -m model --input letter.txt > brief.txt
   cat letter.txt | carousel translate -m model --beam 1
-  carousel translate -m model --best 3 --attention \"It is cold today.\"
+  carousel translate --best 3 --attention \"It is cold today.\"
 
 One line is printed for each line, and an empty one for an empty one. A line of several sentences is
 translated sentence by sentence. With --best, a line has several: the row's number, the score and
@@ -82,7 +84,10 @@ pub struct Arguments {
 /// Translates texts.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let search = arguments.search()?;
-    let translator = arguments.model.open_translator(PrecisionChoice::Auto)?;
+    let directory = arguments.model.directory(Some(DEFAULT_MODEL))?;
+    let translator = arguments
+        .model
+        .open_translator(Some(DEFAULT_MODEL), PrecisionChoice::Auto)?;
     if search.keeps_attention && !translator.has_attention() {
         return Err(Error::new(
             "this model has no attention; train one with --attention dot or additive, or leave --attention away",
@@ -92,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         arguments,
         translator,
         search,
-        profile: profile(&arguments.model.directory(None)?),
+        profile: profile(&directory),
         rows: 0,
         unknown: Vec::new(),
         cut: 0,
