@@ -158,7 +158,6 @@ fn models_are_used_with_their_own_commands() {
             "--length-penalty",
         ),
         ("translate -m model --beam 0 a", "--beam"),
-        ("translate a", "-m"),
     ] {
         let wrong = sandbox.carousel(line);
         assert_eq!(wrong.code, Some(2), "{line}");

@@ -149,8 +149,8 @@ mod tests {
         for word in ["the", "&lt;old&gt; house", "das", "Haus", END] {
             assert!(picture.contains(word), "{word}");
         }
-        // A frame and a filling for each weight, and the ground.
-        assert_eq!(picture.matches("<rect").count(), 1 + 2 * 2 * 9);
+        // The ground, a frame for each weight, and a filling for each that is not zero.
+        assert_eq!(picture.matches("<rect").count(), 1 + 2 * (9 + 5));
         assert!(svg(&[]).is_none());
     }
 }

@@ -567,7 +567,7 @@ mod tests {
         assert!(resolved(with(Some(8), Some(9)), 1_000_000).is_err());
         assert!(resolved(with(Some(1), None), 1_000_000).is_err());
         // A small corpus makes both shorter.
-        let small = resolved(with(None, None), 100).unwrap();
+        let small = resolved(with(None, None), 40).unwrap();
         assert_eq!(
             small.config.transformer().unwrap().context,
             small.training.bptt
@@ -616,6 +616,7 @@ mod tests {
                 ..transformer()
             },
             TrainArguments {
+                hidden_size: Some(128),
                 heads: Some(128),
                 ..transformer()
             },
