@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } = arguments;
     let options = layout.options();
     let config = model.directory(None)?.load_config()?;
-    if config.encoder_decoder().is_some() {
+    if config.target().is_some() {
         let search = Search::default();
         let evaluation = PairEvaluation {
             files,

@@ -15,7 +15,7 @@ use carousel::pictures::curves::{self, Baselines};
 pub fn write(directory: &Directory) -> Result<()> {
     let metrics = directory.load_metrics()?;
     let config = directory.load_config()?;
-    let has_no_baselines = config.forecaster().is_some() || config.encoder_decoder().is_some();
+    let has_no_baselines = config.forecaster().is_some() || config.target().is_some();
     let picture = match directory.load_record::<DocumentsRecord>() {
         _ if has_no_baselines => curves::svg(&metrics, Baselines::Text(&[]), &[]),
         Ok(subject) => {
