@@ -801,6 +801,50 @@ mod tests {
     }
 
     #[test]
+    fn a_transformer_that_translates_comes_back_and_is_counted() {
+        let mut translator = config(next_token(true), false);
+        translator.tokens_mut().embedding_size = 32;
+        let target = Tokens {
+            vocab_size: 50,
+            ..translator.tokens().clone()
+        };
+        let body = TransformerEncoderDecoder::new(target, false, 3);
+        assert_eq!((body.heads, body.feed_forward_size), (4, 128));
+        translator.body = Body::TransformerEncoderDecoder(body.clone());
+        let json = translator.to_json();
+        assert_eq!(json["body"]["type"], "transformer_encoder_decoder");
+        assert_eq!(ModelConfig::from_json(&json).unwrap(), translator);
+        // nn.Embedding(65, 32), nn.Embedding(50, 32), nn.Transformer(32, 4, 3, 3, 128, bias=False) and the output's bias
+        let (attention, feed_forward) = (4 * 32 * 32 + 32, 2 * 32 * 128 + 32);
+        let layers = 3 * (attention + feed_forward) + 3 * (2 * attention + feed_forward);
+        assert_eq!(
+            translator.parameters(),
+            (65 + 50) * 32 + layers + 2 * 32 + 50
+        );
+        let exact = ["embedding.weight", "target_embedding.weight"].map(String::from);
+        let rounded = translator.int8_tensors();
+        assert_eq!(rounded.len(), 3 * 4 + 3 * 6);
+        assert!(exact.iter().all(|name| !rounded.contains(name)));
+        for wrong in [
+            TransformerEncoderDecoder {
+                heads: 5,
+                ..body.clone()
+            },
+            TransformerEncoderDecoder {
+                hidden_size: 64,
+                ..body.clone()
+            },
+            TransformerEncoderDecoder {
+                shared_vocabulary: true,
+                ..body
+            },
+        ] {
+            translator.body = Body::TransformerEncoderDecoder(wrong);
+            assert!(translator.check().is_err(), "{translator:?}");
+        }
+    }
+
+    #[test]
     fn json_comes_back_and_version_1_is_converted() {
         let labels = ["a", "b"].map(String::from).to_vec();
         let classifier = config(Head::Labels(Labels { labels, ngrams: 7 }), true);

@@ -5,7 +5,7 @@ Transformers that predict the next token from a window of tokens (Vaswani et al.
 use serde::{Deserialize, Serialize};
 
 use super::architecture::TensorShapes;
-use super::transformer_layer::{FEED_FORWARD, LayerShape, TransformerTensors, most_heads};
+use super::transformer_layer::{FEED_FORWARD, LayerShape, TransformerTensors, usual_heads};
 
 /// The vectors of positions, where they are learnt, `[context, hidden_size]`.
 pub const POSITION_EMBEDDING: &str = "position_embedding.weight";
@@ -62,13 +62,13 @@ impl Positions {
 }
 
 impl Transformer {
-    /// Layers of a width with the usual heads, about one for each 32 of the width, and feed-forward layers of four times the
-    /// width.
+    /// Layers of a width with the usual heads, as near to one for each 32 of the width as it can be divided, and feed-forward
+    /// layers of four times the width.
     pub fn new(hidden_size: usize, num_layers: usize, context: usize) -> Self {
         Transformer {
             hidden_size,
             num_layers,
-            heads: most_heads(hidden_size, hidden_size / HEAD_SIZE),
+            heads: usual_heads(hidden_size, HEAD_SIZE),
             context,
             positions: Positions::default(),
             feed_forward_size: FEED_FORWARD * hidden_size,
@@ -145,7 +145,15 @@ mod tests {
 
     #[test]
     fn heads_divide_the_width_into_even_parts() {
-        let table = [(16, 1), (64, 2), (96, 3), (128, 4), (100, 2), (384, 12)];
+        let table = [
+            (16, 1),
+            (64, 2),
+            (96, 3),
+            (128, 4),
+            (100, 2),
+            (130, 5),
+            (384, 12),
+        ];
         for (width, expected) in table {
             let transformer = Transformer::new(width, 2, 64);
             assert_eq!(transformer.heads, expected, "{width}");

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::{NextToken, TensorShapes, Tokens};
 use super::encoder_decoder::{DECODER, ENCODER, Target};
-use super::transformer_layer::{FEED_FORWARD, LayerShape, most_heads};
+use super::transformer_layer::{FEED_FORWARD, LayerShape, usual_heads};
 
-/// Usual number of heads, and width of a head in wide networks.
-const HEADS: usize = 4;
+/// Usual width of a head, but for narrow networks, which have a number of heads.
 const HEAD_SIZE: usize = 64;
+const HEADS: usize = 4;
 
 /// An encoder and a decoder of attention and feed-forward layers.
 ///
@@ -40,8 +40,8 @@ pub struct TransformerEncoderDecoder {
 }
 
 impl TransformerEncoderDecoder {
-    /// Layers of a width with the usual heads, four or one for each 64 of the width, and feed-forward layers of four times the
-    /// width.
+    /// Layers of a width with the usual heads, about four or one for each 64 of the width, and feed-forward layers of four
+    /// times the width.
     pub fn new(target: Tokens, shared_vocabulary: bool, num_layers: usize) -> Self {
         let hidden_size = target.embedding_size;
         TransformerEncoderDecoder {
@@ -49,7 +49,7 @@ impl TransformerEncoderDecoder {
             shared_vocabulary,
             hidden_size,
             num_layers,
-            heads: most_heads(hidden_size, HEADS.max(hidden_size / HEAD_SIZE)),
+            heads: usual_heads(hidden_size, HEAD_SIZE.min(hidden_size / HEADS)),
             feed_forward_size: FEED_FORWARD * hidden_size,
             dropout: 0.0,
         }

@@ -204,8 +204,10 @@ impl LayerShape {
     }
 }
 
-/// The most heads, `most` or fewer, that divide a width into parts whose numbers can be turned in pairs.
-pub fn most_heads(hidden_size: usize, most: usize) -> usize {
+/// The number of heads that divides a width into parts of about a size, whose numbers can be turned in pairs.
+pub fn usual_heads(hidden_size: usize, head_size: usize) -> usize {
     let suits = |&heads: &usize| hidden_size.is_multiple_of(2 * heads);
-    (1..=most.max(1)).rev().find(suits).unwrap_or(1)
+    let distance = |&heads: &usize| (heads * head_size).abs_diff(hidden_size);
+    let all = (1..=hidden_size).filter(suits);
+    all.min_by_key(distance).unwrap_or(1)
 }
