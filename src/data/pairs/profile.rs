@@ -163,8 +163,9 @@ mod tests {
             .collect();
         // One letter of another alphabet is no alphabet.
         let stray = pair("Seoul is the capit\u{430}l", "Séoul est la capitale");
-        let many = (0..100).flat_map(|_| pairs.clone());
-        let pairs: Vec<Pair> = many.chain([stray]).collect();
+        let pairs: Vec<Pair> = (std::iter::repeat_n(pairs, 100).flatten())
+            .chain([stray])
+            .collect();
         let profile = LanguageProfile::of(&pairs);
         let doubt = |text: &str| profile.doubt([text]);
         assert_eq!(doubt("The dog sleeps in the house"), None);
