@@ -18,7 +18,7 @@ use crate::checkpoint::transformer_layer::LayerShape;
 use crate::error::Result;
 
 /// Most tokens of sources that are read at once, so that what is kept of them stays small.
-const MOST_TOKENS: usize = 4096;
+const MOST_TOKENS: usize = 2048;
 
 /// The weights of an encoder and a decoder of attention, packed for the CPU at hand.
 pub struct TransformerEncoderDecoderNetwork {

@@ -265,7 +265,7 @@ fn transformer_defaults(pairs: usize) -> Defaults {
     let few = pairs < FEW_PAIRS;
     let (hidden_size, num_layers, dropout) = match few {
         true => (128, 2, 0.3),
-        false => (256, 3, 0.2),
+        false => (256, 3, 0.1),
     };
     Defaults {
         cell: CellChoice::Transformer,
