@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::evaluate_documents::DocumentsRequest;
 use super::evaluate_pairs::PairEvaluation;
 use super::flags::DocumentFlags;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::pair_flags::PairFlags;
+use super::prior_flag::PriorChoice;
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
@@ -45,6 +47,13 @@ pub struct Arguments {
     /// these pairs, instead of in the training pairs
     #[arg(long, value_name = "FILE")]
     baseline_from: Option<PathBuf>,
+    /// For a classifier: choose among all its labels, also where the documents have only some of them
+    #[arg(long)]
+    all_labels: bool,
+    /// For a classifier: how frequent the labels are among the documents, where that is otherwise than in training: a share of
+    /// each, as in negative=0.2,positive=0.8; uniform; or estimate, from the texts
+    #[arg(long, value_name = "SHARES")]
+    prior: Option<PriorChoice>,
     /// For a translator: number of translations that are followed at once [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     beam: Option<u16>,
@@ -63,6 +72,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model,
         files,
         baseline_from,
+        all_labels,
+        prior,
         beam,
         layout,
         pairs,
@@ -70,6 +81,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } = arguments;
     let options = layout.options();
     let config = model.directory(None)?.load_config()?;
+    let labelled = matches!(config.head, Head::Labels(_));
+    let given = [("--all-labels", *all_labels), ("--prior", prior.is_some())];
+    if let Some((flag, _)) = given.iter().find(|(_, given)| *given && !labelled) {
+        return Err(Error::usage(format!(
+            "{flag} is for classifiers, and this model has no labels"
+        )));
+    }
     if config.target().is_some() {
         let search = Search::default();
         let evaluation = PairEvaluation {
@@ -100,7 +118,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "this model forecasts numbers; `carousel forecast FILE -m DIR --backtest 10` evaluates it",
         )),
         Head::Labels(_) => {
-            evaluate_documents::run(model, files, &options, baseline_from.as_deref(), *json)
+            let request = DocumentsRequest {
+                files,
+                options,
+                baseline_from: baseline_from.as_deref(),
+                all_labels: *all_labels,
+                prior: prior.as_ref(),
+            };
+            evaluate_documents::run(model, request, *json)
         }
     }
 }
