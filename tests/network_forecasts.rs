@@ -1,10 +1,13 @@
 //! Recurrent networks that forecast numbers, as users meet them.
 
 use std::fmt::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::sandbox::Sandbox;
+use super::program;
+use super::sandbox::{Outcome, Sandbox, words};
 
 /// A week that repeats itself, with a column that says ahead on which days nothing happens.
 fn table(rows: usize, known: usize) -> String {
@@ -51,7 +54,7 @@ fn a_network_forecasts_is_kept_and_goes_on_without_training() {
     assert_eq!(objects(&sandbox.carousel(alone).success().out).len(), 1);
     let over = format!("{alone} --overwrite");
     assert_eq!(objects(&sandbox.carousel(&over).success().out).len(), 1);
-    assert!(!sandbox.path("alone/.new-network").exists());
+    assert!(!sandbox.path("alone/.new-networks").exists());
     let again = objects(
         &sandbox
             .carousel("forecast -m kept --horizon 7 --json")
@@ -103,4 +106,65 @@ fn a_plan_shows_the_windows_of_each_strategy_and_trains_nothing() {
     let other = sandbox.carousel(&format!("{line} gru,naive"));
     assert_eq!(other.code, Some(2));
     assert!(other.err.contains("naive is none"), "{}", other.err);
+}
+
+/// Interrupts a command as soon as a file exists. Returns its last message.
+#[cfg(unix)]
+fn interrupt_at(sandbox: &Sandbox, line: &str, file: &str) -> String {
+    let mut command = sandbox.command(&program());
+    let mut child = command
+        .args(words(line))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !sandbox.path(file).exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let outcome = Outcome::new(child.wait_with_output().unwrap());
+    assert_eq!(outcome.code, Some(130), "{outcome:?}");
+    outcome.err.lines().last().unwrap().to_string()
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_training_goes_on_to_the_same_weights_and_another_begins_anew() {
+    let sandbox = Sandbox::new();
+    sandbox.write("days.csv", table(120, 120));
+    let line = "forecast days.csv --value-column value --season 7 --horizon 2 --strategy repeated \
+                --steps 120 --method";
+    sandbox
+        .carousel(&format!("{line} rnn,gru -o whole"))
+        .success();
+    let cut = format!("{line} rnn,gru -o cut");
+    let last = interrupt_at(
+        &sandbox,
+        &cut,
+        "cut/.new-networks/gru-repeated/member-2/resume.safetensors",
+    );
+    assert_eq!(
+        last,
+        "carousel: interrupted while gru (repeated) was trained; everything is saved in cut, and the same command goes on"
+    );
+    // The last network is killed, which saves nothing.
+    let third = "cut/.new-networks/gru-repeated/member-3/resume.safetensors";
+    assert!(sandbox.kill_at(&cut, third));
+    let outcome = sandbox.carousel(&cut).success();
+    for told in ["going on with network 3 of 3", "resuming after step "] {
+        assert!(outcome.err.contains(told), "{}", outcome.err);
+    }
+    for place in ["rnn-repeated", "gru-repeated", "gru-repeated/member-3"] {
+        let weights = |folder| sandbox.read(&format!("{folder}/{place}/model.safetensors"));
+        assert!(weights("whole") == weights("cut"), "{place}");
+    }
+    assert!(!sandbox.path("cut/.new-networks").exists());
+
+    let network = "other/.new-networks/gru-repeated/resume.safetensors";
+    interrupt_at(&sandbox, &format!("{line} gru -o other"), network);
+    let outcome = sandbox.carousel(&format!("{line} gru --seed 2 -o other"));
+    let told = "what was trained before is of other options: beginning anew";
+    assert!(outcome.success().err.contains(told));
 }

@@ -69,6 +69,9 @@ pub struct Arguments {
     /// How long to train each network: 30s, 2m [default: some 1000 steps, more for many series]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,
+    /// Number of steps to train each of a network's members
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "time")]
+    pub steps: Option<u64>,
     /// Seed of everything random in networks [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -3,7 +3,7 @@ Recurrent networks in `carousel forecast`: one network of each method and strate
 */
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,11 +12,11 @@ use carousel_kernels::recurrent::Cell;
 use super::forecast_backtest::SeriesBacktest;
 use super::forecast_flags::Arguments;
 use super::forecast_output::Answer;
-use super::standard::message;
+use super::standard::{self, message};
 use crate::checkpoint::Directory;
 use crate::checkpoint::numbers::Strategy;
 use crate::data::series::time_series::{Regressor, Series};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::folder::{FittedSeries, ForecastFolder, Forecaster, NetworkName};
 use crate::forecasting::forecast::Forecast;
@@ -28,8 +28,8 @@ use crate::inference::forecaster::QuantileForecaster;
 /// Longest season that a network reads beside its first.
 const LONGEST_SEASON: usize = 200;
 
-/// Name of the folder of a network while it is trained.
-const NEW: &str = ".new-network";
+/// Name of the folder of the networks that are being trained.
+const NEW: &str = ".new-networks";
 
 /// A network to be trained.
 pub struct NetworkRequest<'a> {
@@ -52,10 +52,11 @@ pub struct NetworkRequest<'a> {
 /// What trains a network: the library of `carousel-train`.
 pub type Train<'a> = &'a dyn Fn(&NetworkRequest) -> Result<()>;
 
-/// Trains the networks that were asked for, in the folder if there is one, and names them in `forecaster`.
+/// Trains the networks that were asked for, in the folder if there is one, and names them in `forecaster`. What an
+/// interrupted command has trained of them goes on.
 ///
 /// # Errors
-/// Series that no network can learn from.
+/// Series that no network can learn from; an interruption, after everything was saved.
 pub(super) fn train_all(
     forecaster: &mut Forecaster,
     folder: &Path,
@@ -63,6 +64,9 @@ pub(super) fn train_all(
     arguments: &Arguments,
 ) -> Result<()> {
     let panel = panel(&forecaster.series, arguments)?;
+    // What was good stays until all of its successors are trained.
+    let new = folder.join(NEW);
+    forget_others(&new, arguments)?;
     for name in names(arguments) {
         let start = Instant::now();
         if !arguments.quiet {
@@ -72,21 +76,50 @@ pub(super) fn train_all(
                 panel.len()
             ));
         }
-        // What was good stays until its successor is trained.
-        let (new, place) = (folder.join(NEW), folder.join(name.folder()));
-        remove(&new)?;
-        train(&request(
-            &name,
-            new.clone(),
-            (&forecaster.series, &panel),
-            arguments,
-        ))?;
-        remove(&place)?;
-        fs::rename(&new, &place).map_err(|e| Error::file("write", &place, e))?;
+        let series = (forecaster.series.as_slice(), panel.as_slice());
+        train(&request(&name, new.join(name.folder()), series, arguments))
+            .map_err(|error| interrupted(error, &name, arguments))?;
         let seconds = start.elapsed().as_secs_f64();
         forecaster.networks.push(NetworkName { seconds, ..name });
     }
+    for name in &forecaster.networks {
+        let place = folder.join(name.folder());
+        remove(&place)?;
+        fs::rename(new.join(name.folder()), &place).map_err(|e| Error::file("write", &place, e))?;
+    }
+    remove(&new)
+}
+
+/// Removes what was trained of networks that are not asked for any more.
+fn forget_others(new: &Path, arguments: &Arguments) -> Result<()> {
+    let asked: Vec<String> = names(arguments).iter().map(NetworkName::folder).collect();
+    let Ok(entries) = fs::read_dir(new) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !asked.contains(&name) {
+            remove(&entry.path())?;
+            standard::notes(&[format!("what was trained of {name} before is left out")]);
+        }
+    }
     Ok(())
+}
+
+/// The error of a training, with what there is to do after an interruption.
+fn interrupted(error: Error, name: &NetworkName, arguments: &Arguments) -> Error {
+    match (error.kind(), &arguments.output) {
+        (ErrorKind::Interrupted, Some(folder)) => Error::interrupted(format!(
+            "interrupted while {} was trained; everything is saved in {}, and the same command goes on",
+            name.shown(),
+            folder.display()
+        )),
+        (ErrorKind::Interrupted, None) => Error::interrupted(format!(
+            "interrupted while {} was trained; nothing is kept",
+            name.shown()
+        )),
+        _ => error,
+    }
 }
 
 /// Has `train` show each network that was asked for, which trains nothing with `--plan`.
@@ -138,7 +171,7 @@ fn request<'a>(
 /// Removes a folder, if it is there.
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::file("remove", folder, error))
         }
         _ => Ok(()),
@@ -174,7 +207,8 @@ pub(super) fn compare(
             seasons: seasons.unwrap_or([1, 0]),
             panel: &panel,
             arguments,
-        })?;
+        })
+        .map_err(|error| interrupted(error, &name, arguments))?;
         let seconds = start.elapsed().as_secs_f64() / panel.len().max(1) as f64;
         let network = QuantileForecaster::open(&Directory::at(&folder), 1)?;
         for (series, options, backtest) in all.iter_mut() {

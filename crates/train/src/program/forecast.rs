@@ -30,6 +30,9 @@ fn train(request: &NetworkRequest) -> Result<()> {
     if let Some(time) = request.arguments.time {
         options.training.budget = Budget::Seconds(time.as_secs_f64());
     }
+    if let Some(steps) = request.arguments.steps {
+        options.training.budget = Budget::Steps(steps);
+    }
     if let Some(seed) = request.arguments.seed {
         options.training.seed = seed;
     }

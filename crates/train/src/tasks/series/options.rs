@@ -162,6 +162,15 @@ impl SeriesOptions {
         Ok(config)
     }
 
+    /// How a network of a configuration is trained.
+    pub fn training_of(&self, config: &ModelConfig) -> TrainingConfig {
+        let (numbers, _) = config.forecaster().expect("a forecaster");
+        TrainingConfig {
+            bptt: numbers.window,
+            ..self.training.clone()
+        }
+    }
+
     /// The options of one of the networks, by its number from 1: a seed of its own, and its part of the time.
     pub fn of_member(&self, number: usize) -> Self {
         let mut options = self.clone();

@@ -308,7 +308,7 @@ fn the_networks_of_a_forecaster_are_averaged_and_an_interrupted_one_goes_on() {
         stop(event);
     });
     assert!(interrupted.is_err());
-    let forecaster = go_on(both, &panel, &options, &never, &mut |_| ()).unwrap();
+    let forecaster = train(both, &panel, &options, &never, &mut |_| ()).unwrap();
     let mean = forecaster.forecast(&panel[0], 5).unwrap().mean;
     let alone = |number: usize| {
         let folder = tempfile::tempdir().unwrap();
@@ -326,6 +326,37 @@ fn the_networks_of_a_forecaster_are_averaged_and_an_interrupted_one_goes_on() {
         let both = (first + second) / 2.0;
         assert!((mean - both).abs() < 1e-4, "{mean} is not {both}");
     }
+}
+
+#[test]
+fn a_training_of_other_series_or_options_begins_anew() {
+    let panel = [series("a", 90)];
+    let folder = tempfile::tempdir().unwrap();
+    let never = AtomicBool::new(false);
+    let notes = |panel: &[NumericSeries], options: &SeriesOptions| {
+        let mut notes = String::new();
+        let place = Directory::at(folder.path());
+        let notify: Notify = &mut |event| {
+            if let Event::Note(note) = event {
+                notes += &note;
+            }
+        };
+        train(place, panel, options, &never, notify).unwrap();
+        notes
+    };
+    let options = options(Strategy::AtOnce, 4);
+    assert_eq!(notes(&panel, &options), "");
+    assert!(!notes(&panel, &options).contains("anew"));
+    let longer = SeriesOptions {
+        window: Some(9),
+        ..options
+    };
+    let found = notes(&panel, &longer);
+    assert!(found.contains("other options: beginning anew"), "{found}");
+    let found = notes(&[series("b", 90)], &longer);
+    assert!(found.contains("other series: beginning anew"), "{found}");
+    let scalings: Vec<SeriesScaling> = Directory::at(folder.path()).load_scaling().unwrap();
+    assert_eq!(scalings[0].id, "b");
 }
 
 #[test]
