@@ -1,5 +1,5 @@
 /*!
-`carousel evaluate`: its flags, and the choice between text, labelled documents and pairs by the kind of model.
+`carousel evaluate`: its flags, and the choice between text, labelled documents, pairs and series by the kind of model.
 */
 
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::evaluate_pairs::PairEvaluation;
+use super::evaluate_series::SeriesEvaluation;
 use super::flags::DocumentFlags;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::pair_flags::PairFlags;
@@ -15,7 +16,7 @@ use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
 use crate::inference::beam_search::Search;
 
-/// Evaluate a model on a text, on labelled texts or on translated sentences.
+/// Evaluate a model on a text, on labelled texts, on translated sentences or on numbers.
 #[derive(Args)]
 #[command(
     mut_arg("model", default_model(None)),
@@ -27,13 +28,14 @@ use crate::inference::beam_search::Search;
   carousel evaluate -m sentiment corpora/tries.csv --baseline-from corpora/verdicts.csv
   carousel evaluate -m en-de pairs.tsv
   carousel evaluate -m en-de --source test.en --target test.de
+  carousel evaluate -m forecasts later.csv --horizon 1
 
 Give texts that the model has not learnt from. There is no default model.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Files and folders of text, - is standard input; for a classifier CSV, TSV, JSONL or fastText files; for a translator
-    /// CSV, TSV or JSONL files
+    /// CSV, TSV or JSONL files; for a forecaster a file with rows after those that it knows
     #[arg(
         value_name = "FILE",
         required_unless_present = "source",
@@ -48,6 +50,9 @@ pub struct Arguments {
     /// For a translator: number of translations that are followed at once [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     beam: Option<u16>,
+    /// For a forecaster: number of steps that are forecast at a time [default: as many as it was made for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    horizon: Option<u32>,
     #[command(flatten)]
     layout: DocumentFlags,
     #[command(flatten)]
@@ -64,11 +69,35 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         files,
         baseline_from,
         beam,
+        horizon,
         layout,
         pairs,
         json,
     } = arguments;
     let options = layout.options();
+    if let Some(folder) = model.forecaster() {
+        let [file] = &files[..] else {
+            return Err(Error::usage("a forecaster is evaluated on one file"));
+        };
+        let others = pairs.given().or(beam.map(|_| "--beam"));
+        if others.is_some() || baseline_from.is_some() || options.give_layout() {
+            return Err(Error::usage(
+                "a forecaster is evaluated with --horizon and --json alone; the other options are for models of text",
+            ));
+        }
+        let horizon = horizon.map(|horizon| horizon as usize);
+        let evaluation = SeriesEvaluation {
+            folder,
+            file,
+            horizon,
+        };
+        return evaluation.run(*json);
+    }
+    if horizon.is_some() {
+        return Err(Error::usage(
+            "--horizon is for forecasters, and this model forecasts no numbers",
+        ));
+    }
     let config = model.directory(None)?.load_config()?;
     if config.encoder_decoder().is_some() {
         let search = Search::default();
@@ -97,7 +126,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         Head::NextToken(_) => evaluate_text::run(model, files, options.lossy, *json),
         Head::Values(_) => Err(Error::usage(
-            "this model forecasts numbers; `carousel forecast FILE -m DIR --backtest 10` evaluates it",
+            "this is one of a forecaster's networks; give the folder around it",
         )),
         Head::Labels(_) => {
             evaluate_documents::run(model, files, &options, baseline_from.as_deref(), *json)

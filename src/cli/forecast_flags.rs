@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::time::time;
-use crate::checkpoint::numbers::Strategy;
+use crate::checkpoint::numbers::{Distribution, Strategy};
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
 use crate::data::series::dates::{Period, Windows};
@@ -66,6 +66,17 @@ pub struct Arguments {
         default_value = "every"
     )]
     pub strategy: Vec<Strategy>,
+    /// What networks predict of each value, from which its intervals follow
+    #[arg(
+        long,
+        value_enum,
+        default_value = "quantiles",
+        conflicts_with = "model"
+    )]
+    pub distribution: Distribution,
+    /// Networks also read where in the day, the week and the year a date is, as far as the step of the series lets it
+    #[arg(long, conflicts_with = "model")]
+    pub calendar: bool,
     /// How long to train each network: 30s, 2m [default: some 1000 steps, more for many series]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,

@@ -26,6 +26,7 @@ fn train(request: &NetworkRequest) -> Result<()> {
         request.panel,
     );
     options.strategy = request.strategy;
+    options.distribution = request.arguments.distribution;
     options.long_season = request.seasons[1];
     if let Some(time) = request.arguments.time {
         options.training.budget = Budget::Seconds(time.as_secs_f64());

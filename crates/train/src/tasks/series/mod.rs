@@ -53,19 +53,19 @@ pub fn train(
     }
     for number in 1..=options.members {
         let (own, place) = (options.of_member(number), directory.member(number));
-        let run = match place.holds_run() {
-            true => {
-                notify(Event::Note(format!(
-                    "going on with network {number} of {}",
-                    options.members
-                )));
-                resume(place, panel, &own, Instant::now(), notify)?
-            }
+        let goes_on = place.holds_run();
+        let run = match goes_on {
+            true => resume(place, panel, &own, Instant::now(), notify)?,
             false => Some(begin(place, panel, &own, &[], Instant::now())?),
         };
-        if let Some(mut run) = run {
-            run.train(interrupt, notify)?;
+        let Some(mut run) = run else { continue };
+        if goes_on {
+            let members = options.members;
+            notify(Event::Note(format!(
+                "going on with network {number} of {members}"
+            )));
         }
+        run.train(interrupt, notify)?;
     }
     QuantileForecaster::open(&directory, options.training.threads.max(1) as usize)
 }
