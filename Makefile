@@ -10,7 +10,7 @@ DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 .PHONY: help demo test build install libtorch lint light bench dist
 
 help:
-	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; train a classifier, and classify"
+	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make install   the same, and the models, to be used from any folder"
@@ -24,6 +24,7 @@ demo: build
 	$(BINARIES)/carousel train corpora/tales -o $(DEMO) --time 60s
 	$(BINARIES)/carousel generate -m $(DEMO) -p "The old man" --length 600 --seed 1
 	$(BINARIES)/carousel forecast corpora/series/monthly.csv --horizon 6
+	$(BINARIES)/carousel translate "Where is the station?" "I would like a coffee with milk."
 	rm -rf $(DEMO)-reviews
 	$(BINARIES)/carousel train-classifier corpora/reviews.csv --from reviews -o $(DEMO)-reviews --time 20s
 	$(BINARIES)/carousel classify -m $(DEMO)-reviews "what a lovely book" "the soup was cold and so was the waiter"
@@ -39,7 +40,7 @@ install: libtorch
 	$(CARGO) install --locked --path .
 	$(CARGO) install --locked --path crates/train
 	mkdir -p "$(DATA)"
-	cp -R checkpoints/reviews checkpoints/sentiment "$(DATA)"
+	cp -R checkpoints/reviews checkpoints/sentiment checkpoints/en-fr "$(DATA)"
 
 libtorch:
 	@$(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda)
@@ -59,6 +60,8 @@ bench: build
 	$(PYTHON) benches/training.py
 	$(PYTHON) benches/sentiment.py
 	$(PYTHON) benches/forecasting.py
+	$(PYTHON) benches/translation.py
+	$(PYTHON) benches/translating.py
 
 # Writing needs no libtorch, so neither does packing what writes.
 dist: $(if $(TRAIN),build)

@@ -87,6 +87,7 @@ fn an_interrupted_comparison_goes_on_and_repeats_no_finished_run() {
         .unwrap();
     assert_eq!(finished, again);
     assert!(outcome.out.contains("lstm:autograd") && outcome.out.contains("perplexity"));
+    assert!(outcome.out.contains("kept of the text"), "{}", outcome.out);
     assert!(
         outcome.out.lines().all(|line| line.chars().count() <= 100),
         "{}",
@@ -179,6 +180,37 @@ fn networks_of_equally_many_parameters_are_compared() {
     assert!((ratio - 1.0).abs() <= 0.02, "{ratio}");
     let width = |name: &str| &named(&entries, name)["hidden_size"];
     assert_ne!(width("lstm"), width("lstm:num-layers=2"));
+}
+
+#[test]
+fn a_transformer_keeps_more_of_a_longer_text_and_a_recurrent_network_does_not() {
+    let sandbox = Sandbox::new();
+    sandbox.write("text.txt", text());
+    let line = "compare text.txt -o compared --steps 5 --cells lstm,transformer -- --hidden-size 16 --batch-size 4 --bptt 128 \
+                --learning-rate 0.01";
+    sandbox.carousel(line).success();
+    let entries = entries(&sandbox, "compared");
+    let kept = |name: &str| -> Vec<u64> {
+        let writing = named(&entries, name)["writing"].as_array().unwrap();
+        let positive = |of: &&Value| of["tokens_per_second"].as_f64().unwrap() > 0.0;
+        assert_eq!(writing.iter().filter(positive).count(), 3, "{writing:?}");
+        let bytes = writing.iter().map(|of| of["state_bytes"].as_u64().unwrap());
+        bytes.collect()
+    };
+    let lstm = kept("lstm");
+    assert!(lstm.iter().all(|&bytes| bytes == lstm[0]), "{lstm:?}");
+    // 100 tokens after a line end leave 28 places free in the window of 128; 1,000 have left it for others, at least half full.
+    let transformer = kept("transformer");
+    assert_eq!(transformer[0], 100 * 4 * (1 + 2 * 16 * layers(&sandbox)));
+    assert!(transformer.iter().all(|&bytes| bytes > lstm[0]));
+}
+
+/// Number of layers of the transformer that was compared.
+fn layers(sandbox: &Sandbox) -> u64 {
+    let config = sandbox.read("compared/runs/transformer-seed1/config.json");
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let body = config.pointer("/body/num_layers");
+    body.and_then(Value::as_u64).unwrap()
 }
 
 #[test]

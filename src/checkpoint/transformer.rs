@@ -118,15 +118,18 @@ impl<T> TransformerTensors<T> {
 }
 
 impl Transformer {
-    /// Layers of a width with the usual heads, about one for each 32 of the width, and feed-forward layers of four times the
+    /// Layers of a width with the usual heads, as near to one for each 32 of the width as it can be divided, and feed-forward layers of four times the
     /// width.
     pub fn new(hidden_size: usize, num_layers: usize, context: usize) -> Self {
-        let most = (hidden_size / HEAD_SIZE).max(1);
         let suits = |&heads: &usize| hidden_size.is_multiple_of(2 * heads);
+        let distance = |&heads: &usize| (heads * HEAD_SIZE).abs_diff(hidden_size);
         Transformer {
             hidden_size,
             num_layers,
-            heads: (1..=most).rev().find(suits).unwrap_or(1),
+            heads: (1..=hidden_size)
+                .filter(suits)
+                .min_by_key(distance)
+                .unwrap_or(1),
             context,
             positions: Positions::default(),
             feed_forward_size: FEED_FORWARD * hidden_size,
@@ -242,7 +245,15 @@ mod tests {
 
     #[test]
     fn heads_divide_the_width_into_even_parts() {
-        let table = [(16, 1), (64, 2), (96, 3), (128, 4), (100, 2), (384, 12)];
+        let table = [
+            (16, 1),
+            (64, 2),
+            (96, 3),
+            (128, 4),
+            (100, 2),
+            (130, 5),
+            (384, 12),
+        ];
         for (width, expected) in table {
             let transformer = Transformer::new(width, 2, 64);
             assert_eq!(transformer.heads, expected, "{width}");

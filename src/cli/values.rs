@@ -77,7 +77,7 @@ values!(Vocabularies {
 });
 
 values!(TrainingPrecision {
-    Auto = "auto", "Whichever is faster on this machine, measured once for each size of network";
+    Auto = "auto", "Whichever is faster on this machine, measured for each size of network once a day";
     F32 = "f32", "float32";
     Bf16 = "bf16", "bfloat16: faster on CPUs that multiply it, slow on others";
 });

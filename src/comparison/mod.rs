@@ -18,3 +18,4 @@ pub mod run;
 pub mod table;
 pub mod validation;
 pub mod widths;
+pub mod writing;

@@ -9,7 +9,7 @@ use super::curve::{Curve, common_tokens};
 use super::folder::Folder;
 use super::plan::{Network, Plan};
 use super::results::{self, Row, RunResult, Trial, mean};
-use super::validation;
+use super::{validation, writing};
 use crate::error::Result;
 
 /// Results of a whole comparison.
@@ -113,13 +113,11 @@ fn row(
         trained.loss_at_equal_tokens = losses.and_then(|losses| mean(&losses));
         if plan.request.documents.is_none() {
             let runs = plan.runs(network, *learning_rate);
-            let with_weights = runs
-                .iter()
-                .map(|run| folder.directory(run))
-                .find(|directory| directory.has_weights());
-            trained.sample = with_weights
-                .map(|directory| validation::sample(&directory))
-                .transpose()?;
+            let mut directories = runs.iter().map(|run| folder.directory(run));
+            if let Some(directory) = directories.find(|directory| directory.has_weights()) {
+                trained.sample = Some(validation::sample(&directory)?);
+                trained.writing = writing::measure(&directory)?;
+            }
         }
     }
     Ok(row)

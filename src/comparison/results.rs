@@ -10,6 +10,7 @@ use super::folder::Folder;
 use super::plan::Network;
 use super::run::{Measured, Run};
 use super::validation;
+use super::writing::Writing;
 use crate::checkpoint::record::{Evaluation, Figures, best};
 use crate::error::{Error, Result};
 
@@ -106,6 +107,9 @@ pub struct Trained {
     pub macro_f1_spread: Option<f64>,
     /// Loss at the largest number of tokens that all runs reached.
     pub loss_at_equal_tokens: Option<f64>,
+    /// What writing costs, of a language model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub writing: Vec<Writing>,
     /// A line of generated text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,

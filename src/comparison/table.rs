@@ -6,6 +6,7 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::report::Report;
 use super::results::{Row, Scores, Trained};
+use super::writing::{LENGTHS, Writing};
 
 /// Least and largest width of the column of names.
 const NAMES: (usize, usize) = (10, 17);
@@ -32,6 +33,7 @@ pub fn lines(report: &Report) -> Vec<String> {
         lines.push((name(&row.name) + &cells).trim_end().to_string());
     }
     lines.extend(notes(report));
+    lines.extend(writing(report, width));
     for row in &report.rows {
         if let Some(trained) = &row.trained {
             lines.push(format!(
@@ -108,6 +110,44 @@ fn columns(report: &Report) -> Vec<Column> {
         columns.push(("perplexity", 11, |row| figure(row.scores.perplexity, 2)));
     }
     columns
+}
+
+/// What writing costs each entry; nothing of classifiers.
+fn writing(report: &Report, names: usize) -> Vec<String> {
+    let trained = report.rows.iter().filter_map(|row| {
+        let writing = &row.trained.as_ref()?.writing;
+        (!writing.is_empty()).then_some((row.name.as_str(), writing))
+    });
+    let cells = |writing: &[Writing], cell: fn(&Writing) -> String| -> String {
+        writing
+            .iter()
+            .map(|of| format!("{:>11}", cell(of)))
+            .collect()
+    };
+    let speed = |of: &Writing| HumanCount(of.tokens_per_second as u64).to_string();
+    let kept = |of: &Writing| HumanBytes(of.state_bytes as u64).to_string();
+    let line = |name: &str, left: String, right: String| {
+        let name: String = name.chars().take(names).collect();
+        format!("{name:names$}{left} {right}")
+    };
+    let mut lines: Vec<String> = trained
+        .map(|(name, writing)| line(name, cells(writing, speed), cells(writing, kept)))
+        .collect();
+    if !lines.is_empty() {
+        let lengths: String = LENGTHS
+            .iter()
+            .map(|length| format!("{:>11}", HumanCount(*length as u64).to_string()))
+            .collect();
+        let (left, right) = ("written, tokens/s at", "kept of the text");
+        let width = lengths.len();
+        lines.insert(
+            0,
+            line("", format!("{left:>width$}"), format!("{right:>width$}")),
+        );
+        lines.insert(1, line("", lengths.clone(), lengths));
+        lines.push(String::new());
+    }
+    lines
 }
 
 /// What an entry has; nothing for a baseline.

@@ -59,6 +59,14 @@ impl NetworkState {
         }
     }
 
+    /// Memory that it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            NetworkState::Recurrent(state) => state.bytes(),
+            NetworkState::Transformer(state) => state.bytes(),
+        }
+    }
+
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> Self {
         match self {

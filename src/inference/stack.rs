@@ -104,6 +104,13 @@ impl RecurrentState {
         self.streams
     }
 
+    /// Memory that it takes, in bytes: the same however much has been read.
+    pub fn bytes(&self) -> usize {
+        let residual = self.residual.iter();
+        let sums = residual.map(|sum| size_of_val(&sum.values[..]) + sum.encoded.bytes());
+        self.layers.iter().map(LayerState::bytes).chain(sums).sum()
+    }
+
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> RecurrentState {
         let layers = self.layers.iter().map(|layer| layer.select(streams));

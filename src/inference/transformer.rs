@@ -80,6 +80,16 @@ impl TransformerState {
         self.windows.len()
     }
 
+    /// Memory of what is kept of the windows so far, in bytes.
+    pub fn bytes(&self) -> usize {
+        let of_window = |window: &Window| {
+            let memories = window.memories.iter();
+            let floats = memories.map(|memory| memory.keys.len() + memory.values.len());
+            size_of_val(&window.tokens[..]) + floats.sum::<usize>() * size_of::<f32>()
+        };
+        self.windows.iter().map(of_window).sum()
+    }
+
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> Self {
         let windows = streams.iter().map(|&stream| self.windows[stream].clone());

@@ -200,6 +200,11 @@ impl Rows {
         self.scales.len()
     }
 
+    /// Memory that they take, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.words[..]) + size_of_val(&self.scales[..])
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.scales.is_empty()

@@ -1,10 +1,10 @@
 /*!
-What depends on the machine: its speed, measured once for each CPU and shape and kept in the user's cache, and the precision
+What depends on the machine: its speed, measured for each CPU and shape once a day and kept in the user's cache, and the precision
 and the gradients that a run takes where that is left to the program.
 */
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ use carousel_kernels::{Kernel, Precision, ThreadPool};
 
 /// File of the measured speeds, in the cache folder.
 const FILE: &str = "speeds.json";
+/// How long a measured speed is trusted: the machine may have been busy with something else.
+const TRUSTED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Number of windows that are timed after the first, and time after which no further one is begun.
 const WINDOWS: usize = 2;
 const LONGEST: Duration = Duration::from_secs(2);
@@ -115,9 +117,22 @@ pub fn nominal_speed(threads: i32, device: Device) -> f64 {
 struct Speeds {
     f32: f64,
     bf16: Option<f64>,
+    /// When they were measured; long ago if that was not written.
+    #[serde(default = "long_ago")]
+    measured: SystemTime,
+}
+
+fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH
 }
 
 impl Speeds {
+    /// Whether they are trusted at a time: neither old nor from a clock that went ahead.
+    fn are_recent(&self, now: SystemTime) -> bool {
+        now.duration_since(self.measured)
+            .is_ok_and(|age| age < TRUSTED)
+    }
+
     fn fastest(&self) -> f64 {
         self.f32.max(self.bf16.unwrap_or(0.0))
     }
@@ -136,8 +151,8 @@ fn measured(config: &ModelConfig, training: &TrainingConfig) -> Speeds {
     // A cache that cannot be read is measured again, and one that cannot be written does without.
     let known = fs::read(&path).unwrap_or_default();
     let mut known: BTreeMap<String, Speeds> = serde_json::from_slice(&known).unwrap_or_default();
-    let shape = shape(config, training);
-    if let Some(&speeds) = known.get(&shape) {
+    let (shape, now) = (shape(config, training), SystemTime::now());
+    if let Some(&speeds) = known.get(&shape).filter(|speeds| speeds.are_recent(now)) {
         return speeds;
     }
     let by_kernels = |precision| {
@@ -152,6 +167,7 @@ fn measured(config: &ModelConfig, training: &TrainingConfig) -> Speeds {
     let speeds = Speeds {
         f32: by_kernels(TrainingPrecision::F32),
         bf16: Kernel::bfloat16_is_native().then(|| by_kernels(TrainingPrecision::Bf16)),
+        measured: now,
     };
     known.insert(shape, speeds);
     if files::create_folder(&files::cache_folder()).is_ok() {
@@ -242,5 +258,28 @@ fn cpu() -> String {
         env::consts::ARCH.to_string()
     } else {
         parts.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_speeds_are_not_trusted() {
+        let now = SystemTime::now();
+        let speeds = |measured| Speeds {
+            f32: 1.0,
+            bf16: None,
+            measured,
+        };
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        assert!(speeds(now).are_recent(now));
+        assert!(speeds(now - hours(23)).are_recent(now));
+        assert!(!speeds(now - hours(25)).are_recent(now));
+        assert!(!speeds(now + hours(1)).are_recent(now));
+        let old: Speeds = serde_json::from_str(r#"{"f32": 2.0, "bf16": 3.0}"#).unwrap();
+        assert!(!old.are_recent(now));
+        assert_eq!(old.fastest(), 3.0);
     }
 }

@@ -2,7 +2,7 @@
 What a source and a target look like: enough to say that a text to be translated is in the wrong language.
 */
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ const FEWEST: usize = 3;
 const RATIO: f64 = 20.0;
 /// Fewest words of the target, as a fraction of all words, in a text that is taken for one.
 const SHARE: f64 = 0.15;
+/// Of so many letters, a single one in its block is a slip of the keyboard.
+const STRAY: usize = 10_000;
 /// Bits of a character's number that are left away, so that the characters of an alphabet fall together.
 const BLOCK_BITS: u32 = 7;
 
@@ -26,7 +28,7 @@ pub struct LanguageProfile {
     pub source_words: Vec<String>,
     /// Words of targets that sources hardly have.
     pub target_words: Vec<String>,
-    /// The blocks of 128 characters that the letters of sources are from.
+    /// The blocks of 128 characters that the letters of sources are from, but for stray ones.
     pub source_blocks: Vec<u32>,
 }
 
@@ -58,13 +60,10 @@ impl LanguageProfile {
     pub fn of(pairs: &[Pair]) -> Self {
         let sources = counts(pairs.iter().map(|pair| &pair.source[..]));
         let targets = counts(pairs.iter().map(|pair| &pair.target[..]));
-        let blocks: BTreeSet<u32> = (pairs.iter())
-            .flat_map(|pair| letters(&pair.source).map(block))
-            .collect();
         LanguageProfile {
             source_words: telling(&sources, &targets),
             target_words: telling(&targets, &sources),
-            source_blocks: blocks.into_iter().collect(),
+            source_blocks: blocks(pairs),
         }
     }
 
@@ -92,6 +91,18 @@ impl LanguageProfile {
             _ => None,
         }
     }
+}
+
+/// The blocks of the sources' letters, without those of a stray letter, such as a Cyrillic а in an English word.
+fn blocks(pairs: &[Pair]) -> Vec<u32> {
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    for letter in pairs.iter().flat_map(|pair| letters(&pair.source)) {
+        *counts.entry(block(letter)).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    let counts = counts.into_iter();
+    let blocks = counts.filter(|(_, count)| count * STRAY >= all);
+    blocks.map(|(block, _)| block).collect()
 }
 
 fn letters(text: &str) -> impl Iterator<Item = char> {
@@ -149,6 +160,11 @@ mod tests {
                     pair("we are in the garden", "nous sommes dans le jardin"),
                 ]
             })
+            .collect();
+        // One letter of another alphabet is no alphabet.
+        let stray = pair("Seoul is the capit\u{430}l", "Séoul est la capitale");
+        let pairs: Vec<Pair> = (std::iter::repeat_n(pairs, 100).flatten())
+            .chain([stray])
             .collect();
         let profile = LanguageProfile::of(&pairs);
         let doubt = |text: &str| profile.doubt([text]);

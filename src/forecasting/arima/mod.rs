@@ -11,6 +11,7 @@ values ──► sample ──► objective: likelihood (no gaps) or kalman (gap
 ```
 */
 
+mod choice;
 mod cholesky;
 mod coefficients;
 mod filters;
@@ -21,6 +22,7 @@ mod likelihood;
 mod model;
 mod objective;
 mod orders;
+mod problem;
 mod sample;
 mod scoring;
 mod search;
@@ -28,11 +30,13 @@ mod selection;
 mod start;
 mod state;
 
+pub use choice::Choice;
 pub use coefficients::Coefficients;
 pub use fit::Terms;
 pub use model::Arima;
 pub use orders::Orders;
+pub(super) use problem::LONGEST_SEASON;
 pub(super) use sample::difference;
-pub(super) use selection::LONGEST_SEASON;
-pub use selection::{Candidate, Choice, Selection, select};
+pub use search::Candidate;
+pub use selection::{Selection, select};
 pub(super) use start::least_squares;

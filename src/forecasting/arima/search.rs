@@ -3,12 +3,13 @@ Search for the orders of a seasonal ARIMA with the least AICc, by steps from a f
 Khandakar 2008).
 */
 
+use super::choice::Choice;
 use super::coefficients::{Coefficients, lengths};
 use super::fit::{Estimate, estimate};
 use super::objective::Objective;
 use super::orders::Orders;
+use super::problem::{COARSE, Problem};
 use super::sample::Sample;
-use super::selection::{COARSE, Candidate, Choice, Problem};
 use super::start::Start;
 
 /// Modulus that the roots of the polynomials ar, seasonal_ar, ma and seasonal_ma must reach, where 1 is not stationary or not
@@ -20,6 +21,30 @@ const TWO_SEASONS: usize = 60;
 const RUNNERS_UP: usize = 2;
 /// Difference in AICc to the best of a model that is near to it.
 const NEAR: f64 = 1.0;
+
+/// A model that was tried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// Its orders.
+    pub orders: Orders,
+    /// Whether it had a constant.
+    pub constant: bool,
+    /// Its AICc; none where it could not be estimated.
+    pub aicc: Option<f64>,
+    /// Whether it was refused, for a root too near to one that is not stationary or not invertible.
+    pub refused: bool,
+}
+
+impl Candidate {
+    /// Its orders, and its constant if it has one.
+    pub fn name(&self) -> String {
+        let constant = match self.constant {
+            true => self.orders.constant_name(),
+            false => "",
+        };
+        format!("{}{constant}", self.orders)
+    }
+}
 
 /// A model of the search.
 struct Tried {

@@ -2,7 +2,7 @@
 Minimum of the likelihood's loss by the method of Broyden, Fletcher, Goldfarb and Shanno, from a gradient that is exact.
 */
 
-use super::fit::Likelihood;
+use super::likelihood::Likelihood;
 
 /// Most steps of a search.
 const STEPS: usize = 200;

@@ -59,6 +59,12 @@ impl LayerState {
         }
     }
 
+    /// Memory that it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let floats = self.hidden.len() + self.carried.len();
+        floats * size_of::<f32>() + self.encoded.iter().map(Rows::bytes).sum::<usize>()
+    }
+
     /// Replaces the state of one stream by that of the only stream of another.
     ///
     /// # Panics

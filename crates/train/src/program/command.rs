@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::cross_validation::train_fold;
+use crate::folds::train_fold;
 use crate::plan;
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;

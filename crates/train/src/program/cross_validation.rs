@@ -1,40 +1,12 @@
 /*!
-Cross-validation on the terminal: what is announced, the progress of its runs, and its table.
+Cross-validation on the terminal: what is announced, a line for each fold, and its table.
 */
 
 use carousel::checkpoint::cross_validation::{CrossValidation, Fold, FoldFigures, Scores};
 use carousel::checkpoint::record::Budget;
-use carousel::cli::interrupt;
-use carousel::error::Result;
 use carousel::text::escape::escaped;
-use carousel_train::run::Event;
-use carousel_train::tasks::classifier::FoldRun;
 
-use crate::progress::{Progress, count, duration};
-
-/// Trains the runs of folds, with their own progress. The plan is shown of the first alone, as the others' are alike.
-pub fn train_fold(quiet: bool) -> impl FnMut(FoldRun) -> Result<()> {
-    let mut planned = false;
-    move |fold| {
-        let mut progress = Progress::new(fold.directory, quiet);
-        progress.heading(format!("fold {} of {}", fold.number, fold.count));
-        let mut finished = false;
-        let result = fold
-            .run
-            .train(interrupt::watch(), &mut |event| match event {
-                Event::Plan(_) if planned => {}
-                Event::Finished(_) => {
-                    finished = true;
-                    progress.show(Event::Discarded);
-                }
-                // What is said of a finished run is said of the fold as a whole, in other words.
-                Event::Note(_) if finished => {}
-                event => progress.show(event),
-            });
-        planned = true;
-        result
-    }
-}
+use crate::units::{count, duration};
 
 /// The line that announces cross-validation and the budget of the whole.
 pub fn announced(folds: usize, budget: Budget) -> String {

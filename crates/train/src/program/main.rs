@@ -5,10 +5,12 @@ The program `carousel-train`: the training commands, which `carousel` passes on 
 mod command;
 mod cross_validation;
 mod doctor;
+mod folds;
 mod forecast;
 mod inspect;
 mod plan;
 mod progress;
+mod units;
 
 use std::process::ExitCode;
 

@@ -3,9 +3,8 @@ Progress of training on standard error: a bar on a terminal, plain lines in a pi
 */
 
 use std::io::{IsTerminal, stderr};
-use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::architecture::{
     Head, InitialState, Input, NextToken, Predict, Recurrent,
@@ -25,6 +24,7 @@ use carousel_kernels::Precision;
 use carousel_train::run::{DataSummary, Event, Plan, StepReport};
 
 use crate::cross_validation::{announced, fold_line, table};
+use crate::units::{count, duration};
 use carousel::pictures::curves::sparkline;
 
 /// Number of positions of the bar.
@@ -137,7 +137,7 @@ impl Progress {
             "epoch {:.2}  loss {:.3}  {bits}{} tokens/s  {} left",
             step.epoch,
             step.smooth_loss,
-            HumanCount(step.tokens_per_second as u64),
+            count(step.tokens_per_second as u64),
             duration(step.seconds_left)
         );
         self.bar
@@ -545,11 +545,6 @@ fn recurrent_weights(init: RecurrentInit) -> String {
     format!("recurrent ones begin {words}")
 }
 
-/// A number with commas between thousands.
-pub fn count(n: u64) -> String {
-    HumanCount(n).to_string()
-}
-
 /// The validation loss, with bits per character, or with accuracy, balanced accuracy and macro F1.
 fn loss_and_figures(figures: &Figures) -> String {
     let loss = format!("{:.4}", figures.valid_loss);
@@ -633,9 +628,4 @@ fn translations(directory: &Directory, shown: &[(String, String)]) -> Option<Vec
             ]
         });
     Some(lines.collect())
-}
-
-/// Formats whole seconds in units for people.
-pub fn duration(seconds: f64) -> String {
-    humantime::format_duration(Duration::from_secs(seconds.clamp(0.0, 1e9) as u64)).to_string()
 }
