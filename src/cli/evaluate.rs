@@ -14,6 +14,7 @@ use super::pair_flags::PairFlags;
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
+use crate::forecasting::folder::ForecastFolder;
 use crate::inference::beam_search::Search;
 
 /// Evaluate a model on a text, on labelled texts, on translated sentences or on numbers.
@@ -76,22 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } = arguments;
     let options = layout.options();
     if let Some(folder) = model.forecaster() {
-        let [file] = &files[..] else {
-            return Err(Error::usage("a forecaster is evaluated on one file"));
-        };
-        let others = pairs.given().or(beam.map(|_| "--beam"));
-        if others.is_some() || baseline_from.is_some() || options.give_layout() {
-            return Err(Error::usage(
-                "a forecaster is evaluated with --horizon and --json alone; the other options are for models of text",
-            ));
-        }
-        let horizon = horizon.map(|horizon| horizon as usize);
-        let evaluation = SeriesEvaluation {
-            folder,
-            file,
-            horizon,
-        };
-        return evaluation.run(*json);
+        return series(arguments, folder);
     }
     if horizon.is_some() {
         return Err(Error::usage(
@@ -132,4 +118,27 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             evaluate_documents::run(model, files, &options, baseline_from.as_deref(), *json)
         }
     }
+}
+
+/// Evaluates a forecaster.
+fn series(arguments: &Arguments, folder: ForecastFolder) -> Result<()> {
+    let [file] = &arguments.files[..] else {
+        return Err(Error::usage("a forecaster is evaluated on one file"));
+    };
+    let is_for_text = arguments.pairs.given().is_some()
+        || arguments.beam.is_some()
+        || arguments.baseline_from.is_some()
+        || arguments.layout.options().give_layout();
+    if is_for_text {
+        return Err(Error::usage(
+            "a forecaster is evaluated with --horizon and --json alone; the other options are for models of text",
+        ));
+    }
+    let horizon = arguments.horizon.map(|horizon| horizon as usize);
+    let evaluation = SeriesEvaluation {
+        folder,
+        file,
+        horizon,
+    };
+    evaluation.run(arguments.json)
 }

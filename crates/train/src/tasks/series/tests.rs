@@ -140,11 +140,11 @@ fn the_losses_are_those_of_a_loop_in_float64() {
     let likelihood = |target: f64, [mean, output]: [f64; 2]| {
         -density(target, mean, (1.0 + output.exp()).ln() + 0.001).ln()
     };
-    let losses: [(Distribution, &dyn Fn(f64, [f64; 2]) -> f64); 2] = [
-        (Distribution::Quantiles, &pinball),
-        (Distribution::Gaussian, &likelihood),
-    ];
-    for (distribution, loss) in losses {
+    for distribution in [Distribution::Quantiles, Distribution::Gaussian] {
+        let loss = |target, outputs| match distribution {
+            Distribution::Quantiles => pinball(target, outputs),
+            Distribution::Gaussian => likelihood(target, outputs),
+        };
         let config = config_of(Recurrent::new(Cell::Rnn, 3, 1), distribution);
         let network = network_of_cosines(&config).to_kind(Kind::Double);
         let pairs = outputs_of_a_loop(&network);
