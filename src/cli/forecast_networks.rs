@@ -102,7 +102,9 @@ fn forget_others(new: &Path, arguments: &Arguments) -> Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !asked.contains(&name) {
             remove(&entry.path())?;
-            standard::notes(&[format!("what was trained of {name} before is left out")]);
+            if !arguments.quiet {
+                standard::notes(&[format!("what was trained of {name} before is left out")]);
+            }
         }
     }
     Ok(())
