@@ -12,10 +12,10 @@ use super::step::Step;
 
 /// Days of a week.
 const WEEK: i64 = 7;
-/// Days of a month and of a year, at most.
+/// Days of a month and of a year, at least.
 const MONTH: i64 = 28;
 const YEAR: i64 = 365;
-/// Steps that a cycle has at least: of fewer, a sine and a cosine say nothing.
+/// Fewest steps of a cycle by which its sine and its cosine are two columns.
 const FEWEST_STEPS: i64 = 3;
 
 /// A cycle of the calendar.

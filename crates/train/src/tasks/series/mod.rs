@@ -1,5 +1,5 @@
 /*!
-Forecasters: a recurrent network that reads windows of series and predicts quantiles of what follows, one for all series of a
+Forecasters: a recurrent network that reads windows of series and predicts a distribution of what follows, one for all series of a
 panel. Season and level are taken out first (Smyl 2020), by what the training part alone says.
 */
 
