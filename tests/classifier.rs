@@ -528,6 +528,105 @@ fn training_says_what_the_best_was_chosen_by() {
     );
 }
 
+/// A third label, of sentences that say neither.
+fn reviews_and_facts() -> String {
+    let fact = |i: usize| format!("neutral,\"Number {i} stands on shelf {}.\"\n", i % 7);
+    (0..120).map(fact).fold(reviews(), |all, row| all + &row)
+}
+
+#[test]
+fn a_model_chooses_among_the_labels_that_the_documents_have() {
+    let sandbox = Sandbox::new();
+    sandbox.write("three.csv", reviews_and_facts());
+    let line = format!("train-classifier three.csv -o model {SMALL}");
+    sandbox.carousel(&line).success();
+    // Sentences of no feeling under two labels: with three, most would be neutral.
+    let two =
+        "label,text\npositive,Number 5 stands on shelf 2.\nnegative,Number 8 stands on shelf 1.\n";
+    sandbox.write("two.csv", two);
+    let evaluate = |flags: &str| {
+        let line = format!("evaluate -m model two.csv --json {flags}");
+        let outcome = sandbox.carousel(&line).success();
+        (json(&outcome.out).remove(0), outcome.err)
+    };
+    let neutral = |figures: &serde_json::Value| {
+        let row = figures["confusion"].as_array().unwrap().iter();
+        row.map(|row| row[1].as_u64().unwrap()).sum::<u64>()
+    };
+    let (figures, said) = evaluate("");
+    assert_eq!(figures["per_label"][1]["label"], "neutral");
+    assert_eq!(neutral(&figures), 0, "{figures}");
+    assert_eq!(
+        figures["chosen_among"],
+        serde_json::json!(["negative", "positive"])
+    );
+    assert!(said.contains("2 of the model's 3 labels"), "{said}");
+    let (figures, said) = evaluate("--all-labels");
+    assert_eq!(neutral(&figures), 2, "{figures}");
+    assert!(
+        figures["chosen_among"].is_null() && !said.contains("3 labels"),
+        "{said}"
+    );
+}
+
+#[test]
+fn labels_may_be_more_or_less_frequent_than_in_training() {
+    let sandbox = sandbox_with_classifier();
+    let probability = |flags: &str| {
+        let line = format!("classify -m model --json {flags} 'the film was good and dull'");
+        let outcome = sandbox.carousel(&line).success();
+        json(&outcome.out)[0]["probabilities"]["positive"]
+            .as_f64()
+            .unwrap()
+    };
+    let plain = probability("");
+    assert!((probability("--prior uniform") - plain).abs() < 1e-9);
+    // The training has as many of both.
+    let odds = |p: f64| p / (1.0 - p);
+    let rare = probability("--prior positive=0.1,negative=0.9");
+    assert!(
+        (odds(rare) * 9.0 / odds(plain) - 1.0).abs() < 1e-6,
+        "{rare} {plain}"
+    );
+    assert_eq!(probability("--prior positive=0,negative=1"), 0.0);
+
+    let rows: String = (0..50)
+        .map(|i| match i % 10 {
+            0 => format!("The soup number {i} was lovely.\n"),
+            _ => format!("The soup number {i} was dull and cold.\n"),
+        })
+        .collect();
+    sandbox.write("rows.txt", rows);
+    let outcome = sandbox
+        .carousel("classify -m model --input rows.txt --prior estimate")
+        .success();
+    assert_eq!(outcome.out.lines().count(), 50);
+    let said = outcome
+        .err
+        .lines()
+        .find(|line| line.contains("estimated shares"))
+        .unwrap();
+    let share: f64 = said
+        .split("negative ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((75.0..=100.0).contains(&share), "{said}");
+    for (flags, message) in [
+        ("--prior positive=0.5", "no share of the label negative"),
+        ("--prior good=1,negative=1", "does not know"),
+        ("--prior some", "give estimate, uniform"),
+    ] {
+        let outcome = sandbox.carousel(&format!("classify -m model {flags} text"));
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.err.contains(message), "{}", outcome.err);
+    }
+}
+
 #[test]
 fn very_long_texts_are_read_whole() {
     let sandbox = sandbox_with_classifier();

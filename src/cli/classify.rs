@@ -12,6 +12,7 @@ use super::explanation;
 use super::flags::DocumentFlags;
 use super::line_editor::LineEditor;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::prior_flag::{Prior, PriorChoice};
 use super::standard::{self, RowPrinter};
 use crate::data::labelled::{Document, DocumentOptions, RowCount};
 use crate::data::text_rows::TextRow;
@@ -68,6 +69,10 @@ pub struct Arguments {
     /// Mark answers as unsure where no label is as probable as this
     #[arg(long, value_name = "P")]
     threshold: Option<f64>,
+    /// How frequent the labels are here, where that is otherwise than in training: a share of each, as in
+    /// negative=0.2,positive=0.8; uniform; or estimate, from all the texts
+    #[arg(long, value_name = "SHARES")]
+    prior: Option<PriorChoice>,
     /// Show how much each word speaks for the label (+) or against it (-)
     #[arg(long)]
     explain: bool,
@@ -114,9 +119,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     check(arguments)?;
     let model = &arguments.model;
     let classifier = model.open_classifier(Some(DEFAULT_MODEL), PrecisionChoice::Auto)?;
+    let prior = arguments.prior.as_ref().map(|choice| {
+        let directory = model.directory(Some(DEFAULT_MODEL))?;
+        Prior::open(choice, &directory, classifier.config.labels())
+    });
     let mut printer = Printer {
         arguments,
         classifier: &classifier,
+        prior: prior.transpose()?,
         rows: RowPrinter::default(),
     };
     if arguments.interactive {
@@ -138,6 +148,11 @@ fn check(arguments: &Arguments) -> Result<()> {
         return Err(Error::usage(format!(
             "--threshold {threshold} is not a probability; give one from 0 to 1"
         )));
+    }
+    if arguments.interactive && arguments.prior == Some(PriorChoice::Estimate) {
+        return Err(Error::usage(
+            "--prior estimate needs all texts before the first answer, and --interactive answers one by one; give shares",
+        ));
     }
     if arguments.top_k == 0 {
         return Err(Error::usage("--top-k 0 prints no label; give 1 or more"));
@@ -196,7 +211,9 @@ fn classify_rows(printer: &mut Printer) -> Result<()> {
                 text: TextRow { text, fields },
             });
         }
-        if batch.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
+        let full = batch.len() == BATCH_ROWS || bytes >= BATCH_BYTES;
+        // Shares are estimated from all rows together, which are then kept.
+        if full && !printer.needs_all() {
             printer.classify(&batch)?;
             (batch, bytes) = (Vec::new(), 0);
         }
@@ -210,16 +227,41 @@ fn classify_rows(printer: &mut Printer) -> Result<()> {
 struct Printer<'a> {
     arguments: &'a Arguments,
     classifier: &'a Classifier,
+    prior: Option<Prior>,
     rows: RowPrinter,
 }
 
 impl Printer<'_> {
+    /// Whether no text can be answered before all are read.
+    fn needs_all(&self) -> bool {
+        self.prior.as_ref().is_some_and(Prior::is_open)
+    }
+
+    /// The predictions of texts, under the shares of labels that were asked for.
+    fn predictions(&mut self, inputs: &[InputText]) -> Vec<Prediction> {
+        let texts: Vec<&str> = inputs.iter().map(|input| &input.text.text[..]).collect();
+        let parts = texts.chunks(BATCH_ROWS);
+        let mut predictions: Vec<Prediction> = parts
+            .flat_map(|part| self.classifier.classify(part))
+            .collect();
+        if let Some(prior) = &mut self.prior {
+            let trusted = predictions.iter().filter(|found| found.note.is_none());
+            let trusted: Vec<Vec<f64>> = trusted.map(|found| found.probabilities.clone()).collect();
+            let said = prior.estimate(&trusted, self.classifier.config.labels());
+            said.iter().for_each(standard::message);
+            for found in &mut predictions {
+                found.probabilities = prior.apply(&found.probabilities);
+            }
+        }
+        predictions
+    }
+
     /// Classifies a batch of texts, and prints the answers.
     fn classify(&mut self, inputs: &[InputText]) -> Result<()> {
+        let predictions = self.predictions(inputs);
         let (arguments, classifier) = (self.arguments, self.classifier);
-        let texts: Vec<&str> = inputs.iter().map(|input| &input.text.text[..]).collect();
         let labels = classifier.config.labels();
-        for (input, prediction) in inputs.iter().zip(classifier.classify(&texts)) {
+        for (input, prediction) in inputs.iter().zip(predictions) {
             let best = argmax(&prediction.probabilities);
             let explained = arguments.explain && prediction.note.is_none();
             let answer = Answer {

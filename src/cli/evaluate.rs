@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::evaluate_documents::DocumentsRequest;
 use super::evaluate_pairs::PairEvaluation;
 use super::evaluate_series::SeriesEvaluation;
 use super::flags::DocumentFlags;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::pair_flags::PairFlags;
+use super::prior_flag::PriorChoice;
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
@@ -48,6 +50,13 @@ pub struct Arguments {
     /// these pairs, instead of in the training pairs
     #[arg(long, value_name = "FILE")]
     baseline_from: Option<PathBuf>,
+    /// For a classifier: choose among all its labels, also where the documents have only some of them
+    #[arg(long)]
+    all_labels: bool,
+    /// For a classifier: how frequent the labels are among the documents, where that is otherwise than in training: a share of
+    /// each, as in negative=0.2,positive=0.8; uniform; or estimate, from the texts
+    #[arg(long, value_name = "SHARES")]
+    prior: Option<PriorChoice>,
     /// For a translator: number of translations that are followed at once [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     beam: Option<u16>,
@@ -69,6 +78,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         model,
         files,
         baseline_from,
+        all_labels,
+        prior,
         beam,
         horizon,
         layout,
@@ -85,19 +96,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     let config = model.directory(None)?.load_config()?;
+    let labelled = matches!(config.head, Head::Labels(_));
+    let given = [("--all-labels", *all_labels), ("--prior", prior.is_some())];
+    if let Some((flag, _)) = given.iter().find(|(_, given)| *given && !labelled) {
+        return Err(Error::usage(format!(
+            "{flag} is for classifiers, and this model has no labels"
+        )));
+    }
     if config.encoder_decoder().is_some() {
-        let search = Search::default();
-        let evaluation = PairEvaluation {
-            files,
-            flags: pairs,
-            options: pairs.options(options.format, options.lossy),
-            baseline_from: baseline_from.as_deref(),
-            search: Search {
-                beam: beam.map_or(search.beam, usize::from),
-                ..search
-            },
-        };
-        return evaluation.run(model, *json);
+        return translator(arguments);
     }
     if let Some(flag) = pairs.given().or(beam.map(|_| "--beam")) {
         return Err(Error::usage(format!(
@@ -115,9 +122,32 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "this is one of a forecaster's networks; give the folder around it",
         )),
         Head::Labels(_) => {
-            evaluate_documents::run(model, files, &options, baseline_from.as_deref(), *json)
+            let request = DocumentsRequest {
+                files,
+                options,
+                baseline_from: baseline_from.as_deref(),
+                all_labels: *all_labels,
+                prior: prior.as_ref(),
+            };
+            evaluate_documents::run(model, request, *json)
         }
     }
+}
+
+/// Evaluates a translator.
+fn translator(arguments: &Arguments) -> Result<()> {
+    let (options, search) = (arguments.layout.options(), Search::default());
+    let evaluation = PairEvaluation {
+        files: &arguments.files,
+        flags: &arguments.pairs,
+        options: arguments.pairs.options(options.format, options.lossy),
+        baseline_from: arguments.baseline_from.as_deref(),
+        search: Search {
+            beam: arguments.beam.map_or(search.beam, usize::from),
+            ..search
+        },
+    };
+    evaluation.run(&arguments.model, arguments.json)
 }
 
 /// Evaluates a forecaster.
@@ -128,6 +158,8 @@ fn series(arguments: &Arguments, folder: ForecastFolder) -> Result<()> {
     let is_for_text = arguments.pairs.given().is_some()
         || arguments.beam.is_some()
         || arguments.baseline_from.is_some()
+        || arguments.all_labels
+        || arguments.prior.is_some()
         || arguments.layout.options().give_layout();
     if is_for_text {
         return Err(Error::usage(

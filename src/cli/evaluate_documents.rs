@@ -9,6 +9,7 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::model::{ModelArguments, PrecisionChoice};
+use super::prior_flag::{Prior, PriorChoice};
 use super::standard;
 use crate::baselines::naive_baselines;
 use crate::checkpoint::Directory;
@@ -16,6 +17,7 @@ use crate::checkpoint::record::{DocumentsRecord, Figures, NaiveBaselines, Record
 use crate::data::labelled::{DocumentOptions, LabelledRow, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::Classifier;
+use crate::inference::label_shares::restricted;
 use crate::inference::learnt_documents::LearntDocuments;
 use crate::metrics::ClassificationScore;
 use crate::text::Normalization;
@@ -40,6 +42,8 @@ struct DocumentsEvaluation {
     baselines: NaiveBaselines,
     /// What the baselines were evaluated on, if not on the same documents.
     validation: Option<Validation>,
+    /// The labels that the model chose among, where these are not all.
+    among: Option<Vec<String>>,
     examples_per_second: f64,
 }
 
@@ -50,27 +54,48 @@ struct Validation {
     model: Option<Figures>,
 }
 
+/// What is asked of the evaluation of a classifier.
+pub struct DocumentsRequest<'a> {
+    /// Files of labelled documents.
+    pub files: &'a [PathBuf],
+    /// How they are laid out.
+    pub options: DocumentOptions,
+    /// Documents that the baselines are fitted to.
+    pub baseline_from: Option<&'a Path>,
+    /// Whether the model chooses among all its labels where the documents have only some.
+    pub all_labels: bool,
+    /// Shares of the labels in place of those of the training.
+    pub prior: Option<&'a PriorChoice>,
+}
+
 /// Evaluates a classifier on files and prints the result.
-pub fn run(
-    arguments: &ModelArguments,
-    files: &[PathBuf],
-    options: &DocumentOptions,
-    baseline_from: Option<&Path>,
-    json: bool,
-) -> Result<()> {
+pub fn run(arguments: &ModelArguments, request: DocumentsRequest, json: bool) -> Result<()> {
     let directory = arguments.directory(None)?;
     let classifier = arguments.open_classifier(None, PrecisionChoice::F32)?;
     let labels = classifier.config.labels();
     let options = DocumentOptions {
         labels: true,
-        ..options.clone()
+        ..request.options.clone()
     };
-    let documents = read(files, &options, labels)?;
-    let training = match baseline_from {
+    let documents = read(request.files, &options, labels)?;
+    let training = match request.baseline_from {
         Some(path) => Some(read(&[path.to_path_buf()], &options, labels)?),
         None => None,
     };
-    let evaluation = evaluate(&directory, &classifier, &documents, training.as_ref())?;
+    let mut predictions = Predictions::new(&classifier, &documents)?;
+    if let Some(choice) = request.prior {
+        predictions.take_shares(Prior::open(choice, &directory, labels)?, labels);
+    }
+    if !request.all_labels {
+        predictions.restrict(&documents, labels);
+    }
+    let evaluation = evaluate(
+        &directory,
+        &classifier,
+        &documents,
+        &predictions,
+        training.as_ref(),
+    )?;
     evaluation.warn();
     if json {
         standard::json_line(&evaluation.object())?;
@@ -131,17 +156,72 @@ impl LabelledDocuments {
     }
 }
 
+/// What a classifier predicts of documents.
+struct Predictions {
+    /// Probabilities of all labels, of each document.
+    probabilities: Vec<Vec<f64>>,
+    /// The labels that it chose among, where these are not all.
+    among: Option<Vec<String>>,
+    per_second: f64,
+}
+
+impl Predictions {
+    fn new(classifier: &Classifier, documents: &LabelledDocuments) -> Result<Self> {
+        let start = Instant::now();
+        let texts: Vec<&str> = documents.texts.iter().map(String::as_str).collect();
+        Ok(Predictions {
+            probabilities: classifier.predict(&texts)?,
+            among: None,
+            per_second: texts.len() as f64 / start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Goes over to the shares that were asked for.
+    fn take_shares(&mut self, mut prior: Prior, labels: &[String]) {
+        let said = prior.estimate(&self.probabilities, labels);
+        said.iter().for_each(standard::message);
+        for probabilities in &mut self.probabilities {
+            *probabilities = prior.apply(probabilities);
+        }
+    }
+
+    /// Chooses among the labels that the documents have, where they have two or more but not all, and says so: a file of good
+    /// and bad reviews asks which of the two, not whether a review is neither.
+    fn restrict(&mut self, documents: &LabelledDocuments, labels: &[String]) {
+        let among: Vec<bool> = (0..labels.len())
+            .map(|label| documents.labels.contains(&label))
+            .collect();
+        let named = labels.iter().zip(&among);
+        let names: Vec<String> = named
+            .filter(|(_, among)| **among)
+            .map(|(label, _)| label.clone())
+            .collect();
+        if !(2..labels.len()).contains(&names.len()) {
+            return;
+        }
+        for probabilities in &mut self.probabilities {
+            *probabilities = restricted(probabilities, &among);
+        }
+        standard::message(format!(
+            "note: the documents have {} of the model's {} labels, {}, and it chooses among these; --all-labels: among all",
+            names.len(),
+            labels.len(),
+            escaped_list(&names)
+        ));
+        self.among = Some(names);
+    }
+}
+
 /// Evaluates a classifier and baselines: those that are fitted to `training`, or else those of the model's training.
 fn evaluate(
     directory: &Directory,
     classifier: &Classifier,
     documents: &LabelledDocuments,
+    predictions: &Predictions,
     training: Option<&LabelledDocuments>,
 ) -> Result<DocumentsEvaluation> {
-    let start = Instant::now();
     let texts: Vec<&str> = documents.texts.iter().map(String::as_str).collect();
-    let predicted = classifier.predict(&texts)?;
-    let examples_per_second = texts.len() as f64 / start.elapsed().as_secs_f64();
+    let predicted = &predictions.probabilities;
     let labels = classifier.config.labels();
     let (baselines, validation) = match training {
         Some(training) => (baselines_from(training, documents, labels), None),
@@ -171,12 +251,13 @@ fn evaluate(
         .as_ref()
         .filter(|unseen| (1..texts.len()).contains(&unseen.len()));
     Ok(DocumentsEvaluation {
-        score: ClassificationScore::of_probabilities(labels, &documents.labels, &predicted),
+        score: ClassificationScore::of_probabilities(labels, &documents.labels, predicted),
         learnt_from: unseen.as_ref().map(|unseen| texts.len() - unseen.len()),
         unseen: some_unseen.map(|unseen| score(unseen)),
         baselines,
         validation,
-        examples_per_second,
+        among: predictions.among.clone(),
+        examples_per_second: predictions.per_second,
     })
 }
 
@@ -242,6 +323,9 @@ impl DocumentsEvaluation {
         object["balanced_accuracy"] = json!(self.score.balanced_accuracy());
         object["examples_per_second"] = json!(self.examples_per_second);
         object["learnt_from"] = json!(self.learnt_from);
+        if let Some(among) = &self.among {
+            object["chosen_among"] = json!(among);
+        }
         if let Some(unseen) = &self.unseen {
             object["unseen"] = json!(unseen);
             object["unseen"]["balanced_accuracy"] = json!(unseen.balanced_accuracy());

@@ -2,6 +2,7 @@
 Flags that more than one command has.
 */
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,10 +14,50 @@ use crate::checkpoint::arguments::{
     TrainingPrecision,
 };
 use crate::data::labelled::{DocumentOptions, Format};
+use crate::error::{Error, Result};
 use crate::text::Split;
 use carousel_kernels::recurrent::Activation;
 
-/// Flags of both `train` and `train-classifier`.
+/// Flags of a run of training: its folder, and what is shown.
+#[derive(Args)]
+pub struct RunFlags {
+    /// The folder for the model
+    #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
+    pub output: Option<PathBuf>,
+    /// Continue the run in a folder, with the options it began with; give the data again only where it was moved
+    #[arg(display_order = 6, long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Show what would be done, sizes, memory and speed, and stop
+    #[arg(display_order = 7, long, conflicts_with_all = ["resume", "quiet"])]
+    pub plan: bool,
+    /// Print the plan as a JSON object
+    #[arg(display_order = 8, long, requires = "plan")]
+    pub json: bool,
+    /// Replace a model that is in the folder already, once the new one has weights
+    #[arg(display_order = 9, long)]
+    pub overwrite: bool,
+    /// Show no plan, no progress and no samples
+    #[arg(display_order = 10, short, long)]
+    pub quiet: bool,
+}
+
+impl RunFlags {
+    /// The folder of the run, begun or resumed.
+    ///
+    /// # Errors
+    /// There is none, as with --plan.
+    pub fn folder(&self) -> Result<&Path> {
+        let folder = self.resume.as_deref().or(self.output.as_deref());
+        folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))
+    }
+
+    /// Whether flags were given that only a run which begins has.
+    pub fn begins(&self) -> bool {
+        self.output.is_some() || self.overwrite
+    }
+}
+
+/// Flags of every task that is trained.
 #[derive(Args)]
 pub struct TrainingFlags {
     /// Where words end, at word level [default: natural]
@@ -140,7 +181,7 @@ impl CellFlags {
 }
 
 /// An activation by its name.
-fn activation(name: &str) -> Result<Activation, String> {
+fn activation(name: &str) -> std::result::Result<Activation, String> {
     let known = Activation::ALL.into_iter().find(|one| one.name() == name);
     known.ok_or_else(|| {
         let names = Activation::ALL.map(Activation::name);

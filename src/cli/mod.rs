@@ -42,6 +42,7 @@ mod line_editor;
 mod model;
 mod models;
 pub mod pair_flags;
+mod prior_flag;
 pub mod run_folder;
 mod sampling_flags;
 mod score;

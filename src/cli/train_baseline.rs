@@ -26,24 +26,22 @@ pub fn run(flags: &Arguments) -> Result<()> {
     let started = Instant::now();
     let arguments = flags.training();
     check(&arguments)?;
-    if flags.plan {
+    if flags.run.plan {
         let folder = standard::temporary_folder()?;
         let directory = Directory::at(folder.path());
         let corpus = keep_standard_input(&flags.corpus, &directory)?;
         BaselineRun::begin(directory, &corpus, arguments)?.announce();
         return Ok(());
     }
-    let folder = flags.output.as_ref();
-    let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+    let folder = RunFolder::for_new_run(flags.run.folder()?, flags.run.overwrite)?;
     let directory = &folder.directory;
     let corpus = keep_standard_input(&flags.corpus, directory)?;
     let learn = || {
         let run = BaselineRun::begin(directory.clone(), &corpus, arguments)?;
-        if !flags.quiet {
+        if !flags.run.quiet {
             run.announce();
         }
-        run.learn(started, flags.quiet)
+        run.learn(started, flags.run.quiet)
     };
     learn().inspect_err(|_| leave_nothing(&flags.corpus, directory))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::{CellFlags, DocumentFlags, TrainingFlags};
+use super::flags::{CellFlags, DocumentFlags, RunFlags, TrainingFlags};
 use crate::checkpoint::arguments::{ClassWeights, TrainArguments};
 use crate::text::Level;
 
@@ -22,24 +22,9 @@ pub struct Arguments {
     /// input
     #[arg(value_name = "LABELLED", required_unless_present = "resume")]
     pub documents: Vec<PathBuf>,
-    /// The folder for the model
-    #[arg(display_order = 1, short, long, value_name = "DIR", required_unless_present_any = ["resume", "plan"])]
-    pub output: Option<PathBuf>,
-    /// Continue the run in a folder, with the options it began with; give the files again only where they were moved
-    #[arg(display_order = 6, long, value_name = "DIR")]
-    pub resume: Option<PathBuf>,
-    /// Show what would be done, sizes, memory and speed, and stop
-    #[arg(display_order = 7, long, conflicts_with_all = ["resume", "quiet"])]
-    pub plan: bool,
-    /// Print the plan as a JSON object
-    #[arg(display_order = 8, long, requires = "plan")]
-    pub json: bool,
-    /// Replace a model that is in the folder already, once the new one has weights
-    #[arg(display_order = 9, long)]
-    pub overwrite: bool,
-    /// Show no plan and no progress
-    #[arg(display_order = 10, short, long)]
-    pub quiet: bool,
+    /// The folder of the run, and what is shown
+    #[command(flatten)]
+    pub run: RunFlags,
 
     /// How documents are laid out in the files
     #[command(flatten)]

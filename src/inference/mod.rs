@@ -16,6 +16,7 @@ pub mod forecaster;
 pub mod generator;
 pub mod inspection;
 pub mod interpolation;
+pub mod label_shares;
 pub mod learnt_documents;
 pub mod linear;
 mod model;

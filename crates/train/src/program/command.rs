@@ -26,23 +26,22 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
     flags.corpus.iter().for_each(|path| note_labels(path));
-    if flags.plan {
+    if flags.run.plan {
         return plan::language_model(flags, started);
     }
-    let folder = flags.resume.as_ref().or(flags.output.as_ref());
-    let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let mut progress = Progress::new(Directory::at(folder), flags.quiet);
+    let folder = flags.run.folder()?;
+    let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let arguments = flags.training();
-    if flags.resume.is_none() {
-        let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+    if flags.run.resume.is_none() {
+        let folder = RunFolder::for_new_run(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let corpus = keep_standard_input(&flags.corpus, directory)?;
         let begun = language_model::begin(directory.clone(), &corpus, &arguments, started, notify);
         let run = begun.inspect_err(|_| leave_nothing(&flags.corpus, directory))?;
         return finish(Some(run), notify);
     }
-    let others = flags.output.is_some() || flags.overwrite;
+    let others = flags.run.begins();
     let moved = moved_data(others, &flags.corpus, arguments)?;
     let folder = RunFolder::of_run(folder, "train CORPUS")?;
     let directory = folder.directory.clone();
@@ -84,35 +83,34 @@ fn finish<T: Task>(run: Option<Run<T>>, notify: Notify) -> Result<()> {
 pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
-    if flags.plan {
+    if flags.run.plan {
         return plan::classifier(flags, started);
     }
-    let folder = flags.resume.as_ref().or(flags.output.as_ref());
-    let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let mut progress = Progress::new(Directory::at(folder), flags.quiet);
+    let folder = flags.run.folder()?;
+    let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let (arguments, documents) = (flags.training(), flags.layout.options());
-    if flags.resume.is_none() {
-        let folder = RunFolder::for_new_classifier(folder, flags.overwrite)?;
+    if flags.run.resume.is_none() {
+        let folder = RunFolder::for_new_classifier(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let files = keep_standard_input(&flags.documents, directory)?;
         let inner = Inner {
-            language_model: &mut language_model(&folder, flags.quiet),
-            fold: Some(&mut train_fold(flags.quiet)),
+            language_model: &mut language_model(&folder, flags.run.quiet),
+            fold: Some(&mut train_fold(flags.run.quiet)),
         };
         let asked = (&arguments, &documents);
         let begun = classifier::begin(directory.clone(), &files, asked, started, notify, inner);
         let run = begun.inspect_err(|_| leave_nothing(&flags.documents, directory))?;
         return finish(Some(run), notify);
     }
-    let others = flags.output.is_some() || flags.overwrite;
+    let others = flags.run.begins();
     let others = others || documents != DocumentOptions::default();
     let moved = moved_data(others, &flags.documents, arguments)?;
     let folder = RunFolder::of_run(folder, "train-classifier LABELLED")?;
     let directory = folder.directory.clone();
     let inner = Inner {
-        language_model: &mut language_model(&folder, flags.quiet),
-        fold: Some(&mut train_fold(flags.quiet)),
+        language_model: &mut language_model(&folder, flags.run.quiet),
+        fold: Some(&mut train_fold(flags.run.quiet)),
     };
     let resumed = classifier::resume(directory, moved.as_ref(), started, notify, inner);
     let run = resumed.inspect_err(|_| leave_nothing(&[], &folder.directory))?;
@@ -123,16 +121,15 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
 pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
-    if flags.plan {
+    if flags.run.plan {
         return plan::translator(flags, started);
     }
-    let folder = flags.resume.as_ref().or(flags.output.as_ref());
-    let folder = folder.ok_or_else(|| Error::usage("give the folder for the model with -o"))?;
-    let mut progress = Progress::new(Directory::at(folder), flags.quiet);
+    let folder = flags.run.folder()?;
+    let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let (arguments, paths, layout) = (flags.training(), flags.paths(), flags.layout());
-    if flags.resume.is_none() {
-        let folder = RunFolder::for_new_run(folder, flags.overwrite)?;
+    if flags.run.resume.is_none() {
+        let folder = RunFolder::for_new_run(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let files = keep_standard_input(&paths, directory)?;
         let asked = (&arguments, &layout);
@@ -142,7 +139,7 @@ pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
     }
     let has_layout =
         matches!(layout, PairLayout::Table(options) if options != PairOptions::default());
-    let others = flags.output.is_some() || flags.overwrite || has_layout;
+    let others = flags.run.begins() || has_layout;
     let moved = moved_data(others, &paths, arguments)?;
     let folder = RunFolder::of_run(folder, "train-translator PAIRS")?;
     let directory = folder.directory.clone();

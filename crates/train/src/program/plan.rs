@@ -25,7 +25,7 @@ use carousel_train::tasks::translation;
 pub fn language_model(flags: &train::Arguments, started: Instant) -> Result<()> {
     let folder = standard::temporary_folder()?;
     let directory = Directory::at(folder.path());
-    let mut output = Output::new(&folder, flags.json);
+    let mut output = Output::new(&folder, flags.run.json);
     let notify = &mut |event| output.take(event);
     let corpus = keep_standard_input(&flags.corpus, &directory)?;
     text::begin(directory, &corpus, &flags.training(), started, notify)?.announce(notify);
@@ -35,7 +35,7 @@ pub fn language_model(flags: &train::Arguments, started: Instant) -> Result<()> 
 /// Shows the plan of a classifier.
 pub fn classifier(flags: &train_classifier::Arguments, started: Instant) -> Result<()> {
     let folder = standard::temporary_folder()?;
-    let mut output = Output::new(&folder, flags.json);
+    let mut output = Output::new(&folder, flags.run.json);
     let notify = &mut |event| output.take(event);
     let directory = Directory::at(folder.path());
     let files = keep_standard_input(&flags.documents, &directory)?;
@@ -57,7 +57,7 @@ pub fn classifier(flags: &train_classifier::Arguments, started: Instant) -> Resu
 /// Shows the plan of a translator.
 pub fn translator(flags: &train_translator::Arguments, started: Instant) -> Result<()> {
     let folder = standard::temporary_folder()?;
-    let mut output = Output::new(&folder, flags.json);
+    let mut output = Output::new(&folder, flags.run.json);
     let notify = &mut |event| output.take(event);
     let directory = Directory::at(folder.path());
     let paths = keep_standard_input(&flags.paths(), &directory)?;
