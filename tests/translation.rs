@@ -3,6 +3,11 @@ use crate::sandbox::Sandbox;
 /// Options of a small network.
 const SMALL: &str = "--hidden-size 24 --embedding-size 12 --batch-size 8 --level word --learning-rate 0.01 --ema 0.5";
 
+/// The same for a transformer, whose embedding is as wide as its layers.
+fn one_width() -> String {
+    SMALL.replace("--embedding-size 12 ", "")
+}
+
 /// Numbers in English and in Spanish, a pair on each line of two files.
 fn sandbox() -> Sandbox {
     let english = ["one", "two", "three", "four", "five", "six"];
@@ -34,10 +39,15 @@ fn translators_of_every_kind_learn_and_are_resumed_bit_for_bit() {
         "--attention additive --input-feeding --cell lstm",
         "--attention none --vocabulary apart --bidirectional=false",
         "--num-layers 2 --residual --embedding-dropout 0.1 --weight-drop 0.1",
+        "--cell transformer --heads 2 --num-layers 1 --embedding-dropout 0.1",
     ];
     for (number, kind) in kinds.iter().enumerate() {
+        let small = match kind.contains("transformer") {
+            true => one_width(),
+            false => SMALL.to_string(),
+        };
         let whole = format!(
-            "train-translator --source train.en --target train.es -o whole-{number} {SMALL} {kind} --steps 60 -q"
+            "train-translator --source train.en --target train.es -o whole-{number} {small} {kind} --steps 60 -q"
         );
         sandbox.carousel(&whole).success();
         let cut = whole.replace("-o whole", "-o cut");
@@ -173,4 +183,78 @@ fn a_plan_says_what_is_chosen() {
         outcome.err.contains("no kernels for --input-feeding"),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_transformer_translates_and_refuses_the_options_of_others() {
+    let sandbox = sandbox();
+    let files = "--source train.en --target train.es --cell transformer";
+    let line = format!("train-translator {files} {} --plan", one_width());
+    let outcome = sandbox.carousel(&line).success();
+    for words in [
+        "transformer, 4 heads, encoder and decoder 2 x 24 each",
+        "label smoothing 0.1",
+        "transformers have no kernels",
+    ] {
+        assert!(outcome.err.contains(words), "{words}: {}", outcome.err);
+    }
+    for (options, words) in [
+        (
+            "--attention dot",
+            "has attention in every layer; leave --attention away",
+        ),
+        ("--input-feeding", "leave --input-feeding away"),
+        ("--bidirectional=false", "leave --bidirectional away"),
+        ("--residual", "--residual is for recurrent cells"),
+        ("--weight-drop 0.1", "--weight-drop is for recurrent cells"),
+        ("--gradients kernels", "no kernels for transformers"),
+        (
+            "--hidden-size 24 --heads 5",
+            "5 heads do not divide a width of 24",
+        ),
+        (
+            "--hidden-size 24 --embedding-size 12",
+            "leave --embedding-size away",
+        ),
+    ] {
+        let outcome = sandbox.carousel(&format!("train-translator {files} {options} --plan"));
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.err.contains(words), "{words}: {outcome:?}");
+    }
+    let outcome =
+        sandbox.carousel("train-translator --source train.en --target train.es --heads 2 --plan");
+    assert!(
+        outcome.err.contains("--heads is for a transformer"),
+        "{outcome:?}"
+    );
+
+    let line = format!(
+        "train-translator {files} -o model {} --steps 60 -q",
+        one_width()
+    );
+    sandbox.carousel(&line).success();
+    for precision in ["f32", "bf16", "int8"] {
+        let line = format!("translate -m model --precision {precision} 'one two six'");
+        let words = sandbox.carousel(&line).success().out;
+        assert!(words.contains("uno"), "{precision}: {words}");
+    }
+    let picture = sandbox.carousel("translate -m model --attention 'one two six'");
+    assert!(picture.success().out.contains("six"));
+    let found = sandbox.carousel("evaluate -m model --source train.en --target train.es --json");
+    let found: serde_json::Value = serde_json::from_str(&found.success().out).unwrap();
+    assert!(found["bleu"].as_f64().unwrap() > 20.0, "{found}");
+    let inspected = sandbox.carousel("inspect -m model").success().out;
+    for words in [
+        "transformer, 4 heads",
+        "decoder.layers.1.multihead_attn.in_proj_weight",
+    ] {
+        assert!(inspected.contains(words), "{inspected}");
+    }
+    sandbox
+        .carousel("export -m model -o small --precision int8")
+        .success();
+    let line = |model: &str| format!("translate -m {model} --precision int8 'one two six' 'five'");
+    let [whole, copy] =
+        ["model", "small"].map(|model| sandbox.carousel(&line(model)).success().out);
+    assert_eq!(whole, copy);
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::encoder_decoder::EncoderDecoder;
 use super::numbers::{Numbers, Values};
 use super::transformer::Transformer;
+use super::transformer_encoder_decoder::TransformerEncoderDecoder;
 use crate::text::{Direction, Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 
@@ -98,6 +99,8 @@ pub enum Body {
     Ngram(Ngrams),
     /// An encoder, and a decoder that writes another sequence.
     EncoderDecoder(EncoderDecoder),
+    /// The same of layers of attention.
+    TransformerEncoderDecoder(TransformerEncoderDecoder),
 }
 
 /// The n-grams of a text, for interpolated modified Kneser–Ney smoothing (Chen and Goodman 1998).

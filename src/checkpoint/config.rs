@@ -11,9 +11,10 @@ use super::architecture::{
     Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, LSA_WEIGHT, NextToken, Ngrams,
     OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
 };
-use super::encoder_decoder::EncoderDecoder;
+use super::encoder_decoder::{EncoderDecoder, TARGET_EMBEDDING, Target};
 use super::numbers::{Numbers, Values};
 use super::transformer::{POSITION_EMBEDDING, Transformer};
+use super::transformer_encoder_decoder::TransformerEncoderDecoder;
 use super::version1::Version1;
 use crate::error::{Error, Result};
 use crate::text::Direction;
@@ -58,10 +59,8 @@ impl ModelConfig {
     /// # Panics
     /// If it reads numbers.
     pub fn written(&self) -> &Tokens {
-        match &self.body {
-            Body::EncoderDecoder(body) => &body.target,
-            Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => self.tokens(),
-        }
+        self.target()
+            .map_or_else(|| self.tokens(), |target| target.tokens)
     }
 
     /// The tokens, to be changed.
@@ -104,7 +103,7 @@ impl ModelConfig {
     pub fn carried(&self) -> Option<&Recurrent> {
         match &self.body {
             Body::Recurrent(recurrent) => Some(recurrent),
-            Body::Transformer(_) | Body::Ngram(_) | Body::EncoderDecoder(_) => None,
+            _ => None,
         }
     }
 
@@ -115,9 +114,7 @@ impl ModelConfig {
     pub fn recurrent_mut(&mut self) -> &mut Recurrent {
         match &mut self.body {
             Body::Recurrent(recurrent) => recurrent,
-            Body::Transformer(_) | Body::Ngram(_) | Body::EncoderDecoder(_) => {
-                panic!("one stack of recurrent layers")
-            }
+            _ => panic!("one stack of recurrent layers"),
         }
     }
 
@@ -125,7 +122,7 @@ impl ModelConfig {
     pub fn transformer(&self) -> Option<&Transformer> {
         match &self.body {
             Body::Transformer(transformer) => Some(transformer),
-            Body::Recurrent(_) | Body::Ngram(_) | Body::EncoderDecoder(_) => None,
+            _ => None,
         }
     }
 
@@ -138,6 +135,7 @@ impl ModelConfig {
             Body::Recurrent(recurrent) => recurrent.hidden_size,
             Body::Transformer(transformer) => transformer.hidden_size,
             Body::EncoderDecoder(body) => body.target.embedding_size,
+            Body::TransformerEncoderDecoder(body) => body.hidden_size,
             Body::Ngram(_) => panic!("a network"),
         }
     }
@@ -151,6 +149,7 @@ impl ModelConfig {
             Body::Recurrent(recurrent) => recurrent.num_layers,
             Body::Transformer(transformer) => transformer.num_layers,
             Body::EncoderDecoder(body) => body.decoder.num_layers,
+            Body::TransformerEncoderDecoder(body) => body.num_layers,
             Body::Ngram(_) => panic!("a network"),
         }
     }
@@ -164,6 +163,7 @@ impl ModelConfig {
             Body::Recurrent(recurrent) => recurrent.dropout,
             Body::Transformer(transformer) => transformer.dropout,
             Body::EncoderDecoder(body) => body.decoder.dropout,
+            Body::TransformerEncoderDecoder(body) => body.dropout,
             Body::Ngram(_) => panic!("a network"),
         }
     }
@@ -177,6 +177,7 @@ impl ModelConfig {
             Body::Recurrent(recurrent) => recurrent.cell_description(),
             Body::Transformer(transformer) => transformer.description(),
             Body::EncoderDecoder(body) => body.decoder.cell_description(),
+            Body::TransformerEncoderDecoder(body) => body.description(),
             Body::Ngram(_) => panic!("a network"),
         }
     }
@@ -188,7 +189,7 @@ impl ModelConfig {
     pub fn body_name(&self) -> &'static str {
         match &self.body {
             Body::Recurrent(recurrent) => recurrent.cell.name(),
-            Body::Transformer(_) => "transformer",
+            Body::Transformer(_) | Body::TransformerEncoderDecoder(_) => "transformer",
             Body::EncoderDecoder(body) => body.decoder.cell.name(),
             Body::Ngram(_) => panic!("a network"),
         }
@@ -205,22 +206,39 @@ impl ModelConfig {
         match &self.body {
             Body::Recurrent(recurrent) => Some(recurrent),
             Body::EncoderDecoder(body) => Some(&body.decoder),
-            Body::Transformer(_) | Body::Ngram(_) => None,
+            Body::Transformer(_) | Body::Ngram(_) | Body::TransformerEncoderDecoder(_) => None,
         }
     }
 
     /// The n-grams of an n-gram model; `None` for a network.
     pub fn ngram_body(&self) -> Option<&Ngrams> {
         match &self.body {
-            Body::Recurrent(_) | Body::Transformer(_) | Body::EncoderDecoder(_) => None,
             Body::Ngram(ngrams) => Some(ngrams),
+            _ => None,
         }
     }
 
-    /// The encoder and the decoder of a translator; `None` for other models.
+    /// The recurrent encoder and decoder of a translator; `None` for other models.
     pub fn encoder_decoder(&self) -> Option<&EncoderDecoder> {
         match &self.body {
             Body::EncoderDecoder(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The encoder and the decoder of a translator that is a transformer; `None` for other models.
+    pub fn transformer_encoder_decoder(&self) -> Option<&TransformerEncoderDecoder> {
+        match &self.body {
+            Body::TransformerEncoderDecoder(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// What a translator writes; `None` for other models.
+    pub fn target(&self) -> Option<Target<'_>> {
+        match &self.body {
+            Body::EncoderDecoder(body) => Some(body.written()),
+            Body::TransformerEncoderDecoder(body) => Some(body.written()),
             Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => None,
         }
     }
@@ -228,7 +246,7 @@ impl ModelConfig {
     /// The command that uses it.
     pub fn command(&self) -> &'static str {
         match (&self.body, &self.head) {
-            (Body::EncoderDecoder(_), _) => "translate",
+            (Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_), _) => "translate",
             (_, Head::NextToken(_)) => "generate",
             (_, Head::Labels(_)) => "classify",
             (_, Head::Values(_)) => "forecast",
@@ -242,11 +260,13 @@ impl ModelConfig {
     pub fn check_no_translator(&self, folder: &Path) -> Result<()> {
         match &self.body {
             Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => Ok(()),
-            Body::EncoderDecoder(_) => Err(Error::new(format!(
-                "{0} is a translator; use it with `carousel translate -m {0}`, and evaluate it with `carousel evaluate -m {0} \
+            Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_) => {
+                Err(Error::new(format!(
+                    "{0} is a translator; use it with `carousel translate -m {0}`, and evaluate it with `carousel evaluate -m {0} \
                  PAIRS`",
-                folder.display()
-            ))),
+                    folder.display()
+                )))
+            }
         }
     }
 
@@ -261,11 +281,13 @@ impl ModelConfig {
                 "{} is an n-gram model, which has no layers to go on from; give a network with --from",
                 folder.display()
             ))),
-            Body::EncoderDecoder(_) => Err(Error::new(format!(
-                "{} is a translator, which neither a language model nor a classifier can go on from; give a network of texts \
+            Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_) => {
+                Err(Error::new(format!(
+                    "{} is a translator, which neither a language model nor a classifier can go on from; give a network of texts \
                  with --from",
-                folder.display()
-            ))),
+                    folder.display()
+                )))
+            }
         }
     }
 
@@ -318,6 +340,9 @@ impl ModelConfig {
             ),
             Body::Transformer(transformer) => (transformer.tensors(), 0),
             Body::EncoderDecoder(body) => return body.tensors(self.tokens(), self.next_token()),
+            Body::TransformerEncoderDecoder(body) => {
+                return body.tensors(self.tokens(), self.next_token());
+            }
             Body::Ngram(_) => return Vec::new(),
         };
         let input = match &self.input {
@@ -340,15 +365,16 @@ impl ModelConfig {
         let (has_tables, beside) = match &self.body {
             Body::Recurrent(_) => (self.tokens().vocab_size <= TABLE_TOKENS, None),
             // The vectors of tokens and positions are added up in float32.
-            Body::Transformer(_) => (true, None),
+            Body::Transformer(_) | Body::TransformerEncoderDecoder(_) => (true, None),
             Body::EncoderDecoder(body) if body.input_feeding => {
-                (false, Some(body.target_embedding()))
+                (false, Some(body.written().embedding()))
             }
             Body::EncoderDecoder(_) => (false, None),
             Body::Ngram(_) => return Vec::new(),
         };
         let in_tables = |name: &str| {
-            [EMBEDDING, POSITION_EMBEDDING].contains(&name) || name.ends_with(".weight_ih_l0")
+            [EMBEDDING, TARGET_EMBEDDING, POSITION_EMBEDDING].contains(&name)
+                || name.ends_with(".weight_ih_l0")
         };
         let is_multiplied = |name: &str, shape: &[usize]| {
             let is_exact = name == HEAD_WEIGHT || Some(name) == beside;
@@ -372,8 +398,8 @@ impl ModelConfig {
 
     /// The names of the head's weights, which may be the embedding, and of its bias.
     pub fn head_tensors(&self) -> (&'static str, &'static str) {
-        if let (Body::EncoderDecoder(body), Head::NextToken(head)) = (&self.body, &self.head) {
-            return (body.output_weight(head), OUTPUT_BIAS);
+        if let (Some(target), Head::NextToken(head)) = (self.target(), &self.head) {
+            return (target.output_weight(head), OUTPUT_BIAS);
         }
         match &self.head {
             Head::NextToken(head) if head.tie_weights => (EMBEDDING, OUTPUT_BIAS),
@@ -419,6 +445,7 @@ impl ModelConfig {
             Body::Transformer(transformer) => return self.check_transformer(transformer),
             Body::Ngram(ngrams) => return self.check_ngrams(ngrams),
             Body::EncoderDecoder(body) => return self.check_encoder_decoder(body),
+            Body::TransformerEncoderDecoder(body) => return self.check_transformer_pair(body),
         };
         let mut sizes = vec![
             ("hidden_size", recurrent.hidden_size),
@@ -490,6 +517,26 @@ impl ModelConfig {
         ])?;
         check_dropout(body.encoder.dropout)?;
         check_dropout(body.decoder.dropout)?;
+        body.check(source, head).map_err(Error::new)
+    }
+
+    /// Checks a translator that is a transformer.
+    fn check_transformer_pair(&self, body: &TransformerEncoderDecoder) -> Result<()> {
+        let (Input::Tokens(source), Head::NextToken(head)) = (&self.input, &self.head) else {
+            return Err(Error::new(
+                "an encoder and a decoder read tokens, and predict the next token",
+            ));
+        };
+        check_sizes(&[
+            ("source's vocab_size", source.vocab_size),
+            ("source's embedding_size", source.embedding_size),
+            ("target's vocab_size", body.target.vocab_size),
+            ("target's embedding_size", body.target.embedding_size),
+            ("hidden_size", body.hidden_size),
+            ("num_layers", body.num_layers),
+            ("feed_forward_size", body.feed_forward_size),
+        ])?;
+        check_dropout(body.dropout)?;
         body.check(source, head).map_err(Error::new)
     }
 
@@ -757,6 +804,50 @@ mod tests {
             body.shared_vocabulary = true;
         }
         assert!(wrong.check().is_err());
+    }
+
+    #[test]
+    fn a_transformer_that_translates_comes_back_and_is_counted() {
+        let mut translator = config(next_token(true), false);
+        translator.tokens_mut().embedding_size = 32;
+        let target = Tokens {
+            vocab_size: 50,
+            ..translator.tokens().clone()
+        };
+        let body = TransformerEncoderDecoder::new(target, false, 3);
+        assert_eq!((body.heads, body.feed_forward_size), (4, 128));
+        translator.body = Body::TransformerEncoderDecoder(body.clone());
+        let json = translator.to_json();
+        assert_eq!(json["body"]["type"], "transformer_encoder_decoder");
+        assert_eq!(ModelConfig::from_json(&json).unwrap(), translator);
+        // nn.Embedding(65, 32), nn.Embedding(50, 32), nn.Transformer(32, 4, 3, 3, 128, bias=False) and the output's bias
+        let (attention, feed_forward) = (4 * 32 * 32 + 32, 2 * 32 * 128 + 32);
+        let layers = 3 * (attention + feed_forward) + 3 * (2 * attention + feed_forward);
+        assert_eq!(
+            translator.parameters(),
+            (65 + 50) * 32 + layers + 2 * 32 + 50
+        );
+        let exact = ["embedding.weight", "target_embedding.weight"].map(String::from);
+        let rounded = translator.int8_tensors();
+        assert_eq!(rounded.len(), 3 * 4 + 3 * 6);
+        assert!(exact.iter().all(|name| !rounded.contains(name)));
+        for wrong in [
+            TransformerEncoderDecoder {
+                heads: 5,
+                ..body.clone()
+            },
+            TransformerEncoderDecoder {
+                hidden_size: 64,
+                ..body.clone()
+            },
+            TransformerEncoderDecoder {
+                shared_vocabulary: true,
+                ..body
+            },
+        ] {
+            translator.body = Body::TransformerEncoderDecoder(wrong);
+            assert!(translator.check().is_err(), "{translator:?}");
+        }
     }
 
     #[test]

@@ -274,12 +274,12 @@ impl Directory {
     /// A model that is no translator; a file that is missing or belongs to another model.
     pub fn load_tokenizers(&self, config: &ModelConfig) -> Result<(Tokenizer, Option<Tokenizer>)> {
         let source = self.load_tokenizer(config)?;
-        let body = config
-            .encoder_decoder()
+        let written = config
+            .target()
             .ok_or_else(|| Error::new(format!("{} is not a translator", self.path.display())))?;
-        let target = match body.shared_vocabulary {
+        let target = match written.shared_vocabulary {
             true => None,
-            false => Some(self.load_tokenizer_of(TARGET_TOKENIZER, &body.target)?),
+            false => Some(self.load_tokenizer_of(TARGET_TOKENIZER, written.tokens)?),
         };
         Ok((source, target))
     }

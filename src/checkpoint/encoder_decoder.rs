@@ -6,7 +6,7 @@ decoder sees of the source; the names and shapes of their tensors.
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{
-    EMBEDDING, InitialState, NextToken, OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens,
+    EMBEDDING, InitialState, NextToken, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens,
 };
 
 /// The vectors of the target's tokens, where they are not the source's.
@@ -65,6 +65,15 @@ pub struct EncoderDecoder {
     pub input_feeding: bool,
 }
 
+/// What a translator writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'c> {
+    /// Its tokens.
+    pub tokens: &'c Tokens,
+    /// Whether source and target have one vocabulary, and one embedding.
+    pub shared_vocabulary: bool,
+}
+
 /// How a decoder looks at the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,6 +101,60 @@ impl Attention {
     }
 }
 
+impl Target<'_> {
+    /// The name of its embedding.
+    pub fn embedding(self) -> &'static str {
+        match self.shared_vocabulary {
+            true => EMBEDDING,
+            false => TARGET_EMBEDDING,
+        }
+    }
+
+    /// The name of the output's weights, `[vocab_size, embedding_size]`.
+    pub fn output_weight(self, head: &NextToken) -> &'static str {
+        match head.tie_weights {
+            true => self.embedding(),
+            false => OUTPUT_WEIGHT,
+        }
+    }
+
+    /// The vectors of a source's and of its tokens.
+    pub fn embedding_tensors(self, source: &Tokens) -> TensorShapes {
+        let mut tensors = source.tensors();
+        if !self.shared_vocabulary {
+            let shape = vec![self.tokens.vocab_size, self.tokens.embedding_size];
+            tensors.push((TARGET_EMBEDDING.to_string(), shape));
+        }
+        tensors
+    }
+
+    /// The output's weights, where they are not the embedding, and its bias.
+    pub fn output_tensors(self, head: &NextToken) -> TensorShapes {
+        head.tensors(self.tokens.vocab_size, self.tokens.embedding_size)
+    }
+
+    /// Checks that it suits a source of these tokens, and its head.
+    ///
+    /// # Errors
+    /// A shared vocabulary of two sizes, a head that translators do not have.
+    pub fn check(self, source: &Tokens, head: &NextToken) -> Result<(), String> {
+        let sizes = |tokens: &Tokens| (tokens.vocab_size, tokens.embedding_size);
+        if self.shared_vocabulary && sizes(source) != sizes(self.tokens) {
+            return Err(format!(
+                "a shared vocabulary has one size and one embedding, but source and target have {:?} and {:?}",
+                sizes(source),
+                sizes(self.tokens)
+            ));
+        }
+        match head.horizon != 1 || head.interpolation.is_some() || head.lsa_size > 0 {
+            true => {
+                Err("a translator predicts one token at a time, by its network alone".to_string())
+            }
+            false => Ok(()),
+        }
+    }
+}
+
 impl EncoderDecoder {
     /// Width of the encoder's outputs at a position: those of all directions.
     pub fn memory_size(&self) -> usize {
@@ -114,19 +177,11 @@ impl EncoderDecoder {
         }
     }
 
-    /// The name of the target's embedding.
-    pub fn target_embedding(&self) -> &'static str {
-        match self.shared_vocabulary {
-            true => EMBEDDING,
-            false => TARGET_EMBEDDING,
-        }
-    }
-
-    /// The name of the output's weights, `[vocab_size, embedding_size]`.
-    pub fn output_weight(&self, head: &NextToken) -> &'static str {
-        match head.tie_weights {
-            true => self.target_embedding(),
-            false => OUTPUT_WEIGHT,
+    /// What it writes.
+    pub fn written(&self) -> Target<'_> {
+        Target {
+            tokens: &self.target,
+            shared_vocabulary: self.shared_vocabulary,
         }
     }
 
@@ -135,15 +190,9 @@ impl EncoderDecoder {
         let (memory, context) = (self.memory_size(), self.context_size());
         let (target, hidden) = (&self.target, self.decoder.hidden_size);
         let parts = self.decoder.num_layers * self.decoder.layer_spec().parts().len();
-        let mut tensors = source.tensors();
+        let mut tensors = self.written().embedding_tensors(source);
         let mut add =
             |name: &str, shape: &[usize]| tensors.push((name.to_string(), shape.to_vec()));
-        if !self.shared_vocabulary {
-            add(
-                TARGET_EMBEDDING,
-                &[target.vocab_size, target.embedding_size],
-            );
-        }
         let encoder = self
             .encoder
             .tensors(source.embedding_size, self.encoder.hidden_size);
@@ -167,10 +216,7 @@ impl EncoderDecoder {
         }
         add(READOUT_WEIGHT, &[target.embedding_size, hidden + context]);
         add(READOUT_BIAS, &[target.embedding_size]);
-        if !head.tie_weights {
-            add(OUTPUT_WEIGHT, &[target.vocab_size, target.embedding_size]);
-        }
-        add(OUTPUT_BIAS, &[target.vocab_size]);
+        tensors.extend(self.written().output_tensors(head));
         tensors
     }
 
@@ -179,14 +225,7 @@ impl EncoderDecoder {
     /// # Errors
     /// A shared vocabulary of two sizes, a decoder that reads backwards, an option that translators do not have.
     pub fn check(&self, source: &Tokens, head: &NextToken) -> Result<(), String> {
-        let sizes = |tokens: &Tokens| (tokens.vocab_size, tokens.embedding_size);
-        if self.shared_vocabulary && sizes(source) != sizes(&self.target) {
-            return Err(format!(
-                "a shared vocabulary has one size and one embedding, but source and target have {:?} and {:?}",
-                sizes(source),
-                sizes(&self.target)
-            ));
-        }
+        self.written().check(source, head)?;
         if self.decoder.bidirectional {
             return Err("a decoder writes forwards alone; it cannot be bidirectional".to_string());
         }
@@ -194,11 +233,6 @@ impl EncoderDecoder {
             return Err(
                 "a decoder begins with what the encoder read, not with a state that is learnt"
                     .to_string(),
-            );
-        }
-        if head.horizon != 1 || head.interpolation.is_some() || head.lsa_size > 0 {
-            return Err(
-                "a translator predicts one token at a time, by its network alone".to_string(),
             );
         }
         self.encoder.check()?;

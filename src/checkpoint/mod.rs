@@ -21,6 +21,8 @@ pub mod record;
 mod recorded_paths;
 mod succession;
 pub mod transformer;
+pub mod transformer_encoder_decoder;
+pub mod transformer_layer;
 mod version1;
 pub mod weights_file;
 

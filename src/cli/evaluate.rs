@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "{flag} is for classifiers, and this model has no labels"
         )));
     }
-    if config.encoder_decoder().is_some() {
+    if config.target().is_some() {
         return translator(arguments);
     }
     if let Some(flag) = pairs.given().or(beam.map(|_| "--beam")) {

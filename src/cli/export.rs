@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         )));
     }
     let config = from.load_config()?;
-    let (source, target) = match config.encoder_decoder() {
+    let (source, target) = match config.target() {
         Some(_) => from.load_tokenizers(&config)?,
         None => (from.load_tokenizer(&config)?, None),
     };

@@ -128,8 +128,8 @@ impl TrainingFlags {
 /// Flags of what layers are made of.
 #[derive(Args)]
 pub struct CellFlags {
-    /// The recurrent cell: rnn, leaky, skip, gru or lstm; or transformer, for language models
-    /// [default: gru for much text in characters and little time, else lstm]
+    /// The recurrent cell: rnn, leaky, skip, gru or lstm; or transformer, for language models and
+    /// translators [default: gru for much text in characters and little time, else lstm]
     #[arg(long, value_name = "CELL", help_heading = "Network")]
     cell: Option<CellChoice>,
     /// What rnn, leaky and skip apply to their sums: tanh or relu [default: tanh]

@@ -11,12 +11,13 @@ use crate::checkpoint::architecture::{
     Body, Head, Input, Labels, NextToken, Ngrams, Recurrent, Tokens,
 };
 use crate::checkpoint::cross_validation::{CrossValidation, Scores};
-use crate::checkpoint::encoder_decoder::EncoderDecoder;
+use crate::checkpoint::encoder_decoder::{EncoderDecoder, Target};
 use crate::checkpoint::numbers::{Distribution, Numbers, Values};
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, PairsRecord,
     Record, SeriesRecord, TestRecord, TextRecord,
 };
+use crate::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
@@ -75,11 +76,20 @@ fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
     match &config.body {
         Body::Recurrent(_) | Body::Transformer(_) => print_network(config)?,
         Body::Ngram(ngrams) => print_ngrams(config, ngrams)?,
-        Body::EncoderDecoder(body) => print_translator(config, body)?,
+        Body::EncoderDecoder(body) => {
+            print_encoder_decoder(body)?;
+            print_translator(config, body.written())?;
+        }
+        Body::TransformerEncoderDecoder(body) => {
+            print_transformer_encoder_decoder(body)?;
+            print_translator(config, body.written())?;
+        }
     }
     match (&config.body, &config.head) {
         (Body::Ngram(_), _) => return print_ngram_record(&directory.load_record()?),
-        (Body::EncoderDecoder(_), _) => print_pairs(&directory.load_record()?),
+        (Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_), _) => {
+            print_pairs(&directory.load_record()?)
+        }
         (_, Head::NextToken(_)) => print_language_model(&directory.load_record()?),
         (_, Head::Labels(head)) => print_classifier(head, &directory.load_record()?),
         (_, Head::Values(_)) => print_forecaster(&directory.load_record()?),
@@ -126,7 +136,7 @@ fn print_network(config: &ModelConfig) -> Result<()> {
     }
 }
 
-fn print_translator(config: &ModelConfig, body: &EncoderDecoder) -> Result<()> {
+fn print_encoder_decoder(body: &EncoderDecoder) -> Result<()> {
     let layers = |recurrent: &Recurrent| {
         format!(
             "{}, {} x {}{}, dropout {}",
@@ -148,7 +158,23 @@ fn print_translator(config: &ModelConfig, body: &EncoderDecoder) -> Result<()> {
             true => format!("{}, input feeding", body.attention.name()),
             false => body.attention.name().to_string(),
         },
-    )?;
+    )
+}
+
+fn print_transformer_encoder_decoder(body: &TransformerEncoderDecoder) -> Result<()> {
+    let (layers, size) = (body.num_layers, body.hidden_size);
+    row(
+        "network",
+        format!(
+            "{}, encoder and decoder {layers} x {size} each, dropout {}",
+            body.description(),
+            body.dropout
+        ),
+    )
+}
+
+/// Prints the size of a translator, and its vocabularies.
+fn print_translator(config: &ModelConfig, target: Target) -> Result<()> {
     row("parameters", count(config.parameters() as u64))?;
     let tokens = |tokens: &Tokens, whose: &str| {
         let vocabulary = count(tokens.vocab_size as u64);
@@ -159,11 +185,11 @@ fn print_translator(config: &ModelConfig, body: &EncoderDecoder) -> Result<()> {
         );
         row("tokens", text)
     };
-    match body.shared_vocabulary {
-        true => tokens(&body.target, ", shared by source and target"),
+    match target.shared_vocabulary {
+        true => tokens(target.tokens, ", shared by source and target"),
         false => {
             tokens(config.tokens(), " of the source")?;
-            tokens(&body.target, " of the target")
+            tokens(target.tokens, " of the target")
         }
     }
 }

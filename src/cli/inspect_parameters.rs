@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::standard::line;
 use crate::checkpoint::architecture::{EMBEDDING, TensorShapes};
+use crate::checkpoint::encoder_decoder::{DECODER, ENCODER, TARGET_EMBEDDING};
 use crate::checkpoint::transformer::POSITION_EMBEDDING;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::Result;
@@ -78,7 +79,11 @@ fn parts(config: &ModelConfig) -> Vec<(String, TensorShapes)> {
         let part = match (config.layer_of(&name), config.direction_of(&name)) {
             (Some(layer), Some(Direction::Reverse)) => format!("layer {layer}, backwards"),
             (Some(layer), _) => format!("layer {layer}"),
-            _ if [EMBEDDING, POSITION_EMBEDDING].contains(&&*name) => "embedding".to_string(),
+            _ if [EMBEDDING, TARGET_EMBEDDING, POSITION_EMBEDDING].contains(&&*name) => {
+                "embedding".to_string()
+            }
+            _ if name.starts_with(ENCODER) => "encoder".to_string(),
+            _ if name.starts_with(DECODER) => "decoder".to_string(),
             _ => "output".to_string(),
         };
         match parts.last_mut().filter(|(last, _)| *last == part) {

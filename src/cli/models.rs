@@ -119,7 +119,7 @@ impl Model {
 
 fn task(config: &ModelConfig) -> &'static str {
     match config.head {
-        _ if config.encoder_decoder().is_some() => "translates",
+        _ if config.target().is_some() => "translates",
         Head::Labels(_) => "classifies",
         Head::NextToken(_) => "writes",
         Head::Values(_) => "forecasts",

@@ -21,6 +21,7 @@ use crate::text::Level;
   carousel train-translator pairs.csv --source-column english --target-column french -o en-fr --time 10m
   carousel train-translator --source train.en --target train.de --valid-source valid.en --valid-target valid.de -o en-de \
 --time 30m
+  carousel train-translator pairs.tsv -o model --cell transformer
   carousel train-translator --resume en-de")]
 pub struct Arguments {
     /// CSV, TSV or JSONL files with a column of sentences and one of their translations; - is standard input
@@ -118,14 +119,17 @@ pub struct Arguments {
     /// Width of a token's vector [default: suits the pairs]
     #[arg(long, value_name = "N", help_heading = "Network")]
     embedding_size: Option<usize>,
-    /// Width of the decoder's layers, and of the encoder's outputs [default: suits the pairs]
+    /// Width of the decoder's layers, and of the encoder's outputs; of a transformer's layers and token vectors [default: suits the pairs]
     #[arg(long, value_name = "N", help_heading = "Network")]
     hidden_size: Option<usize>,
-    /// Stacked layers of the encoder, and of the decoder [default: 1]
+    /// Stacked layers of the encoder, and of the decoder [default: 1; of a transformer suits the pairs]
     #[arg(long, value_name = "N", help_heading = "Network")]
     num_layers: Option<usize>,
-    /// Fraction of the layers' outputs, and of what the output reads, dropped in training, the same for a whole sentence
-    /// [default: suits the pairs]
+    /// Heads of a transformer's attention, which divide its width [default: 4, or one for each 64 of the width]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    heads: Option<usize>,
+    /// Fraction of the layers' outputs, and of what the output reads, dropped in training, the same for a whole sentence; of a
+    /// transformer, of what each part of its layers adds, anew for each token [default: suits the pairs]
     #[arg(long, value_name = "P", help_heading = "Network")]
     dropout: Option<f64>,
     /// Use the target's embedding as the output's weights [default: true]
@@ -135,7 +139,8 @@ pub struct Arguments {
     /// Fraction of the vocabulary whose vectors are dropped in training, for a whole batch [default: 0]
     #[arg(long, value_name = "P", help_heading = "Advanced")]
     embedding_dropout: Option<f64>,
-    /// Fraction of the components of token vectors dropped in training, for a whole sentence [default: suits the pairs]
+    /// Fraction of the components of token vectors dropped in training, for a whole sentence, or by a transformer anew for each
+    /// token [default: suits the pairs]
     #[arg(long, value_name = "P", help_heading = "Advanced")]
     input_dropout: Option<f64>,
     /// Fraction of recurrent weights dropped in training, for a whole batch [default: 0]
@@ -157,7 +162,7 @@ pub struct Arguments {
         help_heading = "Training"
     )]
     learning_rate: Option<f64>,
-    /// Fraction of the budget over which the learning rate rises [default: 0.05]
+    /// Fraction of the budget over which the learning rate rises [default: 0.05; of a transformer 0.1]
     #[arg(long, value_name = "FRACTION", help_heading = "Advanced")]
     warmup: Option<f64>,
     /// Stop after this many evaluations without improvement, 0 for never [default: 0]
@@ -210,6 +215,7 @@ impl Arguments {
             embedding_size: self.embedding_size,
             hidden_size: self.hidden_size,
             num_layers: self.num_layers,
+            heads: self.heads,
             dropout: self.dropout,
             tie_weights: self.tie_weights,
             embedding_dropout: self.embedding_dropout,

@@ -49,7 +49,9 @@ pub fn recurrent_of<'c>(config: &'c ModelConfig, option: &str) -> Result<&'c Rec
             "a transformer has no units whose state goes on from token to token"
         }
         Body::Ngram(_) => "n-grams have no units",
-        Body::EncoderDecoder(_) => "this model is a translator",
+        Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_) => {
+            "this model is a translator"
+        }
     };
     Err(Error::usage(format!(
         "{option} is for a recurrent network; {has_none}"

@@ -2,7 +2,7 @@
 Beam search: the targets that an encoder and a decoder find most probable, for many sources side by side.
 */
 
-use super::encoder_decoder::{DecoderState, EncoderDecoderNetwork};
+use super::translation_network::{TargetState, TranslationNetwork};
 use carousel_kernels::log_sum_exp;
 
 /// Logits that are compared with the lowest chosen one at once.
@@ -116,7 +116,7 @@ struct Beams<'a> {
 /// # Panics
 /// If a source has no tokens or no target, or a token is not in the vocabulary.
 pub fn search(
-    network: &EncoderDecoderNetwork,
+    network: &TranslationNetwork,
     sources: &[Source],
     marks: Marks,
     search: Search,
@@ -172,8 +172,8 @@ impl Beams<'_> {
     /// The most probable next tokens of each stream, as many as its source may have targets.
     fn candidates(
         &mut self,
-        network: &EncoderDecoderNetwork,
-        state: &DecoderState,
+        network: &TranslationNetwork,
+        state: &TargetState,
         unfinished: &[Unfinished],
         step: usize,
     ) -> Vec<Vec<Candidate>> {
@@ -319,7 +319,7 @@ fn highest(logits: &[f32], count: usize) -> Vec<(u32, f32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::encoder_decoder::tests::{SOURCES, logits, made_up};
+    use super::super::translation_network::testing::{SOURCES, logits, made_up};
     use super::*;
     use carousel_kernels::Precision;
 
@@ -336,7 +336,7 @@ mod tests {
     }
 
     /// All targets of a source with their log probabilities, and whether they came to an end.
-    fn every_target(network: &EncoderDecoderNetwork, source: &[u32]) -> Vec<(Vec<u32>, f64, bool)> {
+    fn every_target(network: &TranslationNetwork, source: &[u32]) -> Vec<(Vec<u32>, f64, bool)> {
         let encoded = network.encode(&[source]);
         let mut open = vec![(Vec::new(), 0.0, network.initial_state(&encoded))];
         let mut all = Vec::new();
@@ -345,7 +345,7 @@ mod tests {
             for (tokens, log_probability, mut state) in std::mem::take(&mut open) {
                 let last = tokens.last().copied().unwrap_or(0);
                 network.step(&[last], &[0], &encoded, &mut state);
-                let logits = logits(network, &state).remove(0);
+                let logits = logits(network, &state, 1).remove(0);
                 let total = log_sum_exp(&logits);
                 for (token, logit) in (0..).zip(logits) {
                     let log_probability = log_probability + f64::from(logit) - total;
@@ -366,17 +366,17 @@ mod tests {
 
     #[test]
     fn a_wide_beam_finds_the_best_of_all_targets() {
-        let network = made_up().network(Precision::Float32);
-        for length_penalty in [0.0, 1.0] {
+        let networks = made_up().map(|twin| twin.network(Precision::Float32));
+        for (network, length_penalty) in networks.iter().flat_map(|n| [(n, 0.0), (n, 1.0)]) {
             let search = Search {
                 beam: 2000,
                 best: 4,
                 length_penalty,
                 keeps_attention: false,
             };
-            let found = super::search(&network, &sources(), MARKS, search);
+            let found = super::search(network, &sources(), MARKS, search);
             for (source, found) in SOURCES.iter().zip(found) {
-                let mut all = every_target(&network, source);
+                let mut all = every_target(network, source);
                 let score = |(tokens, log_probability, whole): &(Vec<u32>, f64, bool)| {
                     log_probability / search.divisor(tokens.len() + usize::from(*whole))
                 };
@@ -392,17 +392,17 @@ mod tests {
 
     #[test]
     fn a_source_is_searched_alone_as_beside_others() {
-        let network = made_up().network(Precision::Float32);
-        for beam in [1, 2, 5] {
+        let networks = made_up().map(|twin| twin.network(Precision::Float32));
+        for (network, beam) in networks.iter().flat_map(|n| [(n, 1), (n, 2), (n, 5)]) {
             let search = Search {
                 beam,
                 best: beam,
                 keeps_attention: true,
                 ..Search::default()
             };
-            let together = super::search(&network, &sources(), MARKS, search);
+            let together = super::search(network, &sources(), MARKS, search);
             for (source, found) in sources().iter().zip(together) {
-                let alone = super::search(&network, &[*source], MARKS, search);
+                let alone = super::search(network, &[*source], MARKS, search);
                 assert_eq!(alone[0], found);
                 assert!(found.is_sorted_by(|a, b| a.score >= b.score));
                 for one in &found {
@@ -417,41 +417,43 @@ mod tests {
         }
     }
 
+    /// The tokens of the target that a beam of one finds, without a search, and whether it comes to an end.
+    fn greedy(network: &TranslationNetwork, source: &[u32]) -> (Vec<u32>, bool) {
+        let encoded = network.encode(&[source]);
+        let mut state = network.initial_state(&encoded);
+        let mut tokens = vec![0];
+        loop {
+            network.step(&tokens[tokens.len() - 1..], &[0], &encoded, &mut state);
+            let mut logits = logits(network, &state, 1).remove(0);
+            logits[3] = f32::NEG_INFINITY;
+            if tokens.len() == 1 {
+                logits[0] = f32::NEG_INFINITY;
+            }
+            let best = (0..).zip(logits).max_by(|(_, a), (_, b)| a.total_cmp(b));
+            let (token, _) = best.unwrap();
+            if token == 0 {
+                return (tokens[1..].to_vec(), true);
+            }
+            tokens.push(token);
+            if tokens.len() > MOST {
+                return (tokens[1..].to_vec(), false);
+            }
+        }
+    }
+
     #[test]
     fn a_beam_of_one_takes_the_most_probable_token() {
-        let network = made_up().network(Precision::Float32);
-        let search = Search {
-            beam: 1,
-            ..Search::default()
-        };
-        for (source, found) in
-            SOURCES
-                .iter()
-                .zip(super::search(&network, &sources(), MARKS, search))
-        {
-            let encoded = network.encode(&[source]);
-            let mut state = network.initial_state(&encoded);
-            let mut tokens = vec![0];
-            loop {
-                network.step(&tokens[tokens.len() - 1..], &[0], &encoded, &mut state);
-                let mut logits = logits(&network, &state).remove(0);
-                logits[3] = f32::NEG_INFINITY;
-                if tokens.len() == 1 {
-                    logits[0] = f32::NEG_INFINITY;
-                }
-                let best = (0..).zip(logits).max_by(|(_, a), (_, b)| a.total_cmp(b));
-                let (token, _) = best.unwrap();
-                tokens.push(token);
-                if token == 0 || tokens.len() > MOST {
-                    break;
-                }
+        for twin in made_up() {
+            let network = twin.network(Precision::Float32);
+            let search = Search {
+                beam: 1,
+                ..Search::default()
+            };
+            let found = super::search(&network, &sources(), MARKS, search);
+            for (source, found) in SOURCES.iter().zip(found) {
+                let (tokens, ended) = greedy(&network, source);
+                assert_eq!((&found[0].tokens, found[0].is_whole), (&tokens, ended));
             }
-            let ended = tokens.last() == Some(&0);
-            assert_eq!(
-                found[0].tokens,
-                tokens[1..tokens.len() - usize::from(ended)]
-            );
-            assert_eq!(found[0].is_whole, ended);
         }
     }
 

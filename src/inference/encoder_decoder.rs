@@ -97,7 +97,7 @@ impl EncoderDecoderNetwork {
         let affine = |weight: &str, bias: &str| -> Result<Affine> {
             Ok(Affine::pack(&floats(weight)?, floats(bias)?, kernel, &pool))
         };
-        let target = || embedding(body.target_embedding(), body.target.embedding_size);
+        let target = || embedding(body.written().embedding(), body.target.embedding_size);
         Ok(EncoderDecoderNetwork {
             source: embedding(EMBEDDING, config.tokens().embedding_size)?,
             target: (!body.shared_vocabulary).then(target).transpose()?,
@@ -117,7 +117,10 @@ impl EncoderDecoderNetwork {
             attender: Attender::load(body, &floats, kernel, &pool)?,
             input_feeding: body.input_feeding,
             readout: affine(READOUT_WEIGHT, READOUT_BIAS)?,
-            output: affine(body.output_weight(config.next_token()), OUTPUT_BIAS)?,
+            output: affine(
+                body.written().output_weight(config.next_token()),
+                OUTPUT_BIAS,
+            )?,
             hidden_size: body.encoder.hidden_size,
             memory_size: body.memory_size(),
             vocab_size: body.target.vocab_size,

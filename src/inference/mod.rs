@@ -30,6 +30,9 @@ pub mod sampling;
 pub mod stack;
 mod stop_strings;
 pub mod transformer;
+pub mod transformer_encoder_decoder;
+pub mod transformer_layer;
+pub mod translation_network;
 pub mod translator;
 
 pub use model::Model;

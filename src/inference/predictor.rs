@@ -99,7 +99,7 @@ impl Predictor {
             Body::Ngram(ngrams) => {
                 Predictor::Ngram(KneserNey::load(ngrams, weights, line_end, threads)?)
             }
-            Body::EncoderDecoder(_) => {
+            Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_) => {
                 return Err(Error::new(
                     "this model translates; `carousel translate` uses it",
                 ));

@@ -9,19 +9,15 @@ beginning of a text, is made from at least half a context. How a text is cut int
 
 use std::borrow::Cow;
 
-use carousel_kernels::{
-    Kernel, Rows, ThreadPool, dot_products, exponentials, gelu_in_place, weighted_sum,
-};
+use carousel_kernels::{Kernel, Rows, ThreadPool};
 
-use super::affine::Affine;
+use super::transformer_layer::{
+    Engine, HeadMemory, PackedLayer, Rotation, add, normalise, rotations,
+};
 use crate::checkpoint::architecture::EMBEDDING;
-use crate::checkpoint::transformer::{
-    LAST_NORM, NORM_EPSILON, POSITION_EMBEDDING, Positions, Transformer,
-};
+use crate::checkpoint::transformer::{POSITION_EMBEDDING, Positions, TRANSFORMER, Transformer};
+use crate::checkpoint::transformer_layer::LayerShape;
 use crate::error::Result;
-
-/// Number of multiplications that are worth another thread.
-const MULTIPLICATIONS_PER_THREAD: usize = 1 << 15;
 
 /// An embedding and layers of attention, packed for the CPU at hand.
 pub struct TransformerNetwork {
@@ -44,15 +40,6 @@ enum Places {
     Learned(Vec<f32>),
 }
 
-struct PackedLayer {
-    norm1: Vec<f32>,
-    in_proj: Affine,
-    out_proj: Affine,
-    norm2: Vec<f32>,
-    linear1: Affine,
-    linear2: Affine,
-}
-
 /// The windows of texts that are read side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransformerState {
@@ -64,14 +51,7 @@ pub struct TransformerState {
 struct Window {
     tokens: Vec<u32>,
     /// Of each layer's heads, `[layers, heads]`.
-    memories: Vec<Memory>,
-}
-
-/// The keys and values of a head, `[tokens, head_size]` each.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Memory {
-    keys: Vec<f32>,
-    values: Vec<f32>,
+    memories: Vec<HeadMemory>,
 }
 
 impl TransformerState {
@@ -111,30 +91,23 @@ impl TransformerNetwork {
         threads: usize,
     ) -> Result<Self> {
         let pool = ThreadPool::new(threads);
-        let affine = |weights: &[f32], inputs: usize| {
-            let no_bias = vec![0.0; weights.len() / inputs].into();
-            Affine::pack(weights, no_bias, kernel, &pool)
+        let engine = Engine {
+            shape: shape.shape(),
+            kernel,
+            pool: &pool,
         };
-        let width = shape.hidden_size;
         let layer = |layer: usize| -> Result<PackedLayer> {
-            let weights = shape.layer(layer).try_map(|(name, _)| floats(&name))?;
-            Ok(PackedLayer {
-                norm1: weights.norm1.into_owned(),
-                in_proj: affine(&weights.in_proj, width),
-                out_proj: affine(&weights.out_proj, width),
-                norm2: weights.norm2.into_owned(),
-                linear1: affine(&weights.linear1, width),
-                linear2: affine(&weights.linear2, shape.feed_forward_size),
-            })
+            let tensors = shape.layer(layer).try_map(|(name, _)| floats(&name))?;
+            Ok(PackedLayer::pack(tensors, engine))
         };
         Ok(TransformerNetwork {
             embedding: floats(EMBEDDING)?.into_owned(),
             places: match shape.positions {
                 Positions::Learned => Places::Learned(floats(POSITION_EMBEDDING)?.into_owned()),
-                Positions::Rotary => Places::Rotary(rotations(shape)),
+                Positions::Rotary => Places::Rotary(rotations(shape.shape(), 0..shape.context)),
             },
             layers: (0..shape.num_layers).map(layer).collect::<Result<_>>()?,
-            norm: floats(LAST_NORM)?.into_owned(),
+            norm: floats(&LayerShape::last_norm(TRANSFORMER))?.into_owned(),
             shape: shape.clone(),
             kernel,
             pool,
@@ -144,6 +117,14 @@ impl TransformerNetwork {
     /// The thread pool that its steps run on.
     pub fn pool(&self) -> &ThreadPool {
         &self.pool
+    }
+
+    fn engine(&self) -> Engine<'_> {
+        Engine {
+            shape: self.shape.shape(),
+            kernel: self.kernel,
+            pool: &self.pool,
+        }
     }
 
     /// The state that texts which are read side by side begin with.
@@ -161,7 +142,7 @@ impl TransformerNetwork {
     fn empty_window(&self) -> Window {
         Window {
             tokens: Vec::new(),
-            memories: vec![Memory::default(); self.shape.num_layers * self.shape.heads],
+            memories: vec![HeadMemory::default(); self.shape.num_layers * self.shape.heads],
         }
     }
 
@@ -227,158 +208,33 @@ impl TransformerNetwork {
             }
             windows[row % count].tokens.push(token);
         }
+        let (engine, heads) = (self.engine(), self.shape.heads);
         for (index, layer) in self.layers.iter().enumerate() {
-            let projected = layer.in_proj.outputs(
-                &self.normalised(&vectors, &layer.norm1),
-                0..tokens.len(),
-                &self.pool,
-            );
-            let seen = self.attend(index, &projected, &before, windows);
-            self.add_product(&layer.out_proj, &seen, &mut vectors);
-            let inner = layer.linear1.outputs(
-                &self.normalised(&vectors, &layer.norm2),
-                0..tokens.len(),
-                &self.pool,
-            );
-            let size = self.shape.feed_forward_size;
-            let mut active = Rows::zeros(self.kernel, tokens.len(), size);
-            let gelu = |row: usize, values: &mut [f32]| {
-                values.copy_from_slice(&inner[row * size..(row + 1) * size]);
-                gelu_in_place(values);
-            };
-            active.set_all(0..tokens.len(), gelu, &self.pool);
-            self.add_product(&layer.linear2, &active, &mut vectors);
+            let attention = &layer.self_attention;
+            let projected = attention.projected(&vectors, engine);
+            let memories = windows
+                .iter_mut()
+                .map(|window| &mut window.memories[index * heads..(index + 1) * heads]);
+            let rotation = |place: usize| self.rotation(place);
+            let seen = engine.attend_back(&projected, memories.collect(), &before, rotation);
+            attention.add(&seen, &mut vectors, engine);
+            layer.feed_forward.add(&mut vectors, engine);
         }
         vectors
     }
 
-    /// What the heads of a layer see, `[steps, windows]`, side by side. `projected` are queries, keys and values, `[steps,
-    /// windows, 3 · hidden_size]`; `before` is the number of tokens of each window before them.
-    fn attend(
-        &self,
-        layer: usize,
-        projected: &[f32],
-        before: &[usize],
-        windows: &mut [&mut Window],
-    ) -> Rows {
-        let (heads, size, width) = (
-            self.shape.heads,
-            self.shape.head_size(),
-            self.shape.hidden_size,
-        );
-        let (count, rows) = (windows.len(), projected.len() / (3 * width));
-        let steps = rows / count;
-        let mut places: Vec<(&mut Memory, Vec<f32>)> = windows
-            .iter_mut()
-            .flat_map(|window| &mut window.memories[layer * heads..(layer + 1) * heads])
-            .map(|memory| (memory, vec![0.0; steps * size]))
-            .collect();
-        let longest = before.iter().max().unwrap_or(&0) + steps;
-        let threads = 1 + 2 * rows * width * longest / MULTIPLICATIONS_PER_THREAD;
-        self.pool
-            .for_each(threads, &mut places, |index, (memory, seen)| {
-                let (window, head) = (index / heads, index % heads);
-                for (step, seen) in seen.chunks_exact_mut(size).enumerate() {
-                    let row = step * count + window;
-                    let [query, key, value] = [0, 1, 2].map(|part| {
-                        let first = (3 * row + part) * width + head * size;
-                        &projected[first..first + size]
-                    });
-                    self.see(memory, before[window] + step, [query, key, value], seen);
-                }
-            });
-        let mut all = Rows::zeros(self.kernel, rows, width);
-        let read = |row: usize, values: &mut [f32]| {
-            let (step, window) = (row / count, row % count);
-            for (head, values) in values.chunks_exact_mut(size).enumerate() {
-                let seen = &places[window * heads + head].1;
-                values.copy_from_slice(&seen[step * size..(step + 1) * size]);
-            }
-        };
-        all.set_all(0..rows, read, &self.pool);
-        all
-    }
-
-    /// Adds a token at a place to a head's memory, and writes what its query sees of it.
-    fn see(
-        &self,
-        memory: &mut Memory,
-        place: usize,
-        [query, key, value]: [&[f32]; 3],
-        seen: &mut [f32],
-    ) {
-        let scale = 1.0 / (query.len() as f32).sqrt();
-        let mut query: Vec<f32> = query.iter().map(|value| value * scale).collect();
-        let begin = memory.keys.len();
-        memory.keys.extend_from_slice(key);
-        memory.values.extend_from_slice(value);
-        if let Places::Rotary(rotations) = &self.places {
-            let pairs = query.len() / 2;
-            let rotations = &rotations[place * pairs..(place + 1) * pairs];
-            turn(&mut query, rotations);
-            turn(&mut memory.keys[begin..], rotations);
+    /// How a place turns queries and keys.
+    fn rotation(&self, place: usize) -> Rotation<'_> {
+        let pairs = self.shape.shape().head_size() / 2;
+        match &self.places {
+            Places::Rotary(rotations) => &rotations[place * pairs..(place + 1) * pairs],
+            Places::Learned(_) => &[],
         }
-        let mut weights = vec![0.0; place + 1];
-        dot_products(&memory.keys, &query, &mut weights);
-        exponentials(&mut weights, 1.0);
-        let sum: f32 = weights.iter().sum();
-        weighted_sum(&memory.values, &weights, seen);
-        seen.iter_mut().for_each(|value| *value /= sum);
-    }
-
-    /// The vectors normalised, with gains, as products take them.
-    fn normalised(&self, vectors: &[f32], gains: &[f32]) -> Rows {
-        let rows = vectors.len() / gains.len();
-        let mut normalised = Rows::zeros(self.kernel, rows, gains.len());
-        let read = |row: usize, values: &mut [f32]| {
-            normalise(self.row(vectors, row), gains, values);
-        };
-        normalised.set_all(0..rows, read, &self.pool);
-        normalised
-    }
-
-    /// Adds the products of a linear layer to the vectors.
-    fn add_product(&self, affine: &Affine, x: &Rows, vectors: &mut [f32]) {
-        add(vectors, &affine.outputs(x, 0..x.len(), &self.pool));
     }
 
     /// A row of the network's width.
     fn row<'v>(&self, values: &'v [f32], row: usize) -> &'v [f32] {
         let width = self.shape.hidden_size;
         &values[row * width..(row + 1) * width]
-    }
-}
-
-/// Cosine and sine of all angles, `[context, head_size / 2]`.
-fn rotations(shape: &Transformer) -> Vec<[f32; 2]> {
-    let angles = (0..shape.context).flat_map(|place| shape.angles(place));
-    angles
-        .map(|angle| [angle.cos() as f32, angle.sin() as f32])
-        .collect()
-}
-
-/// Turns each number of the first half with its partner of the second.
-fn turn(values: &mut [f32], rotations: &[[f32; 2]]) {
-    let (first, second) = values.split_at_mut(rotations.len());
-    for ((x, y), &[cosine, sine]) in first.iter_mut().zip(second).zip(rotations) {
-        (*x, *y) = (*x * cosine - *y * sine, *y * cosine + *x * sine);
-    }
-}
-
-/// Writes values with mean 0 and variance 1, times gains (Ba et al. 2016).
-fn normalise(values: &[f32], gains: &[f32], normalised: &mut [f32]) {
-    let count = values.len() as f32;
-    let mean = values.iter().sum::<f32>() / count;
-    let squares = values.iter().map(|value| (value - mean) * (value - mean));
-    let variance = squares.sum::<f32>() / count;
-    let scale = 1.0 / (variance + NORM_EPSILON as f32).sqrt();
-    for ((out, value), gain) in normalised.iter_mut().zip(values).zip(gains) {
-        *out = (value - mean) * scale * gain;
-    }
-}
-
-fn add(sums: &mut [f32], values: &[f32]) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum += value;
     }
 }

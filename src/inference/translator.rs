@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::beam_search::{Hypothesis, Marks, Search, Source, search};
-use super::encoder_decoder::EncoderDecoderNetwork;
+use super::translation_network::TranslationNetwork;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::text::encoder::Encoder;
@@ -33,7 +33,7 @@ pub struct Translator {
     source: Tokenizer,
     /// `None` where source and target have one vocabulary.
     target: Option<Tokenizer>,
-    network: EncoderDecoderNetwork,
+    network: TranslationNetwork,
 }
 
 /// What a text may be translated to, the best first, and how it was read.
@@ -146,7 +146,7 @@ impl Translator {
     /// A checkpoint that is damaged, or of another kind of model.
     pub fn open(directory: &Directory, precision: Precision, threads: usize) -> Result<Self> {
         let config = directory.load_config()?;
-        if config.encoder_decoder().is_none() {
+        if config.target().is_none() {
             return Err(Error::new(format!(
                 "{0} does not translate; `carousel {1} -m {0}` uses it, and `carousel train-translator PAIRS -o DIR` makes a \
                  translator",
@@ -157,7 +157,7 @@ impl Translator {
         let tokenizers = directory.load_tokenizers(&config)?;
         let weights = directory.load_weights(&config)?;
         let floats = |name: &str| weights.floats(name);
-        let network = EncoderDecoderNetwork::load(&config, floats, precision, threads)?;
+        let network = TranslationNetwork::load(&config, floats, precision, threads)?;
         Ok(Translator::new(config, tokenizers, network))
     }
 
@@ -165,7 +165,7 @@ impl Translator {
     pub fn new(
         config: ModelConfig,
         (source, target): (Tokenizer, Option<Tokenizer>),
-        network: EncoderDecoderNetwork,
+        network: TranslationNetwork,
     ) -> Self {
         Translator {
             config,
@@ -520,7 +520,7 @@ fn equal_parts(text: &str, count: usize) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::encoder_decoder::tests::{Twin, made_up};
+    use super::super::translation_network::testing::{Twin, made_up};
     use super::*;
     use crate::checkpoint::architecture::OUTPUT_BIAS;
 
@@ -542,72 +542,76 @@ mod tests {
 
     #[test]
     fn losses_are_those_of_the_equations() {
-        let twin = made_up();
-        let translator = translator(&twin);
-        let pairs = [("abc", "xyz"), ("g", ""), ("dad fed", "uvw?wvu"), ("", "u")];
-        let losses = translator.losses(&pairs);
-        for ((source, target), (nats, tokens)) in pairs.iter().zip(losses) {
-            let ids = |tokenizer: &Tokenizer, text: &str| tokenizer.encode(text).0;
-            let source = [&ids(translator.source(), source)[..], &[1]].concat();
-            let target = [&[1], &ids(translator.target(), target)[..], &[1]].concat();
-            let expected = twin.decode(&source, &target[..target.len() - 1]);
-            let expected = expected
-                .iter()
-                .zip(&target[1..])
-                .map(|((logits, _), &target)| {
-                    -crate::metrics::softmax(logits)[target as usize].ln()
-                });
-            assert_eq!(tokens, target.len() - 1);
-            let expected: f64 = expected.sum();
-            assert!((nats - expected).abs() < 1e-3, "{nats} {expected}");
+        for twin in made_up() {
+            let translator = translator(&twin);
+            let pairs = [("abc", "xyz"), ("g", ""), ("dad fed", "uvw?wvu"), ("", "u")];
+            let losses = translator.losses(&pairs);
+            for ((source, target), (nats, tokens)) in pairs.iter().zip(losses) {
+                let ids = |tokenizer: &Tokenizer, text: &str| tokenizer.encode(text).0;
+                let source = [&ids(translator.source(), source)[..], &[1]].concat();
+                let target = [&[1], &ids(translator.target(), target)[..], &[1]].concat();
+                let expected = twin.decode(&source, &target[..target.len() - 1]);
+                let expected = expected
+                    .iter()
+                    .zip(&target[1..])
+                    .map(|((logits, _), &target)| {
+                        -crate::metrics::softmax(logits)[target as usize].ln()
+                    });
+                assert_eq!(tokens, target.len() - 1);
+                let expected: f64 = expected.sum();
+                assert!((nats - expected).abs() < 1e-3, "{nats} {expected}");
+            }
         }
     }
 
     #[test]
     fn sentences_are_translated_alone_as_beside_others() {
-        let translator = translator(&made_up());
-        let long = "abcd ".repeat(300);
-        let sentences = ["bad", "", "a cab fed a dad", "  ", &long, "zzz", "gag"];
-        for beam in [1, 3] {
-            let together = translator.translate(&sentences, &options(beam));
-            for (sentence, found) in sentences.iter().zip(&together) {
-                let alone = translator.translate(&[sentence], &options(beam));
-                assert_eq!(alone[0], *found, "{sentence}");
-                assert!(found.candidates.is_sorted_by(|a, b| a.score() >= b.score()));
-                let texts = found.candidates.iter().map(|candidate| &candidate.text);
-                assert!(texts.clone().all(|text| !text.contains('\n')));
-                assert_eq!(texts.clone().all(|text| text.is_empty()), found.parts == 0);
+        for twin in made_up() {
+            let translator = translator(&twin);
+            let long = "abcd ".repeat(300);
+            let sentences = ["bad", "", "a cab fed a dad", "  ", &long, "zzz", "gag"];
+            for beam in [1, 3] {
+                let together = translator.translate(&sentences, &options(beam));
+                for (sentence, found) in sentences.iter().zip(&together) {
+                    let alone = translator.translate(&[sentence], &options(beam));
+                    assert_eq!(alone[0], *found, "{sentence}");
+                    assert!(found.candidates.is_sorted_by(|a, b| a.score() >= b.score()));
+                    let texts = found.candidates.iter().map(|candidate| &candidate.text);
+                    assert!(texts.clone().all(|text| !text.contains('\n')));
+                    assert_eq!(texts.clone().all(|text| text.is_empty()), found.parts == 0);
+                }
+                let parts: Vec<usize> = together.iter().map(|found| found.parts).collect();
+                assert_eq!(parts, [1, 0, 1, 0, 3, 1, 1]);
+                assert_eq!(together[5].unknown, ["z", "z", "z"]);
             }
-            let parts: Vec<usize> = together.iter().map(|found| found.parts).collect();
-            assert_eq!(parts, [1, 0, 1, 0, 3, 1, 1]);
-            assert_eq!(together[5].unknown, ["z", "z", "z"]);
         }
     }
 
     #[test]
     fn an_unknown_token_is_replaced_by_what_was_looked_at() {
-        let mut twin = made_up();
-        twin.weights.get_mut(OUTPUT_BIAS).unwrap()[0] = 4.0;
-        let translator = translator(&twin);
-        let options = Search {
-            keeps_attention: true,
-            ..options(1)
-        };
-        let found = translator.translate(&["bad9"], &options);
-        let [candidate] = &found[0].candidates[..] else {
-            panic!("{found:?}");
-        };
-        let look = &candidate.looks[0];
-        assert_eq!(look.source, ["b", "a", "d", "9", "\n"]);
-        assert!(
-            candidate.text.contains(['b', 'a', 'd', '9']),
-            "{candidate:?}"
-        );
-        assert!(!candidate.text.contains("unk"), "{candidate:?}");
-        for (word, weights) in look.target.iter().zip(&look.weights) {
-            let most = weights[..4].iter().copied().fold(0.0, f32::max);
-            let seen = weights.iter().position(|&weight| weight == most).unwrap();
-            assert!("\nuvwxyz".contains(&word[..]) || *word == look.source[seen]);
+        for mut twin in made_up() {
+            twin.weights.get_mut(OUTPUT_BIAS).unwrap()[0] = 4.0;
+            let translator = translator(&twin);
+            let options = Search {
+                keeps_attention: true,
+                ..options(1)
+            };
+            let found = translator.translate(&["bad9"], &options);
+            let [candidate] = &found[0].candidates[..] else {
+                panic!("{found:?}");
+            };
+            let look = &candidate.looks[0];
+            assert_eq!(look.source, ["b", "a", "d", "9", "\n"]);
+            assert!(
+                candidate.text.contains(['b', 'a', 'd', '9']),
+                "{candidate:?}"
+            );
+            assert!(!candidate.text.contains("unk"), "{candidate:?}");
+            for (word, weights) in look.target.iter().zip(&look.weights) {
+                let most = weights[..4].iter().copied().fold(0.0, f32::max);
+                let seen = weights.iter().position(|&weight| weight == most).unwrap();
+                assert!("\nuvwxyz".contains(&word[..]) || *word == look.source[seen]);
+            }
         }
     }
 

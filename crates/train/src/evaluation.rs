@@ -9,11 +9,11 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::network::{Network, State};
 use crate::slices::floats;
-use carousel::inference::encoder_decoder::EncoderDecoderNetwork;
 use carousel::inference::evaluation::{CacheLookup, predict_tokens};
 use carousel::inference::interpolation::CACHE_SCALES;
 use carousel::inference::next_token::NextTokenNetwork;
 use carousel::inference::recurrent_classifier::RecurrentClassifier;
+use carousel::inference::translation_network::TranslationNetwork;
 use carousel::inference::translator::Translator;
 use carousel::text::corpus::Ids;
 use carousel::text::streams::{EvaluationStreams, Target};
@@ -111,7 +111,7 @@ pub fn translator(
     threads: usize,
 ) -> Translator {
     let network = network.to_device(Device::Cpu);
-    let packed = EncoderDecoderNetwork::load(
+    let packed = TranslationNetwork::load(
         &network.config,
         |name| Ok(values(&network, name)),
         Precision::Float32,

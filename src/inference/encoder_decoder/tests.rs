@@ -1,29 +1,15 @@
 //! Holds the network to plain loops in float64 that follow the equations.
 
-use std::collections::HashMap;
-
 use super::*;
-use crate::checkpoint::architecture::{
-    Body, Head, Input, Leak, NextToken, OUTPUT_WEIGHT, Recurrent, Tokens,
-};
+use crate::checkpoint::architecture::{Body, Leak, OUTPUT_WEIGHT, Recurrent};
 use crate::checkpoint::encoder_decoder::{
     ATTENTION_BIAS, Attention, KEY_WEIGHT, QUERY_WEIGHT, SCORE_WEIGHT,
 };
-use crate::text::{Level, Split};
+use crate::inference::translation_network;
+use crate::inference::translation_network::testing::{
+    Twin, Vector, check_rounded, normalised, product, sum, tokens,
+};
 use carousel_kernels::recurrent::Cell;
-
-/// Sources of several lengths, the longest neither first nor last.
-pub const SOURCES: [&[u32]; 4] = [&[3, 1, 4, 0], &[1, 5, 9, 2, 6, 5, 0], &[0], &[7, 7, 0]];
-/// What is written for each of them, step by step.
-const TARGETS: [[u32; 4]; 4] = [[0, 0, 0, 0], [4, 1, 0, 6], [2, 1, 3, 5], [6, 2, 5, 4]];
-
-type Vector = Vec<f64>;
-
-/// A network and the weights that it was made of.
-pub struct Twin {
-    pub config: ModelConfig,
-    pub weights: HashMap<String, Vec<f32>>,
-}
 
 /// The state of a layer: its latest hidden states, the last one first, and the cell state of an LSTM.
 #[derive(Clone)]
@@ -38,36 +24,9 @@ struct Decoder {
     readout: Vector,
 }
 
-fn tokens(vocab_size: usize, embedding_size: usize) -> Tokens {
-    Tokens {
-        level: Level::Character,
-        split: Split::Natural,
-        vocab_size,
-        embedding_size,
-    }
-}
-
 /// A network with made-up weights.
 fn twin(body: EncoderDecoder, tie_weights: bool) -> Twin {
-    let config = ModelConfig {
-        input: Input::Tokens(tokens(10, 6)),
-        body: Body::EncoderDecoder(body),
-        head: Head::NextToken(NextToken {
-            tie_weights,
-            ..NextToken::default()
-        }),
-    };
-    config.check().unwrap();
-    let tensor = |(which, (name, shape)): (usize, (String, Vec<usize>))| {
-        let count = shape.iter().product::<usize>();
-        let value = |index: usize| ((index * (2 * which + 3)) as f32).cos() * 0.6;
-        (name, (0..count).map(value).collect())
-    };
-    let weights = config.tensors().into_iter().enumerate().map(tensor);
-    Twin {
-        weights: weights.collect(),
-        config,
-    }
+    translation_network::testing::twin(tokens(10, 6), Body::EncoderDecoder(body), tie_weights)
 }
 
 fn body(cells: [Cell; 2], attention: Attention, input_feeding: bool) -> EncoderDecoder {
@@ -98,49 +57,13 @@ pub fn made_up() -> Twin {
     twin(body([Cell::Gru, Cell::Lstm], Attention::Dot, true), false)
 }
 
-/// `weights · x`.
-fn product(weights: &[f32], x: &[f64]) -> Vector {
-    let rows = weights.chunks_exact(x.len());
-    let row = |row: &[f32]| row.iter().zip(x).map(|(&w, x)| f64::from(w) * x).sum();
-    rows.map(row).collect()
-}
-
-fn sum(a: &[f64], b: &[f32]) -> Vector {
-    a.iter().zip(b).map(|(a, &b)| a + f64::from(b)).collect()
-}
-
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// Layer normalisation with gains (Ba et al. 2016).
-fn normalised(x: &[f64], gains: &[f32]) -> Vector {
-    let mean = x.iter().sum::<f64>() / x.len() as f64;
-    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
-    let scale = 1.0 / (variance + 1e-5).sqrt();
-    let each = x.iter().zip(gains);
-    each.map(|(x, &gain)| (x - mean) * scale * f64::from(gain))
-        .collect()
-}
-
 impl Twin {
-    fn get(&self, name: &str) -> &[f32] {
-        &self.weights[name]
-    }
-
     fn body(&self) -> &EncoderDecoder {
         self.config.encoder_decoder().unwrap()
-    }
-
-    pub fn network(&self, precision: Precision) -> EncoderDecoderNetwork {
-        let floats = |name: &str| Ok(Cow::Borrowed(self.get(name)));
-        EncoderDecoderNetwork::load(&self.config, floats, precision, 2).unwrap()
-    }
-
-    fn vector(&self, name: &str, token: u32, size: usize) -> Vector {
-        let first = token as usize * size;
-        let row = self.get(name)[first..first + size].iter();
-        row.map(|&value| f64::from(value)).collect()
     }
 
     /// A step of a layer, whose state is replaced.
@@ -280,7 +203,11 @@ impl Twin {
     /// The logits after a token, and the weights of attention.
     fn step(&self, token: u32, memory: &[Vector], decoder: &mut Decoder) -> (Vector, Vector) {
         let body = self.body();
-        let mut below = self.vector(body.target_embedding(), token, body.target.embedding_size);
+        let mut below = self.vector(
+            body.written().embedding(),
+            token,
+            body.target.embedding_size,
+        );
         if body.input_feeding {
             below.extend(&decoder.readout);
         }
@@ -303,19 +230,19 @@ impl Twin {
             self.get(READOUT_BIAS),
         );
         decoder.readout = readout.into_iter().map(f64::tanh).collect();
-        let output = self.get(body.output_weight(self.config.next_token()));
+        let output = self.get(body.written().output_weight(self.config.next_token()));
         let logits = sum(&product(output, &decoder.readout), self.get(OUTPUT_BIAS));
         (logits, weights)
     }
+}
 
-    /// Logits and weights at every step of a target.
-    pub fn decode(&self, source: &[u32], target: &[u32]) -> Vec<(Vector, Vector)> {
-        let (memory, last) = self.encode(source);
-        let mut decoder = self.begin(&last);
-        let each = target.iter();
-        each.map(|&token| self.step(token, &memory, &mut decoder))
-            .collect()
-    }
+/// Logits and weights at every step of a target.
+pub fn decode(twin: &Twin, source: &[u32], target: &[u32]) -> Vec<(Vector, Vector)> {
+    let (memory, last) = twin.encode(source);
+    let mut decoder = twin.begin(&last);
+    let each = target.iter();
+    each.map(|&token| twin.step(token, &memory, &mut decoder))
+        .collect()
 }
 
 fn residual(recurrent: &Recurrent, index: usize, below: &[f64], hidden: &[f64]) -> Vector {
@@ -325,57 +252,8 @@ fn residual(recurrent: &Recurrent, index: usize, below: &[f64], hidden: &[f64]) 
     }
 }
 
-/// The logits of each target's next token after a step.
-pub fn logits(network: &EncoderDecoderNetwork, state: &DecoderState) -> Vec<Vec<f32>> {
-    let mut all = vec![Vec::new(); state.layers.streams()];
-    network.for_each_logits(state, &mut all, &mut Vec::new(), |_, logits, own| {
-        *own = logits.to_vec();
-    });
-    all
-}
-
-/// Logits and weights of some sources side by side, at every step, as [`Twin::decode`] gives them for each.
-fn side_by_side(
-    network: &EncoderDecoderNetwork,
-    which: &[usize],
-) -> Vec<Vec<(Vec<f32>, Vec<f32>)>> {
-    let sources: Vec<&[u32]> = which.iter().map(|&index| SOURCES[index]).collect();
-    let encoded = network.encode(&sources);
-    let mut state = network.initial_state(&encoded);
-    let rows: Vec<usize> = (0..which.len()).collect();
-    let mut all = vec![Vec::new(); which.len()];
-    for tokens in TARGETS {
-        let tokens: Vec<u32> = which.iter().map(|&index| tokens[index]).collect();
-        let mut weights = network.step(&tokens, &rows, &encoded, &mut state);
-        weights.resize(which.len(), Vec::new());
-        let logits = logits(network, &state);
-        for ((all, logits), weights) in all.iter_mut().zip(logits).zip(weights) {
-            all.push((logits, weights));
-        }
-    }
-    all
-}
-
 fn check(body: EncoderDecoder, tie_weights: bool) {
-    let name = format!("{body:?}");
-    let twin = twin(body, tie_weights);
-    let network = twin.network(Precision::Float32);
-    let all: Vec<usize> = (0..SOURCES.len()).collect();
-    let together = side_by_side(&network, &all);
-    for (index, found) in together.iter().enumerate() {
-        assert_eq!(*found, side_by_side(&network, &[index])[0], "{name}");
-        let expected = twin.decode(SOURCES[index], &TARGETS.map(|tokens| tokens[index]));
-        for ((logits, weights), (found, seen)) in expected.iter().zip(found) {
-            assert_eq!(weights.len(), seen.len(), "{name}");
-            let pairs = logits.iter().zip(found).chain(weights.iter().zip(seen));
-            for (expected, &found) in pairs {
-                assert!(
-                    (expected - f64::from(found)).abs() < 1e-4,
-                    "{name}: {expected} {found}"
-                );
-            }
-        }
-    }
+    translation_network::testing::check(&twin(body, tie_weights));
 }
 
 #[test]
@@ -425,18 +303,5 @@ fn rounded_weights_give_nearly_the_same() {
         body([Cell::Lstm, Cell::Lstm], Attention::Additive, true),
         false,
     );
-    for (precision, tolerance) in [(Precision::Bfloat16, 0.1), (Precision::Int8, 0.1)] {
-        let network = twin.network(precision);
-        let all: Vec<usize> = (0..SOURCES.len()).collect();
-        for (index, found) in side_by_side(&network, &all).iter().enumerate() {
-            assert_eq!(*found, side_by_side(&network, &[index])[0], "{precision:?}");
-            let expected = twin.decode(SOURCES[index], &TARGETS.map(|tokens| tokens[index]));
-            for ((logits, _), (found, _)) in expected.iter().zip(found) {
-                for (expected, &found) in logits.iter().zip(found) {
-                    let off = (expected - f64::from(found)).abs();
-                    assert!(off < tolerance, "{precision:?}: {expected} {found}");
-                }
-            }
-        }
-    }
+    check_rounded(&twin, 0.1);
 }

@@ -6,7 +6,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::batch::{Batch, NumberBatch, PairBatch, StreamBatch, TextBatch, Window, takes_part};
 use super::sampled_softmax::SampledTokens;
-use crate::network::{NamedTensors, Network, Reading, State, Translation};
+use crate::network::{NamedTensors, Network, Reading, State, TransformerTranslation, Translation};
 use crate::optimizer::SparseRows;
 use crate::precision;
 use carousel::checkpoint::architecture::Predict;
@@ -292,33 +292,43 @@ impl TranslationLosses {
 /// The losses of a batch of pairs, with products in a kind of numbers.
 pub fn translation_losses(network: &Network, batch: &PairBatch, kind: Kind) -> TranslationLosses {
     let device = network.device();
-    let translation = Translation::new(network, batch.masks, kind);
-    let sources = batch.sources(device);
-    let memory = translation.encode(&sources);
-    let vectors = translation.vectors(&batch.steps(&batch.input_steps(), device), 1);
-    let readouts = translation.readouts(&vectors, &memory, &mut translation.begin(&memory));
-    losses_of(network, &translation, &readouts, &batch.target_steps())
+    let (sources, read) = (
+        batch.sources(device),
+        batch.steps(&batch.input_steps(), device),
+    );
+    let rows = |outputs: &Tensor| predicting(outputs, &batch.target_steps());
+    let logits = match network.config.transformer_encoder_decoder() {
+        Some(body) => {
+            let translation = TransformerTranslation::new(network, body, batch.masks, kind);
+            network.logits(&rows(&translation.outputs(&sources, &read)))
+        }
+        None => {
+            let translation = Translation::new(network, batch.masks, kind);
+            let memory = translation.encode(&sources);
+            let vectors = translation.vectors(&read, 1);
+            let readouts = translation.readouts(&vectors, &memory, &mut translation.begin(&memory));
+            translation.logits(&rows(&readouts), network.head().1)
+        }
+    };
+    losses_of(&logits, &batch.target_steps())
 }
 
-/// The losses of targets, `[steps, pairs]`, from what the output reads.
-fn losses_of(
-    network: &Network,
-    translation: &Translation,
-    readouts: &Tensor,
-    targets: &[Option<u32>],
-) -> TranslationLosses {
-    let device = network.device();
-    // Steps after the end of a target have no loss.
+/// What the output reads at the steps that have a target, `[tokens, _]`, of all steps, `[steps, pairs, _]`. Steps after the end
+/// of a target have none.
+fn predicting(outputs: &Tensor, targets: &[Option<u32>]) -> Tensor {
     let predicting: Vec<i64> = (0..)
         .zip(targets)
         .filter_map(|(row, target)| target.map(|_| row))
         .collect();
-    let rows = readouts.reshape([-1, readouts.size()[2]]);
-    let rows = rows.index_select(0, &Tensor::from_slice(&predicting).to_device(device));
-    let logits = translation.logits(&rows, network.head().1);
+    let rows = outputs.reshape([-1, outputs.size()[2]]);
+    rows.index_select(0, &Tensor::from_slice(&predicting).to_device(rows.device()))
+}
+
+/// The losses of targets, `[steps, pairs]`, from the logits of those that are there.
+fn losses_of(logits: &Tensor, targets: &[Option<u32>]) -> TranslationLosses {
     let likely = logits.log_softmax(-1, logits.kind());
     let targets: Vec<u32> = targets.iter().copied().flatten().collect();
-    let targets = ids(&targets).to_device(device).unsqueeze(-1);
+    let targets = ids(&targets).to_device(logits.device()).unsqueeze(-1);
     TranslationLosses {
         own: -likely.gather(1, &targets, false).squeeze_dim(-1),
         spread: -likely.mean_dim([-1i64].as_slice(), false, likely.kind()),

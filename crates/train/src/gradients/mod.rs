@@ -72,10 +72,11 @@ pub fn method(
     config: &ModelConfig,
     device: Device,
 ) -> Result<GradientMethod> {
-    if config.transformer().is_some() {
+    let Some(layers) = config.last_layers() else {
+        // Transformers have no kernels.
         return Ok(GradientMethod::Autograd);
-    }
-    let normalised = config.last_layers().is_some_and(|layers| layers.layer_norm);
+    };
+    let normalised = layers.layer_norm;
     if config.forecaster().is_some() {
         return match asked {
             GradientMethod::Kernels => Err(Error::usage(

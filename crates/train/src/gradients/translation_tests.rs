@@ -5,7 +5,7 @@ use tch::{Device, Kind};
 use super::tests::{COARSE_PRECISIONS, PRECISIONS, assert_same_gradients, double};
 use super::{Autograd, Batch, PairBatch, TranslationKernels};
 use crate::network::testing::{every_cell, network_of_cosines, training, translator_config};
-use crate::network::{Network, TranslationMasks};
+use crate::network::{BatchSize, Network, TranslationMasks};
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::Body;
 use carousel::checkpoint::arguments::TrainingPrecision;
@@ -51,7 +51,14 @@ fn check(config: &ModelConfig, precisions: &[(TrainingPrecision, f64)]) {
     let mut options = training(sources.len());
     (options.embedding_dropout, options.input_dropout) = (0.1, 0.2);
     options.weight_drop = 0.2;
-    let drawn = TranslationMasks::draw(config, &options, Device::Cpu, 5, &pool);
+    let drawn = TranslationMasks::draw(
+        config,
+        &options,
+        BatchSize::of(&sources, &targets),
+        Device::Cpu,
+        5,
+        &pool,
+    );
     for masks in [TranslationMasks::none(config), drawn] {
         let batch = PairBatch {
             sources: &sources,

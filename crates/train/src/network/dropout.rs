@@ -10,8 +10,11 @@ use crate::slices::floats_mut;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Input, Recurrent};
 use carousel::checkpoint::record::TrainingConfig;
+use carousel::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
 use carousel_kernels::ThreadPool;
 
+/// Parts of a transformer's layer that add to what passes through, in an encoder and in a decoder.
+const PARTS: [usize; 2] = [2, 3];
 /// Factors of a mask that are worth another thread.
 const CHUNK: usize = 1 << 15;
 
@@ -95,15 +98,36 @@ fn counts(config: &ModelConfig) -> [usize; 2] {
     }
 }
 
-/// Dropout masks of a translator for a batch, as in [`DropoutMasks`].
+/// The size of a batch of sources with their targets.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchSize {
+    /// Number of pairs.
+    pub pairs: usize,
+    /// Steps of the longest source, and of the longest target.
+    pub steps: [usize; 2],
+}
+
+impl BatchSize {
+    /// That of sources and their targets.
+    pub fn of(sources: &[&[u32]], targets: &[&[u32]]) -> Self {
+        let longest = |side: &[&[u32]]| side.iter().map(|text| text.len()).max().unwrap_or(0);
+        BatchSize {
+            pairs: sources.len(),
+            steps: [sources, targets].map(longest),
+        }
+    }
+}
+
+/// Dropout masks of a translator for a batch, as in [`DropoutMasks`]. Those of a transformer drop anew for each token, and have
+/// in place of `pairs` as many rows as the steps of its side have tokens, `[steps · pairs, _]`.
 pub struct TranslationMasks {
     /// Of the vectors of the source's and of the target's vocabulary, `[vocab_size, 1]`.
     pub tokens: [Option<Tensor>; 2],
     /// Of the components of the source's and of the target's vectors, `[pairs, embedding_size]`.
     pub inputs: [Option<Tensor>; 2],
-    /// Of each of the encoder's layers, those of all directions.
+    /// Of each of the encoder's layers, those of all directions; of a transformer, of what each part of each layer adds.
     pub encoder: Vec<LayerMasks>,
-    /// Of each of the decoder's layers.
+    /// Of each of the decoder's layers, or of their parts.
     pub decoder: Vec<LayerMasks>,
     /// Of what the output reads, `[pairs, embedding_size]`.
     pub readout: Option<Tensor>,
@@ -121,16 +145,19 @@ pub struct LayerMasks {
 impl TranslationMasks {
     /// Masks that drop nothing.
     pub fn none(config: &ModelConfig) -> Self {
-        let body = config.encoder_decoder().expect("a translator");
-        let none = |layers: &Recurrent| {
-            let count = layers.directions().len() * layers.num_layers;
-            (0..count).map(|_| LayerMasks::default()).collect()
+        let none = |count: usize| (0..count).map(|_| LayerMasks::default()).collect();
+        let [encoder, decoder] = match config.transformer_encoder_decoder() {
+            Some(body) => PARTS.map(|parts| parts * body.num_layers),
+            None => {
+                let body = config.encoder_decoder().expect("a translator");
+                [&body.encoder, &body.decoder].map(stacked)
+            }
         };
         TranslationMasks {
             tokens: [None, None],
             inputs: [None, None],
-            encoder: none(&body.encoder),
-            decoder: none(&body.decoder),
+            encoder: none(encoder),
+            decoder: none(decoder),
             readout: None,
         }
     }
@@ -140,13 +167,17 @@ impl TranslationMasks {
     pub fn draw(
         config: &ModelConfig,
         training: &TrainingConfig,
+        size: BatchSize,
         device: Device,
         seed: u64,
         pool: &ThreadPool,
     ) -> Self {
-        let body = config.encoder_decoder().expect("a translator");
-        let pairs = training.batch_size;
         let mut source = MaskSource::new(seed, device, pool);
+        if let Some(body) = config.transformer_encoder_decoder() {
+            return Self::draw_transformer(config, body, training, size, &mut source);
+        }
+        let body = config.encoder_decoder().expect("a translator");
+        let pairs = size.pairs;
         let mut mask = |dropped, size: [usize; 2]| source.draw(dropped, size);
         let vocabularies = [config.tokens(), &body.target];
         let tokens = vocabularies.map(|v| mask(training.embedding_dropout, [v.vocab_size, 1]));
@@ -157,8 +188,7 @@ impl TranslationMasks {
                 recurrent: mask(training.weight_drop, [gates * size, size]),
                 outputs: mask(layers.dropout, [pairs, size]),
             };
-            let count = layers.directions().len() * layers.num_layers;
-            (0..count).map(one).collect()
+            (0..stacked(layers)).map(one).collect()
         };
         TranslationMasks {
             tokens,
@@ -166,6 +196,35 @@ impl TranslationMasks {
             encoder: layers(&body.encoder),
             decoder: layers(&body.decoder),
             readout: mask(body.decoder.dropout, [pairs, body.target.embedding_size]),
+        }
+    }
+
+    /// The same of a transformer.
+    fn draw_transformer(
+        config: &ModelConfig,
+        body: &TransformerEncoderDecoder,
+        training: &TrainingConfig,
+        size: BatchSize,
+        source: &mut MaskSource,
+    ) -> Self {
+        let mut mask = |dropped, size: [usize; 2]| source.draw(dropped, size);
+        let rows = size.steps.map(|steps| steps * size.pairs);
+        let vocabularies = [config.tokens(), &body.target];
+        let tokens = vocabularies.map(|v| mask(training.embedding_dropout, [v.vocab_size, 1]));
+        let inputs = rows.map(|rows| mask(training.input_dropout, [rows, body.hidden_size]));
+        let mut parts = |side: usize| {
+            let one = |_| LayerMasks {
+                recurrent: None,
+                outputs: mask(body.dropout, [rows[side], body.hidden_size]),
+            };
+            (0..PARTS[side] * body.num_layers).map(one).collect()
+        };
+        TranslationMasks {
+            tokens,
+            inputs,
+            encoder: parts(0),
+            decoder: parts(1),
+            readout: None,
         }
     }
 
@@ -187,6 +246,11 @@ impl TranslationMasks {
             readout: one(&self.readout),
         }
     }
+}
+
+/// Number of a recurrent stack's layers, of all directions.
+fn stacked(layers: &Recurrent) -> usize {
+    layers.directions().len() * layers.num_layers
 }
 
 /// Draws masks one after another from one sequence of random words.

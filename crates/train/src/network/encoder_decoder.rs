@@ -86,6 +86,12 @@ impl Sources {
         sequences.gather(0, &index.expand(&size, false), false)
     }
 
+    /// Where a source is, `[pairs, 1, 1, steps]`.
+    pub fn seen(&self) -> Tensor {
+        let seen = self.steps().less_tensor(&self.lengths.unsqueeze(0));
+        seen.tr().unsqueeze(1).unsqueeze(1)
+    }
+
     fn steps(&self) -> Tensor {
         let steps = Tensor::arange(self.tokens.size()[0], (Kind::Int64, self.tokens.device()));
         steps.unsqueeze(-1)
@@ -144,7 +150,7 @@ impl<'a> Translation<'a> {
 
     /// The vectors of tokens, `[steps, pairs]`, of the source (0) or of the target (1).
     pub fn vectors(&self, tokens: &Tensor, side: usize) -> Tensor {
-        let name = [EMBEDDING, self.body.target_embedding()][side];
+        let name = [EMBEDDING, self.body.written().embedding()][side];
         let embedding = masked(self.get(name), &self.masks.tokens[side]);
         let vectors = Tensor::embedding(&embedding, tokens, -1, false, false);
         masked(&vectors, &self.masks.inputs[side])

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::cells;
 use super::parameters::NamedTensors;
 use super::recurrent::Network;
-use super::transformer;
+use super::transformer_layer;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, EMBEDDING, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
@@ -36,8 +36,8 @@ impl Network {
 }
 
 fn initial(config: &ModelConfig, init: RecurrentInit, name: &str, shape: &[i64]) -> Tensor {
-    if let Some(layers) = config.transformer() {
-        return transformer::initial(layers, name, shape);
+    if let Body::Transformer(_) | Body::TransformerEncoderDecoder(_) = config.body {
+        return transformer_layer::initial(config.num_layers(), name, shape);
     }
     let recurrent = layers_of(config, name);
     let uniform = |bound: f64| Tensor::empty(shape, FLOAT_CPU).uniform_(-bound, bound);

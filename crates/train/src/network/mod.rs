@@ -14,13 +14,16 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod transformer;
+mod transformer_encoder_decoder;
+mod transformer_layer;
 #[cfg(test)]
 mod translation_tests;
 mod unrolled;
 
-pub use dropout::{DropoutMasks, LayerMasks, TranslationMasks};
+pub use dropout::{BatchSize, DropoutMasks, LayerMasks, TranslationMasks};
 pub use encoder_decoder::{DecoderState, Memory, Sources, Translation};
 pub use parameters::NamedTensors;
 pub use recurrent::{Network, Reading};
 pub use state::State;
+pub use transformer_encoder_decoder::TransformerTranslation;
 pub use unrolled::Unrolled;

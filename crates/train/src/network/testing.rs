@@ -10,6 +10,7 @@ use carousel::checkpoint::architecture::{
 use carousel::checkpoint::arguments::RecurrentInit;
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::record::TrainingConfig;
+use carousel::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
 use carousel::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
 
@@ -65,6 +66,22 @@ pub fn translator_config(
         decoder: Recurrent::new(Cell::Lstm, 4, 2),
         attention,
         input_feeding,
+    });
+    config
+}
+
+/// The same as a transformer: two layers with two heads.
+pub fn transformer_translator_config(shared_vocabulary: bool) -> ModelConfig {
+    let mut config = config(true, 0.0);
+    config.tokens_mut().embedding_size = 8;
+    let target = Tokens {
+        vocab_size: if shared_vocabulary { 7 } else { 8 },
+        ..config.tokens().clone()
+    };
+    config.body = Body::TransformerEncoderDecoder(TransformerEncoderDecoder {
+        heads: 2,
+        feed_forward_size: 10,
+        ..TransformerEncoderDecoder::new(target, shared_vocabulary, 2)
     });
     config
 }

@@ -481,7 +481,7 @@ fn naive_logits(network: &Network, shape: &Transformer, tokens: &[u32]) -> Vec<V
         for step in 0..x.len() {
             let mut seen = Vec::new();
             for head in 0..shape.heads {
-                let size = shape.head_size();
+                let size = shape.shape().head_size();
                 let part = |step: usize, part: usize| {
                     let first = part * width + head * size;
                     let mut part_of = projected[step][first..first + size].to_vec();

@@ -2,14 +2,18 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::testing::{every_reference, network_of_cosines, training, translator_config};
+use super::testing::{
+    every_reference, network_of_cosines, training, transformer_translator_config, translator_config,
+};
 use super::tests::check_slopes;
-use super::{Network, Sources, Translation, TranslationMasks};
+use super::{BatchSize, Network, Sources, TransformerTranslation, Translation, TranslationMasks};
 use crate::gradients::{Autograd, Batch, PairBatch, Window, translation_losses};
+use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::Body;
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
-use carousel_kernels::ThreadPool;
+use carousel::inference::translation_network::TranslationNetwork;
+use carousel_kernels::{Precision, ThreadPool};
 
 /// Pairs whose sources and targets have other lengths, and end with token 0.
 const SOURCES: [&[u32]; 2] = [&[1, 4, 2, 0], &[5, 3, 0]];
@@ -85,7 +89,8 @@ fn masks(config: &ModelConfig) -> TranslationMasks {
     (options.embedding_dropout, options.input_dropout) = (0.2, 0.3);
     options.weight_drop = 0.3;
     let pool = ThreadPool::new(1);
-    let masks = TranslationMasks::draw(config, &options, Device::Cpu, 3, &pool);
+    let size = BatchSize::of(&SOURCES, &TARGETS);
+    let masks = TranslationMasks::draw(config, &options, size, Device::Cpu, 3, &pool);
     masks.map(|mask| mask.to_kind(Kind::Double))
 }
 
@@ -158,21 +163,75 @@ fn gradients_of_translators_of_every_cell_are_the_slopes_of_the_loss() {
 
 #[test]
 fn padding_changes_nothing() {
-    let config = translator_config(Attention::Additive, true, false);
-    let network = network_of_cosines(&config).to_kind(Kind::Double);
-    let masks = TranslationMasks::none(&config);
-    let all = translation_losses(&network, &batch(&masks), Kind::Double);
-    let mut alone = 0.0;
-    for (source, target) in SOURCES.iter().zip(&TARGETS) {
-        let batch = PairBatch {
-            sources: &[source],
-            targets: &[target],
-            ..batch(&masks)
-        };
-        let losses = translation_losses(&network, &batch, Kind::Double);
-        alone += losses.own.sum(Kind::Double).double_value(&[]);
+    for config in [
+        translator_config(Attention::Additive, true, false),
+        transformer_translator_config(false),
+    ] {
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let masks = TranslationMasks::none(&config);
+        let all = translation_losses(&network, &batch(&masks), Kind::Double);
+        let mut alone = 0.0;
+        for (source, target) in SOURCES.iter().zip(&TARGETS) {
+            let batch = PairBatch {
+                sources: &[source],
+                targets: &[target],
+                ..batch(&masks)
+            };
+            let losses = translation_losses(&network, &batch, Kind::Double);
+            alone += losses.own.sum(Kind::Double).double_value(&[]);
+        }
+        let off = all.own.sum(Kind::Double).double_value(&[]) - alone;
+        assert!(off.abs() < 1e-12, "{off}");
     }
-    assert!((all.own.sum(Kind::Double).double_value(&[]) - alone).abs() < 1e-12);
+}
+
+#[test]
+fn gradients_of_transformers_that_translate_are_the_slopes_of_the_loss() {
+    for shared in [true, false] {
+        let mut config = transformer_translator_config(shared);
+        if let Body::TransformerEncoderDecoder(body) = &mut config.body {
+            body.dropout = 0.3;
+        }
+        let drawn = masks(&config).decoder;
+        assert!(drawn.len() == 6 && drawn.iter().all(|part| part.outputs.is_some()));
+        check_along(&config);
+    }
+}
+
+#[test]
+fn transformers_that_translate_give_the_same_logits_in_inference() {
+    for shared in [true, false] {
+        let config = transformer_translator_config(shared);
+        let network = network_of_cosines(&config);
+        let masks = TranslationMasks::none(&config);
+        let pairs = batch(&masks);
+        let body = config.transformer_encoder_decoder().unwrap();
+        let translation = TransformerTranslation::new(&network, body, &masks, Kind::Float);
+        let read = pairs.steps(&pairs.input_steps(), Device::Cpu);
+        let outputs = translation.outputs(&pairs.sources(Device::Cpu), &read);
+        let expected = network.logits(&outputs.reshape([-1, 8]));
+        let floats = |name: &str| Ok(floats(network.parameters.get(name)).into());
+        let engine = TranslationNetwork::load(&config, floats, Precision::Float32, 2).unwrap();
+        let encoded = engine.encode(&SOURCES);
+        let mut state = engine.initial_state(&encoded);
+        for (step, tokens) in pairs.input_steps().chunks(2).enumerate() {
+            engine.step(tokens, &[0, 1], &encoded, &mut state);
+            let mut found = [Vec::new(), Vec::new()];
+            engine.for_each_logits(&state, &mut found, &mut Vec::new(), |_, logits, own| {
+                *own = logits.to_vec();
+            });
+            for (pair, found) in found.iter().enumerate() {
+                let expected = expected.get((2 * step + pair) as i64);
+                let expected = Vec::<f32>::try_from(expected).unwrap();
+                let pairs = found.iter().zip(&expected);
+                assert_eq!(found.len(), expected.len());
+                assert!(
+                    pairs.clone().all(|(a, b)| (a - b).abs() < 1e-5),
+                    "{found:?} {expected:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

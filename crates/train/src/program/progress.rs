@@ -7,7 +7,7 @@ use std::io::{IsTerminal, stderr};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use carousel::checkpoint::architecture::{
-    Head, InitialState, Input, NextToken, Predict, Recurrent,
+    Body, Head, InitialState, Input, NextToken, Predict, Recurrent,
 };
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::encoder_decoder::Attention;
@@ -107,7 +107,7 @@ impl Progress {
 
     fn plan(&mut self, plan: &Plan) {
         self.tokens_per_character = plan.tokens_per_character;
-        self.translates = plan.config.encoder_decoder().is_some();
+        self.translates = plan.config.target().is_some();
         if let DataSummary::Pairs { shown, .. } = &plan.data {
             self.shown.clone_from(shown);
         }
@@ -402,8 +402,8 @@ fn network(config: &ModelConfig) -> String {
         Input::Tokens(_) => "embedding",
         Input::Numbers(_) => "inputs",
     };
-    let layers = match config.encoder_decoder() {
-        Some(body) => format!(
+    let layers = match &config.body {
+        Body::EncoderDecoder(body) => format!(
             "encoder {}, {}, decoder {}{}",
             layers(&body.encoder),
             match body.attention {
@@ -417,7 +417,13 @@ fn network(config: &ModelConfig) -> String {
                 ""
             },
         ),
-        None => format!(
+        Body::TransformerEncoderDecoder(body) => format!(
+            "{}, encoder and decoder {} x {} each",
+            body.description(),
+            body.num_layers,
+            body.hidden_size
+        ),
+        Body::Recurrent(_) | Body::Transformer(_) | Body::Ngram(_) => format!(
             "{}, {} x {}{}",
             config.body_description(),
             config.num_layers(),
@@ -456,7 +462,7 @@ fn both_ways(bidirectional: bool) -> &'static str {
 /// What a step reads and predicts.
 fn batch(config: &ModelConfig, training: &TrainingConfig) -> String {
     match &config.head {
-        Head::NextToken(_) if config.encoder_decoder().is_some() => format!(
+        Head::NextToken(_) if config.target().is_some() => format!(
             "batch {} pairs, label smoothing {}",
             training.batch_size, training.label_smoothing
         ),

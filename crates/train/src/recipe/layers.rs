@@ -18,7 +18,7 @@ pub fn recurrent_cell(asked: Option<CellChoice>, default: CellChoice, what: &str
     match asked.unwrap_or(default) {
         CellChoice::Recurrent(cell) => Ok(cell),
         CellChoice::Transformer => Err(Error::usage(format!(
-            "a transformer is a language model, which `carousel train` learns; {what} has a recurrent cell, such as --cell lstm, \
+            "a transformer is a language model, which `carousel train` learns, or a translator; {what} has a recurrent cell, such as --cell lstm, \
              and goes on from a model that has one"
         ))),
     }

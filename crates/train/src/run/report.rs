@@ -17,7 +17,7 @@ pub fn write(directory: &Directory) -> Result<()> {
     let config = directory.load_config()?;
     let picture = if let Some((_, values)) = config.forecaster() {
         curves::svg(&metrics, Learnt::Values(values.distribution), &[])
-    } else if config.encoder_decoder().is_some() {
+    } else if config.target().is_some() {
         curves::svg(&metrics, Learnt::Translations, &[])
     } else if let Ok(subject) = directory.load_record::<DocumentsRecord>() {
         let learnt = Learnt::Labels(&subject.baselines);

@@ -128,7 +128,7 @@ impl TranslationKernels {
         let config = &step.network.config;
         let body = config.encoder_decoder().expect("a translator");
         let (output, _) = config.head_tensors();
-        for name in [EMBEDDING, body.target_embedding()] {
+        for name in [EMBEDDING, body.written().embedding()] {
             if name != output {
                 self.memory.gradients.clear(name, None, step.pool);
             }
@@ -448,7 +448,7 @@ impl<'a> Step<'a> {
     /// The vectors of the source (0) or the target (1).
     fn vectors_of(self, side: usize) -> (&'static str, Vectors<'a>) {
         let body = self.network.config.encoder_decoder();
-        let target = body.expect("a translator").target_embedding();
+        let target = body.expect("a translator").written().embedding();
         let name = [EMBEDDING, target][side];
         let masks = self.batch.masks;
         let masks = [&masks.tokens[side], &masks.inputs[side]];

@@ -16,6 +16,7 @@ use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, NextToken};
 use carousel::checkpoint::arguments::{TrainArguments, Vocabularies};
 use carousel::checkpoint::record::{PairBaselines, PairsRecord, Record, Request, TrainingConfig};
+use carousel::checkpoint::transformer::Transformer;
 use carousel::data::pairs::{LanguageProfile, Pair};
 use carousel::error::Result;
 use carousel::metrics::bleu::Bleu;
@@ -96,13 +97,20 @@ fn complete(
     device: Device,
     notify: Notify,
 ) -> Result<TrainingConfig> {
-    let body = config.encoder_decoder().expect("a translator");
     let mut alike = ModelConfig {
-        body: Body::Recurrent(body.decoder.clone()),
+        body: match &config.body {
+            Body::EncoderDecoder(body) => Body::Recurrent(body.decoder.clone()),
+            Body::TransformerEncoderDecoder(body) => Body::Transformer(Transformer {
+                heads: body.heads,
+                feed_forward_size: body.feed_forward_size,
+                ..Transformer::new(body.hidden_size, body.num_layers, SPEED_STEPS)
+            }),
+            _ => unreachable!("a translator"),
+        },
         head: Head::NextToken(NextToken::default()),
         ..config.clone()
     };
-    alike.tokens_mut().vocab_size = body.target.vocab_size.min(SPEED_VOCABULARY);
+    alike.tokens_mut().vocab_size = config.written().vocab_size.min(SPEED_VOCABULARY);
     let windows = TrainingConfig {
         gradients: gradients::method(training.gradients, config, device)?,
         bptt: SPEED_STEPS,

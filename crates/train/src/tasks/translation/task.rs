@@ -5,7 +5,7 @@ A translator as a [`Task`]: its step and its evaluation.
 use super::batches::{Batches, EncodedPairs};
 use crate::evaluation;
 use crate::gradients::{Batch, Gradients, PairBatch, Window};
-use crate::network::TranslationMasks;
+use crate::network::{BatchSize, TranslationMasks};
 use crate::recipe;
 use crate::run::{DataSummary, Task, TrainingState, model_weights};
 use carousel::checkpoint::record::{Figures, PairBaselines, PairsRecord, Record, TrainingConfig};
@@ -109,11 +109,9 @@ impl Task for TranslationTask {
             .batches
             .get(counters.epoch, counters.window, &self.train);
         let (sources, targets) = sides(&self.train, pairs);
-        let drawn = TrainingConfig {
-            batch_size: pairs.len(),
-            ..training.clone()
-        };
-        let masks = TranslationMasks::draw(&network.config, &drawn, network.device(), seed, pool);
+        let size = BatchSize::of(&sources, &targets);
+        let device = network.device();
+        let masks = TranslationMasks::draw(&network.config, training, size, device, seed, pool);
         let batch = Batch::Pairs(PairBatch {
             sources: &sources,
             targets: &targets,
