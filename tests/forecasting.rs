@@ -1,7 +1,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use carousel::checkpoint::Lock;
 
@@ -796,4 +796,43 @@ fn infinite_numbers_are_told_or_shown() {
     let objects = objects(&sandbox.carousel(&format!("{line} --json")).success().out);
     assert_eq!(objects[0]["upper"]["95"][8], Value::Null);
     assert!(objects[0]["forecast"][8].is_number());
+}
+
+/// Drift expects 5, and after that 6, or 6 at once; the last value is 4, and after that 5.
+#[test]
+fn a_forecaster_is_evaluated_on_later_rows_beside_the_naive_forecasts() {
+    let sandbox = Sandbox::new();
+    let rows = |range: std::ops::Range<u32>, value: &dyn Fn(u32) -> u32| {
+        let rows = range.map(|day| format!("2020-01-{day:02},{}\n", value(day)));
+        format!("date,value\n{}", rows.collect::<String>())
+    };
+    sandbox.write("old.csv", rows(1..5, &|day| day));
+    sandbox.write("all.csv", rows(3..7, &|day| if day == 6 { 8 } else { day }));
+    let line = "forecast old.csv --method drift --season 1 --horizon 2 -o kept";
+    sandbox.carousel(line).success();
+    for (flags, horizon, drift, naive) in [("", 2, 1.0, 2.5), (" --horizon 1", 1, 1.0, 2.0)] {
+        let line = format!("evaluate -m kept all.csv --json{flags}");
+        let outcome = sandbox.carousel(&line).success();
+        let found: Value = serde_json::from_str(&outcome.out).unwrap();
+        assert_eq!(found["horizon"], horizon);
+        assert_eq!(found["values"], 2);
+        let models = found["models"].as_array().unwrap();
+        let errors: Vec<_> = models
+            .iter()
+            .map(|one| (&one["model"], &one["mae"]))
+            .collect();
+        let expected = [("drift", drift), ("naive", naive)];
+        let expected = expected.map(|(name, mae)| (json!(name), json!(mae)));
+        let expected: Vec<_> = expected.iter().map(|(name, mae)| (name, mae)).collect();
+        assert_eq!(errors, expected);
+    }
+    let outcome = sandbox.carousel("evaluate -m kept all.csv").success();
+    assert!(outcome.err.contains("2 values of 1 series, 2 at a time"));
+    assert!(outcome.out.lines().nth(1).unwrap().starts_with("drift "));
+    let outcome = sandbox.carousel("evaluate -m kept old.csv");
+    assert_eq!(outcome.code, Some(1));
+    let told = "old.csv has no rows after the last that the forecaster in kept knows, 2020-01-04";
+    assert!(outcome.err.contains(told), "{}", outcome.err);
+    let outcome = sandbox.carousel("evaluate -m kept all.csv --beam 3");
+    assert_eq!(outcome.code, Some(2));
 }

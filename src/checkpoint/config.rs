@@ -749,6 +749,12 @@ mod tests {
         assert_eq!(config.input_size(), 2 * 7 + 7 + 2 * 2 * 14 + 1);
         // nn.GRU(78, 32) and nn.Linear(32, 42)
         assert_eq!(config.parameters(), 3 * 32 * (78 + 32 + 2) + 42 * 33);
+        let mut gaussian = json.clone();
+        gaussian["head"]["distribution"] = "gaussian".into();
+        let other = ModelConfig::from_json(&gaussian).unwrap();
+        assert_eq!(other.to_json(), gaussian);
+        // A mean and a deviation in place of three quantiles.
+        assert_eq!(config.parameters() - other.parameters(), 14 * 33);
         for (part, key, value) in [
             ("input", "window", serde_json::json!(0)),
             ("head", "quantiles", serde_json::json!([0.9, 0.5])),

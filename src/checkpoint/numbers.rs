@@ -8,6 +8,8 @@ use super::architecture::{OUTPUT_BIAS, OUTPUT_WEIGHT, TensorShapes};
 
 /// The quantiles that are predicted: the ends of the intervals of 95 and 80 %, and the median.
 pub const QUANTILES: [f64; 5] = [0.025, 0.1, 0.5, 0.9, 0.975];
+/// The least standard deviation that a network predicts, in the unit of its numbers: a likelihood has no upper bound without.
+pub const LEAST_DEVIATION: f64 = 1e-3;
 /// Most steps of a window, of a season, and of what is predicted at once.
 const MOST_STEPS: usize = 1 << 16;
 /// Most networks whose predictions are averaged.
@@ -66,14 +68,35 @@ impl Strategy {
     }
 }
 
-/// Quantiles of the next values at each step.
+/// How a network says what the next values may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// By quantiles, learnt with the pinball loss (Koenker and Bassett 1978).
+    #[default]
+    Quantiles,
+    /// By the mean and the standard deviation of a normal distribution, learnt by its likelihood (as Salinas et al. 2020 do).
+    /// The deviation is the softplus of an output.
+    Gaussian,
+}
+
+impl Distribution {
+    fn is_default(&self) -> bool {
+        *self == Distribution::default()
+    }
+}
+
+/// The distribution of the next values at each step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Values {
     /// How several steps ahead are predicted.
     pub strategy: Strategy,
     /// Values that a step predicts.
     pub horizon: usize,
-    /// The quantiles of each that are predicted, in ascending order.
+    /// How they are predicted.
+    #[serde(default, skip_serializing_if = "Distribution::is_default")]
+    pub distribution: Distribution,
+    /// The quantiles of each that are predicted, in ascending order; those of a normal distribution follow from it.
     pub quantiles: Vec<f64>,
     /// Networks that differ by their seeds, and whose predictions are averaged.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -147,9 +170,17 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Values {
+    /// Number of outputs of each value.
+    pub fn outputs_a_value(&self) -> usize {
+        match self.distribution {
+            Distribution::Quantiles => self.quantiles.len(),
+            Distribution::Gaussian => 2,
+        }
+    }
+
     /// Number of outputs.
     pub fn outputs(&self) -> usize {
-        self.horizon * self.quantiles.len()
+        self.horizon * self.outputs_a_value()
     }
 
     /// The output's tensors, the rows of the next value first.

@@ -1,5 +1,5 @@
 /*!
-`carousel evaluate`: its flags, and the choice between text, labelled documents and pairs by the kind of model.
+`carousel evaluate`: its flags, and the choice between text, labelled documents, pairs and series by the kind of model.
 */
 
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::evaluate_documents::DocumentsRequest;
 use super::evaluate_pairs::PairEvaluation;
+use super::evaluate_series::SeriesEvaluation;
 use super::flags::DocumentFlags;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::pair_flags::PairFlags;
@@ -15,9 +16,10 @@ use super::prior_flag::PriorChoice;
 use super::{evaluate_documents, evaluate_text};
 use crate::checkpoint::architecture::Head;
 use crate::error::{Error, Result};
+use crate::forecasting::folder::ForecastFolder;
 use crate::inference::beam_search::Search;
 
-/// Evaluate a model on a text, on labelled texts or on translated sentences.
+/// Evaluate a model on a text, on labelled texts, on translated sentences or on numbers.
 #[derive(Args)]
 #[command(
     mut_arg("model", default_model(None)),
@@ -29,13 +31,14 @@ use crate::inference::beam_search::Search;
   carousel evaluate -m sentiment corpora/tries.csv --baseline-from corpora/verdicts.csv
   carousel evaluate -m en-de pairs.tsv
   carousel evaluate -m en-de --source test.en --target test.de
+  carousel evaluate -m forecasts later.csv --horizon 1
 
 Give texts that the model has not learnt from. There is no default model.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Files and folders of text, - is standard input; for a classifier CSV, TSV, JSONL or fastText files; for a translator
-    /// CSV, TSV or JSONL files
+    /// CSV, TSV or JSONL files; for a forecaster a file with rows after those that it knows
     #[arg(
         value_name = "FILE",
         required_unless_present = "source",
@@ -57,6 +60,9 @@ pub struct Arguments {
     /// For a translator: number of translations that are followed at once [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     beam: Option<u16>,
+    /// For a forecaster: number of steps that are forecast at a time [default: as many as it was made for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    horizon: Option<u32>,
     #[command(flatten)]
     layout: DocumentFlags,
     #[command(flatten)]
@@ -75,11 +81,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         all_labels,
         prior,
         beam,
+        horizon,
         layout,
         pairs,
         json,
     } = arguments;
     let options = layout.options();
+    if let Some(folder) = model.forecaster() {
+        return series(arguments, folder);
+    }
+    if horizon.is_some() {
+        return Err(Error::usage(
+            "--horizon is for forecasters, and this model forecasts no numbers",
+        ));
+    }
     let config = model.directory(None)?.load_config()?;
     let labelled = matches!(config.head, Head::Labels(_));
     let given = [("--all-labels", *all_labels), ("--prior", prior.is_some())];
@@ -89,18 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         )));
     }
     if config.target().is_some() {
-        let search = Search::default();
-        let evaluation = PairEvaluation {
-            files,
-            flags: pairs,
-            options: pairs.options(options.format, options.lossy),
-            baseline_from: baseline_from.as_deref(),
-            search: Search {
-                beam: beam.map_or(search.beam, usize::from),
-                ..search
-            },
-        };
-        return evaluation.run(model, *json);
+        return translator(arguments);
     }
     if let Some(flag) = pairs.given().or(beam.map(|_| "--beam")) {
         return Err(Error::usage(format!(
@@ -115,7 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         Head::NextToken(_) => evaluate_text::run(model, files, options.lossy, *json),
         Head::Values(_) => Err(Error::usage(
-            "this model forecasts numbers; `carousel forecast FILE -m DIR --backtest 10` evaluates it",
+            "this is one of a forecaster's networks; give the folder around it",
         )),
         Head::Labels(_) => {
             let request = DocumentsRequest {
@@ -128,4 +132,45 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             evaluate_documents::run(model, request, *json)
         }
     }
+}
+
+/// Evaluates a translator.
+fn translator(arguments: &Arguments) -> Result<()> {
+    let (options, search) = (arguments.layout.options(), Search::default());
+    let evaluation = PairEvaluation {
+        files: &arguments.files,
+        flags: &arguments.pairs,
+        options: arguments.pairs.options(options.format, options.lossy),
+        baseline_from: arguments.baseline_from.as_deref(),
+        search: Search {
+            beam: arguments.beam.map_or(search.beam, usize::from),
+            ..search
+        },
+    };
+    evaluation.run(&arguments.model, arguments.json)
+}
+
+/// Evaluates a forecaster.
+fn series(arguments: &Arguments, folder: ForecastFolder) -> Result<()> {
+    let [file] = &arguments.files[..] else {
+        return Err(Error::usage("a forecaster is evaluated on one file"));
+    };
+    let is_for_text = arguments.pairs.given().is_some()
+        || arguments.beam.is_some()
+        || arguments.baseline_from.is_some()
+        || arguments.all_labels
+        || arguments.prior.is_some()
+        || arguments.layout.options().give_layout();
+    if is_for_text {
+        return Err(Error::usage(
+            "a forecaster is evaluated with --horizon and --json alone; the other options are for models of text",
+        ));
+    }
+    let horizon = arguments.horizon.map(|horizon| horizon as usize);
+    let evaluation = SeriesEvaluation {
+        folder,
+        file,
+        horizon,
+    };
+    evaluation.run(arguments.json)
 }

@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressStyle};
 
+use super::forecast_answer::{Answer, AnswerModel, Asked};
 use super::forecast_backtest::{self, History, SeriesBacktest, first_origin, series_backtest};
 use super::forecast_explanation;
 use super::forecast_flags::Arguments;
 use super::forecast_networks::{self, Place, Train};
-use super::forecast_output::{self, Answer};
+use super::forecast_output;
 use super::forecast_regressors;
 use super::standard::{self, message};
 use crate::checkpoint::{Directory, Lock};
@@ -25,9 +26,9 @@ use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
 use crate::error::{Error, Result};
-use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
+use crate::forecasting::forecast::Forecast;
 use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::panel_seasons::panel_seasons;
 use crate::forecasting::regressors::{Usable, columns, steps_ahead};
@@ -104,7 +105,7 @@ fn plan(arguments: &Arguments, train: Option<Train>) -> Result<()> {
     let Some(train) = train else {
         return Err(Error::new("networks are planned by carousel-train alone"));
     };
-    forecast_networks::plan_all(&fitted(arguments)?, train, arguments)
+    forecast_networks::plan_all(fitted(arguments)?, train, arguments)
 }
 
 /// Locks the folder that is to be written, which may replace only what it may.
@@ -492,8 +493,13 @@ fn default_horizon(seasons: &[usize]) -> usize {
 }
 
 /// Values with what a method needs in the place of missing ones.
-fn filled(values: &[f64], method: Method, fill: Option<Fill>, options: &FitOptions) -> Vec<f64> {
-    let season = options.seasons.first().copied().unwrap_or(1);
+pub(super) fn filled(
+    values: &[f64],
+    method: Method,
+    fill: Option<Fill>,
+    options: &FitOptions,
+) -> Vec<f64> {
+    let season = options.season();
     let suitable = || match method.takes_missing() {
         true => Fill::None,
         false => Fill::suitable(values, season),
@@ -504,15 +510,30 @@ fn filled(values: &[f64], method: Method, fill: Option<Fill>, options: &FitOptio
 /// The models of a folder, with the values of a file after their own.
 fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
     let mut forecaster = folder.load()?;
-    let Some(file) = &arguments.file else {
-        return Ok(forecaster);
-    };
-    let given = arguments.reading();
-    let reading = match given == SeriesOptions::default() {
+    if let Some(file) = &arguments.file {
+        extend(
+            &mut forecaster,
+            (file, &arguments.reading()),
+            arguments.quiet,
+        )?;
+    }
+    Ok(forecaster)
+}
+
+/// Adds the values of a file to those of a forecaster. The file is read as asked for, or as the forecaster's own was.
+///
+/// # Errors
+/// A file that cannot be read, or whose values do not belong to those that are there.
+pub(super) fn extend(
+    forecaster: &mut Forecaster,
+    (file, given): (&Path, &SeriesOptions),
+    quiet: bool,
+) -> Result<()> {
+    let reading = match *given == SeriesOptions::default() {
         true => &forecaster.reading,
-        false => &given,
+        false => given,
     };
-    let new = read(file, reading, arguments.quiet)?.series;
+    let new = read(file, reading, quiet)?.series;
     let is_alone = new.len() == 1 && forecaster.series.len() == 1;
     let mut unknown = 0;
     for new in new {
@@ -522,7 +543,7 @@ fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
             continue;
         };
         let extension = fitted.series.extend(&new)?;
-        if !arguments.quiet {
+        if !quiet {
             let parts = [
                 (extension.added, "new"),
                 (extension.replaced, "changed"),
@@ -546,12 +567,11 @@ fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
     }
     if unknown > 0 {
         standard::notes(&[format!(
-            "{unknown} series of {} have no model in {}, and are left out",
-            file.display(),
-            folder.path().display()
+            "{unknown} series of {} have no model, and are left out",
+            file.display()
         )]);
     }
-    Ok(forecaster)
+    Ok(())
 }
 
 /// The forecasts of all models; failures are told, unless all fail.
@@ -598,65 +618,58 @@ fn answer(
     fill: Option<Fill>,
     arguments: &Arguments,
 ) -> Result<Answer> {
-    let (series, options) = (&fitted.series, &fitted.options);
-    let count = series.values.len();
-    let windows = arguments.windows();
-    let split = windows.split(series.dates.as_ref(), count, &series.id)?;
-    let names = &model.regressors;
-    let default = || match (&split.test, steps_ahead(series, names)) {
-        (Some(_), _) | (None, 0) => options.horizon,
-        (None, ahead) => ahead.min(options.horizon),
-    };
-    let horizon = arguments
-        .horizon
-        .map_or_else(default, |horizon| horizon as usize);
-    let range = match &split.test {
-        Some(test) => test.clone(),
-        None => split.train.end..split.train.end + horizon,
-    };
-    let start = range.start;
-    let columns = columns(series, names, 0..range.end)?;
-    let fill = fill.or(arguments.fill);
-    // Gaps are filled from what came before a forecast alone.
-    let history = |end: usize| filled(&series.values[..end], model.method, fill, options);
-    let known = history(start);
-    let window = Window {
-        history: &|origin| Cow::Owned(history(origin)),
-        columns: &columns,
-        range,
-        horizon,
-    };
-    let refit = arguments.refit.every().filter(|_| split.test.is_some());
-    let forecast = rolled(&model.model, &window, refit)?.finite();
+    let series = &fitted.series;
+    let ahead = Some(steps_ahead(series, &model.regressors)).filter(|&ahead| ahead > 0);
+    let asked = Asked::of(fitted, ahead, arguments)?;
+    let is_test = asked.split.test.is_some();
+    let refit = arguments.refit.every().filter(|_| is_test);
     let name = arguments.refit.name_of(&model.model.name());
+    let fill = fill.or(arguments.fill);
+    let forecast = forecast_by(model, &asked, fill, refit)?;
     let forecast = forecast.ok_or_else(|| too_large(&series.id, &name))?;
-    let season = options.seasons.first().copied().unwrap_or(1);
-    let actual = split.test.map(|test| series.values[test].to_vec());
-    let accuracy = actual.as_ref().map(|actual| {
-        let scale = scale(&known[split.train.clone()], season);
-        Accuracy::new(&forecast, actual, scale)
-    });
-    Ok(Answer {
-        series: series.id.clone(),
-        model: name,
+    let known = &series.values[..asked.range.start];
+    let known = filled(known, model.method, fill, &fitted.options);
+    let predictions = match arguments.output {
+        Some(_) => {
+            let columns = columns(series, &model.regressors, 0..asked.range.end)?;
+            model.model.predictions(&known, &columns)
+        }
+        None => Vec::new(),
+    };
+    let learnt = &known[asked.split.train.clone()];
+    let model = AnswerModel {
+        name,
         method: model.method,
         seconds: model.seconds,
         aicc: model.model.aicc(),
         scores: model.scores.clone(),
-        dates: window.range.map(|at| series.label(at)).collect(),
-        predictions: match arguments.output {
-            Some(_) => model.model.predictions(&known, &columns),
-            None => Vec::new(),
-        },
-        history: series.values[..start].to_vec(),
-        actual,
-        calendar: series.dates.clone(),
-        horizon,
-        forecast,
-        accuracy,
-        season,
-        explanation: None,
-    })
+    };
+    Ok(asked.answer(model, forecast, learnt, predictions))
+}
+
+/// What a model says of the steps that are asked for; `None` where it is no number.
+///
+/// # Errors
+/// Columns that are not known so far ahead; values that the model cannot be fitted to again.
+pub(super) fn forecast_by(
+    model: &FittedModel,
+    asked: &Asked,
+    fill: Option<Fill>,
+    refit: Option<usize>,
+) -> Result<Option<Forecast>> {
+    let FittedSeries {
+        series, options, ..
+    } = asked.fitted;
+    let columns = columns(series, &model.regressors, 0..asked.range.end)?;
+    // Gaps are filled from what came before a forecast alone.
+    let history = |end: usize| filled(&series.values[..end], model.method, fill, options);
+    let window = Window {
+        history: &|origin| Cow::Owned(history(origin)),
+        columns: &columns,
+        range: asked.range.clone(),
+        horizon: asked.horizon,
+    };
+    Ok(rolled(&model.model, &window, refit)?.finite())
 }
 
 fn too_large(series: &str, model: &str) -> Error {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::forecast_output::add_errors;
 use super::standard::{json_line, line};
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::Accuracy;
@@ -66,7 +67,7 @@ pub(super) fn series_backtest(
         filled,
     } = history;
     let (count, horizon) = (values.len(), options.horizon);
-    let season = options.seasons.first().copied().unwrap_or(1);
+    let season = options.season();
     let origins = origins(count, horizon, number, horizon, LEAST.max(season));
     if origins.is_empty() {
         return Err(Error::new(format!(
@@ -174,15 +175,13 @@ impl Row<'_> {
     }
 
     fn object(&self) -> Value {
-        json!({
+        let mut object = json!({
             "model": self.name,
-            "smape": self.accuracy.smape,
-            "mase": self.accuracy.mase,
-            "mae": self.accuracy.mae,
             "owa": self.owa,
-            "coverage": { "80": self.accuracy.coverage[0], "95": self.accuracy.coverage[1] },
             "seconds": self.seconds,
             "series": self.series,
-        })
+        });
+        add_errors(&mut object, &self.accuracy);
+        object
     }
 }

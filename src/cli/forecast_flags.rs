@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::time::time;
-use crate::checkpoint::numbers::Strategy;
+use crate::checkpoint::numbers::{Distribution, Strategy};
 use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
 use crate::data::series::dates::{Period, Windows};
@@ -66,9 +66,23 @@ pub struct Arguments {
         default_value = "every"
     )]
     pub strategy: Vec<Strategy>,
+    /// What networks predict of each value, from which its intervals follow
+    #[arg(
+        long,
+        value_enum,
+        default_value = "quantiles",
+        conflicts_with = "model"
+    )]
+    pub distribution: Distribution,
+    /// Networks also read where in the day, the week and the year a date is, as far as the step of the series lets it
+    #[arg(long, conflicts_with = "model")]
+    pub calendar: bool,
     /// How long to train each network: 30s, 2m [default: some 1000 steps, more for many series]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,
+    /// Number of steps to train each of a network's members
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "time")]
+    pub steps: Option<u64>,
     /// Seed of everything random in networks [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

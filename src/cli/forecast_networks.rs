@@ -3,20 +3,21 @@ Recurrent networks in `carousel forecast`: one network of each method and strate
 */
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use carousel_kernels::recurrent::Cell;
 
+use super::forecast_answer::{Answer, AnswerModel, Asked};
 use super::forecast_backtest::SeriesBacktest;
 use super::forecast_flags::Arguments;
-use super::forecast_output::Answer;
-use super::standard::message;
+use super::standard::{self, message};
 use crate::checkpoint::Directory;
 use crate::checkpoint::numbers::Strategy;
+use crate::data::series::calendar::Cycle;
 use crate::data::series::time_series::{Regressor, Series};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::forecasting::accuracy::{Accuracy, scale};
 use crate::forecasting::folder::{FittedSeries, ForecastFolder, Forecaster, NetworkName};
 use crate::forecasting::forecast::Forecast;
@@ -28,8 +29,8 @@ use crate::inference::forecaster::QuantileForecaster;
 /// Longest season that a network reads beside its first.
 const LONGEST_SEASON: usize = 200;
 
-/// Name of the folder of a network while it is trained.
-const NEW: &str = ".new-network";
+/// Name of the folder of the networks that are being trained.
+const NEW: &str = ".new-networks";
 
 /// A network to be trained.
 pub struct NetworkRequest<'a> {
@@ -52,17 +53,22 @@ pub struct NetworkRequest<'a> {
 /// What trains a network: the library of `carousel-train`.
 pub type Train<'a> = &'a dyn Fn(&NetworkRequest) -> Result<()>;
 
-/// Trains the networks that were asked for, in the folder if there is one, and names them in `forecaster`.
+/// Trains the networks that were asked for, in the folder if there is one, and names them in `forecaster`. What an
+/// interrupted command has trained of them goes on.
 ///
 /// # Errors
-/// Series that no network can learn from.
+/// Series that no network can learn from; an interruption, after everything was saved.
 pub(super) fn train_all(
     forecaster: &mut Forecaster,
     folder: &Path,
     train: Train,
     arguments: &Arguments,
 ) -> Result<()> {
-    let panel = panel(&forecaster.series, arguments)?;
+    forecaster.calendar = calendar(forecaster.series.iter().map(|one| &one.series), arguments)?;
+    let panel = panel(forecaster, arguments)?;
+    // What was good stays until all of its successors are trained.
+    let new = folder.join(NEW);
+    forget_others(&new, arguments)?;
     for name in names(arguments) {
         let start = Instant::now();
         if !arguments.quiet {
@@ -72,29 +78,65 @@ pub(super) fn train_all(
                 panel.len()
             ));
         }
-        // What was good stays until its successor is trained.
-        let (new, place) = (folder.join(NEW), folder.join(name.folder()));
-        remove(&new)?;
-        train(&request(
-            &name,
-            new.clone(),
-            (&forecaster.series, &panel),
-            arguments,
-        ))?;
-        remove(&place)?;
-        fs::rename(&new, &place).map_err(|e| Error::file("write", &place, e))?;
+        let series = (forecaster.series.as_slice(), panel.as_slice());
+        train(&request(&name, new.join(name.folder()), series, arguments))
+            .map_err(|error| interrupted(error, &name, arguments))?;
         let seconds = start.elapsed().as_secs_f64();
         forecaster.networks.push(NetworkName { seconds, ..name });
     }
+    for name in &forecaster.networks {
+        let place = folder.join(name.folder());
+        remove(&place)?;
+        fs::rename(new.join(name.folder()), &place).map_err(|e| Error::file("write", &place, e))?;
+    }
+    remove(&new)
+}
+
+/// Removes what was trained of networks that are not asked for any more.
+fn forget_others(new: &Path, arguments: &Arguments) -> Result<()> {
+    let asked: Vec<String> = names(arguments).iter().map(NetworkName::folder).collect();
+    let Ok(entries) = fs::read_dir(new) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !asked.contains(&name) {
+            remove(&entry.path())?;
+            if !arguments.quiet {
+                standard::notes(&[format!("what was trained of {name} before is left out")]);
+            }
+        }
+    }
     Ok(())
+}
+
+/// The error of a training, with what there is to do after an interruption.
+fn interrupted(error: Error, name: &NetworkName, arguments: &Arguments) -> Error {
+    match (error.kind(), &arguments.output) {
+        (ErrorKind::Interrupted, Some(folder)) => Error::interrupted(format!(
+            "interrupted while {} was trained; everything is saved in {}, and the same command goes on",
+            name.shown(),
+            folder.display()
+        )),
+        (ErrorKind::Interrupted, None) => Error::interrupted(format!(
+            "interrupted while {} was trained; nothing is kept",
+            name.shown()
+        )),
+        _ => error,
+    }
 }
 
 /// Has `train` show each network that was asked for, which trains nothing with `--plan`.
 ///
 /// # Errors
 /// Series that no network can learn from.
-pub(super) fn plan_all(forecaster: &Forecaster, train: Train, arguments: &Arguments) -> Result<()> {
-    let panel = panel(&forecaster.series, arguments)?;
+pub(super) fn plan_all(
+    mut forecaster: Forecaster,
+    train: Train,
+    arguments: &Arguments,
+) -> Result<()> {
+    forecaster.calendar = calendar(forecaster.series.iter().map(|one| &one.series), arguments)?;
+    let panel = panel(&forecaster, arguments)?;
     for name in names(arguments) {
         if !arguments.quiet {
             message(format!("network     {}", name.shown()));
@@ -105,14 +147,56 @@ pub(super) fn plan_all(forecaster: &Forecaster, train: Train, arguments: &Argume
     Ok(())
 }
 
+/// The cycles of the calendar that all series go through, if networks are to read it; they are told.
+///
+/// # Errors
+/// A series without dates.
+fn calendar<'s>(
+    all: impl Iterator<Item = &'s Series>,
+    arguments: &Arguments,
+) -> Result<Vec<Cycle>> {
+    if !arguments.calendar {
+        return Ok(Vec::new());
+    }
+    let mut common = Cycle::ALL.to_vec();
+    for series in all {
+        let Some(dates) = &series.dates else {
+            return Err(Error::usage(format!(
+                "{} has no dates for --calendar; name its column of dates with --date-column",
+                series.id
+            )));
+        };
+        let own = dates.cycles();
+        common.retain(|cycle| own.contains(cycle));
+    }
+    if !arguments.quiet {
+        let names: Vec<&str> = common.iter().map(|cycle| cycle.name()).collect();
+        message(match names.is_empty() {
+            true => "calendar    the step is too long for any of its cycles".to_string(),
+            false => format!(
+                "calendar    {}; a sine and a cosine of each are known ahead",
+                names.join(", ")
+            ),
+        });
+    }
+    Ok(common)
+}
+
 /// The parts of series that networks learn from.
-fn panel(series: &[FittedSeries], arguments: &Arguments) -> Result<Vec<NumericSeries>> {
-    let learnt = |FittedSeries { series, .. }: &FittedSeries| {
+fn panel(forecaster: &Forecaster, arguments: &Arguments) -> Result<Vec<NumericSeries>> {
+    let learnt = |fitted: &FittedSeries| {
+        let FittedSeries {
+            series, options, ..
+        } = fitted;
         let (count, dates) = (series.values.len(), series.dates.as_ref());
         let split = arguments.windows().split(dates, count, &series.id)?;
-        Ok(numeric(series, split.train.end))
+        let columns = Columns {
+            calendar: &forecaster.calendar,
+            ahead: options.horizon,
+        };
+        Ok(columns.numeric(series, split.train.end))
     };
-    series.iter().map(learnt).collect()
+    forecaster.series.iter().map(learnt).collect()
 }
 
 /// The request for a network of some series and what is learnt from of them.
@@ -138,7 +222,7 @@ fn request<'a>(
 /// Removes a folder, if it is there.
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::file("remove", folder, error))
         }
         _ => Ok(()),
@@ -156,9 +240,14 @@ pub(super) fn compare(
     arguments: &Arguments,
 ) -> Result<Vec<String>> {
     let place = Place::of(arguments, None)?;
+    let calendar = calendar(all.iter().map(|one| &one.0), arguments)?;
+    let columns = |options: &FitOptions| Columns {
+        calendar: &calendar,
+        ahead: options.horizon,
+    };
     let first = |backtest: &SeriesBacktest| backtest.origins.first().copied().unwrap_or(0);
-    let before = |(series, _, backtest): &(Series, FitOptions, SeriesBacktest)| {
-        numeric(series, first(backtest))
+    let before = |(series, options, backtest): &(Series, FitOptions, SeriesBacktest)| {
+        columns(options).numeric(series, first(backtest))
     };
     let panel: Vec<NumericSeries> = all.iter().map(before).collect();
     let horizon = all.iter().map(|(_, options, _)| options.horizon).max();
@@ -174,11 +263,13 @@ pub(super) fn compare(
             seasons: seasons.unwrap_or([1, 0]),
             panel: &panel,
             arguments,
-        })?;
+        })
+        .map_err(|error| interrupted(error, &name, arguments))?;
         let seconds = start.elapsed().as_secs_f64() / panel.len().max(1) as f64;
         let network = QuantileForecaster::open(&Directory::at(&folder), 1)?;
         for (series, options, backtest) in all.iter_mut() {
-            let accuracy = measured(&network, series, options, &backtest.origins)?;
+            let numbers = columns(options).numeric(series, series.values.len());
+            let accuracy = measured(&network, &numbers, options, &backtest.origins)?;
             backtest.add(accuracy, seconds);
         }
     }
@@ -188,16 +279,15 @@ pub(super) fn compare(
 /// Mean accuracy of a network at the origins of a series.
 fn measured(
     network: &QuantileForecaster,
-    series: &Series,
+    series: &NumericSeries,
     options: &FitOptions,
     origins: &[usize],
 ) -> Result<Accuracy> {
-    let season = options.seasons.first().copied().unwrap_or(1);
-    let numbers = numeric(series, series.values.len());
+    let season = options.season();
     let at = |&origin: &usize| {
         let (history, rest) = series.values.split_at(origin);
         let actual = &rest[..options.horizon.min(rest.len())];
-        let forecast = network.forecast(&numbers.until(origin), actual.len())?;
+        let forecast = network.forecast(&series.until(origin), actual.len())?;
         Ok(Accuracy::new(&forecast, actual, scale(history, season)))
     };
     let all: Vec<Accuracy> = origins.iter().map(at).collect::<Result<_>>()?;
@@ -236,19 +326,33 @@ fn seasons(all: &[usize]) -> [usize; 2] {
     [first, longer.copied().unwrap_or(0)]
 }
 
-/// The first `count` steps of a series as networks read them.
-fn numeric(series: &Series, count: usize) -> NumericSeries {
-    let columns = |known_ahead: bool| -> Vec<Vec<f64>> {
-        let all = series.regressors.iter();
-        all.filter(|one| one.known_ahead == known_ahead)
-            .map(|one| column(one, count))
-            .collect()
-    };
-    NumericSeries {
-        id: series.id.clone(),
-        values: series.values[..count].to_vec(),
-        others: columns(false),
-        known: columns(true),
+/// The columns that networks read beside those of a file.
+struct Columns<'a> {
+    /// The cycles of the calendar.
+    calendar: &'a [Cycle],
+    /// Number of steps after the last value that they are to reach.
+    ahead: usize,
+}
+
+impl Columns<'_> {
+    /// The first `count` steps of a series as networks read them.
+    fn numeric(&self, series: &Series, count: usize) -> NumericSeries {
+        let columns = |known_ahead: bool| -> Vec<Vec<f64>> {
+            let all = series.regressors.iter();
+            all.filter(|one| one.known_ahead == known_ahead)
+                .map(|one| column(one, count))
+                .collect()
+        };
+        let mut known = columns(true);
+        if let Some(dates) = &series.dates {
+            known.extend(dates.columns(self.calendar, count + self.ahead));
+        }
+        NumericSeries {
+            id: series.id.clone(),
+            values: series.values[..count].to_vec(),
+            others: columns(false),
+            known,
+        }
     }
 }
 
@@ -275,7 +379,7 @@ pub(super) fn answers(
         let directory = Directory::at(folder.join(name.folder()));
         let network = QuantileForecaster::open(&directory, 1)?;
         for fitted in &forecaster.series {
-            let answer = answer(name, &network, fitted, arguments);
+            let answer = answer((name, &network), fitted, &forecaster.calendar, arguments);
             answers.push(
                 answer.map_err(|error| Error::new(format!("{}: {error}", fitted.series.id)))?,
             );
@@ -284,64 +388,55 @@ pub(super) fn answers(
     Ok(answers)
 }
 
+/// The forecasts of a series by a network: after its end, or of the test window, if there is one.
 fn answer(
-    name: &NetworkName,
-    network: &QuantileForecaster,
+    (name, network): (&NetworkName, &QuantileForecaster),
     fitted: &FittedSeries,
+    calendar: &[Cycle],
     arguments: &Arguments,
 ) -> Result<Answer> {
-    let (series, options) = (&fitted.series, &fitted.options);
-    let count = series.values.len();
-    let split = arguments
-        .windows()
-        .split(series.dates.as_ref(), count, &series.id)?;
-    let horizon = arguments
-        .horizon
-        .map_or(options.horizon, |horizon| horizon as usize);
-    let numbers = numeric(series, count);
-    let season = options.seasons.first().copied().unwrap_or(1);
-    let (start, forecast, actual): (usize, Forecast, Option<Vec<f64>>) = match &split.test {
-        Some(test) => {
-            let forecast = rolled_by(test.clone(), horizon, |origin, steps| {
-                network.forecast(&numbers.until(origin), steps)
-            })?;
-            (
-                test.start,
-                forecast,
-                Some(series.values[test.clone()].to_vec()),
-            )
-        }
-        None => {
-            let known = numbers.until(split.train.end);
-            (split.train.end, network.forecast(&known, horizon)?, None)
-        }
+    let series = &fitted.series;
+    let asked = Asked::of(fitted, None, arguments)?;
+    let numbers = numbers_for(network, &asked, calendar);
+    let forecast = forecast_by(network, &numbers, &asked)?;
+    let predictions = match arguments.output {
+        Some(_) => network.predictions(&numbers.until(asked.range.start))?,
+        None => Vec::new(),
     };
-    let accuracy = actual.as_ref().map(|actual| {
-        let scale = scale(&series.values[split.train.clone()], season);
-        Accuracy::new(&forecast, actual, scale)
-    });
-    Ok(Answer {
-        series: series.id.clone(),
-        model: name.shown(),
+    let learnt = &series.values[asked.split.train.clone()];
+    let model = AnswerModel {
+        name: name.shown(),
         method: name.method,
         seconds: name.seconds,
         aicc: None,
         scores: Vec::new(),
-        dates: (start..start + forecast.horizon())
-            .map(|at| series.label(at))
-            .collect(),
-        predictions: match arguments.output {
-            Some(_) => network.predictions(&numbers.until(start))?,
-            None => Vec::new(),
-        },
-        history: series.values[..start].to_vec(),
-        actual,
-        calendar: series.dates.clone(),
-        horizon,
-        forecast,
-        accuracy,
-        season,
-        explanation: None,
+    };
+    Ok(asked.answer(model, forecast, learnt, predictions))
+}
+
+/// A series as a network reads it for the steps that are asked for.
+pub(super) fn numbers_for(
+    network: &QuantileForecaster,
+    asked: &Asked,
+    calendar: &[Cycle],
+) -> NumericSeries {
+    let series = &asked.fitted.series;
+    // Of several predictions one after another, the last may reach further than is asked for.
+    let ahead = asked.horizon + network.horizon();
+    Columns { calendar, ahead }.numeric(series, series.values.len())
+}
+
+/// What a network says of the steps that are asked for, by what it reads.
+///
+/// # Errors
+/// Other columns than the network has learnt with.
+pub(super) fn forecast_by(
+    network: &QuantileForecaster,
+    numbers: &NumericSeries,
+    asked: &Asked,
+) -> Result<Forecast> {
+    rolled_by(asked.range.clone(), asked.horizon, |origin, steps| {
+        network.forecast(&numbers.until(origin), steps)
     })
 }
 

@@ -4,17 +4,15 @@ Output of `carousel forecast`: a table, JSON, a line of blocks, and the files of
 
 use serde_json::{Map, Value, json};
 
+use super::forecast_answer::Answer;
 use super::forecast_explanation;
 use super::standard::{json_line, line, message};
-use crate::data::series::dates::Dates;
 use crate::data::series::time_series::label;
 use crate::error::Result;
 use crate::forecasting::accuracy::Accuracy;
-use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::ForecastFolder;
-use crate::forecasting::forecast::{Forecast, LEVELS};
+use crate::forecasting::forecast::LEVELS;
 use crate::forecasting::method::Method;
-use crate::forecasting::selection::Score;
 use crate::pictures::bounds::bounds;
 use crate::pictures::curves::sparkline_within;
 use crate::pictures::forecast::{ForecastChart, svg};
@@ -28,42 +26,6 @@ const BLOCKS_AFTER: usize = 40;
 const SHOWN: usize = 6;
 /// Significant digits of the largest number of a table.
 const DIGITS: i32 = 5;
-
-/// Forecasts of a series by a model.
-pub(super) struct Answer {
-    /// The series.
-    pub series: String,
-    /// Name of the model.
-    pub model: String,
-    /// The method that it was fitted by.
-    pub method: Method,
-    /// How long the fit took, in seconds.
-    pub seconds: f64,
-    /// Its AICc, if it has one.
-    pub aicc: Option<f64>,
-    /// What candidates did in a backtest, if the method chooses by one.
-    pub scores: Vec<Score>,
-    /// Dates, or numbers, of the forecasts.
-    pub dates: Vec<String>,
-    /// The values before them.
-    pub history: Vec<f64>,
-    /// Dates of these and of the forecasts, if there are any.
-    pub calendar: Option<Dates>,
-    /// What the model expected of them, if that is to be drawn.
-    pub predictions: Vec<f64>,
-    /// The values themselves, in a test window.
-    pub actual: Option<Vec<f64>>,
-    /// Number of steps that each forecast reaches.
-    pub horizon: usize,
-    /// The forecasts.
-    pub forecast: Forecast,
-    /// Their errors in a test window.
-    pub accuracy: Option<Accuracy>,
-    /// Number of steps in a season.
-    pub season: usize,
-    /// What led to the model, if that was asked for.
-    pub explanation: Option<Explanation>,
-}
 
 /// Prints the forecasts, with blocks on standard error.
 pub(super) fn print(answers: &[Answer], json: bool, quiet: bool) -> Result<()> {
@@ -83,7 +45,11 @@ pub(super) fn print(answers: &[Answer], json: bool, quiet: bool) -> Result<()> {
             if at > 0 && answer.explanation.is_none() {
                 line("")?;
             }
-            line(format!("{}: {}", escaped(&answer.series), answer.model))?;
+            line(format!(
+                "{}: {}",
+                escaped(&answer.series),
+                answer.model.name
+            ))?;
         }
         answer.table()?;
     }
@@ -109,10 +75,10 @@ impl Answer {
         message(format!(
             "model       {}: {}",
             escaped(&self.series),
-            self.model
+            self.model.name
         ));
-        let is_shown = self.method == Method::Auto && self.explanation.is_none();
-        for score in self.scores.iter().filter(|_| is_shown) {
+        let is_shown = self.model.method == Method::Auto && self.explanation.is_none();
+        for score in self.model.scores.iter().filter(|_| is_shown) {
             let smape = match score.smape {
                 Some(smape) => format!("sMAPE {smape:.2} %"),
                 None => "no backtest".to_string(),
@@ -219,7 +185,7 @@ impl Answer {
 
     fn rows(&self, csv: &mut String) {
         for (step, date) in self.dates.iter().enumerate() {
-            let mut fields = vec![quoted(&self.series), quoted(&self.model), date.clone()];
+            let mut fields = vec![quoted(&self.series), quoted(&self.model.name), date.clone()];
             fields.push(self.forecast.mean[step].to_string());
             for interval in &self.forecast.intervals {
                 fields.extend([
@@ -242,10 +208,10 @@ impl Answer {
             };
         let mut object = json!({
             "series": self.series,
-            "model": self.model,
-            "method": self.method,
-            "seconds": self.seconds,
-            "aicc": self.aicc,
+            "model": self.model.name,
+            "method": self.model.method,
+            "seconds": self.model.seconds,
+            "aicc": self.model.aicc,
             "horizon": self.horizon,
             "dates": self.dates,
             "forecast": self.forecast.mean,
@@ -257,17 +223,14 @@ impl Answer {
         }
         if let Some(accuracy) = &self.accuracy {
             object["values"] = json!(self.actual);
-            object["smape"] = json!(accuracy.smape);
-            object["mase"] = json!(accuracy.mase);
-            object["mae"] = json!(accuracy.mae);
-            object["coverage"] = json!({ "80": accuracy.coverage[0], "95": accuracy.coverage[1] });
+            add_errors(&mut object, accuracy);
         }
         object
     }
 
     fn chart(&self) -> ForecastChart<'_> {
         ForecastChart {
-            title: format!("{}: {}", self.series, self.model),
+            title: format!("{}: {}", self.series, self.model.name),
             history: &self.history,
             predictions: &self.predictions,
             forecast: &self.forecast,
@@ -276,6 +239,14 @@ impl Answer {
             season: self.season,
         }
     }
+}
+
+/// Adds the errors of forecasts to an object.
+pub(super) fn add_errors(object: &mut Value, accuracy: &Accuracy) {
+    object["smape"] = json!(accuracy.smape);
+    object["mase"] = json!(accuracy.mase);
+    object["mae"] = json!(accuracy.mae);
+    object["coverage"] = json!({ "80": accuracy.coverage[0], "95": accuracy.coverage[1] });
 }
 
 /// A number in a column, with a number of decimals.

@@ -12,7 +12,7 @@ use crate::checkpoint::architecture::{
 };
 use crate::checkpoint::cross_validation::{CrossValidation, Scores};
 use crate::checkpoint::encoder_decoder::{EncoderDecoder, Target};
-use crate::checkpoint::numbers::{Numbers, Values};
+use crate::checkpoint::numbers::{Distribution, Numbers, Values};
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, PairsRecord,
     Record, SeriesRecord, TestRecord, TextRecord,
@@ -223,7 +223,15 @@ fn print_numbers(numbers: &Numbers, values: &Values) -> Result<()> {
     )?;
     row(
         "forecasts",
-        format!("{} steps, {}", values.horizon, values.strategy.name()),
+        format!(
+            "{} steps, {}, by {}",
+            values.horizon,
+            values.strategy.name(),
+            match values.distribution {
+                Distribution::Quantiles => "quantiles",
+                Distribution::Gaussian => "mean and deviation",
+            }
+        ),
     )
 }
 

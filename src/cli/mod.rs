@@ -15,11 +15,13 @@ pub mod doctor;
 mod evaluate;
 mod evaluate_documents;
 mod evaluate_pairs;
+mod evaluate_series;
 mod evaluate_text;
 mod explanation;
 mod export;
 mod flags;
 pub mod forecast;
+mod forecast_answer;
 mod forecast_backtest;
 mod forecast_explanation;
 pub mod forecast_flags;
@@ -95,7 +97,7 @@ pub enum Command {
     Translate(translate::Arguments),
     /// Print the probability of texts under a model
     Score(score::Arguments),
-    /// Evaluate a model on a text, on labelled texts or on translated sentences
+    /// Evaluate a model on a text, on labelled texts, on translated sentences or on numbers
     Evaluate(evaluate::Arguments),
     /// Forecast series of numbers
     Forecast(Box<forecast_flags::Arguments>),

@@ -10,6 +10,7 @@ use clap::{Arg, Args, ValueEnum};
 use super::standard;
 use crate::checkpoint::{Directory, models};
 use crate::error::{Error, Result};
+use crate::forecasting::folder::ForecastFolder;
 use crate::inference::Model;
 use crate::inference::classifier::Classifier;
 use crate::inference::translator::Translator;
@@ -75,6 +76,12 @@ impl ModelArguments {
             (None, Some(default)) => models::find(default.as_ref()),
             (None, None) => Err(Error::usage("give the model with -m")),
         }
+    }
+
+    /// The folder of a forecaster, if that was given.
+    pub fn forecaster(&self) -> Option<ForecastFolder> {
+        let folder = self.model.as_ref().map(ForecastFolder::at);
+        folder.filter(ForecastFolder::holds_forecaster)
     }
 
     /// Opens a language model, with defaults for what was not given.

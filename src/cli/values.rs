@@ -11,7 +11,7 @@ use crate::checkpoint::arguments::{
     Vocabularies,
 };
 use crate::checkpoint::encoder_decoder::Attention;
-use crate::checkpoint::numbers::Strategy;
+use crate::checkpoint::numbers::{Distribution, Strategy};
 use crate::checkpoint::transformer::Positions;
 use crate::data::labelled::Format;
 use crate::data::series::cells::Decimal;
@@ -41,6 +41,11 @@ values!(Strategy {
     Repeated = "repeated", "One step after another, each from the last prediction";
     AtOnce = "at-once", "All steps at once, from the end of a window";
     Every = "every", "All steps at once, learnt at every step of a window";
+});
+
+values!(Distribution {
+    Quantiles = "quantiles", "Quantiles, of any distribution";
+    Gaussian = "gaussian", "Mean and standard deviation of a normal distribution";
 });
 
 values!(Positions {

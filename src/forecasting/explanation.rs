@@ -298,7 +298,7 @@ impl Explanation {
     pub fn of_models(values: &[f64], options: &FitOptions, models: &[FittedModel]) -> Vec<Self> {
         let begin = values.len().saturating_sub(LONGEST);
         let recent = &values[begin..];
-        let season = options.seasons.first().copied().unwrap_or(1);
+        let season = options.season();
         let work = match transformation(recent, options.transform, season) {
             Ok(Some(transformation)) => transformed(recent, &transformation),
             _ => recent.to_vec(),

@@ -13,6 +13,7 @@ use super::method::{FitOptions, Method};
 use super::model::Model;
 use super::selection::Score;
 use crate::checkpoint::numbers::Strategy;
+use crate::data::series::calendar::Cycle;
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::Series;
@@ -60,6 +61,9 @@ pub struct Forecaster {
     pub fill: Option<Fill>,
     /// The series, each with its models.
     pub series: Vec<FittedSeries>,
+    /// The cycles of the calendar that the networks read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<Cycle>,
     /// The networks that read all of them, each in a folder of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<NetworkName>,
@@ -128,6 +132,7 @@ impl Forecaster {
             reading,
             fill,
             series,
+            calendar: Vec::new(),
             networks: Vec::new(),
         }
     }

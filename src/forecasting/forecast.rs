@@ -27,6 +27,58 @@ pub struct Interval {
     pub upper: Vec<f64>,
 }
 
+/// The quantile of the standard normal distribution at a probability between 0 and 1: Acklam's rational approximations (2003),
+/// of a relative error below 1.2e-9.
+pub fn normal_quantile(probability: f64) -> f64 {
+    const TAIL: f64 = 0.02425;
+    let polynomial =
+        |coefficients: &[f64], x: f64| coefficients.iter().fold(0.0, |sum, c| sum * x + c);
+    let tail = |probability: f64| {
+        let x = (-2.0 * probability.ln()).sqrt();
+        let above = [
+            -7.784894002430293e-3,
+            -0.3223964580411365,
+            -2.400758277161838,
+            -2.549732539343734,
+            4.374664141464968,
+            2.938163982698783,
+        ];
+        let below = [
+            7.784695709041462e-3,
+            0.3224671290700398,
+            2.445134137142996,
+            3.754408661907416,
+            1.0,
+        ];
+        polynomial(&above, x) / polynomial(&below, x)
+    };
+    if probability < TAIL {
+        return tail(probability);
+    }
+    if probability > 1.0 - TAIL {
+        return -tail(1.0 - probability);
+    }
+    let centred = probability - 0.5;
+    let square = centred * centred;
+    let above = [
+        -39.69683028665376,
+        220.9460984245205,
+        -275.9285104469687,
+        138.357751867269,
+        -30.66479806614716,
+        2.506628277459239,
+    ];
+    let below = [
+        -54.47609879822406,
+        161.5858368580409,
+        -155.6989798598866,
+        66.80131188771972,
+        -13.28068155288572,
+        1.0,
+    ];
+    centred * polynomial(&above, square) / polynomial(&below, square)
+}
+
 impl Forecast {
     /// Forecast whose errors are normally distributed, with a standard error for each step.
     pub fn normal(mean: Vec<f64>, standard_errors: &[f64]) -> Self {
@@ -102,6 +154,22 @@ mod tests {
         let [eighty, ninety_five] = &forecast.intervals;
         assert!((eighty.lower[0] - 8.71845).abs() < 1e-5);
         assert!((ninety_five.upper[1] - 23.91993).abs() < 1e-5);
+    }
+
+    /// Expected: Python, statistics.NormalDist().inv_cdf.
+    #[test]
+    fn quantiles_of_the_normal_distribution_are_those_of_python() {
+        for (probability, expected) in [
+            (0.001, -3.090232306167813),
+            (0.025, -1.959963984540054),
+            (0.3, -0.5244005127080407),
+            (0.5, 0.0),
+            (0.9, 1.2815515655446004),
+            (0.99, 2.3263478740408408),
+        ] {
+            let found = normal_quantile(probability);
+            assert!((found - expected).abs() < 1e-8, "{probability}: {found}");
+        }
     }
 
     #[test]

@@ -180,6 +180,13 @@ pub struct FitOptions {
     pub transform: Transform,
 }
 
+impl FitOptions {
+    /// Number of steps in the most likely season, or 1.
+    pub fn season(&self) -> usize {
+        self.seasons.first().copied().unwrap_or(1)
+    }
+}
+
 /// A fitted model, and what led to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
@@ -219,7 +226,7 @@ pub fn fit(
     let mut options = options.clone();
     options.seasons.retain(|&season| season > 1);
     let options = &options;
-    let season = options.seasons.first().copied().unwrap_or(1);
+    let season = options.season();
     let Some(transformation) = transformation(values, options.transform, season)? else {
         return fit_plainly(method, values, columns, options);
     };
@@ -266,7 +273,7 @@ fn fit_plainly(
     columns: &[Vec<f64>],
     options: &FitOptions,
 ) -> Result<Fit> {
-    let season = options.seasons.first().copied().unwrap_or(1);
+    let season = options.season();
     let naive = |kind, season| Ok(Model::Naive(Naive { kind, season }).into());
     match method {
         Method::Auto => {
@@ -403,7 +410,7 @@ fn arima(
     columns: &[Vec<f64>],
     options: &FitOptions,
 ) -> Result<Fit> {
-    let season = options.seasons.first().copied().unwrap_or(1);
+    let season = options.season();
     if options.order.is_some() || options.seasonal_order.is_some() {
         let [p, d, q] = options.order.unwrap_or_default();
         let mut orders = Orders::new(p, d, q);

@@ -1,5 +1,5 @@
 /*!
-Forecasts of series by recurrent networks that read numbers and predict quantiles of the next ones.
+Forecasts of series by recurrent networks that read numbers and predict quantiles of the next ones, or a normal distribution.
 
 What is further ahead than a network predicts follows from the predictions, repeated: the point forecast from its
 medians, the intervals from paths that are drawn from its quantiles.
@@ -12,10 +12,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::quantile_network::QuantileNetwork;
-use crate::checkpoint::numbers::{Numbers, Values};
+use crate::checkpoint::numbers::{Distribution, LEAST_DEVIATION, Numbers, Values};
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
-use crate::forecasting::forecast::{Forecast, Interval, LEVELS};
+use crate::forecasting::forecast::{Forecast, Interval, LEVELS, normal_quantile};
 use crate::forecasting::numeric_series::NumericSeries;
 use crate::forecasting::windows::{SeriesScaling, Windows};
 
@@ -67,16 +67,20 @@ impl QuantileForecaster {
         self.values.horizon
     }
 
-    /// Mean outputs of the networks for windows, as [`QuantileNetwork::outputs`] has them.
-    fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
-        let mut sum = vec![0.0; streams * self.values.outputs()];
+    /// Means of the networks' quantiles for windows, in their numbers, `[streams, horizon, quantiles]`.
+    fn means(&self, inputs: &[f32], streams: usize) -> Vec<f64> {
+        let values = &self.values;
+        let mut sum = vec![0.0; streams * values.horizon * values.quantiles.len()];
         for network in &self.networks {
             let outputs = network.outputs(inputs, streams);
+            let quantiles = outputs
+                .chunks(values.outputs_a_value())
+                .flat_map(|outputs| quantiles_of(values, outputs));
             sum.iter_mut()
-                .zip(outputs)
-                .for_each(|(sum, output)| *sum += output);
+                .zip(quantiles)
+                .for_each(|(sum, quantile)| *sum += quantile);
         }
-        let count = self.networks.len() as f32;
+        let count = self.networks.len() as f64;
         sum.into_iter().map(|sum| sum / count).collect()
     }
 
@@ -109,14 +113,13 @@ impl QuantileForecaster {
                     inputs[first..first + size].copy_from_slice(&read);
                 }
             }
-            let outputs = self.outputs(&inputs, batch.len());
+            let means = self.means(&inputs, batch.len());
             let count = self.values.quantiles.len();
-            for ((windows, end), outputs) in batch.iter().zip(outputs.chunks(self.values.outputs()))
-            {
-                let ahead = (1..).zip(outputs.chunks(count));
-                let restored = ahead.map(|(ahead, outputs)| {
-                    let restore = |output: &f32| windows.restore(*end, ahead, f64::from(*output));
-                    let mut quantiles: Vec<f64> = outputs.iter().map(restore).collect();
+            let means = means.chunks(self.values.horizon * count);
+            for ((windows, end), means) in batch.iter().zip(means) {
+                let restored = (1..).zip(means.chunks(count)).map(|(ahead, means)| {
+                    let restore = |mean: &f64| windows.restore(*end, ahead, *mean);
+                    let mut quantiles: Vec<f64> = means.iter().map(restore).collect();
                     quantiles.sort_by(f64::total_cmp);
                     quantiles
                 });
@@ -201,7 +204,7 @@ impl QuantileForecaster {
         }
         let later = (count + first.len()..count + horizon).map(|step| {
             let drawn = paths[1..].iter().map(|path| path.values[step]);
-            self.quantiles_of(drawn.collect(), paths[0].values[step])
+            self.quantiles_around(drawn.collect(), paths[0].values[step])
         });
         Ok(first.iter().cloned().chain(later).collect())
     }
@@ -219,7 +222,7 @@ impl QuantileForecaster {
     }
 
     /// The quantiles of drawn values, around a median that is known.
-    fn quantiles_of(&self, mut drawn: Vec<f64>, median: f64) -> Vec<f64> {
+    fn quantiles_around(&self, mut drawn: Vec<f64>, median: f64) -> Vec<f64> {
         drawn.sort_by(f64::total_cmp);
         let count = drawn.len() as f64;
         let ranks: Vec<f64> = (0..drawn.len()).map(|i| (i as f64 + 0.5) / count).collect();
@@ -234,6 +237,26 @@ impl QuantileForecaster {
     fn median(&self, quantiles: &[f64]) -> f64 {
         interpolated(&self.values.quantiles, quantiles, 0.5)
     }
+}
+
+/// The quantiles that a network's outputs for a value stand for, in the network's numbers.
+fn quantiles_of(values: &Values, outputs: &[f32]) -> Vec<f64> {
+    let outputs = outputs.iter().map(|output| f64::from(*output));
+    match values.distribution {
+        Distribution::Quantiles => outputs.collect(),
+        Distribution::Gaussian => {
+            let outputs: Vec<f64> = outputs.collect();
+            let deviation = softplus(outputs[1]) + LEAST_DEVIATION;
+            let quantile =
+                |&probability: &f64| outputs[0] + deviation * normal_quantile(probability);
+            values.quantiles.iter().map(quantile).collect()
+        }
+    }
+}
+
+/// log(1 + eˣ), without overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 /// The quantile at a probability, on the line between its neighbours; beyond the outermost, that one.
@@ -257,6 +280,29 @@ fn interpolated(probabilities: &[f64], quantiles: &[f64], probability: f64) -> f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::numbers::Strategy;
+
+    /// Expected: Python, statistics.NormalDist(0.5, math.log1p(math.exp(s)) + 0.001).inv_cdf(q) for s of 0.2 and of −40.
+    #[test]
+    fn quantiles_of_a_mean_and_a_deviation_are_those_of_their_normal_distribution() {
+        let values = Values {
+            strategy: Strategy::AtOnce,
+            horizon: 1,
+            distribution: Distribution::Gaussian,
+            quantiles: vec![0.1, 0.5, 0.9],
+            members: 1,
+        };
+        for (output, ends) in [
+            (0.2, [-0.5241376691, 1.5241376691]),
+            (-40.0, [0.498718448, 0.501281552]),
+        ] {
+            let found = quantiles_of(&values, &[0.5, output]);
+            let expected = [ends[0], 0.5, ends[1]];
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-7, "{found} {expected}");
+            }
+        }
+    }
 
     #[test]
     fn quantiles_between_two_are_on_their_line() {

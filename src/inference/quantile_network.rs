@@ -1,5 +1,5 @@
 /*!
-Networks that predict quantiles of the next numbers: recurrent layers over numbers, and a linear output.
+Networks that predict quantiles of the next numbers, or their mean and deviation: recurrent layers over numbers, and a linear output.
 */
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use crate::text::Direction;
 /// A forecaster's weights, packed for the CPU at hand.
 pub struct QuantileNetwork {
     body: RecurrentNetwork,
-    /// `[horizon · quantiles, hidden_size]`.
+    /// `[horizon · outputs of a value, hidden_size]`.
     output: Affine,
 }
 
@@ -39,7 +39,7 @@ impl QuantileNetwork {
     }
 
     /// Outputs of the last steps of windows, which are time-major, `[steps, streams, input_size]`: `[streams, horizon,
-    /// quantiles]`.
+    /// outputs of a value]`.
     pub fn outputs(&self, inputs: &[f32], streams: usize) -> Vec<f32> {
         let mut state = self.body.initial_state(streams);
         self.body.outputs_of_numbers(inputs, &mut state);

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::bounds::bounds;
 use super::classification::{HEIGHT, Panel};
+use crate::checkpoint::numbers::Distribution;
 use crate::checkpoint::record::{Baseline, NaiveBaselines};
 
 /// Width of the picture, and height of a chart, in pixels.
@@ -27,18 +28,22 @@ type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 /// Characters of a sparkline, from the lowest to the highest value.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// What a run has to beat, which its curves are drawn beside.
+/// What a run learns, which names its loss, with what it has to beat.
 #[derive(Clone, Copy, Debug)]
-pub enum Baselines<'b> {
-    /// Losses of baselines of a language model.
+pub enum Learnt<'b> {
+    /// Text, beside the losses of baselines.
     Text(&'b [Baseline]),
-    /// Accuracies of baselines of a classifier.
+    /// Labels, beside the accuracies of baselines.
     Labels(&'b NaiveBaselines),
+    /// Translations.
+    Translations,
+    /// Values of series, by a distribution of this kind.
+    Values(Distribution),
 }
 
 /// Charts of the lines of metrics.jsonl over the steps: losses, of a classifier accuracies, of a translator BLEU, learning rate
 /// and gradient norm, beside what baselines have; below them panels, two in a row. `None` if there is nothing to draw.
-pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<String> {
+pub fn svg(metrics: &str, learnt: Learnt, panels: &[Panel]) -> Option<String> {
     let lines: Vec<Value> = metrics
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
@@ -54,12 +59,12 @@ pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<Stri
         ("training", points("loss", false)),
         ("validation", points("valid_loss", true)),
     ];
-    let mut charts: Vec<(&str, Vec<Curve>)> = match baselines {
-        Baselines::Text(baselines) => {
+    let mut charts: Vec<(&str, Vec<Curve>)> = match learnt {
+        Learnt::Text(baselines) => {
             losses.extend(baseline_lines(baselines, &losses));
             vec![("loss, nats per token", losses)]
         }
-        Baselines::Labels(baselines) => {
+        Learnt::Labels(baselines) => {
             let mut accuracies = vec![
                 ("accuracy", points("accuracy", true)),
                 ("balanced accuracy", points("balanced_accuracy", true)),
@@ -70,6 +75,13 @@ pub fn svg(metrics: &str, baselines: Baselines, panels: &[Panel]) -> Option<Stri
                 ("loss, nats per document", losses),
                 ("accuracy on the validation documents", accuracies),
             ]
+        }
+        Learnt::Translations => vec![("loss, nats per token of the translations", losses)],
+        Learnt::Values(Distribution::Quantiles) => {
+            vec![("pinball loss of the quantiles, of scaled values", losses)]
+        }
+        Learnt::Values(Distribution::Gaussian) => {
+            vec![("negative log-likelihood, nats per scaled value", losses)]
         }
     };
     charts.push((
@@ -272,7 +284,7 @@ mod tests {
         };
         let metrics =
             line(1) + &line(2) + "{\"step\":2,\"loss\":7.5,\"valid_loss\":6.0}\n" + &line(3);
-        let picture = svg(&metrics, Baselines::Text(&[]), &[]).unwrap();
+        let picture = svg(&metrics, Learnt::Text(&[]), &[]).unwrap();
         for expected in [
             "<svg",
             "loss, nats per token",
@@ -282,7 +294,16 @@ mod tests {
         ] {
             assert!(picture.contains(expected), "{expected}");
         }
-        assert!(svg("", Baselines::Text(&[]), &[]).is_none());
+        assert!(svg("", Learnt::Text(&[]), &[]).is_none());
+        for (learnt, expected) in [
+            (Learnt::Translations, "per token of the translations"),
+            (Learnt::Values(Distribution::Quantiles), "pinball loss"),
+            (Learnt::Values(Distribution::Gaussian), "log-likelihood"),
+        ] {
+            let picture = svg(&metrics, learnt, &[]).unwrap();
+            assert!(picture.contains(expected), "{expected}");
+            assert!(!picture.contains("loss, nats per token<"), "{expected}");
+        }
     }
 
     #[test]
@@ -299,7 +320,7 @@ mod tests {
                  {{\"step\":{step},\"loss\":0.5,\"valid_loss\":0.6,\"accuracy\":0.{step},\"balanced_accuracy\":0.7}}\n"
             )
         };
-        let picture = svg(&(line(1) + &line(2)), Baselines::Labels(&baselines), &[]).unwrap();
+        let picture = svg(&(line(1) + &line(2)), Learnt::Labels(&baselines), &[]).unwrap();
         for expected in [
             "loss, nats per document",
             "accuracy on the validation documents",

@@ -11,6 +11,7 @@ use crate::optimizer::SparseRows;
 use crate::precision;
 use carousel::checkpoint::architecture::Predict;
 use carousel::checkpoint::arguments::TrainingPrecision;
+use carousel::checkpoint::numbers::{Distribution, LEAST_DEVIATION};
 use carousel::text::Direction;
 
 /// libtorch's automatic differentiation.
@@ -44,7 +45,7 @@ impl Autograd {
             kind: self.kind,
             perturbation: None,
         };
-        let loss = quantile_loss(network, batch, &reading);
+        let loss = values_loss(network, batch, &reading);
         let [steps, streams] = [0, 1].map(|dimension| batch.inputs.size()[dimension] as usize);
         Window {
             gradients: gradients(network, &loss, &[Direction::Forward]),
@@ -334,9 +335,9 @@ fn losses_of(logits: &Tensor, targets: &[Option<u32>]) -> TranslationLosses {
     }
 }
 
-/// The mean pinball loss of the quantiles (Koenker and Bassett 1978) over the values that count: for a quantile q, q times an
-/// error above the prediction, and 1 − q times one below it.
-pub fn quantile_loss(network: &Network, batch: &NumberBatch, reading: &Reading) -> Tensor {
+/// The mean loss of what a forecaster predicts over the values that count: the pinball loss of quantiles, or the negative
+/// logarithm of a normal distribution's likelihood.
+pub fn values_loss(network: &Network, batch: &NumberBatch, reading: &Reading) -> Tensor {
     let [_, streams, _] = batch.inputs.size()[..] else {
         panic!("inputs are [steps, batch_size, input_size]");
     };
@@ -353,19 +354,40 @@ pub fn quantile_loss(network: &Network, batch: &NumberBatch, reading: &Reading) 
     let predicting = batch.targets.size()[0];
     let outputs = outputs.narrow(0, outputs.size()[0] - predicting, predicting);
     let (_, values) = network.config.forecaster().expect("a forecaster");
-    let quantiles = Tensor::from_slice(&values.quantiles)
-        .to_kind(own)
-        .to_device(network.device());
     let found = network
         .logits(&outputs)
         .view([predicting, streams, values.horizon as i64, -1]);
     let counts = batch.targets.isnan().logical_not().unsqueeze(-1);
-    let error = batch.targets.unsqueeze(-1) - found;
-    let loss = (&error * &quantiles).maximum(&(&error * (&quantiles - 1.0)));
-    let zero = loss.zeros_like();
-    let sum = loss.where_self(&counts, &zero).sum(own);
-    let number = counts.to_kind(own).sum(own) * values.quantiles.len() as f64;
+    let targets = batch.targets.unsqueeze(-1);
+    let losses = match values.distribution {
+        Distribution::Quantiles => pinball_losses(&found, &targets, &values.quantiles),
+        Distribution::Gaussian => gaussian_losses(&found, &targets),
+    };
+    let sum = losses.where_self(&counts, &losses.zeros_like()).sum(own);
+    let number = counts.to_kind(own).sum(own) * losses.size()[3];
     sum / number.clamp_min(1.0)
+}
+
+/// The pinball losses (Koenker and Bassett 1978) of targets, `[steps, streams, horizon, 1]`, by their predicted quantiles: for a
+/// quantile q, q times an error above the prediction, and 1 − q times one below it.
+fn pinball_losses(found: &Tensor, targets: &Tensor, quantiles: &[f64]) -> Tensor {
+    let quantiles = Tensor::from_slice(quantiles)
+        .to_kind(found.kind())
+        .to_device(found.device());
+    let error = targets - found;
+    (&error * &quantiles).maximum(&(&error * (&quantiles - 1.0)))
+}
+
+/// The negative logarithms of the likelihood of targets, `[steps, streams, horizon, 1]`, by the outputs for the mean and the
+/// deviation, as [`Distribution::Gaussian`] has them: ½ log 2π + log σ + ½ ((y − μ) / σ)².
+fn gaussian_losses(found: &Tensor, targets: &Tensor) -> Tensor {
+    let (mean, output) = (found.narrow(-1, 0, 1), found.narrow(-1, 1, 1));
+    let deviation = output.softplus() + LEAST_DEVIATION;
+    // Nothing of a value that is missing may reach the gradients, not even times zero.
+    let error = targets.isnan().logical_not();
+    let error = (targets - mean).where_self(&error, &targets.zeros_like());
+    let constant = 0.5 * std::f64::consts::TAU.ln();
+    deviation.log() + (error / deviation).square() * 0.5 + constant
 }
 
 /// Gradients of the parameters that take part in reading these directions.

@@ -10,7 +10,7 @@ mod pooling;
 pub mod reach;
 pub mod sampled_softmax;
 
-pub use autograd::{Autograd, TranslationLosses, quantile_loss, translation_losses};
+pub use autograd::{Autograd, TranslationLosses, translation_losses, values_loss};
 pub use batch::{Batch, MAX_BACKWARD, NumberBatch, PairBatch, StreamBatch, TextBatch, Window};
 pub use kernels::{Kernels, TranslationKernels};
 

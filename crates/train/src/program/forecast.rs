@@ -26,9 +26,13 @@ fn train(request: &NetworkRequest) -> Result<()> {
         request.panel,
     );
     options.strategy = request.strategy;
+    options.distribution = request.arguments.distribution;
     options.long_season = request.seasons[1];
     if let Some(time) = request.arguments.time {
         options.training.budget = Budget::Seconds(time.as_secs_f64());
+    }
+    if let Some(steps) = request.arguments.steps {
+        options.training.budget = Budget::Steps(steps);
     }
     if let Some(seed) = request.arguments.seed {
         options.training.seed = seed;

@@ -1,5 +1,5 @@
 /*!
-Forecasters: a recurrent network that reads windows of series and predicts quantiles of what follows, one for all series of a
+Forecasters: a recurrent network that reads windows of series and predicts a distribution of what follows, one for all series of a
 panel. Season and level are taken out first (Smyl 2020), by what the training part alone says.
 */
 
@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::device;
-use crate::run::{self, ExampleRow, Notify, Prepared, Run, SavedRun};
+use crate::run::{self, Event, ExampleRow, Notify, Prepared, Run, SavedRun};
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::numbers::Strategy;
 use carousel::checkpoint::record::{Record, Request, SeriesRecord};
@@ -33,10 +33,11 @@ const SHOWN_STEPS: usize = 5;
 /// Windows that are shown.
 const SHOWN_WINDOWS: usize = 2;
 
-/// Trains the networks of a forecaster in a directory one after another, and opens it.
+/// Trains the networks of a forecaster in a directory one after another, and opens it. An interrupted training of the same
+/// panel with the same options goes on, to the same weights; any other one that the directory holds is begun anew.
 ///
 /// # Errors
-/// Those of [`begin`] and [`Run::train`].
+/// Those of [`begin`], [`resume`] and [`Run::train`].
 pub fn train(
     directory: Directory,
     panel: &[NumericSeries],
@@ -44,36 +45,51 @@ pub fn train(
     interrupt: &AtomicBool,
     notify: Notify,
 ) -> Result<QuantileForecaster> {
+    if let Some(other) = difference(&directory, panel, &options.of_member(1))? {
+        notify(Event::Note(format!(
+            "what was trained before is of other {other}: beginning anew"
+        )));
+        (1..=options.members).try_for_each(|number| directory.member(number).clear(&[]))?;
+    }
     for number in 1..=options.members {
-        let own = options.of_member(number);
-        let mut run = begin(directory.member(number), panel, &own, &[], Instant::now())?;
+        let (own, place) = (options.of_member(number), directory.member(number));
+        let goes_on = place.holds_run();
+        let run = match goes_on {
+            true => resume(place, panel, &own, Instant::now(), notify)?,
+            false => Some(begin(place, panel, &own, &[], Instant::now())?),
+        };
+        let Some(mut run) = run else { continue };
+        if goes_on {
+            let members = options.members;
+            notify(Event::Note(format!(
+                "going on with network {number} of {members}"
+            )));
+        }
         run.train(interrupt, notify)?;
     }
     QuantileForecaster::open(&directory, options.training.threads.max(1) as usize)
 }
 
-/// Goes on with [`train`] where it was interrupted.
-///
-/// # Errors
-/// Those of [`train`] and [`resume`].
-pub fn go_on(
-    directory: Directory,
+/// What a run in a directory has that a run of a panel with some options has not: other series, or other options. `None` if
+/// they are the same, or if there is no run, or none that has its network yet.
+fn difference(
+    directory: &Directory,
     panel: &[NumericSeries],
     options: &SeriesOptions,
-    interrupt: &AtomicBool,
-    notify: Notify,
-) -> Result<QuantileForecaster> {
-    for number in 1..=options.members {
-        let (own, place) = (options.of_member(number), directory.member(number));
-        let run = match place.holds_run() {
-            true => resume(place, panel, &own, Instant::now(), notify)?,
-            false => Some(begin(place, panel, &own, &[], Instant::now())?),
-        };
-        if let Some(mut run) = run {
-            run.train(interrupt, notify)?;
-        }
+) -> Result<Option<&'static str>> {
+    if !directory.holds_checkpoint() {
+        return Ok(None);
     }
-    QuantileForecaster::open(&directory, options.training.threads.max(1) as usize)
+    let record: Record<SeriesRecord> = directory.load_record()?;
+    let config = options.config(panel)?;
+    let is_same = directory.load_config()? == config
+        && record.training == options.training_of(&config)
+        && record.subject.valid_steps == options.valid_steps(panel) as u64;
+    Ok(match record.subject.hash == hash(panel) {
+        false => Some("series"),
+        true if !is_same => Some("options"),
+        true => None,
+    })
 }
 
 /// Begins a run of one of the networks, which learns to forecast a panel, whose values were read from the files at `paths`. `started` is when the
@@ -142,15 +158,13 @@ fn prepare(
     panel.iter().try_for_each(NumericSeries::check)?;
     let config = options.config(panel)?;
     let (numbers, _) = config.forecaster().expect("a forecaster");
-    let mut training = options.training.clone();
-    training.bptt = numbers.window;
     let valid_steps = options.valid_steps(panel);
     let scaling =
         |series: &NumericSeries| SeriesScaling::fit(&options.learnt(series, panel), numbers);
     let scalings: Vec<SeriesScaling> = panel.iter().map(scaling).collect();
     let record = Record {
         request,
-        training,
+        training: options.training_of(&config),
         chosen: Vec::new(),
         finished: None,
         evaluations: Vec::new(),

@@ -6,7 +6,7 @@ use super::examples::split;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::{Body, Head, Input, Recurrent};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
-use carousel::checkpoint::numbers::{Numbers, QUANTILES, Strategy, Values};
+use carousel::checkpoint::numbers::{Distribution, Numbers, QUANTILES, Strategy, Values};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel::forecasting::numeric_series::NumericSeries;
@@ -42,6 +42,8 @@ pub struct SeriesOptions {
     pub layers: Recurrent,
     /// How several steps ahead are predicted.
     pub strategy: Strategy,
+    /// What is predicted of each value.
+    pub distribution: Distribution,
     /// Steps ahead that are wanted.
     pub horizon: usize,
     /// Steps in a season; 1 without one.
@@ -77,6 +79,7 @@ impl SeriesOptions {
         SeriesOptions {
             layers: Recurrent::new(cell, hidden_size, 1),
             strategy: Strategy::default(),
+            distribution: Distribution::default(),
             horizon,
             season,
             long_season: 0,
@@ -135,6 +138,7 @@ impl SeriesOptions {
                 Strategy::Repeated => 1,
                 Strategy::AtOnce | Strategy::Every => self.horizon,
             },
+            distribution: self.distribution,
             quantiles: QUANTILES.to_vec(),
             members: self.members,
         };
@@ -160,6 +164,15 @@ impl SeriesOptions {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// How a network of a configuration is trained.
+    pub fn training_of(&self, config: &ModelConfig) -> TrainingConfig {
+        let (numbers, _) = config.forecaster().expect("a forecaster");
+        TrainingConfig {
+            bptt: numbers.window,
+            ..self.training.clone()
+        }
     }
 
     /// The options of one of the networks, by its number from 1: a seed of its own, and its part of the time.

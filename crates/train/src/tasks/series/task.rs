@@ -5,7 +5,7 @@ Learning to forecast: one network over all series of a panel.
 use tch::Kind;
 
 use super::examples::{Examples, Place};
-use crate::gradients::{Autograd, Batch, NumberBatch, Window, quantile_loss};
+use crate::gradients::{Autograd, Batch, NumberBatch, Window, values_loss};
 use crate::network::{DropoutMasks, Reading};
 use crate::recipe;
 use crate::run::{DataSummary, ExampleRow, Task, TrainingState, model_weights};
@@ -112,7 +112,7 @@ impl Task for SeriesTask {
                 targets: &targets,
                 masks: &masks,
             };
-            let loss = tch::no_grad(|| quantile_loss(&network, &batch, &reading));
+            let loss = tch::no_grad(|| values_loss(&network, &batch, &reading));
             sum += loss.double_value(&[]) * places.len() as f64;
         }
         let valid_loss = sum / self.examples.valid.len() as f64;

@@ -13,7 +13,7 @@ use crate::network::{DropoutMasks, Network, State};
 use crate::run::Event;
 use crate::slices::floats;
 use carousel::checkpoint::architecture::{Head, Input, Recurrent};
-use carousel::checkpoint::numbers::{Numbers, Values};
+use carousel::checkpoint::numbers::{Distribution, Numbers, Values};
 use carousel::checkpoint::record::Budget;
 use carousel::inference::quantile_network::QuantileNetwork;
 use carousel_kernels::recurrent::Cell;
@@ -40,6 +40,11 @@ const TARGETS: [f64; 12] = [
 
 /// A network of an input of three numbers, which predicts two quantiles of two values.
 fn config(layers: Recurrent) -> ModelConfig {
+    config_of(layers, Distribution::Quantiles)
+}
+
+/// The same that predicts two quantiles or a mean and a deviation of two values.
+fn config_of(layers: Recurrent, distribution: Distribution) -> ModelConfig {
     let numbers = Numbers {
         window: 3,
         lags: 2,
@@ -55,6 +60,7 @@ fn config(layers: Recurrent) -> ModelConfig {
         head: Head::Values(Values {
             strategy: Strategy::Every,
             horizon: 2,
+            distribution,
             quantiles: vec![0.2, 0.5],
             members: 1,
         }),
@@ -79,11 +85,16 @@ fn step(network: &Network, steps: i64) -> crate::gradients::Window {
 }
 
 #[test]
-fn gradients_of_quantiles_are_the_slopes_of_the_loss() {
+fn gradients_are_the_slopes_of_the_loss() {
     const NUDGE: f64 = 1e-6;
     // Those of every cell are tested with the next token's loss.
-    for cell in [Cell::Rnn, Cell::Gru] {
-        let network = network_of_cosines(&config(Recurrent::new(cell, 3, 1))).to_kind(Kind::Double);
+    for (cell, distribution) in [
+        (Cell::Rnn, Distribution::Quantiles),
+        (Cell::Gru, Distribution::Quantiles),
+        (Cell::Gru, Distribution::Gaussian),
+    ] {
+        let config = config_of(Recurrent::new(cell, 3, 1), distribution);
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
         for steps in [1, 3] {
             let gradients = step(&network, steps).gradients;
             for (name, parameter) in network.parameters.iter() {
@@ -107,12 +118,48 @@ fn gradients_of_quantiles_are_the_slopes_of_the_loss() {
     }
 }
 
-/// The network and its loss as a loop over numbers, for a simple cell: h' = tanh(W x + b + U h + c), quantiles V h' + d, and for
-/// an error e of a quantile q the loss max(q e, (q − 1) e).
+/// The network and its losses as a loop over numbers, for a simple cell: h' = tanh(W x + b + U h + c), outputs V h' + d. For an
+/// error e of a quantile q the loss is max(q e, (q − 1) e); of a mean m and an output s for the deviation σ = log(1 + eˢ) +
+/// 0.001 it is −log of the density of N(m, σ) at the target.
 #[test]
-fn the_loss_is_that_of_a_loop_in_float64() {
-    let config = config(Recurrent::new(Cell::Rnn, 3, 1));
-    let network = network_of_cosines(&config).to_kind(Kind::Double);
+fn the_losses_are_those_of_a_loop_in_float64() {
+    let density = |x: f64, mean: f64, deviation: f64| {
+        let root = (2.0 * std::f64::consts::PI).sqrt();
+        (-((x - mean) / deviation).powi(2) / 2.0).exp() / (deviation * root)
+    };
+    let pinball = |target: f64, outputs: [f64; 2]| {
+        [0.2, 0.5]
+            .iter()
+            .zip(outputs)
+            .map(|(q, output)| {
+                let error = target - output;
+                (q * error).max((q - 1.0) * error) / 2.0
+            })
+            .sum::<f64>()
+    };
+    let likelihood = |target: f64, [mean, output]: [f64; 2]| {
+        -density(target, mean, (1.0 + output.exp()).ln() + 0.001).ln()
+    };
+    for distribution in [Distribution::Quantiles, Distribution::Gaussian] {
+        let loss = |target, outputs| match distribution {
+            Distribution::Quantiles => pinball(target, outputs),
+            Distribution::Gaussian => likelihood(target, outputs),
+        };
+        let config = config_of(Recurrent::new(Cell::Rnn, 3, 1), distribution);
+        let network = network_of_cosines(&config).to_kind(Kind::Double);
+        let pairs = outputs_of_a_loop(&network);
+        let known: Vec<f64> = (TARGETS.iter().zip(pairs))
+            .filter(|(target, _)| !target.is_nan())
+            .map(|(target, outputs)| loss(*target, outputs))
+            .collect();
+        let expected = known.iter().sum::<f64>() / known.len() as f64;
+        let found = step(&network, 3).loss;
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    }
+}
+
+/// The two outputs for each of [`TARGETS`].
+fn outputs_of_a_loop(network: &Network) -> Vec<[f64; 2]> {
     let values = |name: &str| {
         let flat = network.parameters.get(name).flatten(0, -1);
         Vec::<f64>::try_from(flat).unwrap()
@@ -123,7 +170,7 @@ fn the_loss_is_that_of_a_loop_in_float64() {
     let dot = |matrix: &[f64], row: usize, x: &[f64]| -> f64 {
         (0..3).map(|i| matrix[3 * row + i] * x[i]).sum()
     };
-    let (mut sum, mut count) = (0.0, 0.0);
+    let mut outputs = vec![[0.0; 2]; TARGETS.len()];
     for stream in 0..2 {
         let mut h = vec![0.0; 3];
         for time in 0..3 {
@@ -132,27 +179,19 @@ fn the_loss_is_that_of_a_loop_in_float64() {
             h = (0..3)
                 .map(|i| (dot(&w, i, x) + b[i] + dot(&u, i, &h) + c[i]).tanh())
                 .collect();
-            for (output, q) in [0.2, 0.5, 0.2, 0.5].into_iter().enumerate() {
-                let error = TARGETS[2 * row + output / 2] - dot(&v, output, &h) - d[output];
-                if !error.is_nan() {
-                    sum += (q * error).max((q - 1.0) * error);
-                    count += 1.0;
-                }
+            for output in 0..4 {
+                outputs[2 * row + output / 2][output % 2] = dot(&v, output, &h) + d[output];
             }
         }
     }
-    let found = step(&network, 3).loss;
-    assert!(
-        (found - sum / count).abs() < 1e-12,
-        "{found} {}",
-        sum / count
-    );
+    outputs
 }
 
 #[test]
 fn the_engine_gives_the_same_numbers_as_libtorch() {
-    for layers in every_reference(&Recurrent::new(Cell::Lstm, 19, 2)) {
-        let config = config(layers);
+    let all = every_reference(&Recurrent::new(Cell::Lstm, 19, 2));
+    let gaussian = config_of(Recurrent::new(Cell::Gru, 19, 1), Distribution::Gaussian);
+    for config in all.into_iter().map(config).chain([gaussian]) {
         let network = network_of_cosines(&config);
         calm(&network);
         let weights = |name: &str| Ok(Cow::from(floats(network.parameters.get(name))));
@@ -308,7 +347,7 @@ fn the_networks_of_a_forecaster_are_averaged_and_an_interrupted_one_goes_on() {
         stop(event);
     });
     assert!(interrupted.is_err());
-    let forecaster = go_on(both, &panel, &options, &never, &mut |_| ()).unwrap();
+    let forecaster = train(both, &panel, &options, &never, &mut |_| ()).unwrap();
     let mean = forecaster.forecast(&panel[0], 5).unwrap().mean;
     let alone = |number: usize| {
         let folder = tempfile::tempdir().unwrap();
@@ -326,6 +365,37 @@ fn the_networks_of_a_forecaster_are_averaged_and_an_interrupted_one_goes_on() {
         let both = (first + second) / 2.0;
         assert!((mean - both).abs() < 1e-4, "{mean} is not {both}");
     }
+}
+
+#[test]
+fn a_training_of_other_series_or_options_begins_anew() {
+    let panel = [series("a", 90)];
+    let folder = tempfile::tempdir().unwrap();
+    let never = AtomicBool::new(false);
+    let notes = |panel: &[NumericSeries], options: &SeriesOptions| {
+        let mut notes = String::new();
+        let place = Directory::at(folder.path());
+        let notify: Notify = &mut |event| {
+            if let Event::Note(note) = event {
+                notes += &note;
+            }
+        };
+        train(place, panel, options, &never, notify).unwrap();
+        notes
+    };
+    let options = options(Strategy::AtOnce, 4);
+    assert_eq!(notes(&panel, &options), "");
+    assert!(!notes(&panel, &options).contains("anew"));
+    let longer = SeriesOptions {
+        window: Some(9),
+        ..options
+    };
+    let found = notes(&panel, &longer);
+    assert!(found.contains("other options: beginning anew"), "{found}");
+    let found = notes(&[series("b", 90)], &longer);
+    assert!(found.contains("other series: beginning anew"), "{found}");
+    let scalings: Vec<SeriesScaling> = Directory::at(folder.path()).load_scaling().unwrap();
+    assert_eq!(scalings[0].id, "b");
 }
 
 #[test]
