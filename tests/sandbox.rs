@@ -2,11 +2,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use carousel::checkpoint::architecture::{Body, Head, Input, NextToken, Recurrent, Tokens};
+use carousel::checkpoint::architecture::{NextToken, Recurrent, Tokens};
 use carousel::checkpoint::arguments::{
     GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
+use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::{
     Baseline, Budget, Evaluation, Figures, Finish, PairBaselines, PairsRecord, Record, Request,
     TextRecord, TrainingConfig,

@@ -1,5 +1,5 @@
 /*!
-The parts of a network, input, body and head, and the names and shapes of their tensors, which are PyTorch's.
+Inputs, bodies and heads of networks of tokens, and the names and shapes of their tensors, which are PyTorch's.
 */
 
 use std::fmt;
@@ -9,10 +9,6 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::encoder_decoder::EncoderDecoder;
-use super::numbers::{Numbers, Values};
-use super::transformer::Transformer;
-use super::transformer_encoder_decoder::TransformerEncoderDecoder;
 use crate::text::{Direction, Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 
@@ -63,16 +59,6 @@ const LEARN: &str = "learn";
 /// (Howard and Ruder 2018).
 pub const POOLED: usize = 3;
 
-/// What a network reads.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Input {
-    /// Tokens of a text.
-    Tokens(Tokens),
-    /// Numbers of a series.
-    Numbers(Numbers),
-}
-
 /// Tokens and their embedding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tokens {
@@ -85,22 +71,6 @@ pub struct Tokens {
     /// Width of a token's vector; 0 for n-grams, which have none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub embedding_size: usize,
-}
-
-/// What turns vectors of tokens into outputs for each position.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Body {
-    /// Stacked recurrent layers.
-    Recurrent(Recurrent),
-    /// Stacked layers of attention.
-    Transformer(Transformer),
-    /// N-grams, which are counted instead of learnt by gradients.
-    Ngram(Ngrams),
-    /// An encoder, and a decoder that writes another sequence.
-    EncoderDecoder(EncoderDecoder),
-    /// The same of layers of attention.
-    TransformerEncoderDecoder(TransformerEncoderDecoder),
 }
 
 /// The n-grams of a text, for interpolated modified Kneser–Ney smoothing (Chen and Goodman 1998).
@@ -169,18 +139,6 @@ pub enum Leak {
     Fixed(f64),
     /// A part for each unit, which is learnt.
     Learnt,
-}
-
-/// What predicts from the body's outputs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Head {
-    /// Predicts the next token: a language model.
-    NextToken(NextToken),
-    /// Predicts a text's label: a classifier.
-    Labels(Labels),
-    /// Predicts the next values of a series: a forecaster.
-    Values(Values),
 }
 
 /// A softmax over the vocabulary at each position.

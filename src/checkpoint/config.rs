@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::architecture::{
-    Body, EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, Head, Input, LSA_WEIGHT, NextToken, Ngrams,
-    OUTPUT_BIAS, OUTPUT_WEIGHT, Recurrent, TensorShapes, Tokens, stack_name,
+    EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, LSA_WEIGHT, NextToken, Ngrams, OUTPUT_BIAS, OUTPUT_WEIGHT,
+    Recurrent, TensorShapes, Tokens, stack_name,
 };
 use super::encoder_decoder::{EncoderDecoder, TARGET_EMBEDDING, Target};
 use super::numbers::{Numbers, Values};
+use super::parts::{Body, Head, Input};
 use super::transformer::{POSITION_EMBEDDING, Transformer};
 use super::transformer_encoder_decoder::TransformerEncoderDecoder;
 use super::version1::Version1;

@@ -457,8 +457,9 @@ pub(super) fn remove_folder(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::architecture::{Body, Head, Input, NextToken, Recurrent};
+    use super::super::architecture::{NextToken, Recurrent};
     use super::super::encoder_decoder::{Attention, EncoderDecoder};
+    use super::super::parts::{Body, Head, Input};
     use super::*;
     use crate::text::{Level, Split};
     use carousel_kernels::recurrent::Cell;

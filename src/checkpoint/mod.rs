@@ -17,6 +17,7 @@ mod lock;
 mod metrics_file;
 pub mod models;
 pub mod numbers;
+pub mod parts;
 pub mod record;
 mod recorded_paths;
 mod succession;

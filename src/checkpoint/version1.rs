@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use carousel_kernels::recurrent::Cell;
 
-use super::architecture::{Body, Head, Input, Labels, NextToken, Recurrent, Tokens, cell_name};
+use super::architecture::{Labels, NextToken, Recurrent, Tokens, cell_name};
+use super::parts::{Body, Head, Input};
 use crate::text::{Level, Split};
 
 /// The keys of format version 1.

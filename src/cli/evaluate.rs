@@ -14,7 +14,7 @@ use super::model::{ModelArguments, PrecisionChoice, default_model, default_preci
 use super::pair_flags::PairFlags;
 use super::prior_flag::PriorChoice;
 use super::{evaluate_documents, evaluate_text};
-use crate::checkpoint::architecture::Head;
+use crate::checkpoint::parts::Head;
 use crate::error::{Error, Result};
 use crate::forecasting::folder::ForecastFolder;
 use crate::inference::beam_search::Search;

@@ -7,12 +7,11 @@ use indicatif::HumanCount;
 use super::inspect_flags::Arguments;
 use super::standard::{json_line, line, row};
 use super::{inspect_gates, inspect_parameters, inspect_units, unit};
-use crate::checkpoint::architecture::{
-    Body, Head, Input, Labels, NextToken, Ngrams, Recurrent, Tokens,
-};
+use crate::checkpoint::architecture::{Labels, NextToken, Ngrams, Recurrent, Tokens};
 use crate::checkpoint::cross_validation::{CrossValidation, Scores};
 use crate::checkpoint::encoder_decoder::{EncoderDecoder, Target};
 use crate::checkpoint::numbers::{Distribution, Numbers, Values};
+use crate::checkpoint::parts::{Body, Head, Input};
 use crate::checkpoint::record::{
     Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, PairsRecord,
     Record, SeriesRecord, TestRecord, TextRecord,

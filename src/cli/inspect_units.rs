@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::inspect_flags::Arguments;
 use super::standard::row;
 use super::standard::{self, json_line, line};
-use crate::checkpoint::architecture::Head;
+use crate::checkpoint::parts::Head;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::data::labelled::{DocumentOptions, RowCount};
 use crate::error::{Error, Result};

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::standard::{json_line, line, message};
-use crate::checkpoint::architecture::Head;
+use crate::checkpoint::parts::Head;
 use crate::checkpoint::record::{Evaluation, best};
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::error::Result;

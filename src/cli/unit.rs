@@ -3,7 +3,8 @@ Units of a network as they are named on the command line: `UNIT` of the last lay
 */
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::{Body, Recurrent};
+use crate::checkpoint::architecture::Recurrent;
+use crate::checkpoint::parts::Body;
 use crate::error::{Error, Result};
 use crate::inference::inspection::units::Unit;
 use crate::inference::stack::Clamp;

@@ -3,7 +3,8 @@ Widths at which networks have equally many parameters, but for the embedding.
 */
 
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::{Body, EMBEDDING};
+use crate::checkpoint::architecture::EMBEDDING;
+use crate::checkpoint::parts::Body;
 use crate::checkpoint::transformer::Transformer;
 use crate::error::{Error, Result};
 
@@ -89,7 +90,8 @@ pub fn matched(config: &ModelConfig, parameters: usize) -> Result<ModelConfig> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::architecture::{Body, Head, Input, Leak, NextToken, Recurrent, Tokens};
+    use crate::checkpoint::architecture::{Leak, NextToken, Recurrent, Tokens};
+    use crate::checkpoint::parts::{Body, Head, Input};
     use crate::text::{Level, Split};
     use carousel_kernels::recurrent::Cell;
 

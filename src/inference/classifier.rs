@@ -9,7 +9,8 @@ probabilities.
 use super::encoded_document::{EncodedDocument, Reading};
 use super::linear::LinearClassifier;
 use super::recurrent_classifier::RecurrentClassifier;
-use crate::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, Head};
+use crate::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES};
+use crate::checkpoint::parts::Head;
 use crate::checkpoint::{Directory, ModelConfig, WeightsFile};
 use crate::error::{Error, Result};
 use crate::metrics::softmax;

@@ -3,7 +3,7 @@ A language model, opened from its checkpoint.
 */
 
 use super::predictor::Predictor;
-use crate::checkpoint::architecture::Head;
+use crate::checkpoint::parts::Head;
 use crate::checkpoint::{Directory, ModelConfig};
 use crate::error::{Error, Result};
 use crate::text::tokenizer::Tokenizer;

@@ -6,7 +6,7 @@ use super::interpolation::{Interpolated, InterpolatedState};
 use super::next_token::{NetworkState, NextTokenNetwork, Wanted};
 use super::stack::Clamp;
 use crate::baselines::{KneserNey, NgramContexts};
-use crate::checkpoint::architecture::Body;
+use crate::checkpoint::parts::Body;
 use crate::checkpoint::{ModelConfig, WeightsFile};
 use crate::error::{Error, Result};
 use carousel_kernels::{Precision, ThreadPool};

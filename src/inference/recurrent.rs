@@ -10,7 +10,8 @@ use carousel_kernels::{Kernel, Rows, ThreadPool};
 
 use super::stack::{Inputs, RecurrentState, Stack};
 use crate::checkpoint::ModelConfig;
-use crate::checkpoint::architecture::{EMBEDDING, Input};
+use crate::checkpoint::architecture::EMBEDDING;
+use crate::checkpoint::parts::Input;
 use crate::error::Result;
 use crate::text::Direction;
 

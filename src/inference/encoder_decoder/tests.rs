@@ -1,10 +1,11 @@
 //! Holds the network to plain loops in float64 that follow the equations.
 
 use super::*;
-use crate::checkpoint::architecture::{Body, Leak, OUTPUT_WEIGHT, Recurrent};
+use crate::checkpoint::architecture::{Leak, OUTPUT_WEIGHT, Recurrent};
 use crate::checkpoint::encoder_decoder::{
     ATTENTION_BIAS, Attention, KEY_WEIGHT, QUERY_WEIGHT, SCORE_WEIGHT,
 };
+use crate::checkpoint::parts::Body;
 use crate::inference::translation_network;
 use crate::inference::translation_network::testing::{
     Twin, Vector, check_rounded, normalised, product, sum, tokens,

@@ -1,7 +1,8 @@
 //! Holds the network to plain loops in float64 that follow the equations.
 
 use super::*;
-use crate::checkpoint::architecture::{Body, OUTPUT_BIAS, OUTPUT_WEIGHT};
+use crate::checkpoint::architecture::{OUTPUT_BIAS, OUTPUT_WEIGHT};
+use crate::checkpoint::parts::Body;
 use crate::inference::translation_network;
 use crate::inference::translation_network::testing::{
     Twin, Vector, check, check_rounded, normalised, product, sum, tokens,

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::checkpoint::architecture::{Body, Head, Input, NextToken, Tokens};
+use crate::checkpoint::architecture::{NextToken, Tokens};
+use crate::checkpoint::parts::{Body, Head, Input};
 use crate::inference::{encoder_decoder, transformer_encoder_decoder};
 use crate::text::{Level, Split};
 

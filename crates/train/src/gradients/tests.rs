@@ -9,8 +9,9 @@ use crate::network::testing::{
 };
 use crate::network::{DropoutMasks, Network, State};
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Head, InitialState, NextToken, Predict, Recurrent};
+use carousel::checkpoint::architecture::{InitialState, NextToken, Predict, Recurrent};
 use carousel::checkpoint::arguments::TrainingPrecision;
+use carousel::checkpoint::parts::Head;
 use carousel::text::Direction;
 use carousel_kernels::ThreadPool;
 use carousel_kernels::recurrent::Activation;

@@ -7,9 +7,9 @@ use super::{Autograd, Batch, PairBatch, TranslationKernels};
 use crate::network::testing::{every_cell, network_of_cosines, training, translator_config};
 use crate::network::{BatchSize, Network, TranslationMasks};
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::Body;
 use carousel::checkpoint::arguments::TrainingPrecision;
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
+use carousel::checkpoint::parts::Body;
 use carousel_kernels::ThreadPool;
 
 fn body(config: &mut ModelConfig) -> &mut EncoderDecoder {

@@ -8,7 +8,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::slices::floats_mut;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Input, Recurrent};
+use carousel::checkpoint::architecture::Recurrent;
+use carousel::checkpoint::parts::Input;
 use carousel::checkpoint::record::TrainingConfig;
 use carousel::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
 use carousel_kernels::ThreadPool;

@@ -9,9 +9,10 @@ use super::parameters::NamedTensors;
 use super::recurrent::Network;
 use super::transformer_layer;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Body, EMBEDDING, Recurrent};
+use carousel::checkpoint::architecture::{EMBEDDING, Recurrent};
 use carousel::checkpoint::arguments::RecurrentInit;
 use carousel::checkpoint::encoder_decoder::{ENCODER, TARGET_EMBEDDING};
+use carousel::checkpoint::parts::Body;
 
 const FLOAT_CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 

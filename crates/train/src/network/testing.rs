@@ -4,11 +4,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::Network;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{
-    Body, Head, Input, Labels, Leak, NextToken, Recurrent, Tokens,
-};
+use carousel::checkpoint::architecture::{Labels, Leak, NextToken, Recurrent, Tokens};
 use carousel::checkpoint::arguments::RecurrentInit;
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
+use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::TrainingConfig;
 use carousel::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
 use carousel::text::{Level, Split};

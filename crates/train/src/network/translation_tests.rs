@@ -10,8 +10,8 @@ use super::{BatchSize, Network, Sources, TransformerTranslation, Translation, Tr
 use crate::gradients::{Autograd, Batch, PairBatch, Window, translation_losses};
 use crate::slices::floats;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::Body;
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
+use carousel::checkpoint::parts::Body;
 use carousel::inference::translation_network::TranslationNetwork;
 use carousel_kernels::{Precision, ThreadPool};
 

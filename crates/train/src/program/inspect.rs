@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 use tch::Device;
 
-use carousel::checkpoint::architecture::Head;
 use carousel::checkpoint::models;
+use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::record::{Record, TextRecord};
 use carousel::cli::inspect_flags::Arguments;
 use carousel::cli::standard::{self, line};

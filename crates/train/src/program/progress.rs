@@ -6,11 +6,10 @@ use std::io::{IsTerminal, stderr};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use carousel::checkpoint::architecture::{
-    Body, Head, InitialState, Input, NextToken, Predict, Recurrent,
-};
+use carousel::checkpoint::architecture::{InitialState, NextToken, Predict, Recurrent};
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit};
 use carousel::checkpoint::encoder_decoder::Attention;
+use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::{Budget, Evaluation, Figures, Finish, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::cli::standard::message;

@@ -9,10 +9,9 @@ use super::layers::{recurrent_cell, with_cell};
 use super::resolved::{Circumstances, Resolved};
 use super::{defaults, ranges};
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{
-    Body, Head, InitialState, Input, Labels, Recurrent, Tokens,
-};
+use carousel::checkpoint::architecture::{InitialState, Labels, Recurrent, Tokens};
 use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::error::{Error, Result};
 use carousel::text::Level;
 use carousel_kernels::recurrent::Cell;

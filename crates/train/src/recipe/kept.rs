@@ -3,8 +3,9 @@ Options that are kept from the model that a run starts from (`--from`).
 */
 
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Body, Recurrent};
+use carousel::checkpoint::architecture::Recurrent;
 use carousel::checkpoint::arguments::{CellChoice, TrainArguments};
+use carousel::checkpoint::parts::Body;
 use carousel::checkpoint::transformer::Transformer;
 use carousel::error::{Error, Result};
 

@@ -9,10 +9,9 @@ use super::ranges;
 use super::resolved::{Circumstances, MOST_VALID_TOKENS, Resolved};
 use super::transformer;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{
-    Body, Head, Input, NextToken, Predict, Recurrent, Tokens,
-};
+use carousel::checkpoint::architecture::{NextToken, Predict, Recurrent, Tokens};
 use carousel::checkpoint::arguments::{CellChoice, Schedule, TrainArguments};
+use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel::text::Level;

@@ -3,7 +3,7 @@ How much memory training needs.
 */
 
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::Head;
+use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::record::TrainingConfig;
 
 /// Bytes that training holds: weights, their gradients, two moments and the copies that a rescue and a save need; what

@@ -4,8 +4,8 @@ The options of a transformer: those that it has, and its layers.
 
 use super::defaults::Defaults;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::Body;
 use carousel::checkpoint::arguments::{CellChoice, GradientMethod, TrainArguments};
+use carousel::checkpoint::parts::Body;
 use carousel::checkpoint::transformer::Transformer;
 use carousel::error::{Error, Result};
 

@@ -20,9 +20,10 @@ use crate::run::{
 };
 use crate::run::{SavedRun, Task, TrainingState, model_weights};
 use crate::{device, evaluation, machine};
-use carousel::checkpoint::architecture::{Head, InitialState, Interpolation, LSA_WEIGHT, Predict};
+use carousel::checkpoint::architecture::{InitialState, Interpolation, LSA_WEIGHT, Predict};
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::data_paths::DataPaths;
+use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig, models};
 use carousel::error::{Error, Result};

@@ -16,8 +16,9 @@ use crate::recipe::{self, Circumstances, Resolved};
 use crate::run::{Base, Event, Notify, Prepared, Task};
 use crate::{device, machine};
 use carousel::baselines::naive_baselines;
-use carousel::checkpoint::architecture::{Head, NextToken};
+use carousel::checkpoint::architecture::NextToken;
 use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::record::{
     Budget, DocumentsRecord, Record, Request, TestRecord, TrainingConfig,
 };

@@ -4,9 +4,10 @@ Options of a forecaster's training, and their defaults.
 
 use super::examples::split;
 use carousel::checkpoint::ModelConfig;
-use carousel::checkpoint::architecture::{Body, Head, Input, Recurrent};
+use carousel::checkpoint::architecture::Recurrent;
 use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
 use carousel::checkpoint::numbers::{Distribution, Numbers, QUANTILES, Strategy, Values};
+use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel::forecasting::numeric_series::NumericSeries;

@@ -12,8 +12,9 @@ use crate::network::testing::{calm, every_reference, network_of_cosines};
 use crate::network::{DropoutMasks, Network, State};
 use crate::run::Event;
 use crate::slices::floats;
-use carousel::checkpoint::architecture::{Head, Input, Recurrent};
+use carousel::checkpoint::architecture::Recurrent;
 use carousel::checkpoint::numbers::{Distribution, Numbers, Values};
+use carousel::checkpoint::parts::{Head, Input};
 use carousel::checkpoint::record::Budget;
 use carousel::inference::quantile_network::QuantileNetwork;
 use carousel_kernels::recurrent::Cell;
@@ -56,7 +57,7 @@ fn config_of(layers: Recurrent, distribution: Distribution) -> ModelConfig {
     };
     ModelConfig {
         input: Input::Numbers(numbers),
-        body: carousel::checkpoint::architecture::Body::Recurrent(layers),
+        body: carousel::checkpoint::parts::Body::Recurrent(layers),
         head: Head::Values(Values {
             strategy: Strategy::Every,
             horizon: 2,
