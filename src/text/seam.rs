@@ -11,6 +11,8 @@ use super::tokenizer::Tokenizer;
 /// Most bytes that are kept of the end of a text. More are kept nowhere but in models that cut no long parts; there, the
 /// last token alone is then compared.
 const MOST_BYTES: usize = 512;
+/// A letter of which no subword is merged with what is before it, for a text that goes on.
+const RARE_LETTER: char = '\u{a500}';
 /// What stands for an unknown token, which may be any word.
 const UNKNOWN_WORD: &[u8] = b"x";
 
@@ -134,10 +136,17 @@ impl<'t> Seam<'t> {
         match &self.rule {
             Rule::Any | Rule::Composed => true,
             Rule::Parts(splitter) if self.tokenizer.level() == Level::Subword => {
-                let parts = splitter.parts(text);
-                parts
-                    .flat_map(|part| self.tokenizer.subwords_of(part))
-                    .eq(tokens)
+                let subwords = |text: &str| -> Vec<u32> {
+                    let parts = splitter.parts(text);
+                    parts
+                        .flat_map(|part| self.tokenizer.subwords_of(part))
+                        .collect()
+                };
+                let tokens: Vec<u32> = tokens.collect();
+                // With a letter after it, an apostrophe belongs to the word before it, and may be merged with that.
+                let inner = text.ends_with(['\'', '’']);
+                subwords(text) == tokens
+                    || inner && subwords(&format!("{text}{RARE_LETTER}")).starts_with(&tokens)
             }
             Rule::Parts(splitter) => {
                 let lengths = tokens.map(|token| self.bytes_of(token).len());
@@ -264,6 +273,39 @@ mod tests {
     }
 
     #[test]
+    fn an_apostrophe_may_be_merged_with_the_word_before_it() {
+        // "n'" is the most frequent pair.
+        let text = "an' aren't can'b hasn'c don'd in'e ".repeat(9);
+        let tokenizer = train(&text, Level::Subword, Some(257));
+        let ids = 0..tokenizer.vocab_size() as u32;
+        let merged: Vec<u32> = ids.filter(|&id| tokenizer.piece(id) == b"n'").collect();
+        assert_eq!(
+            tokenizer
+                .encode("don't")
+                .0
+                .iter()
+                .filter(|id| merged.contains(id))
+                .count(),
+            1
+        );
+        let mut seam = Seam::new(&tokenizer);
+        for id in tokenizer.encode("don't").0 {
+            assert!(seam.allows(id), "{:?}", tokenizer.piece(id));
+            seam.push(id);
+        }
+        // After it a letter is due: without one, the apostrophe would be a part of its own.
+        let mut seam = Seam::new(&tokenizer);
+        tokenizer.encode("don't").0[..3]
+            .iter()
+            .for_each(|&id| seam.push(id));
+        let allows = [b"t", b" ", b"'", b"."].map(|piece| {
+            let mut ids = 0..tokenizer.vocab_size() as u32;
+            seam.allows(ids.find(|&id| tokenizer.piece(id) == piece).unwrap())
+        });
+        assert_eq!(allows, [true, false, false, false]);
+    }
+
+    #[test]
     fn marks_are_not_put_where_they_would_be_composed() {
         let tokenizer = train("e\u{301} q\u{301} ae", Level::Character, None);
         assert_eq!(
@@ -303,6 +345,12 @@ mod tests {
                         seam.push(id);
                         written.push(id);
                     }
+                }
+                // An apostrophe that was merged with its word needs a letter after it.
+                if level == Level::Subword && tokenizer.decode(&written).ends_with(['\'', '’']) {
+                    let letter = |&id: &u32| tokenizer.piece(id).iter().all(u8::is_ascii_lowercase);
+                    let mut letters = (0..tokenizer.vocab_size() as u32).filter(letter);
+                    written.extend(letters.find(|&id| seam.allows(id)));
                 }
                 prop_assert_eq!(tokenizer.encode(&tokenizer.decode(&written)).0, written);
             }
