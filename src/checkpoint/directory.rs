@@ -101,7 +101,7 @@ impl Directory {
         name.to_string_lossy().into_owned()
     }
 
-    /// The command that resumes the run.
+    /// The command that resumes the run; of a forecaster's network that is the one that began it, again.
     pub fn resume_command(&self) -> String {
         let is_classifier = |request: Request| request.documents.is_some();
         let is_forecaster = |config: ModelConfig| config.forecaster().is_some();
@@ -109,7 +109,9 @@ impl Directory {
         let command = match self.load_request().is_ok_and(is_classifier) {
             true => "train-classifier",
             false if self.load_request().is_ok_and(is_translator) => "train-translator",
-            false if self.load_config().is_ok_and(is_forecaster) => "forecast",
+            false if self.load_config().is_ok_and(is_forecaster) => {
+                return "carousel forecast FILE -o DIR".to_string();
+            }
             false => "train",
         };
         format!("carousel {command} --resume {}", self.path.display())

@@ -3,8 +3,8 @@
 of a model, and the pictures of it.
 */
 
+use super::digits::significant;
 use super::forecast_answer::Answer;
-use super::forecast_output::significant;
 use super::standard::line;
 use crate::data::series::time_series::label;
 use crate::error::Result;

@@ -4,6 +4,7 @@ Output of `carousel forecast`: a table, JSON, a line of blocks, and the files of
 
 use serde_json::{Map, Value, json};
 
+use super::digits::{DIGITS, significant};
 use super::forecast_answer::Answer;
 use super::forecast_explanation;
 use super::standard::{json_line, line, message};
@@ -24,8 +25,6 @@ const BLOCKS_BEFORE: usize = 60;
 const BLOCKS_AFTER: usize = 40;
 /// Number of series that are shown by blocks and in the picture.
 const SHOWN: usize = 6;
-/// Significant digits of the largest number of a table.
-const DIGITS: i32 = 5;
 
 /// Prints the forecasts, with blocks on standard error.
 pub(super) fn print(answers: &[Answer], json: bool, quiet: bool) -> Result<()> {
@@ -257,18 +256,6 @@ fn shown(number: f64, decimals: Option<usize>) -> String {
     }
 }
 
-/// A number with as many digits as tables have.
-pub(super) fn significant(number: f64) -> String {
-    if number == 0.0 || !number.is_finite() {
-        return number.to_string();
-    }
-    let digits = DIGITS - 1 - number.abs().log10().floor() as i32;
-    match digits {
-        -5..=9 => format!("{number:.*}", digits.max(0) as usize),
-        _ => format!("{number:.4e}"),
-    }
-}
-
 /// A field of a CSV file.
 fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
@@ -280,20 +267,6 @@ fn quoted(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_five_digits_in_all() {
-        for (number, text) in [
-            (0.0, "0"),
-            (123.456, "123.46"),
-            (1_234_567.0, "1234567"),
-            (0.001_234_56, "0.0012346"),
-            (1.5e30, "1.5000e30"),
-            (-2e-20, "-2.0000e-20"),
-        ] {
-            assert_eq!(significant(number), text);
-        }
-    }
 
     #[test]
     fn fields_with_commas_are_quoted() {

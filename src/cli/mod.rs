@@ -11,6 +11,7 @@ mod command_line;
 mod compare;
 mod comparison_runs;
 mod completions;
+mod digits;
 pub mod doctor;
 mod evaluate;
 mod evaluate_documents;

@@ -106,7 +106,8 @@ fn check_command<T: Task>(directory: &Directory, request: &Request) -> Result<()
         return Ok(());
     }
     Err(Error::new(format!(
-        "{0} holds the run of {what}; `carousel {command} --resume {0}` continues it",
-        directory.path().display()
+        "{} holds the run of {what}; `{}` continues it",
+        directory.path().display(),
+        directory.resume_command()
     )))
 }
