@@ -23,6 +23,10 @@ pub fn checked(arguments: &TrainArguments) -> Result<TrainArguments> {
 }
 
 fn check(arguments: &TrainArguments) -> Result<()> {
+    if arguments.cell.is_none() && arguments.from.is_some() {
+        // The layers are those of the model to go on from, which is not read yet.
+        return Ok(());
+    }
     if arguments.cell != Some(CellChoice::Transformer) {
         let own = [
             ("--heads", arguments.heads.is_some()),
