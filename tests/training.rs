@@ -738,8 +738,9 @@ fn a_transformer_is_gone_on_from_with_its_layers() {
     let small = one_width();
     let line = format!("train tale.txt -o base -q --steps 2 {small} --cell transformer");
     sandbox.carousel(&line).success();
+    // Dropout is the run's, not the model's.
     let go_on = |options: &str| {
-        let line = "train tale.txt -o new --from base -q --steps 2 --batch-size 4";
+        let line = "train tale.txt -o new --from base -q --steps 2 --batch-size 4 --dropout 0.2";
         sandbox.carousel(&format!("{line} {options}"))
     };
     for (option, message) in [
