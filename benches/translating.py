@@ -4,8 +4,8 @@
     python3 benches/translating.py
     python3 benches/translating.py MODEL PAIRS.tsv
 
-By default the translator that ships, and the sources in corpora/pairs.tsv. Both take the most probable token at each step, in
-float32. PyTorch, in a virtual environment of its own (.venv), runs nn.GRU or nn.LSTM over the source and step by step over
+By default the translator that ships, and the sources in corpora/pairs.tsv. Both take the most probable token at each step;
+carousel in float32, bfloat16 and int8, PyTorch in float32. PyTorch, in a virtual environment of its own (.venv), runs nn.GRU or nn.LSTM over the source and step by step over
 the target, without gradients. carousel is asked for a sentence when it has answered the one before. Run it on a quiet
 machine.
 """
@@ -22,6 +22,7 @@ from pytorch import CAROUSEL, PYTORCH, ROOT, machine, venv
 
 ROUNDS = 3
 SENTENCES = 150
+PRECISIONS = ["f32", "bf16", "int8"]
 
 
 def main(model, pairs):
@@ -36,19 +37,22 @@ def main(model, pairs):
             file.writelines(line + "\n" for line in sentences)
         rounds = []
         for _ in range(ROUNDS):
-            ours = carousel(plain, sentences)
+            ours = {precision: carousel(plain, sentences, precision) for precision in PRECISIONS}
             theirs = json.loads(subprocess.check_output([python, __file__, "pytorch", plain, lines], text=True))
             rounds.append((ours, theirs))
-    median = lambda side: statistics.median(round[side]["seconds"] for round in rounds) / len(sentences) * 1000
-    ratio = statistics.median(theirs["seconds"] / ours["seconds"] for ours, theirs in rounds)
-    same = sum(a == b for a, b in zip(rounds[0][0]["lines"], rounds[0][1]["lines"]))
     print(f"{machine()}; medians of {ROUNDS} runs of each, in turn; {len(sentences)} sentences, one after another")
-    print(f"carousel {median(0):.3f} ms a sentence, PyTorch {median(1):.3f} ms, ratio {ratio:.1f}; {same} translations are the same")
+    milliseconds = lambda runs: statistics.median(run["seconds"] for run in runs) / len(sentences) * 1000
+    theirs = milliseconds([theirs for _, theirs in rounds])
+    for precision in PRECISIONS:
+        ours = milliseconds([ours[precision] for ours, _ in rounds])
+        ratio = statistics.median(theirs["seconds"] / ours[precision]["seconds"] for ours, theirs in rounds)
+        same = sum(a == b for a, b in zip(rounds[0][0][precision]["lines"], rounds[0][1]["lines"]))
+        print(f"{precision:5} carousel {ours:.3f} ms a sentence, PyTorch {theirs:.3f} ms, ratio {ratio:.1f}; {same} translations are the same")
 
 
-def carousel(model, sentences):
+def carousel(model, sentences, precision):
     """Seconds between the first question and the last answer; the program has translated a sentence before."""
-    command = [CAROUSEL, "translate", "-m", model, "--beam", "1", "--precision", "f32"]
+    command = [CAROUSEL, "translate", "-m", model, "--beam", "1", "--precision", precision]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([*command, "--interactive"], text=True, **pipes) as process:
         def ask(line):

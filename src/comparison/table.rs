@@ -19,7 +19,7 @@ pub fn lines(report: &Report) -> Vec<String> {
     let names = report.rows.iter().map(|row| row.name.chars().count());
     let width = names.max().unwrap_or(0).clamp(NAMES.0, NAMES.1);
     let columns = columns(report);
-    let name = |name: &str| format!("{:width$}", name.chars().take(width).collect::<String>());
+    let name = |name: &str| format!("{:width$}", shortened(name, width));
     let headings: String = columns
         .iter()
         .map(|(heading, width, _)| format!("{heading:>width$}"))
@@ -112,6 +112,17 @@ fn columns(report: &Report) -> Vec<Column> {
     columns
 }
 
+/// A name of at most `width` characters: of a longer one the beginning, and the end, which has the variant.
+fn shortened(name: &str, width: usize) -> String {
+    let count = name.chars().count();
+    if count <= width {
+        return name.to_string();
+    }
+    let begin: String = name.chars().take(width / 3).collect();
+    let rest = count - (width - width / 3 - 1);
+    format!("{begin}…{}", name.chars().skip(rest).collect::<String>())
+}
+
 /// What writing costs each entry; nothing of classifiers.
 fn writing(report: &Report, names: usize) -> Vec<String> {
     let trained = report.rows.iter().filter_map(|row| {
@@ -127,8 +138,7 @@ fn writing(report: &Report, names: usize) -> Vec<String> {
     let speed = |of: &Writing| HumanCount(of.tokens_per_second as u64).to_string();
     let kept = |of: &Writing| HumanBytes(of.state_bytes as u64).to_string();
     let line = |name: &str, left: String, right: String| {
-        let name: String = name.chars().take(names).collect();
-        format!("{name:names$}{left} {right}")
+        format!("{:names$}{left} {right}", shortened(name, names))
     };
     let mut lines: Vec<String> = trained
         .map(|(name, writing)| line(name, cells(writing, speed), cells(writing, kept)))
@@ -206,5 +216,20 @@ fn rate(trained: &Trained, labelled: bool) -> String {
             "learning rate {rate}; {figure} of trials: {}",
             trials.join(", ")
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shortened("lstm", 10), "lstm");
+        assert_eq!(
+            shortened("transformer:context=1024", 17),
+            "trans…ontext=1024"
+        );
+        assert_eq!(shortened("abcdefghij", 10), "abcdefghij");
     }
 }

@@ -2,6 +2,8 @@
 Regular expressions that divide a text into tokens, and a splitter for text that comes in pieces.
 */
 
+use std::sync::OnceLock;
+
 use regex::Regex;
 
 use super::level::{Level, Split};
@@ -35,6 +37,19 @@ pub(super) fn pattern(level: Level, split: Split) -> &'static str {
     }
 }
 
+/// The same, compiled once: that takes longer than a short text does.
+fn compiled(level: Level, split: Split) -> Regex {
+    static COMPILED: [OnceLock<Regex>; 4] = [const { OnceLock::new() }; 4];
+    let place = match (level, split) {
+        (Level::Word, Split::Whitespace) => 0,
+        (Level::Word, Split::Natural) => 1,
+        (Level::Subword, _) => 2,
+        (Level::Character | Level::Byte, _) => 3,
+    };
+    let compile = || Regex::new(pattern(level, split)).expect("the patterns are valid");
+    COMPILED[place].get_or_init(compile).clone()
+}
+
 /// The regular expression that cuts long matches, for the tokenizer's file.
 pub(super) fn cut_pattern() -> String {
     format!(r"[\s\S]{{1,{MOST_CHARACTERS}}}")
@@ -66,9 +81,8 @@ pub(super) struct Splitter {
 impl Splitter {
     /// A splitter at the start of a text.
     pub fn new(division: Division) -> Self {
-        let pattern = pattern(division.level, division.split);
         Splitter {
-            pattern: Regex::new(pattern).expect("the patterns are valid"),
+            pattern: compiled(division.level, division.split),
             most: if division.cuts {
                 MOST_CHARACTERS
             } else {
