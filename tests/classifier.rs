@@ -957,8 +957,12 @@ fn a_run_interrupted_during_its_language_model_is_resumed_there() {
 #[test]
 fn word_vectors_of_a_language_model_help_a_classifier() {
     let sandbox = Sandbox::new();
-    // Two hundred words of two kinds; each text has words of one kind only.
-    let word = |i: usize| format!("{}{}", ["calm", "storm"][i % 2], i / 2);
+    // Two hundred words of two kinds, whose pieces do not tell them apart; each text has words of one kind only.
+    let letter = |digit: char| char::from(b'a' + digit as u8 - b'0');
+    let word = |i: usize| -> String {
+        let number = format!("{:05}", (i * 48_271 + 7) % 99_991);
+        number.chars().map(letter).collect()
+    };
     let text = |i: usize| -> String {
         let index = |j: usize| (i * 37 + j * j * 11 + j) % 100 * 2 + i % 2;
         (0..40)
