@@ -222,7 +222,7 @@ def shows_runs(page: Page) -> None:
         return
     expect(page.locator("#train-chart svg path").first).to_be_attached()
     if page.locator(".runs input").count() > 1:
-        page.locator(".runs input:not(:checked)").first.check()
+        page.get_by_label(page.locator(".runs label:not(:has(:checked))").first.inner_text().split("\n")[0]).first.check()
         expect(page.locator("#train-table thead th")).to_have_count(3)
 
 
