@@ -86,7 +86,9 @@ def takes_a_candidate(page: Page) -> None:
     expect(candidates.first).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#candidates")).to_be_hidden()
-    page.locator(".token").nth(5).click()
+    page.locator("#write-prompt").click()
+    page.locator(".token").nth(5).hover()
+    expect(page.locator("#candidates")).to_be_visible()
     other = page.locator("#candidates button[aria-current=false]").first
     name = other.locator("span").first.inner_text()
     other.click()
