@@ -55,6 +55,17 @@ def finished(page: Page) -> None:
     expect(page.locator("#write .notice")).to_be_hidden()
 
 
+def stops(page: Page) -> None:
+    open_tab(page, "Write")
+    open_settings(page)
+    set_slider(page, "#write-max_tokens", 500)
+    page.locator("#write-prompt").press("Control+Enter")
+    expect(page.locator("#write-stop")).to_be_enabled()
+    page.locator("#write-prompt").press("Escape")
+    finished(page)
+    assert page.locator(".token").count() < 500
+
+
 def writes(page: Page) -> None:
     open_tab(page, "Write")
     open_settings(page)
@@ -117,16 +128,6 @@ def goes_on_and_shares(page: Page) -> None:
     other.close()
 
 
-def stops(page: Page) -> None:
-    open_settings(page)
-    set_slider(page, "#write-max_tokens", 500)
-    page.locator("#write-prompt").press("Control+Enter")
-    expect(page.locator("#write-stop")).to_be_enabled()
-    page.locator("#write-prompt").press("Escape")
-    finished(page)
-    assert page.locator(".token").count() < 500
-
-
 def classifies(page: Page) -> None:
     open_tab(page, "Classify")
     page.locator("#classify-text").fill("what a waste of two hours")
@@ -181,7 +182,7 @@ def looks_inside(page: Page) -> None:
     expect(page.locator("#inside-stop")).to_be_disabled()
     page.locator("#inside-model").select_option("sentiment")
     expect(page.locator("#inside-clampless")).to_be_visible()
-    page.set_input_files("#inside-file", CORPORA / "verdicts.csv")
+    page.set_input_files("#inside-file", CORPORA / "reviews.csv")
     found = page.locator("#inside-found button").first
     expect(found).to_be_visible()
     name = found.inner_text()
@@ -201,18 +202,19 @@ def translates(page: Page) -> None:
 
 def forecasts(page: Page) -> None:
     open_tab(page, "Forecast")
+    page.locator("#forecast-horizon").fill("1000000000")
     drop(page, "forecast-file", "monthly.csv", (CORPORA / "series" / "monthly.csv").read_text())
+    expect(page.locator("#forecast .notice")).to_be_visible()
+    page.locator("#forecast-horizon").fill("")
+    page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.locator("#forecast-chart svg polygon")).to_have_count(2)
+    expect(page.locator("#forecast-backtest-table")).to_contain_text("seasonal-naive")
+    expect(page.locator("#forecast .notice")).to_be_hidden()
     page.locator("#forecast-result summary").click()
     expect(page.locator("#forecast-table tbody tr")).to_have_count(12)
-    expect(page.locator("#forecast-backtest-table")).to_contain_text("seasonal-naive")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the forecast").click()
     assert download.value.suggested_filename == "monthly-forecast.csv"
-    page.locator("#forecast-horizon").fill("1000000000")
-    page.locator("#forecast-backtest").uncheck()
-    page.locator("#forecast-start").click()
-    expect(page.locator("#forecast .notice")).to_be_visible()
 
 
 def shows_runs(page: Page) -> None:
@@ -237,7 +239,7 @@ def goes_by_keyboard(page: Page) -> None:
     assert page.locator("[role=tab][tabindex='0']").count() == 1
 
 
-CHECKS = [writes, takes_a_candidate, goes_on_and_shares, stops, classifies, labels_a_file, looks_inside, translates,
+CHECKS = [stops, writes, takes_a_candidate, goes_on_and_shares, classifies, labels_a_file, looks_inside, translates,
           forecasts, shows_runs, goes_by_keyboard]
 TABS = ["Write", "Classify", "Inside", "Translate", "Forecast", "Train"]
 
