@@ -23,7 +23,7 @@ from pytorch import CAROUSEL, ROOT, machine, venv
 LABELS = ["negative", "neutral", "positive"]
 PACKAGES = ("scikit-learn", "vaderSentiment", "textblob", "safetensors", "blake3", "numpy")
 MODULES = "sklearn, vaderSentiment, textblob, safetensors, blake3"
-# The files that `scripts/models.sh sentiment` learns from.
+# The files that a model of what people write in English learns from.
 LEARNT = ["tweets/train.csv", "imdb/train.csv", "sst2/train.csv"]
 OWN = ["reviews.csv", "verdicts.csv", "everyday.csv"]
 

@@ -1,20 +1,17 @@
 #!/bin/sh
 # Makes a model that ships, from its data to its folder:
 #
-#     scripts/models.sh sentiment DATA OUT    DATA has imdb/train.csv, sst2/train.csv and tweets/train.csv
-#     scripts/models.sh shakespeare DATA OUT  DATA has tinyshakespeare/input.txt
-#     scripts/models.sh en-fr DATA OUT        DATA has tatoeba.tsv: a sentence in English, and one in French
+#     scripts/models.sh en-fr DATA OUT     DATA has tatoeba.tsv: a sentence in English, and one in French
 #
 # OUT is a folder for the runs; OUT/MODEL is the model. A run that was interrupted goes on with the same command. What the
-# data are and what they come from is in checkpoints/README.md; the times are for two cores.
+# data are and where they come from is in the model's card; the times are for two cores.
 set -eu
 
 if [ $# -ne 3 ]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 model=$1 data=$2 out=$3
-corpora=$(dirname "$0")/../corpora
 carousel=${CAROUSEL:-carousel}
 mkdir -p "$out"
 
@@ -30,37 +27,13 @@ train() {
 }
 
 case $model in
-sentiment)
-    # A file that is named twice counts twice. Of the first run only the language model is used, which takes a third of it.
-    set -- "$data/tweets/train.csv" "$data/imdb/train.csv" "$data/sst2/train.csv" \
-        "$corpora/reviews.csv" "$corpora/verdicts.csv"
-    train "$out/first" train-classifier "$@" --time 75m --vocab-size 22000 --embedding-size 320 --hidden-size 384
-    train "$out/second" train-classifier "$@" "$data/sst2/train.csv" "$corpora/reviews.csv" "$corpora/verdicts.csv" \
-        "$corpora/everyday.csv" "$corpora/everyday.csv" "$corpora/everyday.csv" \
-        --from "$out/first/language-model" --time 46m
-    # Negative tweets are rare: with three copies of each, labels are about as frequent in the tweets. Of the long reviews a
-    # third is enough now.
-    negative=$out/tweets-negative.csv some=$out/imdb-some.csv
-    { head -n 1 "$data/tweets/train.csv" && grep '^negative,' "$data/tweets/train.csv"; } >"$negative"
-    head -n 8001 "$data/imdb/train.csv" >"$some"
-    train "$out/labels" train-classifier "$data/tweets/train.csv" "$negative" "$negative" "$some" \
-        "$data/sst2/train.csv" "$data/sst2/train.csv" "$data/sst2/train.csv" \
-        "$corpora/reviews.csv" "$corpora/reviews.csv" "$corpora/verdicts.csv" "$corpora/verdicts.csv" \
-        "$corpora/everyday.csv" "$corpora/everyday.csv" "$corpora/everyday.csv" \
-        --from "$out/second" --class-weights none --time 36m
-    "$carousel" export -m "$out/labels" -o "$out/$model" --precision f16
-    ;;
-shakespeare)
-    train "$out/letters" train "$data/tinyshakespeare/input.txt" --time 12m
-    "$carousel" export -m "$out/letters" -o "$out/$model" --precision f16
-    ;;
 en-fr)
     train "$out/pairs" train-translator "$data/tatoeba.tsv" --time 70m --vocab-size 8000 --dropout 0.15 \
         --learning-rate 0.003 --seed 1
     "$carousel" export -m "$out/pairs" -o "$out/$model" --precision int8
     ;;
 *)
-    echo "there is no model $model here; it is one of sentiment, shakespeare, en-fr" >&2
+    echo "there is no model $model here; it is en-fr" >&2
     exit 2
     ;;
 esac
