@@ -16,11 +16,11 @@ use super::interrupt;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::sampling_flags::SamplingFlags;
 use super::standard::{self, CONVERTED, RowPrinter};
-use super::unit;
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions};
+use crate::inference::inspection::unit_names;
 use crate::inference::sampling::Sampling;
 use crate::inference::stack::Clamp;
 
@@ -126,12 +126,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     if arguments.interactive {
         let model = open()?;
-        let clamps = unit::clamps(&arguments.clamp, &model.config)?;
+        let clamps = unit_names::clamps(&arguments.clamp, &model.config)?;
         return interactive::run(&model, &clamps, sampling, stop, seed);
     }
     let prompts = prompts(arguments)?;
     let model = open()?;
-    let clamps = unit::clamps(&arguments.clamp, &model.config)?;
+    let clamps = unit_names::clamps(&arguments.clamp, &model.config)?;
     let (mut tokens, mut seconds) = (0, 0.0);
     let mut rows = RowPrinter::default();
     let count = prompts.len();

@@ -54,7 +54,6 @@ mod train_baseline;
 pub mod train_classifier;
 pub mod train_translator;
 mod translate;
-mod unit;
 mod values;
 pub mod version;
 
