@@ -42,6 +42,7 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`comparison`]: networks side by side on one corpus
 - [`pictures`]: training curves, those of a comparison, and forecasts
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
+- [`server`]: a page and an HTTP interface to models
 - [`cli`]: a file for each command
 
 A module uses only those above it, and [`metrics`], [`error`] and [`files`].
@@ -60,4 +61,6 @@ pub mod forecasting;
 pub mod inference;
 pub mod metrics;
 pub mod pictures;
+#[cfg(feature = "serve")]
+pub mod server;
 pub mod text;
