@@ -40,11 +40,17 @@ pub async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     parsed(&body)
 }
 
-/// The request in a body.
+/// The request in a body, an object.
 ///
 /// # Errors
 /// Anything else.
 pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    // A list would be taken for the fields in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Failure::malformed(
+            "the body is no request: it is not an object of JSON",
+        ));
+    }
     serde_json::from_slice(body)
         .map_err(|error| Failure::malformed(format!("the body is no such request: {error}")))
 }
@@ -79,6 +85,8 @@ pub fn texts(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     #[test]
@@ -94,9 +102,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn any_bytes_are_a_request_or_an_error(body: Vec<u8>) {
-            let found = parsed::<Vec<String>>(&body);
-            prop_assert_eq!(found.is_ok(), serde_json::from_slice::<Vec<String>>(&body).is_ok());
+        fn any_bytes_are_a_request_or_an_error(start in "(\\{|\\[|)", body: Vec<u8>) {
+            let body = [start.as_bytes(), &body].concat();
+            let found = parsed::<BTreeMap<String, u8>>(&body);
+            let expected = serde_json::from_slice::<BTreeMap<String, u8>>(&body);
+            prop_assert_eq!(found.ok(), expected.ok());
         }
     }
 }
