@@ -55,6 +55,8 @@ pub struct Job {
     pub first: usize,
     /// Where it is told.
     pub events: UnboundedSender<Event>,
+    /// Whether it is told at once, or when all texts of the prompt are finished.
+    pub streams: bool,
 }
 
 /// What is told of the texts of a request, by their numbers.
@@ -170,6 +172,21 @@ struct Growing {
     unfinished: usize,
     /// Whether a token has come.
     has_begun: bool,
+    /// What is told at the end.
+    held: Vec<Event>,
+}
+
+impl Growing {
+    /// Tells an event, or keeps it until the end: each that is told wakes the thread that reads it.
+    fn tell(&mut self, event: Event) {
+        self.held.push(event);
+        if self.job.streams || self.unfinished == 0 {
+            for event in self.held.drain(..) {
+                // Whoever has hung up is noticed before the next step.
+                let _ = self.job.events.send(event);
+            }
+        }
+    }
 }
 
 impl<'m> Batcher<'m> {
@@ -294,6 +311,7 @@ impl<'m> Batcher<'m> {
             unfinished: job.samples,
             rows: rows.clone(),
             has_begun: false,
+            held: Vec::new(),
             job,
         });
         let index = self.groups.iter().position(|group| group.clamps == clamps);
@@ -342,5 +360,5 @@ fn tell(growing: &mut [Growing], metrics: &ModelMetrics, row: usize, event: Text
             Event::Finished(number, finish, tokens)
         }
     };
-    let _ = one.job.events.send(event);
+    one.tell(event);
 }

@@ -109,7 +109,6 @@ pub async fn complete(
         "created": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
         "model": served.id,
         "seed": completion.seed,
-        "choices": [],
     });
     let (events, prompt_tokens) = begun;
     let mut choices = Choices::new(
@@ -118,14 +117,9 @@ pub async fn complete(
     );
     let first = completion.echoes(&mut choices);
     if completion.stream {
-        let stream = Stream {
-            events,
-            choices,
-            answer,
-            usage: completion.tells_usage.then_some(prompt_tokens),
-            first,
-            is_over: false,
-        };
+        let mut stream = Stream::new(events, choices, &answer);
+        stream.usage = completion.tells_usage.then_some(prompt_tokens);
+        stream.first = first;
         return Ok(stream.into_response());
     }
     let answer = whole(answer, events, choices, first, prompt_tokens).await?;
@@ -162,6 +156,7 @@ async fn begin(
         times: start..start + limits.time,
         first: index * completion.n,
         events: sender.clone(),
+        streams: completion.stream,
     };
     writer
         .batch

@@ -4,8 +4,10 @@ what is told of the texts, which ends them.
 */
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header;
@@ -13,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Sleep, sleep};
 
 use super::batcher::Event;
 use super::choices::{Choices, Part};
@@ -21,23 +24,44 @@ use super::errors::Failure;
 /// Bytes that are sent together at most, if more has come.
 const FRAME_BYTES: usize = 1 << 16;
 
+/// Time between two frames. A reader does not notice it, and a system call for each token of each text would take as long as
+/// generating it.
+const DELAY: Duration = Duration::from_millis(10);
+
 /// What is sent of a completion, and when.
 pub struct Stream {
     /// Where the events come from.
     pub events: UnboundedReceiver<Event>,
     /// The texts.
     pub choices: Choices,
-    /// An answer without its choices.
-    pub answer: Value,
+    /// An answer without its choices, as JSON without its last brace.
+    answer: String,
     /// Number of tokens of the prompts, if the last event is to tell the usage.
     pub usage: Option<u64>,
     /// What is sent before anything comes.
     pub first: Vec<Part>,
     /// Whether all was sent.
-    pub is_over: bool,
+    is_over: bool,
+    /// The time until the next frame.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
+    /// A stream of which nothing was sent. `answer` is an object without choices.
+    pub fn new(events: UnboundedReceiver<Event>, choices: Choices, answer: &Value) -> Self {
+        let mut answer = answer.to_string();
+        answer.pop();
+        Stream {
+            events,
+            choices,
+            answer,
+            usage: None,
+            first: Vec::new(),
+            is_over: false,
+            pause: None,
+        }
+    }
+
     /// The response.
     pub fn into_response(self) -> Response {
         let headers = [
@@ -48,10 +72,8 @@ impl Stream {
     }
 
     /// An event with an answer of these choices.
-    fn line(&self, choices: Value) -> String {
-        let mut answer = self.answer.clone();
-        answer["choices"] = choices;
-        format!("data: {answer}\n\n")
+    fn line(&self, choices: &Value) -> String {
+        format!("data: {},\"choices\":{choices}}}\n\n", self.answer)
     }
 
     /// The last events.
@@ -62,8 +84,9 @@ impl Stream {
         if let Some(failure) = failure {
             text += &format!("data: {}\n\n", failure.object());
         } else if let Some(prompt) = self.usage {
-            self.answer["usage"] = usage(prompt, self.choices.tokens);
-            text += &self.line(json!([]));
+            let usage = usage(prompt, self.choices.tokens);
+            let answer = &self.answer;
+            text += &format!("data: {answer},\"choices\":[],\"usage\":{usage}}}\n\n");
         }
         text + "data: [DONE]\n\n"
     }
@@ -76,7 +99,7 @@ impl Stream {
             Some(Ok(part)) => part,
         };
         let mut text = part.map_or(String::new(), |part| {
-            self.line(json!([self.choices.object(&part)]))
+            self.line(&json!([self.choices.object(&part)]))
         });
         if self.choices.are_finished() {
             text += &self.end(None);
@@ -93,9 +116,15 @@ impl HttpBody for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.pause = None;
+        }
         let mut text = String::new();
         for part in std::mem::take(&mut self.first) {
-            text += &self.line(json!([self.choices.object(&part)]));
+            text += &self.line(&json!([self.choices.object(&part)]));
         }
         while !self.is_over && text.len() < FRAME_BYTES {
             match self.events.poll_recv(context) {
@@ -104,7 +133,10 @@ impl HttpBody for Stream {
             }
         }
         match (text.is_empty(), self.is_over) {
-            (false, _) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
+            (false, _) => {
+                self.pause = (!self.is_over).then(|| Box::pin(sleep(DELAY)));
+                Poll::Ready(Some(Ok(Frame::data(text.into()))))
+            }
             (true, true) => Poll::Ready(None),
             (true, false) => Poll::Pending,
         }
