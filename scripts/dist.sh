@@ -26,7 +26,7 @@ for model in checkpoints/*/; do
     if [ -f "$model/model.safetensors" ]; then
         shipped=$root/share/carousel/$(basename "$model")
         mkdir "$shipped"
-        for file in config.json tokenizer.json model.safetensors training.json; do
+        for file in config.json tokenizer.json model.safetensors training.json card.md; do
             cp "$model/$file" "$shipped/"
         done
         echo "dist: with the model $(basename "$model")"

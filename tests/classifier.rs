@@ -473,23 +473,50 @@ fn class_weights_find_rare_labels() {
     let answer = |weights: &str| {
         let line = format!("train-classifier rows.csv -o model --overwrite {options} {weights}");
         let outcome = sandbox.carousel(&line).success();
-        let hint = outcome
-            .err
-            .contains("with --class-weights balanced labels do");
+        let says = |hint| outcome.err.contains(hint);
+        let hints = [
+            says("with --class-weights balanced labels do"),
+            says("with --class-weights none documents do"),
+        ];
         let answer = sandbox
             .carousel("classify -m model 'number 999, odd' --json")
             .success();
         (
             json(&answer.out)[0]["label"].as_str().unwrap().to_string(),
-            hint,
+            hints,
         )
     };
-    assert_eq!(answer(""), ("usual".to_string(), true));
-    assert_eq!(answer("--class-weights none"), ("usual".to_string(), false));
-    assert_eq!(
-        answer("--class-weights balanced"),
-        ("rare".to_string(), false)
-    );
+    let rare = ("rare".to_string(), [false, true]);
+    assert_eq!(answer(""), rare);
+    assert_eq!(answer("--class-weights balanced"), rare);
+    let usual = ("usual".to_string(), [true, false]);
+    assert_eq!(answer("--class-weights none"), usual);
+}
+
+#[test]
+fn emoji_are_read_by_their_names() {
+    let sandbox = Sandbox::new();
+    let row = |i: usize| match i % 2 {
+        0 => format!("positive,\"day {i} :)\"\n"),
+        _ => format!("negative,\"day {i} :(\"\n"),
+    };
+    let rows: String = (0..240).map(row).collect();
+    sandbox.write("rows.csv", format!("label,text\n{rows}"));
+    let answers = |preprocessing: &str| {
+        let line =
+            format!("train-classifier rows.csv -o model --overwrite {SMALL} {preprocessing}");
+        sandbox.carousel(&line).success();
+        // No training document has an emoji.
+        let line = "classify -m model 'a week ☹️' 'a week 🙂' --json";
+        let answers = json(&sandbox.carousel(line).success().out);
+        let told = |answer: &serde_json::Value| answer["label"].as_str().unwrap().to_string();
+        answers.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(""), ["negative", "positive"]);
+    let [first, second] = &answers("--preprocessing none")[..] else {
+        panic!("two answers");
+    };
+    assert_eq!(first, second);
 }
 
 #[test]

@@ -61,6 +61,15 @@ fn models_are_listed_with_what_they_are() {
         row.contains("writes") && row.contains("checkpoints/limericks"),
         "{row}"
     );
+    let card = |line: &str| sandbox.carousel(line).success().out;
+    assert!(card("models limericks").contains("it has no card"));
+    sandbox.write("checkpoints/limericks/card.md", "# Limericks\n\nRude.\n");
+    let shown = card("models limericks");
+    assert!(shown.starts_with("limericks writes: "), "{shown}");
+    assert!(shown.ends_with("\n# Limericks\n\nRude.\n"), "{shown}");
+    let object: serde_json::Value = serde_json::from_str(&card("models limericks --json")).unwrap();
+    assert_eq!(object["card"], "# Limericks\n\nRude.\n");
+    std::fs::remove_file(sandbox.path("checkpoints/limericks/card.md")).unwrap();
     let out = sandbox.carousel("models --json").success().out;
     let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
     assert_eq!(first["name"], "limericks");

@@ -212,7 +212,7 @@ fn printed(sandbox: &Sandbox, line: &str) -> Vec<Value> {
 fn completions_are_those_of_the_command() {
     let sandbox = sandbox();
     let server = Server::start(&sandbox, "model");
-    let line = "generate -m model -p 'the cat' --length 60 --temperature 1 --top-k 9 --seed 7 --samples 3 --stop q --json";
+    let line = "generate -m model -p 'the cat' --length 60 --temperature 1 --min-p 0 --top-k 9 --seed 7 --samples 3 --stop q --json";
     let samples = printed(&sandbox, line);
     let body = json!({"model": "model", "prompt": ["the cat"], "max_tokens": 60, "top_k": 9, "seed": 7, "n": 3, "stop": ["q"]});
     let answer = server.good("/v1/completions", &body);

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::preprocessing::Preprocessing;
 use crate::text::{Direction, Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell, LayerSpec};
 
@@ -202,9 +203,12 @@ pub enum InitialState {
 pub struct Labels {
     /// The labels, in the order of the logits.
     pub labels: Vec<String>,
-    /// Number of words, pairs and triples of words that have weights.
+    /// Number of words, pairs and triples of words that have weights, and of other features beside them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ngrams: usize,
+    /// What is done to a text before it is read.
+    #[serde(default, skip_serializing_if = "Preprocessing::is_none")]
+    pub preprocessing: Preprocessing,
 }
 
 /// A cell by its name.

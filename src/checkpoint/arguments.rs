@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::architecture::{InitialState, Leak, Predict, optional_activation_name};
 use super::encoder_decoder::Attention;
 use super::transformer::Positions;
+use crate::text::preprocessing::Preprocessing;
 use crate::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
 
@@ -37,6 +38,9 @@ pub struct TrainArguments {
     /// Number of folds that a classifier is cross-validated with before it is trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
+    /// What is done to a text before a classifier reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
     /// How the documents of rare and of frequent labels count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,

@@ -19,6 +19,7 @@ use super::transformer_encoder_decoder::TransformerEncoderDecoder;
 use super::version1::Version1;
 use crate::error::{Error, Result};
 use crate::text::Direction;
+use crate::text::preprocessing::Preprocessing;
 use carousel_kernels::recurrent::TABLE_TOKENS;
 
 /// The format version that this program writes. It reads version 1 too.
@@ -305,6 +306,14 @@ impl ModelConfig {
         match &self.head {
             Head::Labels(head) => Some(head.ngrams),
             Head::NextToken(_) | Head::Values(_) => None,
+        }
+    }
+
+    /// What is done to a text before it is read: nothing, except by a classifier.
+    pub fn preprocessing(&self) -> Preprocessing {
+        match &self.head {
+            Head::Labels(head) => head.preprocessing,
+            Head::NextToken(_) | Head::Values(_) => Preprocessing::None,
         }
     }
 
@@ -730,9 +739,16 @@ mod tests {
         assert!(narrow.check().is_err());
         let labels = vec!["one".to_string()];
         assert!(
-            config(Head::Labels(Labels { labels, ngrams: 0 }), false)
-                .check()
-                .is_err()
+            config(
+                Head::Labels(Labels {
+                    labels,
+                    ngrams: 0,
+                    preprocessing: Preprocessing::None
+                }),
+                false
+            )
+            .check()
+            .is_err()
         );
     }
 
@@ -854,7 +870,14 @@ mod tests {
     #[test]
     fn json_comes_back_and_version_1_is_converted() {
         let labels = ["a", "b"].map(String::from).to_vec();
-        let classifier = config(Head::Labels(Labels { labels, ngrams: 7 }), true);
+        let classifier = config(
+            Head::Labels(Labels {
+                labels,
+                ngrams: 7,
+                preprocessing: Preprocessing::None,
+            }),
+            true,
+        );
         for config in [classifier.clone(), config(next_token(true), false)] {
             assert_eq!(ModelConfig::from_json(&config.to_json()).unwrap(), config);
         }

@@ -20,6 +20,8 @@ use super::recorded_paths;
 use super::weights_file::WeightsFile;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::text::source::InvalidBytes;
+use crate::text::text_reader::TextReader;
 use crate::text::tokenizer::Tokenizer;
 
 pub(super) const CONFIG: &str = "config.json";
@@ -32,6 +34,8 @@ const RECORD: &str = "training.json";
 const METRICS: &str = "metrics.jsonl";
 const RESUME: &str = "resume.safetensors";
 const REPORT: &str = "report.svg";
+/// What is told of a model that is given to others.
+const CARD: &str = "card.md";
 const STANDARD_INPUT: &str = "standard-input.txt";
 /// Name of the folders of the other networks that a forecaster averages, before their number.
 const MEMBER: &str = "member-";
@@ -43,7 +47,7 @@ pub(super) const SUCCESSOR: &str = ".new-run";
 /// The folder of a run that replaces it: what lies in it counts, and is being moved to the directory.
 pub(super) const ARRIVING: &str = ".moving-in";
 /// The files of a run.
-pub(super) const FILES: [&str; 10] = [
+pub(super) const FILES: [&str; 11] = [
     CONFIG,
     TOKENIZER,
     TARGET_TOKENIZER,
@@ -53,6 +57,7 @@ pub(super) const FILES: [&str; 10] = [
     METRICS,
     RESUME,
     REPORT,
+    CARD,
     STANDARD_INPUT,
 ];
 
@@ -299,6 +304,20 @@ impl Directory {
             )));
         }
         Ok(tokenizer)
+    }
+
+    /// Loads card.md, if the model has one: its data, licence, figures and weaknesses, as its makers tell them.
+    ///
+    /// # Errors
+    /// A card that cannot be read.
+    pub fn load_card(&self) -> Result<Option<String>> {
+        let path = self.file(CARD);
+        match path.is_file() {
+            true => TextReader::open(&path, InvalidBytes::Replaced)?
+                .rest()
+                .map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Writes the first training.json, which holds the request alone.

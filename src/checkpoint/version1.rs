@@ -8,6 +8,7 @@ use carousel_kernels::recurrent::Cell;
 
 use super::architecture::{Labels, NextToken, Recurrent, Tokens, cell_name};
 use super::parts::{Body, Head, Input};
+use crate::text::preprocessing::Preprocessing;
 use crate::text::{Level, Split};
 
 /// The keys of format version 1.
@@ -64,6 +65,7 @@ impl Version1 {
             TaskName::Classifier => Head::Labels(Labels {
                 labels: self.labels,
                 ngrams: self.ngrams,
+                preprocessing: Preprocessing::None,
             }),
         };
         (input, body, head)

@@ -12,8 +12,8 @@ use super::model::{ModelArguments, PrecisionChoice};
 use super::prior_flag::{Prior, PriorChoice};
 use super::standard;
 use crate::baselines::naive_baselines;
-use crate::checkpoint::Directory;
 use crate::checkpoint::record::{DocumentsRecord, Figures, NaiveBaselines, Record};
+use crate::checkpoint::{Directory, ModelConfig};
 use crate::data::labelled::{DocumentOptions, LabelledRow, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::Classifier;
@@ -23,6 +23,7 @@ use crate::metrics::ClassificationScore;
 use crate::text::Normalization;
 use crate::text::escape::{escaped, escaped_list};
 use crate::text::features::words;
+use crate::text::preprocessing::Preprocessing;
 
 /// Labelled documents, and the number of rows that they were read from.
 struct LabelledDocuments {
@@ -150,8 +151,9 @@ impl LabelledDocuments {
         Ok(())
     }
 
-    fn words(&self) -> Vec<Vec<String>> {
-        let words = |text: &String| words(&Normalization::Nfc.apply(text));
+    /// The words of each text, as a classifier reads it.
+    fn words(&self, read: Preprocessing) -> Vec<Vec<String>> {
+        let words = |text: &String| words(&Normalization::Nfc.apply(&read.apply(text)));
         self.texts.iter().map(words).collect()
     }
 }
@@ -224,7 +226,10 @@ fn evaluate(
     let predicted = &predictions.probabilities;
     let labels = classifier.config.labels();
     let (baselines, validation) = match training {
-        Some(training) => (baselines_from(training, documents, labels), None),
+        Some(training) => (
+            baselines_from(training, documents, &classifier.config),
+            None,
+        ),
         None => {
             let record: Record<DocumentsRecord> = directory.load_record()?;
             let validation = Validation {
@@ -265,8 +270,9 @@ fn evaluate(
 fn baselines_from(
     training: &LabelledDocuments,
     documents: &LabelledDocuments,
-    labels: &[String],
+    config: &ModelConfig,
 ) -> NaiveBaselines {
+    let (labels, read) = (config.labels(), config.preprocessing());
     let known = LearntDocuments::of(training.texts.iter().map(String::as_str));
     let common = documents.texts.iter().filter(|text| known.contains(text));
     let common = common.count();
@@ -280,8 +286,8 @@ fn baselines_from(
     }
     naive_baselines(
         labels,
-        (&training.words(), &training.labels),
-        (&documents.words(), &documents.labels),
+        (&training.words(read), &training.labels),
+        (&documents.words(read), &documents.labels),
     )
 }
 

@@ -23,6 +23,7 @@ use crate::inference::generator::{Generator, Prompt, StopConditions};
 use crate::inference::inspection::unit_names;
 use crate::inference::sampling::Sampling;
 use crate::inference::stack::Clamp;
+use crate::text::Level;
 
 /// The model that is used if none is given.
 const DEFAULT_MODEL: &str = "reviews";
@@ -79,16 +80,15 @@ pub struct Arguments {
     /// Write in turns with the model, which remembers the whole conversation
     #[arg(short, long, conflicts_with_all = ["samples", "json", "start"])]
     interactive: bool,
-    /// Number of tokens to generate; 0 continues until it is interrupted
+    /// Number of tokens to generate; 0 continues until it is interrupted [default: 120 words or subwords, 500 characters or bytes]
     #[arg(
         short,
         long,
         value_name = "N",
-        default_value_t = 500,
         visible_short_alias = 'n',
         aliases = ["n-predict", "max-tokens", "max-new-tokens", "num-tokens"]
     )]
-    length: u64,
+    length: Option<u64>,
     /// End a text before this string; may be given several times
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     stop: Vec<String>,
@@ -115,7 +115,7 @@ pub struct Arguments {
 /// Generates text.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
-    let stop = stop_conditions(arguments)?;
+    check_stops(arguments)?;
     interrupt::listen()?;
     let seed = arguments.seed.unwrap_or_else(random_seed);
     let open = || {
@@ -127,11 +127,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.interactive {
         let model = open()?;
         let clamps = unit_names::clamps(&arguments.clamp, &model.config)?;
+        let stop = stop_conditions(arguments, &model);
         return interactive::run(&model, &clamps, sampling, stop, seed);
     }
     let prompts = prompts(arguments)?;
     let model = open()?;
     let clamps = unit_names::clamps(&arguments.clamp, &model.config)?;
+    let stop = stop_conditions(arguments, &model);
     let (mut tokens, mut seconds) = (0, 0.0);
     let mut rows = RowPrinter::default();
     let count = prompts.len();
@@ -220,8 +222,21 @@ fn read_prompt<'m>(model: &'m Model, text: &str, clamps: &[Clamp]) -> Prompt<'m>
     prompt
 }
 
-fn stop_conditions(arguments: &Arguments) -> Result<StopConditions> {
-    let endless = arguments.length == 0;
+/// Where a text ends. Without a length that is after about a paragraph.
+fn stop_conditions(arguments: &Arguments, model: &Model) -> StopConditions {
+    let usual = match model.tokenizer.level() {
+        Level::Word | Level::Subword => 120,
+        Level::Character | Level::Byte => 500,
+    };
+    StopConditions {
+        length: Some(arguments.length.unwrap_or(usual)).filter(|&length| length > 0),
+        strings: arguments.stop.clone(),
+    }
+}
+
+/// Checks what is asked for about the end of a text.
+fn check_stops(arguments: &Arguments) -> Result<()> {
+    let endless = arguments.length == Some(0);
     if arguments.stop.iter().any(String::is_empty) {
         return Err(Error::usage(
             "--stop '' would end every text before it begins; give the string to stop at",
@@ -237,10 +252,7 @@ fn stop_conditions(arguments: &Arguments) -> Result<StopConditions> {
             "--length 0 would never come to the second of the --prompts; give a length",
         ));
     }
-    Ok(StopConditions {
-        length: Some(arguments.length).filter(|_| !endless),
-        strings: arguments.stop.clone(),
-    })
+    Ok(())
 }
 
 /// The texts to continue, with what stands beside them.

@@ -320,7 +320,7 @@ fn print_classifier(head: &Labels, record: &Record<DocumentsRecord>) -> Result<(
     let ngrams = count(head.ngrams as u64);
     row(
         "",
-        format!("and {ngrams} words, pairs and triples of words"),
+        format!("and {ngrams} words, n-grams and pieces of words"),
     )?;
     let labels = head.labels.iter().zip(&subject.label_counts);
     let labels: Vec<String> = labels

@@ -1,8 +1,9 @@
 /*!
-`carousel models`: the models that commands find by name.
+`carousel models`: the models that commands find by name, and the card of one.
 */
 
 use std::fs;
+use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
@@ -15,14 +16,18 @@ use crate::checkpoint::record::{Evaluation, best};
 use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::error::Result;
 
-/// List the models that are found by name.
+/// List the models that are found by name, or show the card of one.
 #[derive(Args)]
 #[command(after_help = "Examples:
   carousel models
+  carousel models sentiment
   carousel models --json
 
 Models are searched in the folder that CAROUSEL_MODELS names, in ./checkpoints, and where `make install` puts them.")]
 pub struct Arguments {
+    /// The model whose card is shown: its data, licence, figures and weaknesses; its folder, or the name of one that ships
+    #[arg(value_name = "MODEL")]
+    model: Option<PathBuf>,
     /// Print a JSON object for each model
     #[arg(long)]
     json: bool,
@@ -30,6 +35,9 @@ pub struct Arguments {
 
 /// Prints the models.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(model) = &arguments.model {
+        return show(&models::find(model)?, arguments.json);
+    }
     let found = models::all();
     if found.is_empty() {
         message("no model has a name here; `carousel train CORPUS -o checkpoints/NAME` makes one");
@@ -49,6 +57,35 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints what is known of a model, and its card.
+fn show(directory: &Directory, json: bool) -> Result<()> {
+    let model = Model::read(directory)?;
+    let card = directory.load_card()?;
+    if json {
+        let mut object = model.object();
+        object["card"] = json!(card);
+        return json_line(&object);
+    }
+    let name = &model.name;
+    line(format!(
+        "{name} {}: {} parameters, {}, in {}",
+        model.task,
+        HumanCount(model.parameters as u64),
+        HumanBytes(model.bytes),
+        model.folder
+    ))?;
+    if !model.corpus.is_empty() {
+        line(format!("learnt from {}", model.corpus.join(", ")))?;
+    }
+    match card {
+        Some(card) => line(format!("\n{}", card.trim_end())),
+        None => line(format!(
+            "it has no card; `carousel inspect {}` shows its options and its history",
+            directory.path().display()
+        )),
+    }
 }
 
 /// What is told of a model.

@@ -16,7 +16,7 @@ pub struct SamplingFlags {
         long,
         visible_alias = "temp",
         value_name = "T",
-        default_value_t = 0.8,
+        default_value_t = 0.9,
         allow_negative_numbers = true,
         help_heading = "Sampling"
     )]
@@ -32,14 +32,15 @@ pub struct SamplingFlags {
         help_heading = "Sampling"
     )]
     top_p: Option<f32>,
-    /// Choose among the tokens at least P times as probable as the most probable one, from 0 to 1
+    /// Choose among the tokens at least P times as probable as the most probable one, from 0 (all) to 1
     #[arg(
         long,
         value_name = "P",
+        default_value_t = 0.02,
         allow_negative_numbers = true,
         help_heading = "Sampling"
     )]
-    min_p: Option<f32>,
+    min_p: f32,
     /// Make recent tokens less probable: above 1, such as 1.1 [default: 1, no penalty]
     #[arg(
         long,
@@ -71,7 +72,7 @@ impl SamplingFlags {
             temperature: self.temperature,
             top_k: self.top_k,
             top_p: self.top_p,
-            min_p: self.min_p,
+            min_p: Some(self.min_p),
             repeat_penalty: self.repeat_penalty,
             repeat_last_n: self.repeat_last_n,
         };

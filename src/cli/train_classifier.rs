@@ -9,6 +9,7 @@ use clap::Args;
 use super::flags::{CellFlags, DocumentFlags, RunFlags, TrainingFlags};
 use crate::checkpoint::arguments::{ClassWeights, TrainArguments};
 use crate::text::Level;
+use crate::text::preprocessing::Preprocessing;
 
 /// Train a classifier on labelled texts.
 #[derive(Args)]
@@ -82,7 +83,10 @@ pub struct Arguments {
         require_equals = true, default_missing_value = "true", help_heading = "Advanced")]
     bidirectional: Option<bool>,
 
-    /// How the documents of rare and of frequent labels count [default: none]
+    /// What is done to a text before it is read [default: plain for words and bpe, else none; or the classifier's with --from]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Text")]
+    preprocessing: Option<Preprocessing>,
+    /// How the documents of rare and of frequent labels count [default: balanced]
     #[arg(long, value_enum, value_name = "WEIGHTS", help_heading = "Training")]
     class_weights: Option<ClassWeights>,
     /// Adversarial training: length of the perturbation of a text's vectors towards a higher loss, in units of the root mean
@@ -118,6 +122,7 @@ impl Arguments {
             valid: self.valid.clone(),
             test: self.test.clone(),
             folds: self.folds,
+            preprocessing: self.preprocessing,
             class_weights: self.class_weights,
             from: self.from.clone(),
             embedding_size: self.embedding_size,

@@ -18,6 +18,7 @@ use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
 use crate::data::series::fill::Fill;
 use crate::forecasting::method::Transform;
+use crate::text::preprocessing::Preprocessing;
 use crate::text::{Level, Split};
 
 /// Implements clap's trait for an enum of a module that does not depend on clap.
@@ -110,6 +111,11 @@ values!(RecurrentInit {
     Orthogonal = "orthogonal", "A random orthogonal matrix for each gate: keeps the length of a state";
     Identity = "identity", "The identity: a state stays as it is; for --activation relu";
     Uniform = "uniform", "Uniform within 1/sqrt(hidden size), as PyTorch has it";
+});
+
+values!(Preprocessing {
+    None = "none", "Nothing";
+    Plain = "plain", "Emoji and emoticons become words, hashtags too; lengthened words, addresses and user names are made alike";
 });
 
 values!(ClassWeights {

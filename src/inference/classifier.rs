@@ -6,7 +6,7 @@ fitted on validation data, as in temperature scaling (Guo et al. 2017), and the 
 probabilities.
 */
 
-use super::encoded_document::{EncodedDocument, Reading};
+use super::encoded_document::{DocumentEncoder, EncodedDocument};
 use super::linear::LinearClassifier;
 use super::recurrent_classifier::RecurrentClassifier;
 use crate::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES};
@@ -14,7 +14,6 @@ use crate::checkpoint::parts::Head;
 use crate::checkpoint::{Directory, ModelConfig, WeightsFile};
 use crate::error::{Error, Result};
 use crate::metrics::softmax;
-use crate::text::encoder::Encoder;
 use crate::text::tokenizer::Tokenizer;
 use carousel_kernels::Precision;
 
@@ -112,30 +111,32 @@ impl Classifier {
                 precision,
                 threads,
             )?,
-            linear: LinearClassifier::load(&weights)?,
+            linear: LinearClassifier::load(&weights, config.preprocessing())?,
             calibration: Calibration::load(&weights)?,
             config,
             tokenizer,
         })
     }
 
+    fn encoder(&self) -> DocumentEncoder<'_> {
+        DocumentEncoder::new(&self.tokenizer, self.config.preprocessing())
+    }
+
     /// Classifies texts.
     pub fn classify(&self, texts: &[&str]) -> Vec<Prediction> {
-        let mut encoder = Encoder::forgiving(&self.tokenizer);
-        let line_end = self.tokenizer.line_end();
-        let document = |text: &&str| EncodedDocument::new(text, &mut encoder, line_end);
-        let documents: Vec<EncodedDocument> = texts.iter().map(document).collect();
+        let mut encoder = self.encoder();
+        let documents = texts.iter().map(|text| encoder.encode(text));
+        let documents: Vec<EncodedDocument> = documents.collect();
         self.predictions(&documents)
     }
 
     /// Classifies variants of a text without markup, such as parts of it: what is decided once for a whole text is decided
     /// by `text` for all of them.
     pub fn classify_variants(&self, text: &str, variants: &[&str]) -> Vec<Prediction> {
-        let mut encoder = Encoder::forgiving(&self.tokenizer);
-        let line_end = self.tokenizer.line_end();
-        let reading = Reading::of(text, &mut encoder);
-        let document = |text: &&str| EncodedDocument::read(text, reading, &mut encoder, line_end);
-        let documents: Vec<EncodedDocument> = variants.iter().map(document).collect();
+        let mut encoder = self.encoder();
+        let reading = encoder.reading(text);
+        let documents = variants.iter().map(|text| encoder.encode_by(text, reading));
+        let documents: Vec<EncodedDocument> = documents.collect();
         self.predictions(&documents)
     }
 

@@ -6,6 +6,16 @@ use std::borrow::Cow;
 
 use crate::text::encoder::Encoder;
 use crate::text::features::words;
+use crate::text::preprocessing::Preprocessing;
+use crate::text::tokenizer::Tokenizer;
+
+/// Encodes documents as a classifier reads them.
+pub struct DocumentEncoder<'t> {
+    encoder: Encoder<'t>,
+    /// The token for an end of line.
+    line_end: u32,
+    preprocessing: Preprocessing,
+}
 
 /// A document, encoded for both parts of a classifier.
 pub struct EncodedDocument {
@@ -27,8 +37,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The reading of a text without markup, by a forgiving encoder.
-    pub fn of(text: &str, encoder: &mut Encoder) -> Self {
+    /// The reading of a text, by a forgiving encoder.
+    fn of(text: &str, encoder: &mut Encoder) -> Self {
         let capitals = text.chars().filter(|c| c.is_uppercase()).count();
         let lower_case = capitals > 1 && !text.chars().any(char::is_lowercase);
         // A word may have fewer subwords after a space than at the beginning of a line.
@@ -42,23 +52,38 @@ impl Reading {
     }
 }
 
-impl EncodedDocument {
-    /// Encodes a document, by a forgiving encoder; `line_end` is its tokenizer's token for an end of line.
-    pub fn new(text: &str, encoder: &mut Encoder, line_end: u32) -> Self {
+impl<'t> DocumentEncoder<'t> {
+    /// An encoder of documents for a classifier with this vocabulary, which reads them in this way.
+    pub fn new(tokenizer: &'t Tokenizer, preprocessing: Preprocessing) -> Self {
+        DocumentEncoder {
+            encoder: Encoder::forgiving(tokenizer),
+            line_end: tokenizer.line_end(),
+            preprocessing,
+        }
+    }
+
+    /// The reading of a text without markup.
+    pub fn reading(&mut self, text: &str) -> Reading {
+        Reading::of(&self.preprocessing.apply(text), &mut self.encoder)
+    }
+
+    /// Encodes a document.
+    pub fn encode(&mut self, text: &str) -> EncodedDocument {
         let text = strip_markup(text);
-        let reading = Reading::of(&text, encoder);
-        Self::read(&text, reading, encoder, line_end)
+        let reading = self.reading(&text);
+        self.encode_by(&text, reading)
     }
 
     /// Encodes a text without markup by a reading, which may be that of a text that it is part of.
-    pub fn read(text: &str, reading: Reading, encoder: &mut Encoder, line_end: u32) -> Self {
-        let text = encoder.normalized(text);
+    pub fn encode_by(&mut self, text: &str, reading: Reading) -> EncodedDocument {
+        let text = self.preprocessing.apply(text);
+        let text = self.encoder.normalized(&text);
         let text = normalize(text.trim(), reading.lower_case);
         let (ids, unknown_words) = match reading.after_space && !text.is_empty() {
-            true => encoder.encode(&format!(" {text}")),
-            false => encoder.encode(&text),
+            true => self.encoder.encode(&format!(" {text}")),
+            false => self.encoder.encode(&text),
         };
-        let mut tokens = vec![line_end];
+        let mut tokens = vec![self.line_end];
         tokens.extend(ids);
         let characters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
         let unknown: usize = unknown_words.iter().map(|word| characters(word)).sum();
@@ -96,7 +121,6 @@ fn normalize(text: &str, lower_case: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::tokenizer::Tokenizer;
 
     #[test]
     fn html_breaks_become_line_ends() {
@@ -114,25 +138,24 @@ mod tests {
     #[test]
     fn a_part_is_read_as_the_whole_is() {
         let tokenizer = Tokenizer::characters(&['\n', ' ', 'G', 'a', 'g', 'o', 'o', 'd']);
-        let mut encoder = Encoder::forgiving(&tokenizer);
-        let line_end = tokenizer.line_end();
-        let whole = Reading::of("GOOD a", &mut encoder);
+        let mut encoder = DocumentEncoder::new(&tokenizer, Preprocessing::None);
+        let whole = encoder.reading("GOOD a");
         for (text, lower_case) in [
             ("GOOD a", false),
             ("GOOD", true),
             ("G", false),
             ("I, 10/10", false),
         ] {
-            let reading = Reading::of(text, &mut encoder);
+            let reading = encoder.reading(text);
             assert_eq!(reading.lower_case, lower_case, "{text}");
         }
-        let alone = EncodedDocument::new("GOOD ", &mut encoder, line_end);
-        let part = EncodedDocument::read("GOOD ", whole, &mut encoder, line_end);
+        let alone = encoder.encode("GOOD ");
+        let part = encoder.encode_by("GOOD ", whole);
         // The encoder forgives capitals that the vocabulary lacks: only what it has tells them apart.
         assert_ne!(alone.tokens, part.tokens);
-        let lower = EncodedDocument::new("good", &mut encoder, line_end);
+        let lower = encoder.encode("good");
         assert_eq!(alone.tokens, lower.tokens);
-        let nothing = EncodedDocument::read(" ", whole, &mut encoder, line_end);
-        assert_eq!(nothing.tokens, [line_end]);
+        let nothing = encoder.encode_by(" ", whole);
+        assert_eq!(nothing.tokens, [tokenizer.line_end()]);
     }
 }

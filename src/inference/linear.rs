@@ -1,13 +1,14 @@
 /*!
-The linear part of a classifier: weights of words, pairs and triples of words (Wang and Manning 2012).
+The linear part of a classifier: weights of n-grams of words (Wang and Manning 2012) and other features.
 */
 
 use crate::checkpoint::WeightsFile;
 use crate::checkpoint::architecture::{NGRAM_BIAS, NGRAM_HASHES, NGRAM_WEIGHTS};
 use crate::error::Result;
-use crate::text::features::{MAX_NGRAM, ngram_hash, ngram_hashes};
+use crate::text::features::{groups, ngram_hash};
+use crate::text::preprocessing::Preprocessing;
 
-/// A linear classifier of n-grams of words, which are identified by their hashes.
+/// A linear classifier of n-grams of words and other features, which are identified by their hashes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinearClassifier {
     /// Hashes of the n-grams that have weights, sorted.
@@ -16,28 +17,30 @@ pub struct LinearClassifier {
     pub weights: Vec<f32>,
     /// Bias of each label.
     pub bias: Vec<f32>,
+    /// How texts are read, which decides what features they have.
+    pub preprocessing: Preprocessing,
 }
 
 impl LinearClassifier {
-    /// Opens the linear classifier of a checkpoint.
+    /// Opens the linear classifier of a checkpoint whose texts are read in this way.
     ///
     /// # Errors
     /// A file that has none, or is damaged.
-    pub fn load(weights: &WeightsFile) -> Result<Self> {
+    pub fn load(weights: &WeightsFile, preprocessing: Preprocessing) -> Result<Self> {
         Ok(LinearClassifier {
             hashes: weights.integers(NGRAM_HASHES)?,
             weights: weights.floats(NGRAM_WEIGHTS)?.into_owned(),
             bias: weights.floats(NGRAM_BIAS)?.into_owned(),
+            preprocessing,
         })
     }
 
     /// Logits of a text, given by its words.
     pub fn logits(&self, words: &[String]) -> Vec<f64> {
-        let found = ngram_hashes(words, MAX_NGRAM);
-        let scale = scale(found.len());
         let mut logits: Vec<f64> = self.bias.iter().map(|&bias| f64::from(bias)).collect();
-        for hash in found {
-            if let Some(row) = self.find(hash) {
+        for group in groups(words, self.preprocessing) {
+            let scale = scale(group.len());
+            for row in group.iter().filter_map(|&hash| self.find(hash)) {
                 let weights = &self.weights[row * logits.len()..];
                 for (logit, &weight) in logits.iter_mut().zip(weights) {
                     *logit += scale * f64::from(weight);
@@ -72,9 +75,9 @@ impl LinearClassifier {
     }
 }
 
-/// Value of each feature of a text with this number of n-grams: 1/√ngrams, so that long texts do not get larger logits.
-pub fn scale(ngrams: usize) -> f64 {
-    1.0 / (ngrams as f64).sqrt().max(1.0)
+/// Value of each feature of a group of this number: 1/√features, so that long texts do not get larger logits.
+pub fn scale(features: usize) -> f64 {
+    1.0 / (features as f64).sqrt().max(1.0)
 }
 
 #[cfg(test)]
@@ -110,6 +113,7 @@ mod tests {
             hashes: vec![good],
             weights: vec![-2.0, 4.0],
             bias: vec![0.5, 0.0],
+            ..LinearClassifier::default()
         };
         // Five n-grams: so, so good, so good so, good, good so; "so" counts once.
         let logits = linear.logits(&words("so good so"));

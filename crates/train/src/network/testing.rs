@@ -10,6 +10,7 @@ use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::TrainingConfig;
 use carousel::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
+use carousel::text::preprocessing::Preprocessing;
 use carousel::text::{Level, Split};
 use carousel_kernels::recurrent::{Activation, Cell};
 
@@ -39,6 +40,7 @@ pub fn classifier_config(dropout: f64) -> ModelConfig {
         head: Head::Labels(Labels {
             labels: ["a", "b", "c"].map(String::from).to_vec(),
             ngrams: 0,
+            preprocessing: Preprocessing::None,
         }),
         ..config(false, dropout)
     }

@@ -263,7 +263,7 @@ fn data_lines(data: &DataSummary) -> Vec<HeadedLine> {
                 count(*valid_documents)
             );
             let ngrams = count(*ngrams);
-            let words = format!("{ngrams} words, pairs and triples of words have weights");
+            let words = format!("{ngrams} words, n-grams and pieces of words have weights");
             let mut lines = vec![
                 ("documents", documents),
                 ("labels", label_counts(labels)),

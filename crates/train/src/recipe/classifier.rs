@@ -14,6 +14,7 @@ use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::error::{Error, Result};
 use carousel::text::Level;
+use carousel::text::preprocessing::Preprocessing;
 use carousel_kernels::recurrent::Cell;
 
 /// The arguments with a level: word, unless another was asked for.
@@ -22,6 +23,20 @@ pub fn with_level(arguments: &TrainArguments) -> TrainArguments {
         level: arguments.level.or(Some(Level::Word)),
         ..arguments.clone()
     }
+}
+
+/// What is done to texts before they are read: what was asked for or what the model does that the run goes on from; otherwise
+/// texts are brought into plain spelling, except where single characters or bytes are the tokens.
+pub fn preprocessing(arguments: &TrainArguments, base: Option<&ModelConfig>) -> Preprocessing {
+    let of_classifier = base.filter(|config| !config.labels().is_empty());
+    let level = base.map(|config| config.tokens().level);
+    let level = level.or(arguments.level);
+    let own = match level {
+        Some(Level::Character | Level::Byte) => Preprocessing::None,
+        Some(Level::Word | Level::Subword) | None => Preprocessing::Plain,
+    };
+    let kept = of_classifier.map(ModelConfig::preprocessing);
+    arguments.preprocessing.or(kept).unwrap_or(own)
 }
 
 /// Checks the arguments before anything is read: refuses those that are wrong for any documents.
@@ -79,6 +94,7 @@ pub fn resolve(
     ranges::network(arguments)?;
     let mut arguments = with_level(arguments);
     let vocabulary = arguments.vocabulary()?;
+    let preprocessing = preprocessing(&arguments, base.map(|(_, config)| config));
     let defaults = defaults::classifier(documents);
     if let Some((name, config)) = base {
         keep_sizes(name, config, &mut arguments)?;
@@ -93,7 +109,11 @@ pub fn resolve(
             embedding_size: arguments.embedding_size.unwrap_or(defaults.embedding_size),
         }),
         body: Body::Recurrent(layers(&arguments, &defaults, cell)),
-        head: Head::Labels(Labels { labels, ngrams: 0 }),
+        head: Head::Labels(Labels {
+            labels,
+            ngrams: 0,
+            preprocessing,
+        }),
     };
     config.check().map_err(|e| Error::usage(e.to_string()))?;
     let batch_size = arguments.batch_size.unwrap_or(defaults.batch_size);

@@ -107,7 +107,7 @@ pub enum DataSummary {
         valid_documents: u64,
         /// The labels, with their numbers of training documents.
         labels: Vec<(String, u64)>,
-        /// Words, pairs and triples of words that have weights.
+        /// Words, n-grams and pieces of words that have weights.
         ngrams: u64,
         /// Number of documents that are longer than the limit of the backward pass, and that limit in tokens.
         long_documents: (u64, u64),

@@ -20,7 +20,8 @@ use carousel::error::Result;
 use carousel::inference::linear::{LinearClassifier, scale};
 use carousel::metrics::softmax;
 use carousel::text::Level;
-use carousel::text::features::{MAX_NGRAM, ngram_hash, ngram_hashes, words};
+use carousel::text::features::{groups, ngram_hash, words};
+use carousel::text::preprocessing::Preprocessing;
 use carousel::text::tokenizer::Tokenizer;
 
 /// Width of a word vector.
@@ -339,10 +340,11 @@ impl WordVectors {
         documents: &[impl AsRef<[String]>],
         labels: &[usize],
         label_count: usize,
+        preprocessing: Preprocessing,
     ) -> LinearClassifier {
         let inputs: Vec<WordVector> = documents
             .iter()
-            .map(|words| self.sum(words.as_ref()))
+            .map(|words| self.sum(words.as_ref(), preprocessing))
             .collect();
         let regression = LogisticRegression {
             scale: root_mean_square(&inputs),
@@ -364,12 +366,13 @@ impl WordVectors {
                 })
                 .collect(),
             bias: rows.clone().map(|row| row[0] as f32).collect(),
+            preprocessing,
         }
     }
 
     /// Sum of the vectors of a document's words, scaled as in [`LinearClassifier::logits`].
-    fn sum(&self, words: &[String]) -> WordVector {
-        let hashes = ngram_hashes(words, MAX_NGRAM);
+    fn sum(&self, words: &[String], preprocessing: Preprocessing) -> WordVector {
+        let hashes = groups(words, preprocessing).swap_remove(0);
         let scale = scale(hashes.len()) as f32;
         let mut sum = [0.0; DIMENSIONS];
         for vector in hashes.iter().filter_map(|hash| self.vectors.get(hash)) {
@@ -537,7 +540,8 @@ mod tests {
         let documents: Vec<_> = (0..20).map(document).collect();
         let labels: Vec<usize> = (0..20).map(|i| i % 2).collect();
         for label_count in [2, 3] {
-            let linear = vectors.fit_classifier(&documents, &labels, label_count);
+            let linear =
+                vectors.fit_classifier(&documents, &labels, label_count, Preprocessing::None);
             assert!(linear.hashes.is_sorted());
             let correct = (20..200).filter(|&i| argmax(&linear.logits(&document(i))) == i % 2);
             let correct = correct.count();

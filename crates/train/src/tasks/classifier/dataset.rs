@@ -13,6 +13,7 @@ use carousel::error::{Error, Result};
 use carousel::inference::encoded_document::strip_markup;
 use carousel::text::corpus::Validation;
 use carousel::text::escape::escaped;
+use carousel::text::preprocessing::Preprocessing;
 use carousel::text::{Normalization, features};
 
 /// About how many bytes of text make a token.
@@ -48,6 +49,8 @@ pub struct Dataset {
 
 /// The words of each document of a dataset.
 pub struct DatasetWords {
+    /// How the texts were read.
+    pub preprocessing: Preprocessing,
     /// Of the training documents.
     pub train: Vec<Vec<String>>,
     /// Of the validation documents.
@@ -73,15 +76,16 @@ impl LabelledTexts {
         self.texts.iter().map(String::len).sum()
     }
 
-    /// Writes the texts, without the labels, to a file.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let text: String = self.texts.iter().flat_map(|text| [text, "\n"]).collect();
+    /// Writes the texts as they are read, without the labels, to a file.
+    pub fn write(&self, path: &Path, preprocessing: Preprocessing) -> Result<()> {
+        let texts = self.texts.iter().map(|text| preprocessing.apply(text));
+        let text: String = texts.flat_map(|text| [text, "\n".into()]).collect();
         carousel::files::write_atomically(path, text.as_bytes())
     }
 
-    /// The words of each text, in a Unicode form.
-    fn words(&self, normalization: Normalization) -> Vec<Vec<String>> {
-        let words = |text: &String| features::words(&normalization.apply(text));
+    /// The words of each text, in a Unicode form, as it is read.
+    fn words(&self, normalization: Normalization, read: Preprocessing) -> Vec<Vec<String>> {
+        let words = |text: &String| features::words(&normalization.apply(&read.apply(text)));
         self.texts.iter().map(words).collect()
     }
 
@@ -192,15 +196,13 @@ impl Dataset {
     }
 
     /// The words of all documents, in the form in which a model reads them.
-    pub fn words(&self, normalization: Normalization) -> DatasetWords {
+    pub fn words(&self, normalization: Normalization, read: Preprocessing) -> DatasetWords {
+        let words = |documents: &LabelledTexts| documents.words(normalization, read);
         DatasetWords {
-            train: self.train.words(normalization),
-            valid: self.valid.words(normalization),
-            test: self
-                .test
-                .as_ref()
-                .map(|test| test.words(normalization))
-                .unwrap_or_default(),
+            preprocessing: read,
+            train: words(&self.train),
+            valid: words(&self.valid),
+            test: self.test.as_ref().map(words).unwrap_or_default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 /*!
-Training of the linear classifier: a linear support vector machine on word n-grams that are scaled by their naive Bayes
-log-count ratios (NBSVM, Wang and Manning 2012).
+Training of the linear classifier: a linear support vector machine on word n-grams, and other features, that are scaled by
+their naive Bayes log-count ratios (NBSVM, Wang and Manning 2012).
 */
 
 use rand::SeedableRng;
@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
 use carousel::inference::linear::{LinearClassifier, scale};
-use carousel::text::features::{MAX_NGRAM, ngram_hashes};
+use carousel::text::features::groups;
+use carousel::text::preprocessing::Preprocessing;
 
 /// Number of documents from which on an n-gram has to occur in two of them to have a weight.
 const MANY_DOCUMENTS: usize = 10_000;
@@ -18,9 +19,11 @@ const PASSES: usize = 12;
 /// Added to each count of an n-gram.
 const SMOOTHING: f32 = 1.0;
 
-/// Documents as sparse vectors of their n-grams, with their labels.
+/// Documents as sparse vectors of their features, with their labels.
 pub struct LinearProblem {
-    /// Hashes of the n-grams that get weights, sorted.
+    /// How they are read.
+    preprocessing: Preprocessing,
+    /// Hashes of the features that get weights, sorted.
     hashes: Vec<u32>,
     examples: Vec<LinearExample>,
     label_count: usize,
@@ -31,13 +34,18 @@ pub struct LinearProblem {
 
 /// A document of a [`LinearProblem`].
 struct LinearExample {
-    /// Its n-grams, as indices into the problem's hashes.
-    ngrams: Vec<u32>,
-    /// Value of each of its n-grams.
-    scale: f32,
+    groups: Vec<Group>,
     label: usize,
     /// Logits by the prior classifier; empty if there is none.
     prior_logits: Vec<f64>,
+}
+
+/// Features of a document that have one value.
+struct Group {
+    /// The features, as indices into the problem's hashes.
+    features: Vec<u32>,
+    /// Value of each.
+    scale: f32,
 }
 
 /// Hyperparameters of the linear classifier.
@@ -50,32 +58,37 @@ pub struct Hyperparameters {
 }
 
 impl LinearProblem {
-    /// Documents, given by their `words`, with `labels`; the weight of a document of each label; and a `prior` classifier of
-    /// the same labels.
+    /// Documents, given by their `words`, with `labels`; the weight of a document of each label; how documents are read; and
+    /// a `prior` classifier of the same labels.
     pub fn new(
         words: &[impl AsRef<[String]>],
         labels: &[usize],
         weights: Vec<f64>,
+        preprocessing: Preprocessing,
         prior: Option<LinearClassifier>,
     ) -> Self {
-        let ngrams: Vec<Vec<u32>> = words
+        let found = words
             .iter()
-            .map(|words| ngram_hashes(words.as_ref(), MAX_NGRAM))
-            .collect();
-        let hashes = frequent_hashes(&ngrams);
+            .map(|words| groups(words.as_ref(), preprocessing));
+        let found: Vec<Vec<Vec<u32>>> = found.collect();
+        let hashes = frequent_hashes(&found);
         let indices: FxHashMap<u32, u32> = hashes.iter().copied().zip(0..).collect();
         let prior_logits = |words: &[String]| prior.as_ref().map(|prior| prior.logits(words));
-        let examples = words.iter().zip(&ngrams).zip(labels);
-        let examples = examples.map(|((words, ngrams), &label)| LinearExample {
-            scale: scale(ngrams.len()) as f32,
-            ngrams: ngrams
+        let group = |found: &Vec<u32>| Group {
+            scale: scale(found.len()) as f32,
+            features: found
                 .iter()
                 .filter_map(|hash| indices.get(hash).copied())
                 .collect(),
+        };
+        let examples = words.iter().zip(&found).zip(labels);
+        let examples = examples.map(|((words, found), &label)| LinearExample {
+            groups: found.iter().map(group).collect(),
             label,
             prior_logits: prior_logits(words.as_ref()).unwrap_or_default(),
         });
         LinearProblem {
+            preprocessing,
             examples: examples.collect(),
             hashes,
             label_count: weights.len(),
@@ -84,11 +97,11 @@ impl LinearProblem {
         }
     }
 
-    /// Fits a classifier and keeps its `max_ngrams` n-grams with the largest weights. `seed` shuffles the documents.
+    /// Fits a classifier and keeps the `max_features` features with the largest weights. `seed` shuffles the documents.
     pub fn fit(
         &self,
         hyperparameters: Hyperparameters,
-        max_ngrams: usize,
+        max_features: usize,
         seed: u64,
     ) -> LinearClassifier {
         let mut weights = vec![0.0f32; self.hashes.len() * self.label_count];
@@ -117,6 +130,7 @@ impl LinearProblem {
             hashes: self.hashes.clone(),
             weights,
             bias,
+            preprocessing: self.preprocessing,
         };
         let sum = match &self.prior {
             Some(prior) if hyperparameters.prior > 0.0 => {
@@ -124,16 +138,16 @@ impl LinearProblem {
             }
             _ => fitted,
         };
-        keep_largest(sum, max_ngrams)
+        keep_largest(sum, max_features)
     }
 
-    /// Logarithm of how much more probable each n-gram is under a label than under the others.
+    /// Logarithm of how much more probable each feature is under a label than under the others.
     fn log_count_ratios(&self, label: usize) -> Vec<f32> {
         let mut counts = vec![[SMOOTHING; 2]; self.hashes.len()];
         for example in &self.examples {
             let side = usize::from(example.label != label);
-            for &ngram in &example.ngrams {
-                counts[ngram as usize][side] += 1.0;
+            for feature in example.features() {
+                counts[feature][side] += 1.0;
             }
         }
         let total = |side: usize| counts.iter().map(|pair| f64::from(pair[side])).sum::<f64>();
@@ -142,7 +156,7 @@ impl LinearProblem {
         counts.iter().map(logarithm).collect()
     }
 
-    /// Weights of the scaled n-grams and bias that separate a label from the others: dual coordinate descent for the squared
+    /// Weights of the scaled features and bias that separate a label from the others: dual coordinate descent for the squared
     /// hinge loss (Hsieh et al. 2008).
     fn fit_binary(
         &self,
@@ -177,9 +191,7 @@ impl LinearProblem {
                 let change = (alpha - alphas[index]) * sign;
                 alphas[index] = alpha;
                 if change != 0.0 {
-                    for &ngram in &example.ngrams {
-                        weights[ngram as usize] += change * example.scale * ratios[ngram as usize];
-                    }
+                    example.add_to(&mut weights, change, ratios);
                     bias += change;
                 }
             }
@@ -189,19 +201,38 @@ impl LinearProblem {
 }
 
 impl LinearExample {
-    /// Squared norm of the vector of scaled n-grams.
-    fn squared_norm(&self, ratios: &[f32]) -> f32 {
-        let squares = self.ngrams.iter().map(|&n| ratios[n as usize].powi(2));
-        squares.sum::<f32>() * self.scale.powi(2)
+    /// Its features.
+    fn features(&self) -> impl Iterator<Item = usize> {
+        let all = self.groups.iter().flat_map(|group| &group.features);
+        all.map(|&feature| feature as usize)
     }
 
-    /// Product of `weights` with the vector of scaled n-grams.
+    /// Squared norm of the vector of scaled features.
+    fn squared_norm(&self, ratios: &[f32]) -> f32 {
+        let square = |&feature: &u32| ratios[feature as usize].powi(2);
+        let squares = |group: &Group| group.features.iter().map(square).sum::<f32>();
+        let groups = self.groups.iter();
+        groups
+            .map(|group| squares(group) * group.scale.powi(2))
+            .sum()
+    }
+
+    /// Product of `weights` with the vector of scaled features.
     fn product(&self, weights: &[f32], ratios: &[f32]) -> f32 {
-        let products = self
-            .ngrams
-            .iter()
-            .map(|&ngram| weights[ngram as usize] * ratios[ngram as usize]);
-        products.sum::<f32>() * self.scale
+        let product = |&feature: &u32| weights[feature as usize] * ratios[feature as usize];
+        let products = |group: &Group| group.features.iter().map(product).sum::<f32>();
+        let groups = self.groups.iter();
+        groups.map(|group| products(group) * group.scale).sum()
+    }
+
+    /// Adds `factor` times the vector of scaled features to `weights`.
+    fn add_to(&self, weights: &mut [f32], factor: f32, ratios: &[f32]) {
+        for group in &self.groups {
+            let factor = factor * group.scale;
+            for &feature in &group.features {
+                weights[feature as usize] += factor * ratios[feature as usize];
+            }
+        }
     }
 
     /// Margin of a label against the others, by the prior classifier.
@@ -216,11 +247,15 @@ impl LinearExample {
     }
 }
 
-/// Hashes of the n-grams that occur in enough documents to have a weight, sorted.
-fn frequent_hashes(ngrams: &[Vec<u32>]) -> Vec<u32> {
-    let mut all: Vec<u32> = ngrams.iter().flatten().copied().collect();
+/// Hashes of the features that occur in enough documents to have a weight, sorted.
+fn frequent_hashes(documents: &[Vec<Vec<u32>>]) -> Vec<u32> {
+    let mut all: Vec<u32> = documents.iter().flatten().flatten().copied().collect();
     all.sort_unstable();
-    let min_documents = if ngrams.len() < MANY_DOCUMENTS { 1 } else { 2 };
+    let min_documents = if documents.len() < MANY_DOCUMENTS {
+        1
+    } else {
+        2
+    };
     all.chunk_by(|a, b| a == b)
         .filter(|equal| equal.len() >= min_documents)
         .map(|equal| equal[0])
@@ -239,6 +274,7 @@ fn weighted_sum(
         bias: bias
             .map(|(prior, fitted)| factor * prior + fitted)
             .collect(),
+        preprocessing: fitted.preprocessing,
         ..LinearClassifier::default()
     };
     let (mut prior_index, mut fitted_index) = (0, 0);
@@ -270,32 +306,33 @@ fn weighted_sum(
     }
 }
 
-/// The weights of an n-gram, `[labels]`.
-fn weights_of(linear: &LinearClassifier, ngram: usize) -> &[f32] {
+/// The weights of a feature, `[labels]`.
+fn weights_of(linear: &LinearClassifier, feature: usize) -> &[f32] {
     let labels = linear.bias.len();
-    &linear.weights[ngram * labels..(ngram + 1) * labels]
+    &linear.weights[feature * labels..(feature + 1) * labels]
 }
 
-/// Keeps the `max_ngrams` n-grams whose largest weight is largest in magnitude, without those of zero.
-fn keep_largest(linear: LinearClassifier, max_ngrams: usize) -> LinearClassifier {
-    let magnitude = |ngram: usize| {
-        weights_of(&linear, ngram)
+/// Keeps the `max_features` features whose largest weight is largest in magnitude, without those of zero.
+fn keep_largest(linear: LinearClassifier, max_features: usize) -> LinearClassifier {
+    let magnitude = |feature: usize| {
+        weights_of(&linear, feature)
             .iter()
             .fold(0.0f32, |largest, weight| largest.max(weight.abs()))
     };
     let mut kept: Vec<usize> = (0..linear.hashes.len()).collect();
-    kept.retain(|&ngram| magnitude(ngram) > 0.0);
+    kept.retain(|&feature| magnitude(feature) > 0.0);
     kept.sort_by(|&a, &b| magnitude(b).total_cmp(&magnitude(a)).then(a.cmp(&b)));
-    kept.truncate(max_ngrams);
+    kept.truncate(max_features);
     kept.sort_unstable();
     LinearClassifier {
-        hashes: kept.iter().map(|&ngram| linear.hashes[ngram]).collect(),
+        hashes: kept.iter().map(|&feature| linear.hashes[feature]).collect(),
         weights: kept
             .iter()
-            .flat_map(|&ngram| weights_of(&linear, ngram))
+            .flat_map(|&feature| weights_of(&linear, feature))
             .copied()
             .collect(),
         bias: linear.bias,
+        preprocessing: linear.preprocessing,
     }
 }
 
@@ -317,7 +354,13 @@ mod tests {
     fn pairs_of_words_separate_what_single_words_cannot() {
         let texts = ["good", "so good", "not bad", "bad", "so bad", "not good"];
         let labels = [0, 0, 0, 1, 1, 1];
-        let problem = LinearProblem::new(&texts.map(words), &labels, vec![1.0; 2], None);
+        let problem = LinearProblem::new(
+            &texts.map(words),
+            &labels,
+            vec![1.0; 2],
+            Preprocessing::None,
+            None,
+        );
         let linear = problem.fit(WEAK_REGULARISATION, 1000, 1);
         assert_eq!(texts.map(|text| predict(&linear, text)), labels);
         assert_eq!(linear.weights.len(), 2 * linear.hashes.len());
@@ -331,7 +374,7 @@ mod tests {
         let texts = ["fine"; 9].map(words);
         let labels = [0, 0, 0, 0, 0, 0, 0, 1, 1];
         let predicted = |weights: Vec<f64>| {
-            let problem = LinearProblem::new(&texts, &labels, weights, None);
+            let problem = LinearProblem::new(&texts, &labels, weights, Preprocessing::None, None);
             let hyperparameters = Hyperparameters {
                 cost: 0.3,
                 prior: 0.0,
@@ -353,7 +396,13 @@ mod tests {
             "green grass",
         ];
         let labels = [0, 1, 2, 0, 1, 2];
-        let problem = LinearProblem::new(&texts.map(words), &labels, vec![1.0; 3], None);
+        let problem = LinearProblem::new(
+            &texts.map(words),
+            &labels,
+            vec![1.0; 3],
+            Preprocessing::None,
+            None,
+        );
         let linear = problem.fit(WEAK_REGULARISATION, 1000, 1);
         assert_eq!(texts.map(|text| predict(&linear, text)), labels);
         assert_eq!(predict(&linear, "a green car"), 2);
@@ -364,11 +413,23 @@ mod tests {
         for label_count in [2, 3] {
             let texts = ["fine", "grand", "poor", "sick"].map(words);
             let weights = vec![1.0; label_count];
-            let problem = LinearProblem::new(&texts, &[0, 0, 1, 1], weights.clone(), None);
+            let problem = LinearProblem::new(
+                &texts,
+                &[0, 0, 1, 1],
+                weights.clone(),
+                Preprocessing::None,
+                None,
+            );
             let prior = problem.fit(WEAK_REGULARISATION, 1000, 1);
             // In these texts "sick" has the other label.
             let texts = ["so sick", "very sick", "so poor"].map(words);
-            let problem = LinearProblem::new(&texts, &[0, 0, 1], weights, Some(prior));
+            let problem = LinearProblem::new(
+                &texts,
+                &[0, 0, 1],
+                weights,
+                Preprocessing::None,
+                Some(prior),
+            );
             let with_prior = Hyperparameters {
                 prior: 1.0,
                 ..WEAK_REGULARISATION

@@ -1,7 +1,7 @@
 /*!
 Learning a classifier, in the way of Howard and Ruder (2018): a language model's layers are taken over and unfrozen from the
 top down, each with a smaller learning rate than the one above, under a head that sees the pooled outputs of the whole text.
-Beside them a linear classifier learns words, pairs and triples of words (`model_selection`, `linear`); the weights of
+Beside them a linear classifier learns words, n-grams of words and pieces of words (`model_selection`, `linear`); the weights of
 both in the sum are fitted on the validation part (`calibration`). How well all that does is shown by cross-validation
 (`cross_validation`, `folds`), where it is asked for.
 */
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use crate::run::{self, Base, Event, Notify, Prepared, Run, SavedRun};
 use crate::{device, recipe};
-use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::arguments::{ClassWeights, TrainArguments};
 use carousel::checkpoint::cross_validation::CrossValidation;
 use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::{Budget, DocumentsRecord, Record, Request};
@@ -73,6 +73,10 @@ pub fn begin(
     recipe::classifier::check(arguments)?;
     device::device(arguments.device.unwrap_or_default())?;
     let mut arguments = arguments.clone();
+    // Recorded, as runs of old have another default.
+    arguments
+        .class_weights
+        .get_or_insert(ClassWeights::Balanced);
     let validation = name_absolutely(&mut arguments)?;
     let request = Request {
         version: env!("CARGO_PKG_VERSION").to_string(),
@@ -184,7 +188,8 @@ fn language_model_of(
     let part = directory.language_model();
     part.create()?;
     let corpus = part.standard_input();
-    dataset.train.write(&corpus)?;
+    let preprocessing = recipe::classifier::preprocessing(&request.arguments, None);
+    dataset.train.write(&corpus, preprocessing)?;
     notify(Event::Note(
         "first a language model is learnt from the documents' texts".to_string(),
     ));
@@ -314,9 +319,12 @@ fn restore_on(
     };
     let before = saved.as_ref().or(base.as_ref().map(|base| &base.weights));
     let learnt = prepare::learnt_documents(&dataset, before)?;
-    let words = dataset.words(tokenizer.normalization());
+    let words = dataset.words(tokenizer.normalization(), config.preprocessing());
     let linear = match saved {
-        Some(saved) => FittedLinear::new(LinearClassifier::load(&saved)?, &words.valid),
+        Some(saved) => FittedLinear::new(
+            LinearClassifier::load(&saved, config.preprocessing())?,
+            &words.valid,
+        ),
         None => {
             let prior = Prior::load(&dataset, base.as_ref())?;
             let class_weights = arguments.class_weights.unwrap_or_default();

@@ -13,9 +13,10 @@ use carousel::checkpoint::arguments::ClassWeights;
 use carousel::error::Result;
 use carousel::inference::classifier::Calibration;
 use carousel::inference::linear::LinearClassifier;
+use carousel::text::preprocessing::Preprocessing;
 
-/// Largest number of n-grams with weights.
-const MAX_NGRAMS: usize = 600_000;
+/// Largest number of n-grams, and other features, with weights.
+const MAX_FEATURES: usize = 600_000;
 /// Costs that are compared.
 const COSTS: [f32; 4] = [0.3, 1.0, 3.0, 10.0];
 /// Factors of the prior classifier's weights that are compared.
@@ -48,7 +49,10 @@ impl Prior {
             return Ok(Prior::Nothing);
         };
         if base.config.labels() == dataset.labels {
-            return Ok(Prior::Weights(LinearClassifier::load(&base.weights)?));
+            return Ok(Prior::Weights(LinearClassifier::load(
+                &base.weights,
+                base.config.preprocessing(),
+            )?));
         }
         let vectors = match dataset.train.texts.len() {
             ..MANY_DOCUMENTS => WordVectors::load(base)?,
@@ -62,12 +66,14 @@ impl Prior {
         &self,
         documents: &LabelledWords,
         label_count: usize,
+        preprocessing: Preprocessing,
     ) -> Option<LinearClassifier> {
         match self {
             Prior::Nothing => None,
             Prior::Weights(classifier) => Some(classifier.clone()),
             Prior::WordVectors(vectors) => {
-                Some(vectors.fit_classifier(&documents.words, &documents.labels, label_count))
+                let LabelledWords { words, labels } = documents;
+                Some(vectors.fit_classifier(words, labels, label_count, preprocessing))
             }
         }
     }
@@ -99,10 +105,12 @@ impl FittedLinear {
         seed: u64,
     ) -> Self {
         let label_count = dataset.labels.len();
+        let preprocessing = words.preprocessing;
         let problem = |documents: &LabelledWords| {
-            let prior = prior.classifier(documents, label_count);
-            let weights = label_weights(class_weights, &documents.labels, label_count);
-            LinearProblem::new(&documents.words, &documents.labels, weights, prior)
+            let prior = prior.classifier(documents, label_count, preprocessing);
+            let LabelledWords { words, labels } = documents;
+            let weights = label_weights(class_weights, labels, label_count);
+            LinearProblem::new(words, labels, weights, preprocessing, prior)
         };
         let train = LabelledWords::new(&words.train, &dataset.train.labels);
         let whole = problem(&train);
@@ -126,7 +134,7 @@ impl FittedLinear {
         let has_prior = !matches!(prior, Prior::Nothing);
         let validate = |candidate| validate(&folds, candidate, class_weights, seed);
         let (hyperparameters, calibration) = select(has_prior, validate);
-        let mut classifier = whole.fit(hyperparameters, MAX_NGRAMS, seed);
+        let mut classifier = whole.fit(hyperparameters, MAX_FEATURES, seed);
         calibrate(&mut classifier, &calibration);
         FittedLinear::new(classifier, &words.valid)
     }
@@ -185,7 +193,7 @@ fn validate(
     seed: u64,
 ) -> (f64, Calibration) {
     let fold_logits = |fold: &Fold| {
-        let classifier = fold.train.fit(hyperparameters, MAX_NGRAMS, seed);
+        let classifier = fold.train.fit(hyperparameters, MAX_FEATURES, seed);
         let logits = fold
             .valid
             .words

@@ -17,7 +17,7 @@ use crate::run::{Base, Event, Notify, Prepared, Task};
 use crate::{device, machine};
 use carousel::baselines::naive_baselines;
 use carousel::checkpoint::architecture::NextToken;
-use carousel::checkpoint::arguments::TrainArguments;
+use carousel::checkpoint::arguments::{ClassWeights, TrainArguments};
 use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::record::{
     Budget, DocumentsRecord, Record, Request, TestRecord, TrainingConfig,
@@ -25,9 +25,9 @@ use carousel::checkpoint::record::{
 use carousel::checkpoint::{Directory, ModelConfig, WeightsFile};
 use carousel::error::{Error, Result};
 use carousel::inference::classifier::Calibration;
-use carousel::inference::encoded_document::EncodedDocument;
+use carousel::inference::encoded_document::DocumentEncoder;
 use carousel::inference::learnt_documents::LearntDocuments;
-use carousel::text::encoder::Encoder;
+use carousel::text::preprocessing::Preprocessing;
 use carousel::text::tokenizer::Tokenizer;
 use carousel::text::vocabulary::VocabularyTrainer;
 
@@ -36,7 +36,7 @@ pub const LANGUAGE_MODEL_FRACTION: f64 = 1.0 / 3.0;
 /// Fraction of the budget from which on it is reported that the linear classifier took it.
 const LINEAR_FRACTION: f64 = 1.0 / 3.0;
 /// How many times as many documents the most frequent label has as the rarest, from which on labels are uneven.
-const UNEVEN: u64 = 5;
+const UNEVEN: u64 = 2;
 /// Vocabulary of the language model that the speed is measured with.
 const SPEED_VOCABULARY: usize = 1000;
 
@@ -61,7 +61,7 @@ pub fn prepare(
     let language_model_first = request.arguments.from.is_none() && base.is_some();
     let budget = rest_of_budget(training.budget, language_model_first, spent)?;
     let training = TrainingConfig { budget, ..training };
-    let words = dataset.words(tokenizer.normalization());
+    let words = dataset.words(tokenizer.normalization(), config.preprocessing());
     let linear = learn_linear(&request, &dataset, &words, base, &training, notify)?;
     let config = config_of(config, &tokenizer, linear.classifier.hashes.len());
     config.check()?;
@@ -115,12 +115,24 @@ fn subject(dataset: &Dataset, words: &DatasetWords, thaws: bool) -> DocumentsRec
     }
 }
 
-/// A hint at `--class-weights`, where labels are uneven and it was not given.
+/// What uneven labels are weighed by, and what else there is.
 fn uneven_labels(arguments: &TrainArguments, counts: &[u64]) -> Option<String> {
     let (most, least) = (counts.iter().max()?, counts.iter().min()?);
-    (arguments.class_weights.is_none() && *most >= UNEVEN * (*least).max(1)).then(|| {
+    let [alike, other, by_other] = match arguments.class_weights.unwrap_or_default() {
+        ClassWeights::Balanced => [
+            "labels",
+            "none",
+            "documents do, and rare labels are found less often",
+        ],
+        ClassWeights::None => [
+            "documents",
+            "balanced",
+            "labels do, and rare ones are found more often",
+        ],
+    };
+    (*most >= UNEVEN * (*least).max(1)).then(|| {
         format!(
-            "documents count alike, though labels have {least} to {most} of them; with --class-weights balanced labels do"
+            "labels have {least} to {most} documents; {alike} count alike, with --class-weights {other} {by_other}"
         )
     })
 }
@@ -144,9 +156,11 @@ pub fn learnt_documents(
 /// A vocabulary of the training documents.
 fn vocabulary(arguments: &TrainArguments, dataset: &Dataset) -> Result<Tokenizer> {
     let config = recipe::classifier::with_level(arguments).vocabulary()?;
+    let preprocessing = recipe::classifier::preprocessing(arguments, None);
     let mut trainer = VocabularyTrainer::new(config, dataset.train.bytes() as u64);
     for text in &dataset.train.texts {
-        trainer.push(config.normalization.apply(text).as_bytes());
+        let text = preprocessing.apply(text);
+        trainer.push(config.normalization.apply(&text).as_bytes());
         trainer.push(b"\n");
     }
     let tokenizer = trainer.finish()?;
@@ -273,8 +287,8 @@ pub fn task(
     config: ModelConfig,
 ) -> Prepared<ClassifierTask> {
     let training = &record.training;
-    let train = encode(&tokenizer, &dataset.train);
-    let valid = encode(&tokenizer, &dataset.valid);
+    let encode = |documents| encode(&tokenizer, config.preprocessing(), documents);
+    let (train, valid) = (encode(&dataset.train), encode(&dataset.valid));
     let labels = dataset.labels.len();
     let class_weights = record.request.arguments.class_weights.unwrap_or_default();
     Prepared {
@@ -310,10 +324,13 @@ pub fn task(
     }
 }
 
-fn encode(tokenizer: &Tokenizer, documents: &LabelledTexts) -> EncodedDocuments {
-    let mut encoder = Encoder::forgiving(tokenizer);
-    let line_end = tokenizer.line_end();
-    let tokens = |text: &String| EncodedDocument::new(text, &mut encoder, line_end).tokens;
+fn encode(
+    tokenizer: &Tokenizer,
+    preprocessing: Preprocessing,
+    documents: &LabelledTexts,
+) -> EncodedDocuments {
+    let mut encoder = DocumentEncoder::new(tokenizer, preprocessing);
+    let tokens = |text: &String| encoder.encode(text).tokens;
     EncodedDocuments {
         texts: documents.texts.iter().map(tokens).collect(),
         labels: documents.labels.clone(),

@@ -18,6 +18,7 @@ use crate::recipe;
 use crate::run::{DataSummary, FittedTensor, FittedValues, Task, TrainingState, model_weights};
 use carousel::checkpoint::architecture::{CALIBRATION_BIAS, CALIBRATION_SCALES, NGRAM_BIAS};
 use carousel::checkpoint::architecture::{DOCUMENT_HASHES, EMBEDDING, NGRAM_HASHES, NGRAM_WEIGHTS};
+use carousel::checkpoint::arguments::ClassWeights;
 use carousel::checkpoint::cross_validation::CrossValidation;
 use carousel::checkpoint::record::{
     DocumentsRecord, Figures, NaiveBaselines, Record, TrainingConfig, ValidationRecord,
@@ -72,22 +73,33 @@ pub struct ClassifierTask {
     pub(super) gradients: Gradients,
 }
 
-/// A note if a baseline has at least this accuracy on the same documents.
-fn beaten_by(accuracy: f64, baselines: &NaiveBaselines) -> Option<String> {
-    let NaiveBaselines {
-        majority,
-        naive_bayes,
-    } = baselines;
-    let (name, best) = match naive_bayes.accuracy >= majority.accuracy {
-        true => ("naive Bayes", naive_bayes.accuracy),
-        false => ("the most frequent label alone", majority.accuracy),
+/// A note if a baseline is at least as good on the same documents: by balanced accuracy where labels count alike, else by
+/// accuracy.
+fn beaten_by(
+    figures: &Figures,
+    baselines: &NaiveBaselines,
+    weights: ClassWeights,
+) -> Option<String> {
+    type Measure = fn(&ClassificationScore) -> f64;
+    let (measure, of, own): (&str, Measure, _) = match weights {
+        ClassWeights::None => ("accuracy", |score| score.accuracy, figures.accuracy?),
+        ClassWeights::Balanced => (
+            "balanced accuracy",
+            ClassificationScore::balanced_accuracy,
+            figures.balanced_accuracy?,
+        ),
+    };
+    let (naive_bayes, majority) = (of(&baselines.naive_bayes), of(&baselines.majority));
+    let (name, best) = match naive_bayes >= majority {
+        true => ("naive Bayes", naive_bayes),
+        false => ("the most frequent label alone", majority),
     };
     let help = "what helps: more documents, a model to start --from (reviews ships, for English), more --time";
     let same = "on the same validation documents";
-    match accuracy <= best {
-        true if accuracy == 1.0 => Some(format!("{name} is right {same} each time too")),
+    match own <= best {
+        true if own == 1.0 => Some(format!("{name} is right {same} each time too")),
         true => Some(format!(
-            "the classifier does not beat {name}, which has accuracy {best:.4} {same}; {help}"
+            "the classifier does not beat {name}, which has {measure} {best:.4} {same}; {help}"
         )),
         false => None,
     }
@@ -332,8 +344,10 @@ impl Task for ClassifierTask {
             tested.score = Some(score);
         }
         notes.extend(record.subject.cross_validation.as_ref().and_then(estimate));
-        let accuracy = record.best().and_then(|best| best.figures.accuracy);
-        notes.extend(accuracy.and_then(|own| beaten_by(own, &record.subject.baselines)));
+        let weights = record.request.arguments.class_weights.unwrap_or_default();
+        let baselines = &record.subject.baselines;
+        let best = record.best();
+        notes.extend(best.and_then(|best| beaten_by(&best.figures, baselines, weights)));
         Ok(notes)
     }
 
@@ -391,7 +405,7 @@ mod tests {
             naive_bayes: score(naive_bayes),
         };
         let (three, one) = (baselines(&[0, 0, 1, 0]), baselines(&[1, 1, 0, 1]));
-        // Accuracy, baselines, and what the note says.
+        // Accuracy, baselines, and what the note says: labels are as frequent, so that balanced accuracy says the same.
         let table = [
             (1.0, &three, None),
             (
@@ -408,7 +422,15 @@ mod tests {
             (1.0, &baselines(&[0, 0, 1, 1]), Some("naive Bayes is right")),
         ];
         for (accuracy, baselines, expected) in table {
-            let note = beaten_by(accuracy, baselines);
+            let figures = Figures {
+                accuracy: Some(accuracy),
+                balanced_accuracy: Some(accuracy),
+                ..Figures::default()
+            };
+            let note = beaten_by(&figures, baselines, ClassWeights::None);
+            let balanced = beaten_by(&figures, baselines, ClassWeights::Balanced);
+            let named = |note: String| note.replace("has accuracy", "has balanced accuracy");
+            assert_eq!(balanced, note.clone().map(named));
             match (&note, expected) {
                 (Some(note), Some(expected)) => assert!(note.contains(expected), "{note}"),
                 _ => assert_eq!(note.as_deref(), expected),
