@@ -7,11 +7,12 @@ BINARIES = target/release
 
 DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 
-.PHONY: help demo test build install libtorch lint light bench dist
+.PHONY: help demo test test-python build install libtorch lint light bench dist
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
+	@echo "make test-python  the official client of OpenAI's interface with \`carousel serve\`, in a venv of its own"
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make install   the same, and the models, to be used from any folder"
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
@@ -31,6 +32,10 @@ demo: build
 
 test: lint light build
 	$(CARGO) test --release --locked --workspace
+
+test-python:
+	$(CARGO) build --release --locked --package carousel
+	$(PYTHON) tests/openai_client.py
 
 build: libtorch
 	$(CARGO) build --release --locked --workspace

@@ -38,15 +38,18 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`baselines`]: what a network has to beat; n-grams are a model of their own
 - [`forecasting`]: statistics and models of series of numbers
 - [`inference`]: networks and n-grams, text generation, classification, evaluation
+- [`answers`]: what models answer, as JSON
 - [`comparison`]: networks side by side on one corpus
 - [`pictures`]: training curves, those of a comparison, and forecasts
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
+- [`server`]: a page and an HTTP interface to models
 - [`cli`]: a file for each command
 
 A module uses only those above it, and [`metrics`], [`error`] and [`files`].
 */
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod answers;
 pub mod baselines;
 pub mod checkpoint;
 pub mod cli;
@@ -58,4 +61,6 @@ pub mod forecasting;
 pub mod inference;
 pub mod metrics;
 pub mod pictures;
+#[cfg(feature = "serve")]
+pub mod server;
 pub mod text;

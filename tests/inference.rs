@@ -3,7 +3,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use carousel::checkpoint::Directory;
-use carousel::checkpoint::architecture::Recurrent;
+use carousel::checkpoint::architecture::{NextToken, Recurrent};
+use carousel::checkpoint::parts::{Body, Head};
+use carousel::checkpoint::transformer::Transformer;
 use carousel::inference::classifier::Classifier;
 use carousel::inference::explanation::explain;
 use carousel::inference::generator::{self, Generator, Prompt, StopConditions, TextEvent};
@@ -19,7 +21,7 @@ use carousel::text::{Level, Normalization, Split};
 use carousel_kernels::recurrent::Cell;
 use carousel_kernels::{Precision, log_sum_exp};
 
-use crate::sandbox::{Outcome, Sandbox, model_by_hand, model_of_tokenizer};
+use crate::sandbox::{Outcome, Sandbox, model_by_hand, model_of_tokenizer, save_model};
 
 const ALPHABET: &str = "abcdefghijklmnopqrstuvwxyz .\né世😀";
 
@@ -515,6 +517,139 @@ fn conversation_continues_from_its_state() {
         .out;
     let answer = answer.strip_prefix(&format!("ab{first}\nworld")).unwrap();
     assert_eq!(turns("ab\nworld\n"), format!("{first}\n{answer}"));
+}
+
+/// Texts of several prompts, each joining the others when those have as many steps as `delay` says for each before it.
+fn joined_texts(model: &Model, prompts: &[&str], delay: usize) -> Vec<String> {
+    let sampling = Sampling {
+        repetition: None,
+        choice: Choice::Random {
+            top_k: None,
+            top_p: Some(0.9),
+            min_p: None,
+            temperature: 1.0,
+        },
+    };
+    let mut texts = vec![String::new(); 2 * prompts.len()];
+    let mut batch = Generator::empty(model);
+    let mut waiting = prompts.iter().enumerate();
+    let mut steps = 0;
+    let mut all_joined = false;
+    while !all_joined || !batch.is_finished() {
+        let mut take = |index: usize, event: TextEvent| {
+            if let TextEvent::Piece(piece) = event {
+                texts[index].push_str(piece);
+            }
+        };
+        if steps % delay == 0 {
+            match waiting.next() {
+                None => all_joined = true,
+                Some((index, prompt)) => {
+                    let prompt = Prompt::read(model, model.tokenizer.encode(prompt).0, |_| ());
+                    let stop = StopConditions {
+                        length: Some(9 + 5 * index as u64),
+                        strings: Vec::new(),
+                    };
+                    let seed = index as u64;
+                    let other = Generator::new(&prompt, sampling, stop, seed, 0..2);
+                    batch.join(other, 2 * index, &mut take);
+                }
+            }
+        }
+        batch.step(take);
+        steps += 1;
+    }
+    texts
+}
+
+#[test]
+fn texts_that_join_others_grow_as_they_do_alone() {
+    let sandbox = Sandbox::new();
+    let base = model_by_hand(&sandbox.path("plain"), ALPHABET, 2, false);
+    let characters: Vec<char> = ALPHABET.chars().collect();
+    let tokenizer = Tokenizer::characters(&characters);
+    let recurrent = |change: fn(&mut Recurrent)| {
+        let mut layers = Recurrent::new(Cell::Gru, 20, 3);
+        change(&mut layers);
+        Body::Recurrent(layers)
+    };
+    let horizon = |horizon| {
+        Head::NextToken(NextToken {
+            horizon,
+            ..NextToken::default()
+        })
+    };
+    let kinds = [
+        (recurrent(|_| ()), horizon(1)),
+        (recurrent(|layers| layers.residual = true), horizon(1)),
+        (recurrent(|_| ()), horizon(3)),
+        (Body::Transformer(Transformer::new(12, 2, 8)), horizon(1)),
+    ];
+    let mut names = vec!["plain".to_string(), "ngrams".to_string()];
+    for (index, (body, head)) in kinds.into_iter().enumerate() {
+        let mut config = base.clone();
+        (config.body, config.head) = (body, head);
+        names.push(format!("model{index}"));
+        save_model(&sandbox.path(&names[index + 2]), &tokenizer, &config);
+    }
+    sandbox.write(
+        "tale.txt",
+        "the cat sat on the mat.\nthe dog sat.\n".repeat(30),
+    );
+    let line = "train tale.txt -o ngrams --level char --baseline ngram --order 4 -q";
+    sandbox.carousel(line).success();
+    let prompts = ["the ", "a", "", "the cat sat on"];
+    for name in names {
+        let model =
+            Model::open(&Directory::at(sandbox.path(&name)), Precision::Float32, 1).unwrap();
+        let alone = joined_texts(&model, &prompts, 1000);
+        assert!(
+            alone.iter().all(|text| !text.is_empty()),
+            "{name}: {alone:?}"
+        );
+        for delay in [1, 2, 3] {
+            assert_eq!(
+                joined_texts(&model, &prompts, delay),
+                alone,
+                "{name}, {delay}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_text_that_leaves_disturbs_no_other() {
+    let sandbox = sandbox_with_model();
+    let model = open(&sandbox);
+    let generate = |leaves: bool| {
+        let prompt = Prompt::read(&model, model.tokenizer.encode("ab").0, |_| ());
+        let greedy = Sampling {
+            repetition: None,
+            choice: Choice::Greedy,
+        };
+        let sampling = greedy.at_temperature(1.0);
+        let stop = StopConditions {
+            length: Some(12),
+            strings: Vec::new(),
+        };
+        let mut generator = Generator::new(&prompt, sampling, stop, 5, 0..3);
+        let mut texts = vec![String::new(); 3];
+        for step in 0..12 {
+            generator.step(|index, event| {
+                if let TextEvent::Piece(piece) = event {
+                    texts[index].push_str(piece);
+                }
+            });
+            if step == 4 && leaves {
+                generator.leave(1..2);
+            }
+        }
+        assert!(generator.is_finished());
+        texts
+    };
+    let (all, without) = (generate(false), generate(true));
+    assert_eq!((&all[0], &all[2]), (&without[0], &without[2]));
+    assert!(all[1].starts_with(&without[1]) && without[1].chars().count() == 5);
 }
 
 #[test]

@@ -186,14 +186,19 @@ pub fn model_of_tokenizer(
             ..NextToken::default()
         }),
     };
+    save_model(directory, tokenizer, &config);
+    config
+}
+
+/// Saves a language model of any kind with made-up weights.
+pub fn save_model(directory: &Path, tokenizer: &Tokenizer, config: &ModelConfig) {
     let directory = Directory::at(directory);
     directory.create().unwrap();
-    directory.save_weights(&made_up_weights(&config)).unwrap();
+    directory.save_weights(&made_up_weights(config)).unwrap();
     directory
-        .save_record(&made_up_record(&config, tokenizer))
+        .save_record(&made_up_record(config, tokenizer))
         .unwrap();
-    directory.save_description(&config, tokenizer).unwrap();
-    config
+    directory.save_description(config, tokenizer).unwrap();
 }
 
 /// Saves a small translator with made-up weights; its tokenizers are the source's, and the target's where that is another.

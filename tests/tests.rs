@@ -22,6 +22,9 @@ mod regressors;
 /// A temporary folder for each test, in which programs are run.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;
+/// The server: what it answers, and whom.
+#[cfg(feature = "serve")]
+mod serve;
 /// Properties of tokenizers and of streams.
 mod text;
 /// BLEU and chrF beside sacreBLEU.

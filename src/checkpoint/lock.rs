@@ -75,6 +75,14 @@ impl Lock {
         )))
     }
 
+    /// Whether a process that lives has said that it writes in a folder. It may have ended since, and another have its
+    /// number: this is for showing alone.
+    pub fn is_held(folder: &Path) -> bool {
+        let holder = fs::read(folder.join(LOCK)).ok();
+        let holder = holder.and_then(|json| serde_json::from_slice::<Holder>(&json).ok());
+        holder.is_some_and(|holder| is_alive(holder.process))
+    }
+
     /// The same lock of a folder that is removed with it if it is empty then, as one is that was new.
     pub fn removing_folder(mut self) -> Self {
         self.removes_folder = true;
@@ -208,6 +216,7 @@ mod tests {
         let folder = place.path().join("model");
         let lock = Lock::take(&folder).unwrap();
         assert_eq!(lock.note(), None);
+        assert!(Lock::is_held(&folder));
         let message = Lock::take(&folder).err().unwrap().to_string();
         let process = format!(
             "is in use: process {} has been writing there since 2",
@@ -215,7 +224,7 @@ mod tests {
         );
         assert!(message.contains(&process), "{message}");
         drop(lock);
-        assert!(!folder.exists());
+        assert!(!folder.exists() && !Lock::is_held(&folder));
         // What was written stays, and so does a folder that was there.
         let lock = Lock::take(&folder).unwrap();
         fs::write(folder.join("file"), "written").unwrap();

@@ -6,20 +6,19 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::explanation;
 use super::flags::DocumentFlags;
 use super::line_editor::LineEditor;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
-use super::prior_flag::{Prior, PriorChoice};
 use super::standard::{self, RowPrinter};
+use crate::answers::classification::Answer;
+use crate::answers::prior::{Prior, PriorChoice};
 use crate::data::labelled::{Document, DocumentOptions, RowCount};
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Prediction};
-use crate::inference::explanation::{Explanation, explain};
-use crate::metrics::argmax;
 use crate::text::escape::escaped;
 use crate::text::source::InvalidBytes;
 
@@ -101,17 +100,6 @@ impl InputText {
             },
         }
     }
-}
-
-/// A classified text.
-struct Answer<'a> {
-    input: &'a InputText,
-    /// Index of the most probable label.
-    best: usize,
-    /// Why that label is not to be trusted, if it is not.
-    unsure: Option<String>,
-    prediction: Prediction,
-    explanation: Option<Explanation>,
 }
 
 /// Classifies texts.
@@ -245,13 +233,8 @@ impl Printer<'_> {
             .flat_map(|part| self.classifier.classify(part))
             .collect();
         if let Some(prior) = &mut self.prior {
-            let trusted = predictions.iter().filter(|found| found.note.is_none());
-            let trusted: Vec<Vec<f64>> = trusted.map(|found| found.probabilities.clone()).collect();
-            let said = prior.estimate(&trusted, self.classifier.config.labels());
+            let said = prior.apply_all(&mut predictions, self.classifier.config.labels());
             said.iter().for_each(standard::message);
-            for found in &mut predictions {
-                found.probabilities = prior.apply(&found.probabilities);
-            }
         }
         predictions
     }
@@ -262,43 +245,35 @@ impl Printer<'_> {
         let (arguments, classifier) = (self.arguments, self.classifier);
         let labels = classifier.config.labels();
         for (input, prediction) in inputs.iter().zip(predictions) {
-            let best = argmax(&prediction.probabilities);
-            let explained = arguments.explain && prediction.note.is_none();
-            let answer = Answer {
-                input,
-                best,
-                unsure: arguments.doubt(&prediction, best),
-                explanation: explained.then(|| explain(classifier, &input.text.text, best)),
-                prediction,
-            };
+            let mut answer = Answer::new(prediction, arguments.threshold);
+            if arguments.explain {
+                answer = answer.explained(classifier, &input.text.text);
+            }
+            let row = Row { input, answer };
             if arguments.json {
-                self.rows.print(&input.text, answer.object(labels))?;
+                self.rows.print(&input.text, row.object(labels))?;
                 continue;
             }
-            standard::line(answer.line(labels, arguments.top_k))?;
-            if let Some(explanation) = &answer.explanation {
-                explanation::print(explanation, &labels[best])?;
+            standard::line(row.line(labels, arguments.top_k))?;
+            if let Some(explanation) = &row.answer.explanation {
+                explanation::print(explanation, &labels[row.answer.best])?;
             }
         }
         Ok(())
     }
 }
 
-impl Arguments {
-    /// Why the best label is not to be trusted, if it is not.
-    fn doubt(&self, prediction: &Prediction, best: usize) -> Option<String> {
-        let too_low = |threshold: &f64| prediction.probabilities[best] < *threshold;
-        let below = |threshold| format!("the probability is below {threshold}");
-        let note = prediction.note.map(str::to_string);
-        note.or_else(|| self.threshold.filter(too_low).map(below))
-    }
+/// An answer, with the text that it is for.
+struct Row<'a> {
+    input: &'a InputText,
+    answer: Answer,
 }
 
-impl Answer<'_> {
+impl Row<'_> {
     /// The line that is printed: row, the most probable labels with their probabilities, and a last column if they are not
     /// to be trusted. Pairs come first, so that no label can be taken for that column.
     fn line(&self, labels: &[String], top_k: usize) -> String {
-        let probabilities = &self.prediction.probabilities;
+        let probabilities = &self.answer.prediction.probabilities;
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
         let row = self.input.row.map(|row| row.to_string());
@@ -307,33 +282,20 @@ impl Answer<'_> {
             let probability = probabilities[label];
             format!("{}\t{probability:.4}", escaped(&labels[label]))
         };
-        let unsure = self.unsure.iter().map(|reason| format!("unsure: {reason}"));
+        let unsure = self
+            .answer
+            .unsure
+            .iter()
+            .map(|reason| format!("unsure: {reason}"));
         let columns: Vec<String> = row.into_iter().chain(top.map(pair)).chain(unsure).collect();
         columns.join("\t")
     }
 
     fn object(&self, labels: &[String]) -> Value {
-        let probabilities = &self.prediction.probabilities;
-        let by_label: Map<String, Value> = labels
-            .iter()
-            .zip(probabilities)
-            .map(|(label, &probability)| (label.clone(), json!(probability)))
-            .collect();
-        let mut object = json!({
-            "label": labels[self.best],
-            "unsure": self.unsure.is_some(),
-            "probability": probabilities[self.best],
-            "probabilities": by_label,
-        });
+        let mut object = self.answer.object(labels);
         match self.input.row {
             Some(row) => object["row"] = json!(row),
             None => object["text"] = json!(self.input.text.text),
-        }
-        if let Some(note) = self.prediction.note {
-            object["note"] = json!(note);
-        }
-        if let Some(explanation) = &self.explanation {
-            object["explanation"] = explanation::to_json(explanation);
         }
         object
     }

@@ -2,8 +2,6 @@
 Output of `carousel classify --explain`.
 */
 
-use serde_json::{Value, json};
-
 use super::standard;
 use crate::error::Result;
 use crate::inference::explanation::{Explanation, Piece};
@@ -11,17 +9,6 @@ use crate::text::escape::{escaped, escaped_lines};
 
 /// Number of pieces that are listed where there are no colours.
 const LISTED: usize = 10;
-
-/// The explanation as JSON.
-pub fn to_json(explanation: &Explanation) -> Value {
-    let piece = |piece: &Piece| {
-        json!({
-            "text": piece.text.trim(),
-            "contribution": piece.contribution,
-        })
-    };
-    explanation.pieces.iter().map(piece).collect()
-}
 
 /// Prints the text with pieces that speak for the label in green and pieces against it in red; without colours, the pieces
 /// of the largest effect.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use indicatif::{HumanCount, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::forecast_answer::{Answer, AnswerModel, Asked};
 use super::forecast_backtest::{self, History, SeriesBacktest, first_origin, series_backtest};
@@ -71,7 +71,8 @@ pub fn run(arguments: &Arguments, train: Option<Train>) -> Result<()> {
     if let Some(train) = train.filter(|_| arguments.trains()) {
         forecast_networks::train_all(&mut forecaster, place.path(), train, arguments)?;
     }
-    let mut answers = answers(&forecaster, arguments)?;
+    let (mut answers, failures) = answers(&forecaster, arguments)?;
+    tell_failures(&failures);
     let networks = forecast_networks::answers(&forecaster, place.path(), arguments)?;
     answers.extend(networks);
     forecast_output::print(&answers, arguments.json, arguments.quiet)?;
@@ -178,8 +179,20 @@ fn described(series: &Series) -> String {
 /// Reads a file, and fits models to its series.
 fn fitted(arguments: &Arguments) -> Result<Forecaster> {
     let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
-    let reading = arguments.reading();
-    let series = read(file, &reading, arguments.quiet)?.series;
+    let series = read(file, &arguments.reading(), arguments.quiet)?.series;
+    let (forecaster, failures) = fit_all(series, arguments)?;
+    tell_failures(&failures);
+    Ok(forecaster)
+}
+
+/// Fits models to series, and returns beside them why others failed.
+///
+/// # Errors
+/// If no model can be fitted.
+pub(super) fn fit_all(
+    series: Vec<Series>,
+    arguments: &Arguments,
+) -> Result<(Forecaster, Vec<Error>)> {
     let panel = undated_seasons(&series, arguments, None);
     let all = with_progress(&series, arguments, |series| {
         fit_series(series, &panel, arguments)
@@ -187,14 +200,16 @@ fn fitted(arguments: &Arguments) -> Result<Forecaster> {
     if !arguments.quiet {
         standard::notes(&forecast_regressors::notes(arguments));
     }
+    let (all, failures) = succeeded(all)?;
     let mut fitted = Vec::new();
-    for (one, notes) in succeeded(all)? {
+    for (one, notes) in all {
         if !arguments.quiet && fitted.len() < TOLD {
             standard::notes(&notes);
         }
         fitted.push(one);
     }
-    Ok(Forecaster::new(reading, arguments.fill, fitted))
+    let forecaster = Forecaster::new(arguments.reading(), arguments.fill, fitted);
+    Ok((forecaster, failures))
 }
 
 /// What is fitted to of a series, and how.
@@ -326,17 +341,33 @@ fn fit_series(
     Ok((fitted, notes))
 }
 
-/// Compares methods on what is known of a file's series: others are fitted anew at each origin, networks once, before the
-/// first.
+/// Compares methods on what is known of a file's series, and prints their errors.
 fn compare(number: usize, arguments: &Arguments, train: Option<Train>) -> Result<()> {
     let file = arguments.file.as_deref().unwrap_or(Path::new("-"));
     let series = read(file, &arguments.reading(), arguments.quiet)?.series;
-    let panel = undated_seasons(&series, arguments, Some(number));
+    let (compared, names, failures) = compared(&series, number, arguments, train)?;
+    tell_failures(&failures);
+    forecast_backtest::print(&compared, &names, arguments.json)
+}
+
+/// Backtests of methods on series, with the methods' names and with why series failed: others are fitted anew at each origin, networks once, before the
+/// first.
+///
+/// # Errors
+/// If no series is long enough.
+#[allow(clippy::type_complexity, reason = "taken apart at once")]
+pub(super) fn compared(
+    series: &[Series],
+    number: usize,
+    arguments: &Arguments,
+    train: Option<Train>,
+) -> Result<(Vec<SeriesBacktest>, Vec<String>, Vec<Error>)> {
+    let panel = undated_seasons(series, arguments, Some(number));
     let (networks, methods): (Vec<Method>, Vec<Method>) = arguments
         .method
         .iter()
         .partition(|method| method.is_network());
-    let all = with_progress(&series, arguments, |series| {
+    let all = with_progress(series, arguments, |series| {
         let Task {
             split,
             options,
@@ -358,13 +389,13 @@ fn compare(number: usize, arguments: &Arguments, train: Option<Train>) -> Result
     if !arguments.quiet {
         standard::notes(&forecast_regressors::notes(arguments));
     }
-    let mut compared = succeeded(all)?;
+    let (mut compared, failures) = succeeded(all)?;
     let mut names: Vec<String> = methods.iter().map(|one| one.name().to_string()).collect();
     if let Some(train) = train.filter(|_| !networks.is_empty()) {
         names.extend(forecast_networks::compare(&mut compared, train, arguments)?);
     }
-    let compared: Vec<SeriesBacktest> = compared.into_iter().map(|one| one.2).collect();
-    forecast_backtest::print(&compared, &names, arguments.json)
+    let compared = compared.into_iter().map(|one| one.2).collect();
+    Ok((compared, names, failures))
 }
 
 /// What `work` makes of each series, on several threads, with a bar.
@@ -373,7 +404,10 @@ fn with_progress<R: Send>(
     arguments: &Arguments,
     work: impl Fn(&Series) -> R + Sync,
 ) -> Vec<R> {
-    let bar = standard::progress_bar(series.len() as u64);
+    let bar = match arguments.quiet {
+        true => ProgressBar::hidden(),
+        false => standard::progress_bar(series.len() as u64),
+    };
     bar.set_style(ProgressStyle::with_template(BAR).expect("the template is right"));
     let all = in_parallel(series, threads(arguments), |series| {
         let result = work(series);
@@ -384,11 +418,11 @@ fn with_progress<R: Send>(
     all
 }
 
-/// The results that there are; of failures, the first few are told.
+/// The results that there are, and the failures.
 ///
 /// # Errors
 /// If there is no result.
-fn succeeded<T>(all: Vec<Result<T>>) -> Result<Vec<T>> {
+fn succeeded<T>(all: Vec<Result<T>>) -> Result<(Vec<T>, Vec<Error>)> {
     let mut results = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
     for one in all {
@@ -403,6 +437,11 @@ fn succeeded<T>(all: Vec<Result<T>>) -> Result<Vec<T>> {
             .next()
             .unwrap_or_else(|| Error::new("there is no series")));
     }
+    Ok((results, failures))
+}
+
+/// Tells the first few failures.
+fn tell_failures(failures: &[Error]) {
     let told = failures
         .iter()
         .take(TOLD)
@@ -412,7 +451,6 @@ fn succeeded<T>(all: Vec<Result<T>>) -> Result<Vec<T>> {
         let rest = failures.len() - TOLD;
         standard::notes(&[format!("left out: {rest} more series")]);
     }
-    Ok(results)
 }
 
 /// The seasons that series without dates show, all asked together; none if there are dates or seasons were asked for. They
@@ -534,6 +572,25 @@ pub(super) fn extend(
         false => given,
     };
     let new = read(file, reading, quiet)?.series;
+    let unknown = extend_by(forecaster, new, quiet)?;
+    if unknown > 0 {
+        standard::notes(&[format!(
+            "{unknown} series of {} have no model, and are left out",
+            file.display()
+        )]);
+    }
+    Ok(())
+}
+
+/// Adds values to those of a forecaster; returns the number of series that it has no model of.
+///
+/// # Errors
+/// Values that do not belong to those that are there.
+pub(super) fn extend_by(
+    forecaster: &mut Forecaster,
+    new: Vec<Series>,
+    quiet: bool,
+) -> Result<usize> {
     let is_alone = new.len() == 1 && forecaster.series.len() == 1;
     let mut unknown = 0;
     for new in new {
@@ -565,20 +622,20 @@ pub(super) fn extend(
             ));
         }
     }
-    if unknown > 0 {
-        standard::notes(&[format!(
-            "{unknown} series of {} have no model, and are left out",
-            file.display()
-        )]);
-    }
-    Ok(())
+    Ok(unknown)
 }
 
-/// The forecasts of all models; failures are told, unless all fail.
-fn answers(forecaster: &Forecaster, arguments: &Arguments) -> Result<Vec<Answer>> {
+/// The forecasts of all models, and why others failed.
+///
+/// # Errors
+/// If all fail.
+pub(super) fn answers(
+    forecaster: &Forecaster,
+    arguments: &Arguments,
+) -> Result<(Vec<Answer>, Vec<Error>)> {
     if forecaster.series.iter().all(|one| one.models.is_empty()) && !forecaster.networks.is_empty()
     {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let all = in_parallel(&forecaster.series, threads(arguments), |fitted| {
         let explanations = match arguments.explain {

@@ -118,7 +118,12 @@ pub(super) fn print(all: &[SeriesBacktest], names: &[String], json: bool) -> Res
             "series"
         ))?;
     }
-    for (index, name) in names.iter().enumerate() {
+    rows(all, names).iter().try_for_each(|row| row.print(json))
+}
+
+/// A row for each method: means over the series that it could be fitted to.
+fn rows<'n>(all: &[SeriesBacktest], names: &'n [String]) -> Vec<Row<'n>> {
+    let row = |(index, name): (usize, &'n String)| {
         let fitted = all.iter().filter_map(|one| {
             one.methods[index].map(|(accuracy, seconds)| (accuracy, seconds, one.naive2))
         });
@@ -128,16 +133,21 @@ pub(super) fn print(all: &[SeriesBacktest], names: &[String], json: bool) -> Res
         let seconds = fitted.iter().map(|one| one.1).sum::<f64>() / fitted.len().max(1) as f64;
         let accuracy = Accuracy::mean(&accuracies);
         let owa = accuracy.owa(&Accuracy::mean(&naive2));
-        let row = Row {
+        Row {
             name,
             accuracy,
             owa,
             seconds,
             series: fitted.len(),
-        };
-        row.print(json)?;
-    }
-    Ok(())
+        }
+    };
+    names.iter().enumerate().map(row).collect()
+}
+
+/// The table as objects.
+#[cfg(feature = "serve")]
+pub(super) fn objects(all: &[SeriesBacktest], names: &[String]) -> Vec<Value> {
+    rows(all, names).iter().map(Row::object).collect()
 }
 
 /// A method's figures.

@@ -197,7 +197,8 @@ impl Answer {
         }
     }
 
-    fn object(&self) -> Value {
+    /// As an object.
+    pub(super) fn object(&self) -> Value {
         let ends =
             |of: fn(&crate::forecasting::forecast::Interval) -> &Vec<f64>| -> Map<String, Value> {
                 let levels = LEVELS.iter().zip(&self.forecast.intervals);

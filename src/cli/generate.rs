@@ -16,11 +16,11 @@ use super::interrupt;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::sampling_flags::SamplingFlags;
 use super::standard::{self, CONVERTED, RowPrinter};
-use super::unit;
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::inference::generator::{Generator, Prompt, StopConditions};
+use crate::inference::inspection::unit_names;
 use crate::inference::sampling::Sampling;
 use crate::inference::stack::Clamp;
 use crate::text::Level;
@@ -126,13 +126,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     if arguments.interactive {
         let model = open()?;
-        let clamps = unit::clamps(&arguments.clamp, &model.config)?;
+        let clamps = unit_names::clamps(&arguments.clamp, &model.config)?;
         let stop = stop_conditions(arguments, &model);
         return interactive::run(&model, &clamps, sampling, stop, seed);
     }
     let prompts = prompts(arguments)?;
     let model = open()?;
-    let clamps = unit::clamps(&arguments.clamp, &model.config)?;
+    let clamps = unit_names::clamps(&arguments.clamp, &model.config)?;
     let stop = stop_conditions(arguments, &model);
     let (mut tokens, mut seconds) = (0, 0.0);
     let mut rows = RowPrinter::default();

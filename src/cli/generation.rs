@@ -105,6 +105,7 @@ impl<'r> SamplePrinter<'r> {
         match event {
             TextEvent::Piece(piece) if streams => return self.writer.write(piece),
             TextEvent::Piece(piece) => text.text.push_str(piece),
+            TextEvent::Token(_) => {}
             TextEvent::Finished(finish, tokens) => (text.finish, text.tokens) = (finish, tokens),
         }
         Ok(())

@@ -6,7 +6,7 @@ use indicatif::HumanCount;
 
 use super::inspect_flags::Arguments;
 use super::standard::{json_line, line, row};
-use super::{inspect_gates, inspect_parameters, inspect_units, unit};
+use super::{inspect_gates, inspect_parameters, inspect_units};
 use crate::checkpoint::architecture::{Labels, NextToken, Ngrams, Recurrent, Tokens};
 use crate::checkpoint::cross_validation::{CrossValidation, Scores};
 use crate::checkpoint::encoder_decoder::{EncoderDecoder, Target};
@@ -21,6 +21,7 @@ use crate::checkpoint::{Directory, ModelConfig, models};
 use crate::data::labelled::DocumentOptions;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::inference::inspection::unit_names;
 use crate::metrics::TextSize;
 use crate::text::corpus::Validation;
 use crate::text::escape::escaped;
@@ -48,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return inspect_gates::run(arguments, &directory, &config);
     }
     if let Some(name) = &arguments.unit {
-        let unit = unit::unit(name, config.recurrent())?;
+        let unit = unit_names::unit(name, config.recurrent())?;
         return inspect_units::print_text(arguments, &directory, &config, unit);
     }
     if let Some(documents) = &arguments.find_unit {

@@ -142,7 +142,7 @@ impl Conversation<'_> {
         let mut writer = TextWriter::default();
         generate(generator, interrupt::watch(), |_, event| match event {
             TextEvent::Piece(piece) => writer.write(piece),
-            TextEvent::Finished(..) => Ok(()),
+            TextEvent::Token(_) | TextEvent::Finished(..) => Ok(()),
         })?;
         writer.write("\n")?;
         writer.flush()

@@ -29,6 +29,8 @@ pub mod forecast_flags;
 pub mod forecast_networks;
 mod forecast_output;
 mod forecast_regressors;
+#[cfg(feature = "serve")]
+mod forecast_request;
 mod generate;
 mod generation;
 mod inspect;
@@ -47,6 +49,8 @@ mod prior_flag;
 pub mod run_folder;
 mod sampling_flags;
 mod score;
+#[cfg(feature = "serve")]
+mod serve;
 pub mod standard;
 mod time;
 pub mod train;
@@ -54,7 +58,6 @@ mod train_baseline;
 pub mod train_classifier;
 pub mod train_translator;
 mod translate;
-mod unit;
 mod values;
 pub mod version;
 
@@ -104,6 +107,9 @@ pub enum Command {
     Forecast(Box<forecast_flags::Arguments>),
     /// Compare networks on one corpus
     Compare(Box<compare::Arguments>),
+    /// Serve models to a browser and to programs, on this machine
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     /// Show what a model is and how it was trained
     Inspect(inspect_flags::Arguments),
     /// Copy a model in fewer bytes, to use and to share
@@ -152,6 +158,8 @@ pub fn run(command: Command) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),
         Command::Translate(arguments) => translate::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

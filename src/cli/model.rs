@@ -91,7 +91,8 @@ impl ModelArguments {
         precision: PrecisionChoice,
     ) -> Result<Model> {
         let directory = self.directory(model)?;
-        let (precision, threads) = self.computation(precision, &directory);
+        let (precision, threads) =
+            computation((self.precision, precision), self.threads, Some(&directory));
         Model::open(&directory, precision, threads)
     }
 
@@ -102,7 +103,8 @@ impl ModelArguments {
         precision: PrecisionChoice,
     ) -> Result<Classifier> {
         let directory = self.directory(model)?;
-        let (precision, threads) = self.computation(precision, &directory);
+        let (precision, threads) =
+            computation((self.precision, precision), self.threads, Some(&directory));
         Classifier::open(&directory, precision, threads)
     }
 
@@ -113,33 +115,38 @@ impl ModelArguments {
         precision: PrecisionChoice,
     ) -> Result<Translator> {
         let directory = self.directory(model)?;
-        let (precision, threads) = self.computation(precision, &directory);
+        let (precision, threads) =
+            computation((self.precision, precision), self.threads, Some(&directory));
         Translator::open(&directory, precision, threads)
     }
+}
 
-    /// Precision and number of threads. Weights that are int8 are multiplied as such, unless another precision is asked for.
-    fn computation(&self, default: PrecisionChoice, directory: &Directory) -> (Precision, usize) {
-        let given = self
-            .precision
-            .filter(|&given| given != PrecisionChoice::Auto);
-        let choice = match given {
-            Some(given) if given != PrecisionChoice::Int8 && directory.is_int8() => {
-                standard::message(
-                    "note: the weights of this model are int8; they are computed with as they were rounded",
-                );
-                given
-            }
-            Some(given) => given,
-            None if directory.is_int8() => PrecisionChoice::Int8,
-            None => self.precision.unwrap_or(default),
-        };
-        let precision = match choice {
-            PrecisionChoice::Auto if Kernel::int8_is_native() => Precision::Int8,
-            PrecisionChoice::Auto | PrecisionChoice::F32 => Precision::Float32,
-            PrecisionChoice::Bf16 => Precision::Bfloat16,
-            PrecisionChoice::Int8 => Precision::Int8,
-        };
-        let cores = || available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
-        (precision, self.threads.map_or_else(cores, usize::from))
-    }
+/// Precision, the one that was given or the default, and number of threads. Weights that are int8 are multiplied as such, unless
+/// another precision is asked for.
+pub fn computation(
+    (asked, default): (Option<PrecisionChoice>, PrecisionChoice),
+    threads: Option<u16>,
+    directory: Option<&Directory>,
+) -> (Precision, usize) {
+    let is_int8 = directory.is_some_and(Directory::is_int8);
+    let given = asked.filter(|&given| given != PrecisionChoice::Auto);
+    let choice = match given {
+        Some(given) if given != PrecisionChoice::Int8 && is_int8 => {
+            standard::message(
+                "note: the weights of this model are int8; they are computed with as they were rounded",
+            );
+            given
+        }
+        Some(given) => given,
+        None if is_int8 => PrecisionChoice::Int8,
+        None => asked.unwrap_or(default),
+    };
+    let precision = match choice {
+        PrecisionChoice::Auto if Kernel::int8_is_native() => Precision::Int8,
+        PrecisionChoice::Auto | PrecisionChoice::F32 => Precision::Float32,
+        PrecisionChoice::Bf16 => Precision::Bfloat16,
+        PrecisionChoice::Int8 => Precision::Int8,
+    };
+    let cores = || available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
+    (precision, threads.map_or_else(cores, usize::from))
 }

@@ -4,8 +4,8 @@ Flags of `carousel generate` that decide how a token is chosen.
 
 use clap::Args;
 
-use crate::error::{Error, Result};
-use crate::inference::sampling::{Choice, Repetition, Sampling};
+use crate::error::Result;
+use crate::inference::sampling::{Sampling, SamplingOptions};
 
 /// How a token is chosen.
 #[derive(Args)]
@@ -68,59 +68,18 @@ impl SamplingFlags {
     /// # Errors
     /// The first value that is out of range.
     pub fn sampling(&self) -> Result<Sampling> {
-        self.check()?;
-        let repetition = self
-            .repeat_penalty
-            .filter(|&penalty| penalty != 1.0)
-            .map(|penalty| Repetition {
-                penalty,
-                last_n: self.repeat_last_n,
-            });
-        let choice = if self.greedy || self.temperature == 0.0 {
-            Choice::Greedy
-        } else {
-            Choice::Random {
-                top_k: self.top_k,
-                top_p: self.top_p.filter(|&p| p < 1.0),
-                min_p: Some(self.min_p).filter(|&p| p > 0.0),
-                temperature: self.temperature,
-            }
+        let options = SamplingOptions {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: Some(self.min_p),
+            repeat_penalty: self.repeat_penalty,
+            repeat_last_n: self.repeat_last_n,
         };
-        Ok(Sampling { repetition, choice })
-    }
-
-    fn check(&self) -> Result<()> {
-        let temperature = self.temperature;
-        if !(temperature >= 0.0 && temperature.is_finite()) {
-            return Err(Error::usage(format!(
-                "--temperature {temperature} is out of range; give 0 (always the most probable token) or more"
-            )));
-        }
-        if self.top_k == Some(0) {
-            return Err(Error::usage(
-                "--top-k 0 leaves no token to choose from; give 1 or more",
-            ));
-        }
-        if let Some(p) = self.top_p
-            && !(p > 0.0 && p <= 1.0)
-        {
-            return Err(Error::usage(format!(
-                "--top-p {p} is out of range; give a probability above 0, up to 1"
-            )));
-        }
-        if !(0.0..=1.0).contains(&self.min_p) {
-            return Err(Error::usage(format!(
-                "--min-p {} is out of range; give a fraction from 0 to 1",
-                self.min_p
-            )));
-        }
-        if let Some(penalty) = self.repeat_penalty
-            && !(penalty > 0.0 && penalty.is_finite())
-        {
-            return Err(Error::usage(format!(
-                "--repeat-penalty {penalty} is out of range; give a number above 0, where 1 is no penalty"
-            )));
-        }
-        Ok(())
+        let sampling = options.sampling(|name| format!("--{}", name.replace('_', "-")))?;
+        Ok(match self.greedy {
+            true => sampling.at_temperature(0.0),
+            false => sampling,
+        })
     }
 }

@@ -6,14 +6,14 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
 
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::standard::{self, CONVERTED, RowPrinter};
+use crate::answers::score;
 use crate::checkpoint::record::TextRecord;
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
-use crate::inference::evaluation::{ScoredText, ScoredToken, score};
+use crate::inference::evaluation::{self, ScoredText, ScoredToken};
 use crate::text::escape::escaped_lines;
 
 /// Most unknown words that are named.
@@ -75,11 +75,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut printer = RowPrinter::default();
     for row in rows {
-        let scored = score(&model, &spelling, &row.text).ok_or_else(|| {
+        let scored = evaluation::score(&model, &spelling, &row.text).ok_or_else(|| {
             Error::new("an empty text cannot be scored; give at least one character")
         })?;
         if arguments.json {
-            printer.print(&row, object(&row.text, &scored, arguments.tokens))?;
+            printer.print(&row, score::object(&row.text, &scored, arguments.tokens))?;
         } else {
             print(&row.text, &scored, arguments.tokens)?;
         }
@@ -111,28 +111,6 @@ fn rows(arguments: &Arguments) -> Result<Vec<TextRow>> {
         })
     };
     texts.into_iter().map(row).collect()
-}
-
-fn object(text: &str, scored: &ScoredText, tokens: bool) -> serde_json::Value {
-    let mut object = json!({
-        "text": text,
-        "tokens": scored.tokens.len(),
-        "log_probability": scored.log_probability(),
-        "perplexity": scored.score.perplexity,
-        "bits_per_character": scored.score.bits_per_character,
-        "unknown": scored.unknown().collect::<Vec<_>>(),
-    });
-    if tokens {
-        let of_token = |token: &ScoredToken| {
-            json!({
-                "token": token.text,
-                "log_probability": token.log_probability,
-                "unknown": token.is_unknown,
-            })
-        };
-        object["token_scores"] = scored.tokens.iter().map(of_token).collect();
-    }
-    object
 }
 
 /// Prints the text, the log probabilities of its tokens if requested, and the score of the whole.

@@ -6,18 +6,18 @@ use std::io::{BufRead, IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::line_editor::LineEditor;
 use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
 use super::standard;
+use crate::answers::translation::{Shown, object};
 use crate::checkpoint::Directory;
 use crate::checkpoint::record::PairsRecord;
 use crate::data::pairs::LanguageProfile;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::beam_search::Search;
-use crate::inference::translator::{Candidate, Look, Translation, Translator};
+use crate::inference::translator::{Look, Translation, Translator};
 use crate::pictures::attention;
 use crate::text::source::InvalidBytes;
 
@@ -255,7 +255,11 @@ impl Printer<'_> {
 
     fn print(&self, line: &str, translation: &Translation) -> Result<()> {
         if self.arguments.json {
-            return standard::json_line(&self.object(line, translation));
+            let shown = Shown {
+                attention: self.arguments.attention,
+                best: self.arguments.best.is_some(),
+            };
+            return standard::json_line(&object(shown, self.rows, line, translation));
         }
         for candidate in &translation.candidates {
             standard::line(match self.arguments.best {
@@ -274,29 +278,6 @@ impl Printer<'_> {
             }
         }
         Ok(())
-    }
-
-    fn object(&self, line: &str, translation: &Translation) -> Value {
-        let object = |candidate: &Candidate| {
-            let mut object = json!({
-                "translation": candidate.text,
-                "score": candidate.score(),
-                "log_probability": candidate.log_probability,
-            });
-            if self.arguments.attention {
-                object["attention"] = candidate.looks.iter().map(look_object).collect();
-            }
-            object
-        };
-        let mut all = json!({ "row": self.rows, "source": line });
-        let best = object(&translation.candidates[0]);
-        if let (Value::Object(all), Value::Object(best)) = (&mut all, best) {
-            all.extend(best);
-        }
-        if self.arguments.best.is_some() {
-            all["best"] = translation.candidates.iter().map(object).collect();
-        }
-        all
     }
 
     /// Says what was noticed since the last time.
@@ -320,10 +301,6 @@ impl Printer<'_> {
             ));
         }
     }
-}
-
-fn look_object(look: &Look) -> Value {
-    json!({ "source": look.source, "target": look.target, "weights": look.weights })
 }
 
 /// Draws what was looked at.

@@ -1,9 +1,11 @@
 /*!
-Text generation: continuations of a prompt, piece by piece.
+Text generation: continuations of prompts, piece by piece. Texts may join those that grow already, and leave them.
 */
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::log_probabilities::{LogProbabilities, TokenReport};
 use super::model::Model;
 use super::next_token::Wanted;
 use super::predictor::PredictorState;
@@ -18,10 +20,9 @@ const WINDOW: usize = 256;
 /// Number of logits for which another thread is worth its cost.
 const LOGITS_PER_THREAD: usize = 1 << 11;
 
-/// Generates continuations of one prompt side by side, a token of each at a step.
+/// Generates continuations side by side, a token of each at a step.
 pub struct Generator<'m> {
     model: &'m Model,
-    stop: StopConditions,
     state: PredictorState,
     /// Continuations, in the order of the state's streams. Those that finish before the last are dropped.
     continuations: Vec<Continuation<'m>>,
@@ -51,8 +52,14 @@ pub enum FinishReason {
 
 /// A text that is being generated.
 struct Continuation<'m> {
-    /// Its index among the continuations that the generator began with.
+    /// Its index among all that the generator began with or that joined it.
     index: usize,
+    /// Number of tokens, if limited.
+    length: Option<u64>,
+    /// Number of most probable tokens that are reported beside each token, if tokens are.
+    reported: Option<usize>,
+    /// What is to be reported of the tokens that were chosen and are not part of the text yet.
+    reports: VecDeque<LogProbabilities>,
     sampler: Sampler,
     decoder: Decoder<'m>,
     seam: Seam<'m>,
@@ -66,8 +73,10 @@ struct Continuation<'m> {
 }
 
 /// An event of a continuation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TextEvent<'a> {
+    /// The next token, before the piece that it completes, where that is reported.
+    Token(&'a TokenReport),
     /// The next piece of the text, in whole characters.
     Piece(&'a str),
     /// The text is finished, with this number of tokens.
@@ -85,6 +94,103 @@ pub struct Prompt<'m> {
     unread: u32,
 }
 
+/// A prompt that is read part by part.
+pub struct PromptReader<'m> {
+    prompt: Prompt<'m>,
+    /// The end of line before the prompt, and its tokens.
+    all: Vec<u32>,
+    /// Number of tokens that were read.
+    read: usize,
+    /// Number of most probable tokens that are reported beside each token, if tokens are.
+    reported: Option<usize>,
+    reports: Vec<TokenReport>,
+}
+
+impl<'m> PromptReader<'m> {
+    /// A prompt of which nothing was read yet, with units held at values, then and in all continuations. With `reported`
+    /// each of its tokens is reported, with so many of the most probable ones.
+    pub fn new(
+        model: &'m Model,
+        tokens: Vec<u32>,
+        clamps: &[Clamp],
+        reported: Option<usize>,
+    ) -> Self {
+        let mut state = model.predictor.initial_state(1);
+        state.clamp(clamps);
+        let mut all = vec![model.tokenizer.line_end()];
+        all.extend_from_slice(&tokens);
+        let prompt = Prompt {
+            model,
+            tokens,
+            state,
+            decoder: Decoder::new(&model.tokenizer),
+            seam: Seam::new(&model.tokenizer),
+            unread: model.tokenizer.line_end(),
+        };
+        PromptReader {
+            prompt,
+            all,
+            read: 0,
+            reported,
+            reports: Vec::new(),
+        }
+    }
+
+    /// Whether all was read that is read before a continuation begins: all tokens but the last.
+    pub fn is_finished(&self) -> bool {
+        self.read + 1 == self.all.len()
+    }
+
+    /// Reads the next part, and returns its number of tokens. Parts are the same however often others are read between them.
+    pub fn read_part(&mut self) -> usize {
+        let end = (self.read + WINDOW).min(self.all.len() - 1);
+        let part = &self.all[self.read..end];
+        let Prompt {
+            model,
+            state,
+            decoder,
+            ..
+        } = &mut self.prompt;
+        match self.reported {
+            _ if part.is_empty() => {}
+            None => model.predictor.read(part, state),
+            Some(top) => {
+                let size = model.predictor.horizon() * model.predictor.vocab_size();
+                let logits = model.predictor.forward(part, state, Wanted::All);
+                let rows = logits.chunks_exact(size);
+                for (logits, &token) in rows.zip(&self.all[self.read + 1..]) {
+                    let logits = &logits[..model.predictor.vocab_size()];
+                    let found = LogProbabilities::of(logits, token, top);
+                    self.reports.push(found.report(token, decoder));
+                    decoder.push(token);
+                }
+            }
+        }
+        let count = end - self.read;
+        self.read = end;
+        count
+    }
+
+    /// The prompt, once all was read, and what was to be reported of its tokens.
+    ///
+    /// # Panics
+    /// If there is more to read.
+    pub fn finish(self) -> (Prompt<'m>, Vec<TokenReport>) {
+        assert!(
+            self.is_finished(),
+            "a prompt is read before it is continued"
+        );
+        let mut prompt = self.prompt;
+        prompt.decoder = Decoder::new(&prompt.model.tokenizer);
+        for &id in &prompt.tokens {
+            prompt.decoder.push(id);
+            prompt.seam.push(id);
+        }
+        prompt.unread = self.all[self.read];
+        (prompt, self.reports)
+    }
+}
+
 impl<'m> Prompt<'m> {
     /// Reads a prompt's tokens after an end of line; `progress` is called with the number of tokens of each part.
     pub fn read(model: &'m Model, tokens: Vec<u32>, progress: impl FnMut(u64)) -> Self {
@@ -96,41 +202,21 @@ impl<'m> Prompt<'m> {
         model: &'m Model,
         tokens: Vec<u32>,
         clamps: &[Clamp],
-        progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64),
     ) -> Self {
-        let mut decoder = Decoder::new(&model.tokenizer);
-        let mut seam = Seam::new(&model.tokenizer);
-        tokens.iter().for_each(|&id| {
-            decoder.push(id);
-            seam.push(id);
-        });
-        let mut state = model.predictor.initial_state(1);
-        state.clamp(clamps);
-        let mut all = vec![model.tokenizer.line_end()];
-        all.extend_from_slice(&tokens);
-        let unread = read_tokens(model, &mut state, &all, progress);
-        Prompt {
-            model,
-            tokens,
-            state,
-            decoder,
-            seam,
-            unread,
+        let mut reader = PromptReader::new(model, tokens, clamps, None);
+        while !reader.is_finished() {
+            progress(reader.read_part() as u64);
         }
+        reader.finish().0
     }
 }
 
 /// Reads all tokens but the last, and returns that, which is then the unread one.
-fn read_tokens(
-    model: &Model,
-    state: &mut PredictorState,
-    tokens: &[u32],
-    mut progress: impl FnMut(u64),
-) -> u32 {
+fn read_tokens(model: &Model, state: &mut PredictorState, tokens: &[u32]) -> u32 {
     let (&last, read) = tokens.split_last().expect("there is at least one token");
     for part in read.chunks(WINDOW) {
         model.predictor.read(part, state);
-        progress(part.len() as u64);
     }
     last
 }
@@ -156,6 +242,9 @@ impl<'m> Generator<'m> {
             sampler.observe(&prompt.tokens);
             Continuation {
                 index,
+                length: stop.length,
+                reported: None,
+                reports: VecDeque::new(),
                 sampler,
                 decoder: prompt.decoder.clone(),
                 seam: prompt.seam.clone(),
@@ -172,7 +261,63 @@ impl<'m> Generator<'m> {
             model,
             state,
             continuations: samples.enumerate().map(continuation).collect(),
-            stop,
+        }
+    }
+
+    /// A generator without continuations, which others join.
+    pub fn empty(model: &'m Model) -> Self {
+        Generator {
+            model,
+            state: model.predictor.initial_state(1).select(&[]),
+            continuations: Vec::new(),
+        }
+    }
+
+    /// Reports each token from now on, with so many of the most probable ones in its place.
+    pub fn report_tokens(&mut self, top: usize) {
+        let continuations = self.continuations.iter_mut();
+        continuations.for_each(|continuation| continuation.reported = Some(top));
+    }
+
+    /// Lets the continuations of another generator of the same model grow beside these from now on; their indices begin with
+    /// `first`. Where a step predicts several tokens, they have to have as many unread ones as these, and a first step is
+    /// done here.
+    ///
+    /// # Panics
+    /// If other units are held in them.
+    pub fn join(
+        &mut self,
+        mut other: Generator<'m>,
+        first: usize,
+        on_event: impl FnMut(usize, TextEvent),
+    ) {
+        let joining = other.continuations.iter_mut();
+        joining.for_each(|continuation| continuation.index += first);
+        self.drop_finished();
+        let unread =
+            |generator: &Generator| generator.continuations.first().map(|c| c.unread.len());
+        if unread(self).is_some_and(|own| unread(&other) != Some(own)) {
+            other.step(on_event);
+            other.drop_finished();
+        }
+        match (
+            self.continuations.is_empty(),
+            other.continuations.is_empty(),
+        ) {
+            (_, true) => {}
+            (true, false) => *self = other,
+            (false, false) => {
+                self.state.append(other.state);
+                self.continuations.extend(other.continuations);
+            }
+        }
+    }
+
+    /// Ends the continuations with these indices, without an event.
+    pub fn leave(&mut self, indices: Range<usize>) {
+        let continuations = self.continuations.iter_mut();
+        for continuation in continuations.filter(|one| indices.contains(&one.index)) {
+            continuation.finish.get_or_insert(FinishReason::Interrupted);
         }
     }
 
@@ -215,7 +360,7 @@ impl<'m> Generator<'m> {
         for continuation in &mut self.continuations {
             for index in 0..continuation.unread.len() {
                 let token = continuation.unread[index];
-                continuation.grow(token, self.stop.length, &mut on_event);
+                continuation.grow(token, &mut on_event);
                 if continuation.finish.is_some() {
                     // What was chosen beyond the end is not part of the text.
                     continuation.unread.truncate(index + 1);
@@ -278,7 +423,7 @@ impl<'m> Generator<'m> {
         let mut all = continuation.unread.clone();
         all.extend_from_slice(tokens);
         self.state.reads_own(false);
-        let last = read_tokens(self.model, &mut self.state, &all, |_| ());
+        let last = read_tokens(self.model, &mut self.state, &all);
         self.state.reads_own(true);
         continuation.unread = vec![last];
     }
@@ -314,9 +459,12 @@ impl Continuation<'_> {
         if self.exhausted {
             return;
         }
+        let before = self.reported.map(|top| (top, logits.to_vec()));
         let seam = &mut self.seam;
         match self.sampler.choose(logits, |id| seam.allows(id)) {
             Some(chosen) => {
+                let found = before.map(|(top, logits)| LogProbabilities::of(&logits, chosen, top));
+                self.reports.extend(found);
                 seam.push(chosen);
                 self.unread.push(chosen);
             }
@@ -334,14 +482,13 @@ impl Continuation<'_> {
     }
 
     /// Adds a token that was chosen, and reports it.
-    fn grow(
-        &mut self,
-        token: u32,
-        length: Option<u64>,
-        on_event: &mut impl FnMut(usize, TextEvent),
-    ) {
+    fn grow(&mut self, token: u32, on_event: &mut impl FnMut(usize, TextEvent)) {
         self.tokens += 1;
-        let last = length == Some(self.tokens);
+        if let Some(found) = self.reports.pop_front() {
+            let report = found.report(token, &self.decoder);
+            on_event(self.index, TextEvent::Token(&report));
+        }
+        let last = self.length == Some(self.tokens);
         let mut piece = self.decoder.push(token);
         if last {
             piece.push_str(&self.decoder.finish());

@@ -232,6 +232,16 @@ impl InterpolatedState {
         }
     }
 
+    /// Puts the streams of another state after these.
+    ///
+    /// # Panics
+    /// If they are of different networks, or other units are held in them.
+    pub fn append(&mut self, other: Self) {
+        self.network.append(other.network);
+        self.ngrams.extend(other.ngrams);
+        self.caches.extend(other.caches);
+    }
+
     /// Whether the caches keep nothing more from now on.
     pub fn hold_caches(&mut self, held: bool) {
         self.caches.iter_mut().for_each(|cache| cache.hold(held));

@@ -19,6 +19,7 @@ pub mod interpolation;
 pub mod label_shares;
 pub mod learnt_documents;
 pub mod linear;
+pub mod log_probabilities;
 mod model;
 pub mod next_token;
 pub mod pooling;

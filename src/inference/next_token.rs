@@ -75,6 +75,22 @@ impl NetworkState {
         }
     }
 
+    /// Puts the streams of another state after these.
+    ///
+    /// # Panics
+    /// If they are of different networks, or other units are held in them.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (NetworkState::Recurrent(state), NetworkState::Recurrent(other)) => {
+                state.append(&other);
+            }
+            (NetworkState::Transformer(state), NetworkState::Transformer(other)) => {
+                state.append(other);
+            }
+            _ => unreachable!("states of one network"),
+        }
+    }
+
     /// Holds units at fixed values from the next step on; a transformer has no units.
     pub fn clamp(&mut self, clamps: &[Clamp]) {
         if let NetworkState::Recurrent(state) = self {

@@ -58,6 +58,21 @@ impl PredictorState {
         }
     }
 
+    /// Puts the streams of another state after these.
+    ///
+    /// # Panics
+    /// If they are of different predictors, or other units are held in them.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (PredictorState::Network(state), PredictorState::Network(other)) => state.append(other),
+            (PredictorState::Ngram(texts), PredictorState::Ngram(others)) => texts.extend(others),
+            (PredictorState::Interpolated(state), PredictorState::Interpolated(other)) => {
+                state.append(other);
+            }
+            _ => unreachable!("states of one predictor"),
+        }
+    }
+
     /// The states of the given streams, side by side, each as often as it is named.
     pub fn select(&self, streams: &[usize]) -> Self {
         match self {

@@ -10,6 +10,8 @@ use rustc_hash::FxHashMap;
 
 use carousel_kernels::exponentials;
 
+use crate::error::{Error, Result};
+
 /// Most tokens that are chosen and not allowed before all others are asked for.
 const MOST_REFUSED: usize = 32;
 /// Weights that are summed together to find the block of a drawn index.
@@ -58,6 +60,86 @@ pub struct Sampler {
     sampling: Sampling,
     random: ChaCha8Rng,
     recent: RecentTokens,
+}
+
+/// What a user asks for of sampling.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SamplingOptions {
+    /// 0 always chooses the most probable token.
+    pub temperature: f32,
+    /// As [`Choice::Random`] has them.
+    pub top_k: Option<usize>,
+    /// 1 is no limit.
+    pub top_p: Option<f32>,
+    /// 0 is no limit.
+    pub min_p: Option<f32>,
+    /// 1 is no penalty.
+    pub repeat_penalty: Option<f32>,
+    /// Number of recent tokens that the penalty applies to.
+    pub repeat_last_n: usize,
+}
+
+impl SamplingOptions {
+    /// Checks the values, and returns the sampling that they describe. `named` gives an option's name for messages, as in
+    /// `--top-p` for `top_p`.
+    ///
+    /// # Errors
+    /// The first value that is out of range.
+    pub fn sampling(&self, named: impl Fn(&str) -> String) -> Result<Sampling> {
+        self.check(named)?;
+        let repetition = self
+            .repeat_penalty
+            .filter(|&penalty| penalty != 1.0)
+            .map(|penalty| Repetition {
+                penalty,
+                last_n: self.repeat_last_n,
+            });
+        let choice = match self.temperature {
+            0.0 => Choice::Greedy,
+            temperature => Choice::Random {
+                top_k: self.top_k,
+                top_p: self.top_p.filter(|&p| p < 1.0),
+                min_p: self.min_p.filter(|&p| p > 0.0),
+                temperature,
+            },
+        };
+        Ok(Sampling { repetition, choice })
+    }
+
+    fn check(&self, named: impl Fn(&str) -> String) -> Result<()> {
+        let wrong = |name: &str, value: f32, what: &str| {
+            let name = named(name);
+            Err(Error::usage(format!(
+                "{name} {value} is out of range; give {what}"
+            )))
+        };
+        let temperature = self.temperature;
+        if !(temperature >= 0.0 && temperature.is_finite()) {
+            let what = "0 (always the most probable token) or more";
+            return wrong("temperature", temperature, what);
+        }
+        if self.top_k == Some(0) {
+            return Err(Error::usage(format!(
+                "{} 0 leaves no token to choose from; give 1 or more",
+                named("top_k")
+            )));
+        }
+        if let Some(p) = self.top_p.filter(|&p| !(p > 0.0 && p <= 1.0)) {
+            return wrong("top_p", p, "a probability above 0, up to 1");
+        }
+        if let Some(p) = self.min_p.filter(|p| !(0.0..=1.0).contains(p)) {
+            return wrong("min_p", p, "a fraction from 0 to 1");
+        }
+        let penalty = self.repeat_penalty;
+        if let Some(penalty) = penalty.filter(|&x| !(x > 0.0 && x.is_finite())) {
+            return wrong(
+                "repeat_penalty",
+                penalty,
+                "a number above 0, where 1 is no penalty",
+            );
+        }
+        Ok(())
+    }
 }
 
 impl Sampling {

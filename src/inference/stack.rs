@@ -4,7 +4,7 @@ Stacked recurrent layers: their weights, their state, and a step of all of them 
 
 use std::borrow::Cow;
 
-use carousel_kernels::recurrent::{Layer, LayerState, Start, normalise_rows};
+use carousel_kernels::recurrent::{Layer, LayerState, Start, normalise_rows, side_by_side};
 use carousel_kernels::{Kernel, Layout, Matrix, Precision, Rows, ThreadPool};
 
 use super::affine::rows_of_panels;
@@ -135,6 +135,24 @@ impl RecurrentState {
             residual,
             clamps: self.clamps.clone(),
         }
+    }
+
+    /// Puts the streams of another state after these.
+    ///
+    /// # Panics
+    /// If they are of different stacks, or other units are held in them.
+    pub fn append(&mut self, other: &RecurrentState) {
+        assert_eq!(self.clamps, other.clamps, "the same units are held");
+        let units = self.layers[0].units();
+        let widths = [self.streams, other.streams].map(|streams| streams * units);
+        for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
+            layer.append(other);
+        }
+        if let (Some(sum), Some(other)) = (&mut self.residual, &other.residual) {
+            sum.values = side_by_side([&sum.values, &other.values], widths);
+            sum.encoded.append(&other.encoded);
+        }
+        self.streams += other.streams;
     }
 
     /// Holds units at values from the next step on.

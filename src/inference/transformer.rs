@@ -77,6 +77,11 @@ impl TransformerState {
             windows: windows.collect(),
         }
     }
+
+    /// Puts the streams of another state after these.
+    pub fn append(&mut self, other: Self) {
+        self.windows.extend(other.windows);
+    }
 }
 
 impl TransformerNetwork {

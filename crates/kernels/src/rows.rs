@@ -190,6 +190,16 @@ impl Rows {
         self.scales[row] = other.scales[from];
     }
 
+    /// Puts the rows of another after these.
+    ///
+    /// # Panics
+    /// If `other` was encoded for another kernel or inner dimension.
+    pub fn append(&mut self, other: &Rows) {
+        assert!(self.kernel == other.kernel && self.inner == other.inner);
+        self.words.extend_from_slice(&other.words);
+        self.scales.extend_from_slice(&other.scales);
+    }
+
     /// Number of values in a row.
     pub fn inner(&self) -> usize {
         self.inner

@@ -2,7 +2,7 @@
 Single units: their activations over a text, and what all units say of documents.
 */
 
-use crate::checkpoint::{Directory, ModelConfig};
+use crate::checkpoint::{Directory, ModelConfig, WeightsFile};
 use crate::error::Result;
 use crate::inference::recurrent::RecurrentNetwork;
 use crate::text::Direction;
@@ -60,7 +60,14 @@ impl UnitReader {
     /// # Errors
     /// Weights that are missing or damaged.
     pub fn open(directory: &Directory, config: &ModelConfig, threads: usize) -> Result<Self> {
-        let weights = directory.load_weights(config)?;
+        Self::load(config, &directory.load_weights(config)?, threads)
+    }
+
+    /// Packs weights.
+    ///
+    /// # Errors
+    /// As [`UnitReader::open`].
+    pub fn load(config: &ModelConfig, weights: &WeightsFile, threads: usize) -> Result<Self> {
         let network = RecurrentNetwork::load(
             config,
             &[Direction::Forward],

@@ -43,6 +43,16 @@ pub struct LayerState {
     encoded: VecDeque<Rows>,
 }
 
+/// The values of two states, `[groups, width]` each with its own width, with each group of the second after that of the first.
+pub fn side_by_side(values: [&[f32]; 2], widths: [usize; 2]) -> Vec<f32> {
+    let [groups, others] = [0, 1].map(|which| values[which].chunks_exact(widths[which]));
+    let pairs = groups.zip(others);
+    pairs
+        .flat_map(|(one, other)| one.iter().chain(other))
+        .copied()
+        .collect()
+}
+
 impl LayerState {
     /// The zero state.
     fn zeros(spec: &LayerSpec, kernel: Kernel, streams: usize) -> Self {
@@ -85,6 +95,21 @@ impl LayerState {
         for (encoded, other) in self.encoded.iter_mut().zip(&other.encoded) {
             encoded.copy(stream, other, 0);
         }
+    }
+
+    /// Puts the streams of another state after these.
+    ///
+    /// # Panics
+    /// If they are of different layers.
+    pub fn append(&mut self, other: &LayerState) {
+        assert!(other.hidden_size == self.hidden_size && other.units == self.units);
+        let widths = [self.streams, other.streams].map(|streams| streams * self.units);
+        self.hidden = side_by_side([&self.hidden, &other.hidden], widths);
+        self.carried = side_by_side([&self.carried, &other.carried], widths);
+        for (encoded, other) in self.encoded.iter_mut().zip(&other.encoded) {
+            encoded.append(other);
+        }
+        self.streams += other.streams;
     }
 
     /// The states of the given streams, in their order.

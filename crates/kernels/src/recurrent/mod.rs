@@ -16,7 +16,7 @@ mod step;
 mod tape;
 
 pub use cell::{Cell, LayerSpec};
-pub use layer::{Layer, LayerState};
+pub use layer::{Layer, LayerState, side_by_side};
 pub use norm::normalise_rows;
 pub use start::{Start, TABLE_TOKENS};
 pub use step::Activation;

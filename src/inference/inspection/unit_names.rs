@@ -1,12 +1,12 @@
 /*!
-Units of a network as they are named on the command line: `UNIT` of the last layer, or `LAYER:UNIT`.
+Units of a network as users name them: `UNIT` of the last layer, or `LAYER:UNIT`.
 */
 
+use super::units::Unit;
 use crate::checkpoint::ModelConfig;
 use crate::checkpoint::architecture::Recurrent;
 use crate::checkpoint::parts::Body;
 use crate::error::{Error, Result};
-use crate::inference::inspection::units::Unit;
 use crate::inference::stack::Clamp;
 
 /// The unit with this name.

@@ -1,0 +1,128 @@
+/*!
+Forecasts that are asked for over HTTP: the same as the command's, from a CSV in memory.
+*/
+
+use std::io::Cursor;
+
+use clap::{Args, Command, FromArgMatches};
+use serde_json::{Value, json};
+
+use super::forecast::{answers, compared, extend_by, fit_all};
+use super::forecast_answer::Answer;
+use super::forecast_backtest;
+use super::forecast_flags::Arguments;
+use super::forecast_networks;
+use crate::data::series::file::SeriesFile;
+use crate::data::series::options::SeriesOptions;
+use crate::data::series::time_series::{Series, label};
+use crate::error::{Error, Result};
+use crate::forecasting::folder::ForecastFolder;
+use crate::server::forecasts::{ForecastRequest, MOST_FORECASTS};
+
+/// What the CSV is called in messages.
+const NAME: &str = "the CSV";
+/// Number of origins of a backtest that gives no number.
+const ORIGINS: u32 = 4;
+
+/// Answers a request: the objects of `carousel forecast --json`, with what came before, and those of `--backtest`.
+///
+/// # Errors
+/// Those of the command.
+pub(super) fn answer(request: &ForecastRequest) -> Result<Value> {
+    let arguments = arguments(request)?;
+    if arguments.trains() {
+        return Err(Error::usage(
+            "networks are trained by `carousel forecast --method lstm -o DIR`, and served by `carousel serve DIR`",
+        ));
+    }
+    let (mut forecaster, failures) = match &request.folder {
+        None => fit_all(series(request, &arguments.reading())?, &arguments)?,
+        Some(folder) => (ForecastFolder::at(folder).load()?, Vec::new()),
+    };
+    if request.folder.is_some() && !request.csv.is_empty() {
+        let new = series(request, &forecaster.reading)?;
+        extend_by(&mut forecaster, new, true)?;
+    }
+    let horizon = |options: &crate::forecasting::method::FitOptions| {
+        arguments
+            .horizon
+            .map_or(options.horizon, |steps| steps as usize)
+    };
+    let steps = forecaster.series.iter().map(|one| horizon(&one.options));
+    if steps.sum::<usize>() > MOST_FORECASTS {
+        return Err(Error::usage(format!(
+            "more than {MOST_FORECASTS} forecasts were asked for; give a shorter horizon or fewer series"
+        )));
+    }
+    let (mut found, more) = answers(&forecaster, &arguments)?;
+    if let Some(folder) = &request.folder {
+        found.extend(forecast_networks::answers(&forecaster, folder, &arguments)?);
+    }
+    let left_out = failures.iter().chain(&more).map(Error::to_string);
+    let mut all = json!({
+        "results": found.iter().map(object).collect::<Vec<_>>(),
+        "left_out": left_out.collect::<Vec<_>>(),
+    });
+    if let Some(number) = backtest(request)? {
+        let series = series(request, &arguments.reading())?;
+        let (compared, names, _) = compared(&series, number as usize, &arguments, None)?;
+        all["backtest"] = json!(forecast_backtest::objects(&compared, &names));
+    }
+    Ok(all)
+}
+
+/// The request as flags of the command; what is in them cannot become another flag.
+fn arguments(request: &ForecastRequest) -> Result<Arguments> {
+    let mut line = vec!["forecast".to_string(), "--quiet".to_string()];
+    let lists = [
+        ("method", &request.method),
+        ("season", &request.season),
+        ("value-column", &request.column),
+        ("date-column", &request.date_column),
+        ("id-column", &request.id_column),
+        ("horizon", &request.horizon),
+    ];
+    for (flag, value) in lists {
+        line.extend(value.as_ref().map(|value| format!("--{flag}={value}")));
+    }
+    line.push("-".to_string());
+    let wrong = |e: clap::Error| {
+        let text = e.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        Error::usage(first.trim_start_matches("error: ").to_string())
+    };
+    let command = Arguments::augment_args(Command::new("forecast"));
+    let matches = command.try_get_matches_from(line).map_err(wrong)?;
+    Arguments::from_arg_matches(&matches).map_err(wrong)
+}
+
+/// Number of origins of a backtest, if one was asked for.
+fn backtest(request: &ForecastRequest) -> Result<Option<u32>> {
+    match (&request.backtest, &request.folder) {
+        (Value::Null | Value::Bool(false), _) => Ok(None),
+        (_, Some(_)) => Err(Error::usage(
+            "backtest compares methods that are fitted anew; leave the model away",
+        )),
+        (Value::Bool(true), _) => Ok(Some(ORIGINS)),
+        (value, _) => match value.as_u64() {
+            Some(number @ 1..=100) => Ok(Some(number as u32)),
+            _ => Err(Error::usage(
+                "backtest is true, false or a number of origins from 1 to 100",
+            )),
+        },
+    }
+}
+
+fn series(request: &ForecastRequest, reading: &SeriesOptions) -> Result<Vec<Series>> {
+    let csv = Cursor::new(request.csv.clone().into_bytes());
+    Ok(SeriesFile::read(csv, NAME, reading)?.series)
+}
+
+fn object(answer: &Answer) -> Value {
+    let mut object = answer.object();
+    let history = &answer.history;
+    let dates = (0..history.len()).map(|at| label(answer.calendar.as_ref(), at));
+    object["history_dates"] = json!(dates.collect::<Vec<_>>());
+    object["history"] = json!(history);
+    object
+}

@@ -1,0 +1,146 @@
+/*!
+`POST /classify`.
+*/
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::application::Application;
+use super::bodies;
+use super::errors::{Failure, json_body};
+use super::limits::{BODY_BYTES, EXPLAINED_TEXTS};
+use super::models::{Engine, Kind};
+use super::work::Cancelled;
+use crate::answers::classification::Answer;
+use crate::answers::prior::{Prior, PriorChoice};
+use crate::inference::classifier::{Classifier, Prediction};
+
+/// Number of texts that are classified together.
+const BATCH_TEXTS: usize = 32;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClassifyRequest {
+    model: Option<String>,
+    text: Option<String>,
+    texts: Option<Vec<String>>,
+    #[serde(default)]
+    explain: bool,
+    threshold: Option<f64>,
+    prior: Option<PriorField>,
+}
+
+/// As `--prior` takes it, or an object of shares.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum PriorField {
+    Word(String),
+    Shares(Map<String, Value>),
+}
+
+impl PriorField {
+    fn choice(&self) -> Result<PriorChoice, Failure> {
+        let wrong = |message: &str| Failure::malformed(message).param("prior");
+        match self {
+            PriorField::Word(word) => word.parse().map_err(|message: String| wrong(&message)),
+            PriorField::Shares(shares) => {
+                let share = |(label, share): (&String, &Value)| {
+                    let share = share.as_f64().filter(|share| *share >= 0.0)?;
+                    Some((label.clone(), share))
+                };
+                let shares: Option<Vec<_>> = shares.iter().map(share).collect();
+                let shares = shares.filter(|all| all.iter().any(|(_, share)| *share > 0.0));
+                let message =
+                    "prior is \"estimate\", \"uniform\", or an object with the share of each label";
+                Ok(PriorChoice::Shares(shares.ok_or_else(|| wrong(message))?))
+            }
+        }
+    }
+}
+
+/// Classifies texts.
+///
+/// # Errors
+/// Those of the request; too many who wait; too much time.
+pub async fn classify(
+    State(application): State<Arc<Application>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let request: ClassifyRequest = bodies::read(request).await?;
+    let served = application
+        .models
+        .of_kind(Kind::Classifier, request.model.as_deref())?;
+    let Engine::Classifier { classifier, shares } = &served.engine else {
+        return Err(Failure::internal());
+    };
+    let texts = bodies::texts(request.text, request.texts, BODY_BYTES)?;
+    if request.explain && texts.len() > EXPLAINED_TEXTS {
+        return Err(Failure::too_large(format!(
+            "{EXPLAINED_TEXTS} texts are explained at once; send less, or leave explain away"
+        )));
+    }
+    if request
+        .threshold
+        .is_some_and(|threshold| !(0.0..=1.0).contains(&threshold))
+    {
+        let message = "threshold is a probability from 0 to 1";
+        return Err(Failure::malformed(message).param("threshold"));
+    }
+    let prior = match request.prior.map(|prior| prior.choice()).transpose()? {
+        None => None,
+        Some(choice) => {
+            let none = || Failure::malformed("this model has no record of its labels' shares");
+            let shares = shares.as_ref().ok_or_else(none)?;
+            Some(Prior::new(&choice, shares, classifier.config.labels())?)
+        }
+    };
+    let asked = Asked {
+        classifier: Arc::clone(classifier),
+        texts,
+        prior,
+        explain: request.explain,
+        threshold: request.threshold,
+    };
+    let work = move |cancelled: &Cancelled| asked.results(cancelled);
+    let results = served.turns.work(application.limits.time, work).await?;
+    Ok(json_body(&json!({"model": served.id, "results": results})))
+}
+
+/// What is to be classified, and how.
+struct Asked {
+    classifier: Arc<Classifier>,
+    texts: Vec<String>,
+    prior: Option<Prior>,
+    explain: bool,
+    threshold: Option<f64>,
+}
+
+impl Asked {
+    fn results(mut self, cancelled: &Cancelled) -> Result<Vec<Value>, Failure> {
+        let labels = self.classifier.config.labels();
+        let mut predictions: Vec<Prediction> = Vec::with_capacity(self.texts.len());
+        for texts in self.texts.chunks(BATCH_TEXTS) {
+            cancelled.check()?;
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            predictions.extend(self.classifier.classify(&texts));
+        }
+        if let Some(prior) = &mut self.prior {
+            prior.apply_all(&mut predictions, labels);
+        }
+        let answer = |(text, prediction): (&String, Prediction)| {
+            cancelled.check()?;
+            let mut answer = Answer::new(prediction, self.threshold);
+            if self.explain {
+                answer = answer.explained(&self.classifier, text);
+            }
+            let mut object = answer.object(labels);
+            object["text"] = json!(text);
+            Ok(object)
+        };
+        self.texts.iter().zip(predictions).map(answer).collect()
+    }
+}

@@ -1,0 +1,140 @@
+/*!
+`GET /runs` and `/runs/NAME`: the runs in the folder of `--runs`, and what they have told so far.
+*/
+
+use std::fs;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::application::Application;
+use super::errors::{Failure, json_body};
+use super::limits::RUN_LINES;
+use crate::checkpoint::record::{Evaluation, best};
+use crate::checkpoint::{Directory, Lock};
+
+/// The path before a run's name.
+const PREFIX: &str = "/runs/";
+
+/// Lists the runs.
+///
+/// # Errors
+/// 404 without `--runs`.
+pub async fn list(State(application): State<Arc<Application>>) -> Result<Response, Failure> {
+    let mut runs = runs(&application)?;
+    runs.sort_by_key(Directory::name);
+    let runs: Vec<Value> = runs.iter().map(summary).collect();
+    Ok(json_body(&json!({"runs": runs})))
+}
+
+/// Tells the events of a run, from the line that `after` says on.
+///
+/// # Errors
+/// 404 without `--runs`, or for a name that is not in its list; 400 for another query.
+pub async fn events(
+    State(application): State<Arc<Application>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let after = match query.as_deref() {
+        None | Some("") => 0,
+        Some(query) => {
+            let after = query
+                .strip_prefix("after=")
+                .and_then(|number| number.parse().ok());
+            let wrong = || Failure::malformed("the query is after=N, a number of lines");
+            after.ok_or_else(wrong)?
+        }
+    };
+    // A name is compared with those that are there, and never becomes a path.
+    let name = unescaped(uri.path().strip_prefix(PREFIX).unwrap_or_default());
+    let run = runs(&application)?
+        .into_iter()
+        .find(|run| run.name() == name);
+    let run = run.ok_or_else(|| Failure::not_found("there is no such run; /runs lists them"))?;
+    let metrics = run.load_metrics().unwrap_or_default();
+    // The last line may be incomplete.
+    let whole = metrics.rfind('\n').map_or("", |end| &metrics[..end]);
+    let lines = whole.lines().skip(after).take(RUN_LINES);
+    let read = |line: &str| serde_json::from_str(line).unwrap_or(Value::Null);
+    let events: Vec<Value> = lines.map(read).collect();
+    // Fewer than are known already: the run has begun anew.
+    let next = after.min(whole.lines().count()) + events.len();
+    Ok(json_body(
+        &json!({"name": name, "events": events, "next": next}),
+    ))
+}
+
+/// The runs that are there.
+fn runs(application: &Application) -> Result<Vec<Directory>, Failure> {
+    let Some(folder) = &application.runs else {
+        return Err(Failure::not_found(
+            "no runs are shown; `carousel serve --runs DIR` shows those in DIR",
+        ));
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let directories = entries.map(|entry| Directory::at(entry.path()));
+    Ok(directories
+        .filter(|run| run.holds_run() || run.load_metrics().is_ok())
+        .collect())
+}
+
+fn summary(run: &Directory) -> Value {
+    let record: Value = run.load_record().unwrap_or_default();
+    let evaluations = Vec::<Evaluation>::deserialize(&record["evaluations"]).unwrap_or_default();
+    let state = match () {
+        () if Lock::is_held(run.path()) => "running",
+        () if !record["finished"].is_null() => "finished",
+        () => "interrupted",
+    };
+    json!({
+        "name": run.name(),
+        "task": run.load_config().ok().map(|config| config.command()),
+        "state": state,
+        "best": best(&evaluations),
+    })
+}
+
+/// A part of a path without its escapes, such as `%20`.
+fn unescaped(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| first == b'%');
+        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_paths_are_read() {
+        let table = [
+            ("a%20b", "a b"),
+            ("%C3%A9", "é"),
+            ("100%", "100%"),
+            ("%zz", "%zz"),
+            ("..%2f", "../"),
+        ];
+        for (part, expected) in table {
+            assert_eq!(unescaped(part), expected);
+        }
+    }
+}
