@@ -7,12 +7,13 @@ BINARIES = target/release
 
 DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 
-.PHONY: help demo test test-python build install libtorch lint light bench dist
+.PHONY: help demo test test-python test-browser build install libtorch lint light bench dist
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
 	@echo "make test-python  the official client of OpenAI's interface with \`carousel serve\`, in a venv of its own"
+	@echo "make test-browser  the page of \`carousel serve\` in Chromium, wide and narrow, with axe"
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make install   the same, and the models, to be used from any folder"
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
@@ -36,6 +37,10 @@ test: lint light build
 test-python:
 	$(CARGO) build --release --locked --package carousel
 	$(PYTHON) tests/openai_client.py
+
+test-browser:
+	$(CARGO) build --release --locked --package carousel
+	tests/browser/run.sh
 
 build: libtorch
 	$(CARGO) build --release --locked --workspace

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Tries the page in Chromium, against a server of its own: what `make test-browser` runs. Options are page.py's.
+set -eu
+cd "$(dirname "$0")/../.."
+if ! command -v "${CHROMIUM:-chromium}" >/dev/null; then
+    echo "the page is tried in Chromium: install your system's package chromium, or name the program in CHROMIUM" >&2
+    exit 1
+fi
+venv=target/test-browser
+[ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
+"$venv/bin/pip" install --quiet -r tests/browser/packages.txt
+log=$venv/serve.log
+target/release/carousel serve --port 0 --runs target 2>"$log" &
+server=$!
+trap 'kill $server' EXIT
+until address=$(grep -om 1 'http://127.0.0.1:[0-9]*' "$log"); do
+    kill -0 $server || { cat "$log" >&2; exit 1; }
+    sleep 0.2
+done
+"$venv/bin/python" tests/browser/page.py "$address" --pictures "$venv/pictures" "$@"
