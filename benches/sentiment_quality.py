@@ -39,7 +39,10 @@ def learnt_hashes(model):
     """Hashes of the documents that a model learnt from."""
     from safetensors.numpy import load_file
 
-    pairs = load_file(os.path.join(model, "model.safetensors"))["documents.hashes"].view("uint32")
+    tensors = load_file(os.path.join(model, "model.safetensors"))
+    if "documents.hashes" not in tensors:
+        sys.exit(f"{model} does not say what it learnt from: it is older than that; train another")
+    pairs = tensors["documents.hashes"].view("uint32")
     return {int(high) << 32 | int(low) for high, low in pairs}
 
 
