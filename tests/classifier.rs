@@ -806,6 +806,30 @@ fn folds_test_each_document_once_and_leave_the_model_as_it_is_without_them() {
     assert_eq!(&cut["cross_validation"], found);
 }
 
+/// A version that recorded neither option had other defaults than today's.
+#[test]
+fn a_run_of_an_older_version_goes_on_with_the_defaults_of_then() {
+    let sandbox = sandbox();
+    let whole = format!("train-classifier reviews.csv -o whole {SMALL} --folds 2");
+    let former = format!("{whole} --class-weights none --preprocessing none");
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    sandbox.carousel(&whole).success();
+    sandbox.carousel(&former.replace("whole", "old")).success();
+    assert!(weights("whole") != weights("old"));
+
+    let cut = former.replace("whole", "cut");
+    sandbox.kill_at(&cut, "cut/.folds/2/resume.safetensors");
+    let mut record = json_file(&sandbox, "cut/training.json");
+    let arguments = record["request"]["arguments"].as_object_mut().unwrap();
+    for option in ["class_weights", "preprocessing"] {
+        assert_eq!(arguments.remove(option), Some("none".into()), "{option}");
+    }
+    sandbox.write("cut/training.json", record.to_string());
+    let line = "train-classifier --resume cut -q";
+    sandbox.carousel(line).success();
+    assert!(weights("cut") == weights("old"));
+}
+
 #[test]
 fn folds_that_cannot_be_are_refused() {
     let sandbox = sandbox();

@@ -2,6 +2,8 @@
 Probabilities of labels where these are as frequent as a user says, or as the texts themselves tell.
 */
 
+use std::str::FromStr;
+
 use crate::checkpoint::Directory;
 use crate::error::{Error, Result};
 use crate::inference::classifier::Prediction;
@@ -17,6 +19,30 @@ pub enum PriorChoice {
     Uniform,
     /// As given: shares of labels.
     Shares(Vec<(String, f64)>),
+}
+
+impl FromStr for PriorChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "estimate" => return Ok(PriorChoice::Estimate),
+            "uniform" => return Ok(PriorChoice::Uniform),
+            _ => {}
+        }
+        let share = |part: &str| {
+            let (label, share) = part.rsplit_once('=')?;
+            let share = share.trim().parse::<f64>().ok()?;
+            (share.is_finite() && share >= 0.0).then(|| (label.trim().to_string(), share))
+        };
+        let shares: Option<Vec<_>> = text.split(',').map(share).collect();
+        let message =
+            "give estimate, uniform, or a share of each label, as in negative=0.2,positive=0.8";
+        shares
+            .filter(|shares| shares.iter().any(|(_, share)| *share > 0.0))
+            .map(PriorChoice::Shares)
+            .ok_or_else(|| message.to_string())
+    }
 }
 
 /// Shares of labels: those that probabilities go with, and those to go with instead.
@@ -76,9 +102,14 @@ impl Prior {
         predictions: &mut [Prediction],
         labels: &[String],
     ) -> Option<String> {
-        let trusted = predictions.iter().filter(|found| found.note.is_none());
-        let trusted: Vec<Vec<f64>> = trusted.map(|found| found.probabilities.clone()).collect();
-        let said = self.estimate(&trusted, labels);
+        let said = match self.is_open() {
+            true => {
+                let trusted = predictions.iter().filter(|found| found.note.is_none());
+                let trusted = trusted.map(|found| found.probabilities.clone());
+                self.estimate(&trusted.collect::<Vec<_>>(), labels)
+            }
+            false => None,
+        };
         for found in predictions {
             found.probabilities = self.apply(&found.probabilities);
         }
@@ -119,8 +150,13 @@ fn given(shares: &[(String, f64)], labels: &[String]) -> Result<Vec<f64>> {
             ))),
         }
     };
-    let shares: Result<Vec<f64>> = labels.iter().map(share).collect();
-    Ok(normalised(shares?))
+    let shares = labels.iter().map(share).collect::<Result<Vec<f64>>>()?;
+    match shares.iter().sum::<f64>() {
+        sum if sum.is_finite() => Ok(normalised(shares)),
+        _ => Err(Error::usage(
+            "the shares of the prior are too large; give fractions, or percents",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -139,9 +175,22 @@ mod tests {
             (&[("bad", 1.0)][..], "no share of the label good"),
             (&[("bad", 1.0), ("awful", 1.0)], "awful"),
             (&[("bad", 1.0), ("good", 1.0), ("bad", 2.0)], "bad twice"),
+            (&[("bad", 1e308), ("good", 1e308)], "too large"),
         ] {
             let error = given(list).unwrap_err();
             assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn shares_are_words_or_a_list() {
+        let parse = |text: &str| text.parse::<PriorChoice>();
+        assert_eq!(parse("estimate"), Ok(PriorChoice::Estimate));
+        assert_eq!(parse("uniform"), Ok(PriorChoice::Uniform));
+        let list = [("a=b".to_string(), 1.0), ("c".to_string(), 3.0)];
+        assert_eq!(parse("a=b=1, c=3"), Ok(PriorChoice::Shares(list.to_vec())));
+        for wrong in ["", "a", "a=x", "a=-1", "a=nan", "a=0,b=0", "a=1,,b=2"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -429,6 +429,11 @@ impl Directory {
         files::write_atomically(&self.place.join(REPORT), svg.as_bytes())
     }
 
+    /// Whether there is a metrics.jsonl.
+    pub fn holds_metrics(&self) -> bool {
+        self.file(METRICS).is_file()
+    }
+
     /// Loads metrics.jsonl.
     pub fn load_metrics(&self) -> Result<String> {
         files::read_text(&self.file(METRICS))

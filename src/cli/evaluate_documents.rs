@@ -9,8 +9,8 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::model::{ModelArguments, PrecisionChoice};
-use super::prior_flag::{Prior, PriorChoice};
 use super::standard;
+use crate::answers::prior::{Prior, PriorChoice};
 use crate::baselines::naive_baselines;
 use crate::checkpoint::record::{DocumentsRecord, Figures, NaiveBaselines, Record};
 use crate::checkpoint::{Directory, ModelConfig};

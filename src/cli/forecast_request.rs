@@ -18,6 +18,7 @@ use crate::data::series::time_series::{Series, label};
 use crate::error::{Error, Result};
 use crate::forecasting::folder::ForecastFolder;
 use crate::server::forecasts::{ForecastRequest, MOST_FORECASTS};
+use crate::server::limits::FITTED_VALUES;
 
 /// What the CSV is called in messages.
 const NAME: &str = "the CSV";
@@ -35,8 +36,13 @@ pub(super) fn answer(request: &ForecastRequest) -> Result<Value> {
             "networks are trained by `carousel forecast --method lstm -o DIR`, and served by `carousel serve DIR`",
         ));
     }
+    let origins = backtest(request)?;
     let (mut forecaster, failures) = match &request.folder {
-        None => fit_all(series(request, &arguments.reading())?, &arguments)?,
+        None => {
+            let series = series(request, &arguments.reading())?;
+            check_amount(&series, origins)?;
+            fit_all(series, &arguments)?
+        }
         Some(folder) => (ForecastFolder::at(folder).load()?, Vec::new()),
     };
     if request.folder.is_some() && !request.csv.is_empty() {
@@ -63,12 +69,25 @@ pub(super) fn answer(request: &ForecastRequest) -> Result<Value> {
         "results": found.iter().map(object).collect::<Vec<_>>(),
         "left_out": left_out.collect::<Vec<_>>(),
     });
-    if let Some(number) = backtest(request)? {
+    if let Some(number) = origins {
         let series = series(request, &arguments.reading())?;
         let (compared, names, _) = compared(&series, number as usize, &arguments, None)?;
         all["backtest"] = json!(forecast_backtest::objects(&compared, &names));
     }
     Ok(all)
+}
+
+/// Checks that fitting is not endless: what a client gave up cannot be interrupted.
+fn check_amount(series: &[Series], origins: Option<u32>) -> Result<()> {
+    let values: usize = series.iter().map(|one| one.values.len()).sum();
+    let fitted = values.saturating_mul(1 + origins.unwrap_or(0) as usize);
+    match fitted <= FITTED_VALUES {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "models would be fitted to {fitted} values, with those of each origin of the backtest, and at most \
+             {FITTED_VALUES} are taken at once; give fewer series or origins, or use `carousel forecast`"
+        ))),
+    }
 }
 
 /// The request as flags of the command; what is in them cannot become another flag.

@@ -45,7 +45,6 @@ mod line_editor;
 mod model;
 mod models;
 pub mod pair_flags;
-mod prior_flag;
 pub mod run_folder;
 mod sampling_flags;
 mod score;

@@ -2,11 +2,12 @@
 `carousel serve`.
 */
 
+use std::env::{self, VarError};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
 
 use clap::Args;
 
@@ -80,13 +81,7 @@ pub struct Arguments {
 /// Serves until it is asked to end.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let address = address(&arguments.host)?;
-    let variable = || env::var(KEY_VARIABLE).ok();
-    let key = arguments.api_key.clone().or_else(variable);
-    if key.as_ref().is_some_and(String::is_empty) {
-        return Err(Error::usage(
-            "the key of --api-key is empty; leave it away, or give one",
-        ));
-    }
+    let key = key(arguments.api_key.as_ref(), env::var(KEY_VARIABLE))?;
     if let Some(runs) = arguments.runs.as_ref().filter(|runs| !runs.is_dir()) {
         return Err(Error::usage(format!(
             "--runs {} is not a folder",
@@ -125,6 +120,29 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         forecast: forecast_request::answer,
     };
     serve(options, |event| tell(&event, arguments.open))
+}
+
+/// The key that was given, or that of the variable.
+fn key(
+    given: Option<&String>,
+    variable: std::result::Result<String, VarError>,
+) -> Result<Option<String>> {
+    let key = match (given, variable) {
+        (Some(key), _) => key.clone(),
+        (None, Ok(key)) => key,
+        (None, Err(VarError::NotPresent)) => return Ok(None),
+        (None, Err(VarError::NotUnicode(_))) => {
+            return Err(Error::usage(format!(
+                "the key in {KEY_VARIABLE} is not UTF-8, as a key in a header has to be; give another one"
+            )));
+        }
+    };
+    match key.is_empty() {
+        false => Ok(Some(key)),
+        true => Err(Error::usage(format!(
+            "the key of --api-key, or in {KEY_VARIABLE}, is empty; leave it away, or give one"
+        ))),
+    }
 }
 
 /// Tells what happens to the server.
@@ -217,6 +235,24 @@ impl Arguments {
             folder,
             precision,
             threads,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    #[test]
+    fn a_key_that_was_meant_is_never_left_away() {
+        let (given, text) = ("a".to_string(), |text: &str| Ok(text.to_string()));
+        let found = |given, variable| key(given, variable).map_err(|e| e.to_string());
+        assert_eq!(found(None, Err(VarError::NotPresent)), Ok(None));
+        assert_eq!(found(None, text("b")), Ok(Some("b".to_string())));
+        assert_eq!(found(Some(&given), text("b")), Ok(Some("a".to_string())));
+        for wrong in [text(""), Err(VarError::NotUnicode(OsString::new()))] {
+            assert!(found(None, wrong).is_err());
         }
     }
 }

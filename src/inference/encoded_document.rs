@@ -37,10 +37,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The reading of a text, by a forgiving encoder.
-    fn of(text: &str, encoder: &mut Encoder) -> Self {
-        let capitals = text.chars().filter(|c| c.is_uppercase()).count();
-        let lower_case = capitals > 1 && !text.chars().any(char::is_lowercase);
+    /// The reading of a text in plain spelling, by a forgiving encoder; in lower case if the text was all in capitals.
+    fn of(text: &str, lower_case: bool, encoder: &mut Encoder) -> Self {
         // A word may have fewer subwords after a space than at the beginning of a line.
         let first = text.split_whitespace().next().unwrap_or_default();
         let first = normalize(first, lower_case);
@@ -64,20 +62,31 @@ impl<'t> DocumentEncoder<'t> {
 
     /// The reading of a text without markup.
     pub fn reading(&mut self, text: &str) -> Reading {
-        Reading::of(&self.preprocessing.apply(text), &mut self.encoder)
+        self.reading_of(text, &self.preprocessing.apply(text))
+    }
+
+    /// The reading of a text, which is `read` in plain spelling.
+    fn reading_of(&mut self, text: &str, read: &str) -> Reading {
+        let lower_case = self.preprocessing.is_all_capitals(text);
+        Reading::of(read, lower_case, &mut self.encoder)
     }
 
     /// Encodes a document.
     pub fn encode(&mut self, text: &str) -> EncodedDocument {
         let text = strip_markup(text);
-        let reading = self.reading(&text);
-        self.encode_by(&text, reading)
+        let read = self.preprocessing.apply(&text);
+        let reading = self.reading_of(&text, &read);
+        self.encode_read(&read, reading)
     }
 
     /// Encodes a text without markup by a reading, which may be that of a text that it is part of.
     pub fn encode_by(&mut self, text: &str, reading: Reading) -> EncodedDocument {
-        let text = self.preprocessing.apply(text);
-        let text = self.encoder.normalized(&text);
+        self.encode_read(&self.preprocessing.apply(text), reading)
+    }
+
+    /// Encodes a text in plain spelling.
+    fn encode_read(&mut self, text: &str, reading: Reading) -> EncodedDocument {
+        let text = self.encoder.normalized(text);
         let text = normalize(text.trim(), reading.lower_case);
         let (ids, unknown_words) = match reading.after_space && !text.is_empty() {
             true => self.encoder.encode(&format!(" {text}")),

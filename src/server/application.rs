@@ -4,12 +4,16 @@ What all requests share.
 
 use std::path::PathBuf;
 
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::errors::{Failure, json_body};
 use super::forecasts::Forecast;
 use super::guard::Guard;
 use super::limits::Limits;
 use super::metrics::Metrics;
-use super::models::{Engine, Models};
-use super::work::Turns;
+use super::models::{Engine, Models, Served};
+use super::work::{Cancelled, Turns};
 
 /// The models, who may use them, and what was counted.
 pub struct Application {
@@ -30,6 +34,19 @@ pub struct Application {
 }
 
 impl Application {
+    /// Does work in a model's turn, and answers with its results.
+    ///
+    /// # Errors
+    /// As [`Turns::work`].
+    pub async fn results(
+        &self,
+        served: &Served,
+        work: impl FnOnce(&Cancelled) -> Result<Vec<Value>, Failure> + Send + 'static,
+    ) -> Result<Response, Failure> {
+        let results = served.turns.work(self.limits.time, work).await?;
+        Ok(json_body(&json!({"model": served.id, "results": results})))
+    }
+
     /// Ends the texts that grow, and tells their clients.
     pub fn stop(&self) {
         for model in self.models.all() {

@@ -120,12 +120,24 @@ impl Batch {
         batch
     }
 
-    /// Puts the prompts of a request into the queue.
+    /// A place in the queue.
     ///
     /// # Errors
     /// A full queue.
-    pub fn send(&self, prompts: impl Iterator<Item = Job>) -> Result<(), Failure> {
-        let waiting = Arc::new(Waiting::new(&self.metrics, self.most_waiting)?);
+    pub fn wait(&self) -> Result<Waiting, Failure> {
+        Waiting::new(&self.metrics, self.most_waiting)
+    }
+
+    /// Puts the prompts of a request into the queue, at its place.
+    ///
+    /// # Errors
+    /// A batch that has ended.
+    pub fn send(
+        &self,
+        waiting: Waiting,
+        prompts: impl Iterator<Item = Job>,
+    ) -> Result<(), Failure> {
+        let waiting = Arc::new(waiting);
         let prompt_tokens = &self.metrics.prompt_tokens;
         for job in prompts {
             prompt_tokens.fetch_add(job.tokens.len() as u64, Ordering::Relaxed);

@@ -11,16 +11,17 @@ use serde_json::{Map, Value, json};
 
 use super::application::Application;
 use super::bodies;
-use super::errors::{Failure, json_body};
-use super::limits::{BODY_BYTES, EXPLAINED_TEXTS};
+use super::errors::Failure;
+use super::limits::{BODY_BYTES, EXPLAINED_BYTES, EXPLAINED_TEXTS};
 use super::models::{Engine, Kind};
 use super::work::Cancelled;
 use crate::answers::classification::Answer;
 use crate::answers::prior::{Prior, PriorChoice};
 use crate::inference::classifier::{Classifier, Prediction};
 
-/// Number of texts that are classified together.
+/// Number of texts that are classified together, and of bytes after which there is no other one.
 const BATCH_TEXTS: usize = 32;
+const BATCH_BYTES: usize = 1 << 16;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,9 +79,10 @@ pub async fn classify(
         return Err(Failure::internal());
     };
     let texts = bodies::texts(request.text, request.texts, BODY_BYTES)?;
-    if request.explain && texts.len() > EXPLAINED_TEXTS {
+    let bytes: usize = texts.iter().map(String::len).sum();
+    if request.explain && (texts.len() > EXPLAINED_TEXTS || bytes > EXPLAINED_BYTES) {
         return Err(Failure::too_large(format!(
-            "{EXPLAINED_TEXTS} texts are explained at once; send less, or leave explain away"
+            "{EXPLAINED_TEXTS} texts of {EXPLAINED_BYTES} bytes are explained at once; send less, or leave explain away"
         )));
     }
     if request
@@ -106,8 +108,7 @@ pub async fn classify(
         threshold: request.threshold,
     };
     let work = move |cancelled: &Cancelled| asked.results(cancelled);
-    let results = served.turns.work(application.limits.time, work).await?;
-    Ok(json_body(&json!({"model": served.id, "results": results})))
+    application.results(&served, work).await
 }
 
 /// What is to be classified, and how.
@@ -123,9 +124,9 @@ impl Asked {
     fn results(mut self, cancelled: &Cancelled) -> Result<Vec<Value>, Failure> {
         let labels = self.classifier.config.labels();
         let mut predictions: Vec<Prediction> = Vec::with_capacity(self.texts.len());
-        for texts in self.texts.chunks(BATCH_TEXTS) {
+        while predictions.len() < self.texts.len() {
             cancelled.check()?;
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let texts = batch(&self.texts[predictions.len()..]);
             predictions.extend(self.classifier.classify(&texts));
         }
         if let Some(prior) = &mut self.prior {
@@ -142,5 +143,31 @@ impl Asked {
             Ok(object)
         };
         self.texts.iter().zip(predictions).map(answer).collect()
+    }
+}
+
+/// The first texts, at least one, that are classified together.
+fn batch(texts: &[String]) -> Vec<&str> {
+    let mut bytes = 0;
+    let fits = |text: &&String| {
+        let begins = bytes < BATCH_BYTES;
+        bytes += text.len();
+        begins
+    };
+    let first = texts.iter().take(BATCH_TEXTS).take_while(fits);
+    first.map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_bounded_and_never_empty() {
+        let count = |texts: &[String]| batch(texts).len();
+        assert_eq!(count(&vec![String::new(); 40]), BATCH_TEXTS);
+        let long = "x".repeat(BATCH_BYTES / 2);
+        assert_eq!(count(&vec![long.clone(); 4]), 2);
+        assert_eq!(count(&[long.repeat(3), long]), 1);
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::application::Application;
 use super::batcher::{Event, Job};
@@ -20,7 +21,7 @@ use super::bodies;
 use super::choices::{Choices, Part, join};
 use super::errors::{Failure, json_body};
 use super::events::{Stream, usage};
-use super::limits::{CHOICES, LOGPROBS, Limits, STOP_BYTES, STOP_STRINGS};
+use super::limits::{CHOICES, LOGPROBS, Limits, SCORED_BYTES, STOP_BYTES, STOP_STRINGS};
 use super::models::{Engine, Kind, Writer};
 use crate::checkpoint::ModelConfig;
 use crate::inference::generator::StopConditions;
@@ -126,13 +127,14 @@ pub async fn complete(
     Ok(json_body(&answer))
 }
 
-/// Encodes the prompts, and puts them into the queue; returns where their texts come from, and their number of tokens.
+/// Puts the prompts into the queue, and encodes them once there is a place for them; returns where their texts come from, and their number of tokens.
 async fn begin(
     writer: &Writer,
     completion: &Completion,
     limits: &Limits,
 ) -> Result<(UnboundedReceiver<Event>, u64), Failure> {
     let start = Instant::now();
+    let waiting = writer.batch.wait()?;
     let (model, prompts) = (Arc::clone(writer.model()), completion.prompts.clone());
     let encode = move || -> Vec<Vec<u32>> {
         let encoded = prompts
@@ -140,7 +142,8 @@ async fn begin(
             .map(|prompt| model.tokenizer.encode(prompt).0);
         encoded.collect()
     };
-    let encoded = spawn_blocking(encode).await;
+    let encoded = timeout(limits.time, spawn_blocking(encode)).await;
+    let encoded = encoded.map_err(|_| Failure::timed_out())?;
     let encoded = encoded.map_err(|_| Failure::internal())?;
     let count = encoded.iter().map(|tokens| tokens.len() as u64).sum();
     let (sender, events) = unbounded_channel();
@@ -158,9 +161,8 @@ async fn begin(
         events: sender.clone(),
         streams: completion.stream,
     };
-    writer
-        .batch
-        .send(encoded.into_iter().enumerate().map(job))?;
+    let jobs = encoded.into_iter().enumerate().map(job);
+    writer.batch.send(waiting, jobs)?;
     Ok((events, count))
 }
 
@@ -222,6 +224,14 @@ impl CompletionRequest {
             let message = format!("logprobs is from 0 to {LOGPROBS}");
             return Err(Failure::malformed(message).param("logprobs"));
         }
+        let echo = self.echo.unwrap_or(false);
+        let echoed = n * prompts.iter().map(String::len).sum::<usize>();
+        if echo && self.logprobs.is_some() && echoed > SCORED_BYTES {
+            let message = format!(
+                "with echo and logprobs the prompts of all texts have {echoed} bytes, and at most {SCORED_BYTES} are scored"
+            );
+            return Err(Failure::too_large(message).param("echo"));
+        }
         let options = SamplingOptions {
             temperature: self.temperature.unwrap_or(1.0),
             top_k: self.top_k,
@@ -242,7 +252,7 @@ impl CompletionRequest {
                 .seed
                 .map_or_else(|| random_number() % 1_000_000, |seed| seed as u64),
             logprobs: self.logprobs,
-            echo: self.echo.unwrap_or(false),
+            echo,
             stream: self.stream.unwrap_or(false),
             tells_usage: self
                 .stream_options
@@ -392,6 +402,11 @@ mod tests {
         assert_eq!(good.clamps.len(), 1);
         assert_eq!(checked(b"{}").unwrap().prompts, [""]);
         let long = format!("{{\"stop\":\"{}\"}}", "x".repeat(STOP_BYTES + 1));
+        let prompt = "x".repeat(SCORED_BYTES / 64 + 1);
+        let request = |n: usize| {
+            format!("{{\"prompt\":\"{prompt}\",\"n\":{n},\"echo\":true,\"logprobs\":1}}")
+        };
+        assert!(checked(request(63).as_bytes()).is_ok());
         for wrong in [
             "",
             "[]",
@@ -418,6 +433,7 @@ mod tests {
             "{\"bogus\":1}",
             "{\"prompt\":\"a\"",
             &long,
+            &request(64),
         ] {
             assert!(checked(wrong.as_bytes()).is_err(), "{wrong}");
         }

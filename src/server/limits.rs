@@ -31,8 +31,12 @@ pub const TEXTS: usize = 1024;
 pub const TRANSLATED_BYTES: usize = 1 << 15;
 /// Most bytes that are scored for one request.
 pub const SCORED_BYTES: usize = 1 << 17;
-/// Most texts of one request that are explained.
+/// Most texts of one request that are explained, and most bytes of them: each is read once for each of its words.
 pub const EXPLAINED_TEXTS: usize = 16;
+/// The bytes.
+pub const EXPLAINED_BYTES: usize = 1 << 14;
+/// Most values that models are fitted to for one request, counted anew at each origin of a backtest.
+pub const FITTED_VALUES: usize = 200_000;
 /// Most numbers of one answer that shows gates.
 pub const GATE_NUMBERS: usize = 1 << 20;
 /// Most lines of a run's metrics in one answer.

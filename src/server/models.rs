@@ -44,7 +44,8 @@ pub enum Folder {
     Forecaster(ForecastFolder),
 }
 
-/// A model that is served. It stays as it was loaded, also if its folder is replaced.
+/// A model that is served. It stays as it was loaded, also if its folder is replaced; but a forecaster, whose folder is read
+/// for each request.
 pub struct Served {
     /// Its name.
     pub id: String,

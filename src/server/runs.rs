@@ -10,6 +10,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::application::Application;
 use super::errors::{Failure, json_body};
@@ -25,10 +26,13 @@ const PREFIX: &str = "/runs/";
 /// # Errors
 /// 404 without `--runs`.
 pub async fn list(State(application): State<Arc<Application>>) -> Result<Response, Failure> {
-    let mut runs = runs(&application)?;
-    runs.sort_by_key(Directory::name);
-    let runs: Vec<Value> = runs.iter().map(summary).collect();
-    Ok(json_body(&json!({"runs": runs})))
+    let read = move || {
+        let mut runs = runs(&application)?;
+        runs.sort_by_key(Directory::name);
+        let runs: Vec<Value> = runs.iter().map(summary).collect();
+        Ok(json!({"runs": runs}))
+    };
+    answer(read).await
 }
 
 /// Tells the events of a run, from the line that `after` says on.
@@ -52,9 +56,23 @@ pub async fn events(
     };
     // A name is compared with those that are there, and never becomes a path.
     let name = unescaped(uri.path().strip_prefix(PREFIX).unwrap_or_default());
-    let run = runs(&application)?
-        .into_iter()
-        .find(|run| run.name() == name);
+    answer(move || told(&application, &name, after)).await
+}
+
+/// Answers by what is read from files, on a thread that may wait for them.
+async fn answer(
+    read: impl FnOnce() -> Result<Value, Failure> + Send + 'static,
+) -> Result<Response, Failure> {
+    let read = spawn_blocking(read).await;
+    Ok(json_body(
+        &read.unwrap_or_else(|_| Err(Failure::internal()))?,
+    ))
+}
+
+/// The events of a run.
+fn told(application: &Application, name: &str, after: usize) -> Result<Value, Failure> {
+    let mut runs = runs(application)?.into_iter();
+    let run = runs.find(|run| run.name() == name);
     let run = run.ok_or_else(|| Failure::not_found("there is no such run; /runs lists them"))?;
     let metrics = run.load_metrics().unwrap_or_default();
     // The last line may be incomplete.
@@ -64,9 +82,7 @@ pub async fn events(
     let events: Vec<Value> = lines.map(read).collect();
     // Fewer than are known already: the run has begun anew.
     let next = after.min(whole.lines().count()) + events.len();
-    Ok(json_body(
-        &json!({"name": name, "events": events, "next": next}),
-    ))
+    Ok(json!({"name": name, "events": events, "next": next}))
 }
 
 /// The runs that are there.
@@ -79,7 +95,7 @@ fn runs(application: &Application) -> Result<Vec<Directory>, Failure> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let directories = entries.map(|entry| Directory::at(entry.path()));
     Ok(directories
-        .filter(|run| run.holds_run() || run.load_metrics().is_ok())
+        .filter(|run| run.holds_run() || run.holds_metrics())
         .collect())
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::application::Application;
 use super::bodies;
-use super::errors::{Failure, json_body};
+use super::errors::Failure;
 use super::limits::SCORED_BYTES;
 use super::models::{Engine, Kind, Served};
 use super::work::Cancelled;
@@ -43,8 +43,7 @@ pub async fn score_texts(
     let texts = bodies::texts(request.text, request.texts, SCORED_BYTES)?;
     let (shared, tokens) = (Arc::clone(&served), request.tokens);
     let work = move |cancelled: &Cancelled| results(&shared, &texts, tokens, cancelled);
-    let results = served.turns.work(application.limits.time, work).await?;
-    Ok(json_body(&json!({"model": served.id, "results": results})))
+    application.results(&served, work).await
 }
 
 fn results(

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::application::Application;
 use super::bodies;
-use super::errors::{Failure, json_body};
+use super::errors::Failure;
 use super::limits::TRANSLATED_BYTES;
 use super::models::{Engine, Kind};
 use super::work::Cancelled;
@@ -63,8 +63,7 @@ pub async fn translate(
     let texts = bodies::texts(request.text, request.texts, TRANSLATED_BYTES)?;
     let translator = Arc::clone(translator);
     let work = move |cancelled: &Cancelled| results(&translator, &texts, &search, shown, cancelled);
-    let results = served.turns.work(application.limits.time, work).await?;
-    Ok(json_body(&json!({"model": served.id, "results": results})))
+    application.results(&served, work).await
 }
 
 impl TranslateRequest {

@@ -76,6 +76,18 @@ impl Preprocessing {
         *self == Preprocessing::None
     }
 
+    /// Whether all letters of a text are capitals, and there are several. User names, addresses and emoticons, which are
+    /// replaced, do not count.
+    pub fn is_all_capitals(self, text: &str) -> bool {
+        let counts = |word: &&str| match self {
+            Preprocessing::None => true,
+            Preprocessing::Plain => !is_replaced(word),
+        };
+        let letters = || text.split_whitespace().filter(counts).flat_map(str::chars);
+        letters().filter(|c| c.is_uppercase()).nth(1).is_some()
+            && !letters().any(char::is_lowercase)
+    }
+
     /// A text as a classifier reads it.
     pub fn apply(self, text: &str) -> Cow<'_, str> {
         match self {
@@ -96,14 +108,23 @@ fn plain(text: &str) -> String {
     written
 }
 
+/// A word without what may stand before an address or a user's name.
+fn bare(word: &str) -> &str {
+    word.trim_start_matches(['(', '"', '\''])
+}
+
+/// Whether a word is replaced by another one.
+fn is_replaced(word: &str) -> bool {
+    is_address(bare(word)) || is_user(bare(word)) || emoticon(word).is_some()
+}
+
 /// Writes a word, with all that no white space separates from it.
 fn plain_word(word: &str, written: &mut String) {
-    let bare = word.trim_start_matches(['(', '"', '\'']);
-    if bare.starts_with("http://") || bare.starts_with("https://") || bare.starts_with("www.") {
+    if is_address(bare(word)) {
         written.push_str("http");
         return;
     }
-    if is_user(bare) {
+    if is_user(bare(word)) {
         written.push_str("@user");
         return;
     }
@@ -121,6 +142,13 @@ fn plain_word(word: &str, written: &mut String) {
         written.push(' ');
         written.push_str(&name(emoji));
     }
+}
+
+/// Whether a word is an address in the web.
+fn is_address(word: &str) -> bool {
+    ["http://", "https://", "www."]
+        .iter()
+        .any(|start| word.starts_with(start))
 }
 
 /// Whether a word is the name of a user, with nothing but punctuation after it.
@@ -262,6 +290,19 @@ mod tests {
             assert_eq!(Preprocessing::Plain.apply(text), expected);
             assert_eq!(Preprocessing::None.apply(text), text);
         }
+    }
+
+    #[test]
+    fn capitals_are_seen_beside_what_is_replaced() {
+        let capitals = |text| Preprocessing::Plain.is_all_capitals(text);
+        for text in ["GREAT 😀", "@bob THIS IS BAD", "NO xD", "SEE https://a.b/c"] {
+            assert!(capitals(text), "{text}");
+        }
+        for text in ["Great 😀", "@BOB this is bad", "I", "10/10", "", "@BOB"] {
+            assert!(!capitals(text), "{text}");
+        }
+        assert!(!Preprocessing::None.is_all_capitals("@bob THIS IS BAD"));
+        assert!(Preprocessing::None.is_all_capitals("GREAT 😀"));
     }
 
     #[test]

@@ -36,6 +36,7 @@ use carousel::error::{Error, Result};
 use carousel::files::absolute;
 use carousel::inference::linear::LinearClassifier;
 use carousel::text::Level;
+use carousel::text::preprocessing::Preprocessing;
 use dataset::Dataset;
 use model_selection::{FittedLinear, Prior};
 use prepare::LANGUAGE_MODEL_FRACTION;
@@ -248,13 +249,22 @@ pub fn resume(
     inner: Inner,
 ) -> Result<Option<Run<ClassifierTask>>> {
     let place = directory.clone();
-    let begin = |request: Request, notify: Notify| {
+    let begin = |mut request: Request, notify: Notify| {
+        with_former_defaults(&mut request.arguments);
         let documents = request.documents.unwrap_or_default();
         let asked = (&request.arguments, &documents);
         begin(place.clone(), &request.paths, asked, started, notify, inner)
     };
     let restore = |saved| restore(&directory, saved, given);
     run::resume(directory.clone(), given, (started, notify), begin, restore)
+}
+
+/// Sets what was not given in a run of a version whose defaults were others: one that recorded no weights of labels.
+fn with_former_defaults(arguments: &mut TrainArguments) {
+    if arguments.class_weights.is_none() {
+        arguments.class_weights = Some(ClassWeights::None);
+        arguments.preprocessing.get_or_insert(Preprocessing::None);
+    }
 }
 
 /// The documents of a saved run, where they are now.

@@ -70,7 +70,11 @@ impl Prior {
     ) -> Option<LinearClassifier> {
         match self {
             Prior::Nothing => None,
-            Prior::Weights(classifier) => Some(classifier.clone()),
+            // Its weights are those of this run's features, whatever its own texts were read as.
+            Prior::Weights(classifier) => Some(LinearClassifier {
+                preprocessing,
+                ..classifier.clone()
+            }),
             Prior::WordVectors(vectors) => {
                 let LabelledWords { words, labels } = documents;
                 Some(vectors.fit_classifier(words, labels, label_count, preprocessing))
@@ -307,6 +311,23 @@ mod tests {
         held_out.sort();
         held_out.dedup();
         assert_eq!(held_out.len(), 23);
+    }
+
+    #[test]
+    fn weights_to_go_on_from_are_read_by_the_features_of_the_run() {
+        let before = LinearClassifier {
+            hashes: vec![1],
+            weights: vec![1.0, -1.0],
+            bias: vec![0.0; 2],
+            preprocessing: Preprocessing::None,
+        };
+        let words = vec![vec!["so".to_string()]];
+        let documents = LabelledWords::new(&words, &[0]);
+        let prior = Prior::Weights(before);
+        let found = prior.classifier(&documents, 2, Preprocessing::Plain);
+        let found = found.unwrap();
+        assert_eq!(found.preprocessing, Preprocessing::Plain);
+        assert_eq!(found.weights, [1.0, -1.0]);
     }
 
     #[test]
