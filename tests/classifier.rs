@@ -820,9 +820,9 @@ fn a_run_of_an_older_version_goes_on_with_the_defaults_of_then() {
     let cut = former.replace("whole", "cut");
     sandbox.kill_at(&cut, "cut/.folds/2/resume.safetensors");
     let mut record = json_file(&sandbox, "cut/training.json");
-    let arguments = record["request"]["arguments"].as_object_mut().unwrap();
+    let settings = record["request"]["settings"].as_object_mut().unwrap();
     for option in ["class_weights", "preprocessing"] {
-        assert_eq!(arguments.remove(option), Some("none".into()), "{option}");
+        assert_eq!(settings.remove(option), Some("none".into()), "{option}");
     }
     sandbox.write("cut/training.json", record.to_string());
     let line = "train-classifier --resume cut -q";

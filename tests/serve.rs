@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use carousel::checkpoint::encoder_decoder::Attention;
 use carousel::text::tokenizer::Tokenizer;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::{Value, json};
 
 use crate::sandbox::{Sandbox, model_by_hand, translator_by_hand, words};
@@ -634,13 +634,24 @@ fn more_than_can_wait_are_sent_away() {
     assert_eq!(server.text(&json!({"max_tokens": 1})).chars().count(), 1);
 }
 
+/// Lets this process hold a thousand connections, where it may hold as many.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 #[test]
 fn connections_that_send_slowly_disturb_nobody() {
     let sandbox = sandbox();
     let server = Server::start(&sandbox, "model");
-    let mut slow: Vec<TcpStream> = (0..200).map(|_| server.connect()).collect();
-    for stream in &mut slow {
-        stream.write_all(b"P").unwrap();
+    raise_open_files();
+    let mut slow: Vec<TcpStream> = (0..1000).map(|_| server.connect()).collect();
+    for letter in b"POST" {
+        for stream in &mut slow {
+            stream.write_all(&[*letter]).unwrap();
+        }
+        assert_eq!(server.get("/health").status, 200);
     }
     let mut half = server.connect();
     half.write_all(b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")

@@ -95,6 +95,29 @@ fn a_network_overfits_a_short_text_perfectly() {
     );
 }
 
+#[test]
+fn what_the_saved_weights_write_is_shown_and_kept() {
+    let sandbox = Sandbox::new();
+    sandbox.write("corpus.txt", "all alone at the well\n".repeat(200));
+    let line = format!("train corpus.txt -o model --steps 40 {SMALL}");
+    let shown = sandbox.carousel(&line).success().err;
+    let lines = metrics(&sandbox, "model");
+    let samples: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["sample"].as_str())
+        .collect();
+    let last = samples.last().unwrap();
+    assert_eq!(last.chars().count(), 160, "{last}");
+    let first = last.lines().next().unwrap();
+    assert!(shown.contains(&format!("  | {first}\n")), "{shown}");
+    let quiet = line.replace("model", "quiet") + " -q";
+    sandbox.carousel(&quiet).success();
+    assert_eq!(
+        metrics_without_times(&sandbox, "model"),
+        metrics_without_times(&sandbox, "quiet")
+    );
+}
+
 /// Runs `line` to its end, or kills it when `model` has at least a number of lines in metrics.jsonl, after a `delay`.
 /// Returns the exit status of a run that ended, and the output.
 fn run_or_kill(

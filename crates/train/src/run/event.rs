@@ -22,6 +22,8 @@ pub enum Event {
         evaluation: Evaluation,
         /// Whether it is the best so far, so that the weights were saved.
         best: bool,
+        /// What these weights write, if they were saved.
+        sample: Option<String>,
     },
     /// The end.
     Finished(Finish),
@@ -134,8 +136,6 @@ pub enum DataSummary {
         shared_vocabulary: bool,
         /// BLEU of the sources as they are, and of the translations of the nearest training sentences.
         baselines: [f64; 2],
-        /// Some validation pairs, to be shown with their translations.
-        shown: Vec<(String, String)>,
     },
     /// Series of numbers.
     Series {

@@ -49,6 +49,11 @@ pub trait Task {
     }
     /// Validates the averaged weights; `None` if the loss is not finite.
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures>;
+    /// What the weights in the directory write, to be read by people; `None` if they write nothing, or cannot be opened, which
+    /// must not end the training.
+    fn sample(&self, _directory: &Directory) -> Option<String> {
+        None
+    }
     /// Completes the record by the last evaluation, which was the best so far.
     fn describe_best(&self, _record: &mut Self::Record) {}
     /// The averaged weights as the bytes of a safetensors file, with the tensors that are not fitted by gradients.

@@ -510,12 +510,17 @@ impl<T: Task> Run<T> {
         if let (Value::Object(line), Value::Object(figures)) = (&mut line, json!(figures)) {
             line.extend(figures);
         }
-        self.metrics.append(&line)?;
+        let mut sample = None;
         if best {
             self.task.describe_best(&mut self.record.subject);
             self.directory
                 .save_weights(&self.task.weights(&self.state)?)?;
+            sample = self.task.sample(&self.directory);
         }
+        if let Some(sample) = &sample {
+            line["sample"] = json!(sample);
+        }
+        self.metrics.append(&line)?;
         self.save(true)?;
         self.directory.save_record(&self.record)?;
         self.replace_model()?;
@@ -523,7 +528,11 @@ impl<T: Task> Run<T> {
         self.clock.next_evaluation = self.moment().next_evaluation_at();
         // Weights that are not worth it to replace the model that was there are of no use yet.
         let best = best && !self.directory.replaces_another();
-        Ok(Some(Event::Evaluated { evaluation, best }))
+        Ok(Some(Event::Evaluated {
+            evaluation,
+            best,
+            sample: sample.filter(|_| best),
+        }))
     }
 
     fn count_evaluation(&mut self, evaluation: &Evaluation, best: bool) {

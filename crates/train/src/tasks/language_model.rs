@@ -28,11 +28,13 @@ use carousel::checkpoint::record::{Budget, Figures, Record, Request, TextRecord,
 use carousel::checkpoint::{Directory, ModelConfig, models};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
+use carousel::inference::sampling::{Choice, Sampling};
+use carousel::inference::{Model, generator};
 use carousel::metrics::LanguageScore;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, corpus_cache};
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
 use carousel::text::{Direction, Level};
-use carousel_kernels::ThreadPool;
+use carousel_kernels::{Precision, ThreadPool};
 
 /// Probability that a stream's state is reset before a step.
 const RESET_PROBABILITY: f64 = 0.02;
@@ -41,6 +43,9 @@ const EXAMPLE_ROWS: usize = 3;
 const EXAMPLE_STEPS: usize = 10;
 /// Number of validation tokens that are read even where the budget is too short for them.
 const LEAST_VALID_TOKENS: usize = 4096;
+
+/// Number of characters of a sample.
+const SAMPLE_CHARACTERS: u64 = 160;
 
 /// A language model, and the corpus that it learns from.
 pub struct LanguageModelTask {
@@ -392,6 +397,25 @@ impl Task for LanguageModelTask {
             bits_per_character: Some(score.bits_per_character),
             ..Figures::default()
         })
+    }
+
+    /// A text of some characters.
+    fn sample(&self, directory: &Directory) -> Option<String> {
+        let model = Model::open(directory, Precision::Float32, 1).ok()?;
+        let sampling = Sampling {
+            repetition: None,
+            choice: Choice::Random {
+                top_k: None,
+                top_p: None,
+                min_p: None,
+                temperature: 0.8,
+            },
+        };
+        let tokens = match model.config.tokens().level {
+            Level::Character | Level::Byte => SAMPLE_CHARACTERS,
+            Level::Word | Level::Subword => SAMPLE_CHARACTERS / 4,
+        };
+        Some(generator::sample(&model, sampling, tokens, 0))
     }
 
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {

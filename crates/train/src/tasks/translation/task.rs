@@ -13,10 +13,10 @@ use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::data::pairs::Pair;
 use carousel::error::Result;
 use carousel::inference::beam_search::Search;
-use carousel::inference::translator::Translation;
+use carousel::inference::translator::{Translation, Translator};
 use carousel::metrics::bleu::Bleu;
 use carousel::text::tokenizer::Tokenizer;
-use carousel_kernels::ThreadPool;
+use carousel_kernels::{Precision, ThreadPool};
 
 /// Most validation pairs whose translations are scored, and pairs that are shown.
 const MOST_SCORED: usize = 300;
@@ -42,17 +42,12 @@ pub struct TranslationTask {
 }
 
 impl TranslationTask {
-    /// Validation pairs that are shown, with their translations: some of those that are scored, not very long.
-    fn shown(&self) -> Vec<(String, String)> {
+    /// Validation pairs that are shown: some of those that are scored, not very long.
+    fn shown(&self) -> Vec<&Pair> {
         let short = scored(&self.valid).filter(|pair| pair.source.len() <= SHOWN_BYTES);
         let short: Vec<&Pair> = short.collect();
-        let spread = short
-            .iter()
-            .step_by((short.len() / SHOWN).max(1))
-            .take(SHOWN);
-        spread
-            .map(|pair| (pair.source.clone(), pair.target.clone()))
-            .collect()
+        let every = (short.len() / SHOWN).max(1);
+        short.into_iter().step_by(every).take(SHOWN).collect()
     }
 }
 
@@ -156,6 +151,20 @@ impl Task for TranslationTask {
         })
     }
 
+    /// Some validation pairs, with their translations between.
+    fn sample(&self, directory: &Directory) -> Option<String> {
+        let shown = self.shown();
+        let translator = Translator::open(directory, Precision::Float32, 1).ok()?;
+        let sources: Vec<&str> = shown.iter().map(|pair| &pair.source[..]).collect();
+        let found = translator.translate_texts(&sources, &Search::default());
+        let lines = |(pair, found): (&&Pair, Translation)| {
+            let own = found.candidates.into_iter().next().unwrap_or_default().text;
+            format!("{}\n  → {own}\n  = {}", pair.source, pair.target)
+        };
+        let lines: Vec<String> = shown.iter().zip(found).map(lines).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
     /// Says so if the translator is no better than a baseline.
     fn conclude(
         &mut self,
@@ -190,7 +199,6 @@ impl Task for TranslationTask {
             vocab_sizes: [&self.source, target].map(|one| one.vocab_size() as u64),
             shared_vocabulary: self.target.is_none(),
             baselines: [record.baselines.copy, record.baselines.nearest],
-            shown: self.shown(),
         }
     }
 
