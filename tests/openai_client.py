@@ -3,7 +3,7 @@
 
     make test-python
 
-It is installed in a virtual environment of its own, target/test-python.
+It is installed in a virtual environment of its own, target/test-python; the exit code is 3 if it cannot be.
 """
 
 import os
@@ -40,7 +40,8 @@ def python():
     if not os.path.exists(python):
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
     if subprocess.run([python, "-c", "import openai"], capture_output=True).returncode:
-        subprocess.run([python, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+        if subprocess.run([python, "-m", "pip", "install", "--quiet", PACKAGE]).returncode:
+            sys.exit(3)
     return python
 
 
