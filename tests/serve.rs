@@ -3,6 +3,7 @@ use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use carousel::checkpoint::encoder_decoder::Attention;
 use carousel::text::tokenizer::Tokenizer;
@@ -778,6 +779,44 @@ fn runs_are_shown_by_their_names() {
     assert_eq!(server.get("/runs/a%20run?after=x").status, 400);
 }
 
+#[test]
+fn runs_are_started_where_that_is_allowed() {
+    let sandbox = sandbox();
+    sandbox.write("runs/taken.csv", "mine");
+    let ask =
+        |name: &str| json!({"name": name, "command": "train-classifier", "text": "too little"});
+    let server = Server::start(&sandbox, "model --runs runs");
+    assert_eq!(server.post("/runs", &ask("a")).status, 404);
+    assert_eq!(server.get("/runs").json()["may_train"], false);
+    drop(server);
+
+    let server = Server::start(&sandbox, "model --runs runs --allow-training");
+    assert_eq!(server.post("/runs/a/stop", &json!({})).status, 404);
+    for (name, status) in [("../a", 400), ("-o", 400), ("taken", 409)] {
+        assert_eq!(server.post("/runs", &ask(name)).status, status, "{name}");
+    }
+    assert_eq!(sandbox.read("runs/taken.csv"), b"mine");
+    let begun = server.post("/runs", &ask("a"));
+    assert_eq!(begun.json()["state"], "running", "{begun:?}");
+    assert_eq!(sandbox.read("runs/a.csv"), b"too little");
+    // The program says what is wrong with the text, or that it cannot train.
+    let ended = loop {
+        let told = server.get("/runs").json()["started"].clone();
+        if told["state"] != "running" {
+            break told;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(
+        (&ended["name"], &ended["state"]),
+        (&json!("a"), &json!("ended"))
+    );
+    let message = ended["message"].as_str().unwrap();
+    assert!(message.starts_with("carousel"), "{message}");
+    let stopped = server.post("/runs/a/stop", &json!({}));
+    assert_eq!(stopped.json()["state"], "ended", "{stopped:?}");
+}
+
 /// Checks a value against a schema of the description: types, what is required, and what is in it.
 fn check(value: &Value, schema: &Value, all: &Value, place: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
@@ -834,7 +873,8 @@ fn the_description_is_what_is_served() {
     model_by_hand(&sandbox.path("runs/one"), ALPHABET, 1, false);
     sandbox.write("runs/one/metrics.jsonl", "{}\n");
     let sentiment = concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/sentiment");
-    let server = Server::start(&sandbox, &format!("model pairs {sentiment} --runs runs"));
+    let line = format!("model pairs {sentiment} --runs runs --allow-training");
+    let server = Server::start(&sandbox, &line);
     let all = server.get("/openapi.json").json();
     let csv = format!("label,text\n{}", "x,it is a\ny,it is b\n".repeat(6));
     let examples = [
@@ -857,11 +897,18 @@ fn the_description_is_what_is_served() {
             json!({"model": "model", "text": "ab", "gates": true}),
         ),
         ("/inside/find", json!({"model": "model", "csv": csv})),
+        (
+            "/runs",
+            json!({"name": "two", "command": "train-classifier", "text": "too little", "level": "word", "seconds": 1}),
+        ),
+        ("/runs/{name}/stop", json!({})),
     ];
     for (path, methods) in all["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let real = path.replace("{name}", "one");
-            let answer = match examples.iter().find(|(example, _)| example == path) {
+            let name = if method == "post" { "two" } else { "one" };
+            let real = path.replace("{name}", name);
+            let example = examples.iter().find(|(example, _)| example == path);
+            let answer = match example.filter(|_| method == "post") {
                 Some((_, body)) => server.post(&real, body),
                 None => server.ask(&method.to_uppercase(), &real, "", b""),
             };

@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Show the training runs in this folder
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
+    /// Let clients start training in the folder of --runs, with their own texts, one run at a time
+    #[arg(long, requires = "runs")]
+    allow_training: bool,
     /// Most tokens that a request may ask for in each text
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_tokens, help_heading = "Limits")]
     max_tokens: u64,
@@ -113,13 +116,28 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         address,
         port: arguments.port,
         hosts: arguments.allow_host.clone(),
-        key,
         models,
         runs: arguments.runs.clone(),
+        trains: match arguments.allow_training {
+            true => Some(trains(address, key.is_some())?),
+            false => None,
+        },
+        key,
         limits,
         forecast: forecast_request::answer,
     };
     serve(options, |event| tell(&event, arguments.open))
+}
+
+/// The program that trains, where clients may start it.
+fn trains(address: IpAddr, has_key: bool) -> Result<PathBuf> {
+    if !address.is_loopback() && !has_key {
+        return Err(Error::usage(format!(
+            "with --allow-training, whoever reaches {address} could keep this machine busy and fill its disk; give a key \
+             with --api-key, too"
+        )));
+    }
+    env::current_exe().map_err(|e| Error::new(format!("cannot find out where carousel is: {e}")))
 }
 
 /// The key that was given, or that of the variable.

@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::models::{Engine, Models, Served};
+use super::trainer::Trainer;
 use super::work::{Cancelled, Turns};
 
 /// The models, who may use them, and what was counted.
@@ -31,6 +32,8 @@ pub struct Application {
     pub forecasts: Turns,
     /// The folder of runs that are shown, if there is one.
     pub runs: Option<PathBuf>,
+    /// What starts runs, if clients may.
+    pub trainer: Option<Trainer>,
 }
 
 impl Application {
@@ -45,6 +48,18 @@ impl Application {
     ) -> Result<Response, Failure> {
         let results = served.turns.work(self.limits.time, work).await?;
         Ok(json_body(&json!({"model": served.id, "results": results})))
+    }
+
+    /// What starts runs.
+    ///
+    /// # Errors
+    /// 404 where clients may not.
+    pub fn trainer(&self) -> Result<&Trainer, Failure> {
+        self.trainer.as_ref().ok_or_else(|| {
+            Failure::not_found(
+                "no runs are started here; `carousel serve --runs DIR --allow-training` lets clients start some",
+            )
+        })
     }
 
     /// Ends the texts that grow, and tells their clients.

@@ -17,17 +17,25 @@ use super::limits::{BODY_BYTES, BODY_TIME, TEXTS};
 /// # Errors
 /// A body that is too large, that does not come in time, or that is not what is asked for.
 pub async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+    read_within(request, BODY_BYTES).await
+}
+
+/// Reads a request of JSON that has at most so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_within<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Failure> {
     let too_large = || {
         Failure::too_large(format!(
-            "the body is larger than {BODY_BYTES} bytes; send less at once"
+            "the body is larger than {most} bytes; send less at once"
         ))
     };
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_BYTES as u64) {
+    if length.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
-    let body = timeout(BODY_TIME, to_bytes(request.into_body(), BODY_BYTES)).await;
+    let body = timeout(BODY_TIME, to_bytes(request.into_body(), most)).await;
     let body = body.map_err(|_| {
         let message = "the body did not come in time";
         Failure::new(StatusCode::REQUEST_TIMEOUT, message)

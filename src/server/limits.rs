@@ -39,6 +39,10 @@ pub const EXPLAINED_BYTES: usize = 1 << 14;
 pub const FITTED_VALUES: usize = 200_000;
 /// Most numbers of one answer that shows gates.
 pub const GATE_NUMBERS: usize = 1 << 20;
+/// Most bytes of a request that starts a run, with the text that is learnt, and longest time of the run.
+pub const TRAINING_BYTES: usize = 16 << 20;
+/// The time.
+pub const TRAINING_SECONDS: u64 = 86_400;
 /// Most lines of a run's metrics in one answer.
 pub const RUN_LINES: usize = 2000;
 

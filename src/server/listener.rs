@@ -29,6 +29,7 @@ use super::limits::{CONNECTIONS, HEAD_TIME, Limits, OPEN_FILES, WRITE_TIME};
 use super::metrics::{Metrics, ModelMetrics};
 use super::models::Models;
 use super::routes::routes;
+use super::trainer::Trainer;
 use super::work::Turns;
 use crate::error::{Error, Result};
 
@@ -56,6 +57,8 @@ pub struct Options {
     pub models: Models,
     /// The folder of runs that are shown.
     pub runs: Option<PathBuf>,
+    /// The program `carousel`, if clients may start runs in that folder.
+    pub trains: Option<PathBuf>,
     /// Bounds on requests.
     pub limits: Limits,
     /// How forecasts are made.
@@ -102,6 +105,7 @@ async fn run(options: Options, on_event: impl Fn(ServerEvent)) -> Result<()> {
         models: options.models,
         limits: options.limits,
         forecast: options.forecast,
+        trainer: options.trains.zip(options.runs.clone()).map(Trainer::of),
         runs: options.runs,
     });
     on_event(ServerEvent::Listens(listener.local_addr().map_err(cannot)?));
@@ -117,6 +121,8 @@ async fn run(options: Options, on_event: impl Fn(ServerEvent)) -> Result<()> {
     }
     drop(listener);
     on_event(ServerEvent::Ends);
+    // It saves all it has, and goes on to its end alone.
+    application.trainer.as_ref().and_then(Trainer::stop);
     let mut finished = Box::pin(graceful.shutdown());
     tokio::select! {
         () = &mut finished => return Ok(()),

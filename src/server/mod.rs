@@ -25,5 +25,6 @@ mod page;
 mod routes;
 mod runs;
 mod scores;
+mod trainer;
 mod translations;
 mod work;

@@ -1,11 +1,12 @@
 /*!
-`GET /runs` and `/runs/NAME`: the runs in the folder of `--runs`, and what they have told so far.
+`/runs`, `/runs/NAME` and `/runs/NAME/stop`: the runs in the folder of `--runs`, what they have told so far, and their
+beginning and end.
 */
 
 use std::fs;
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,13 +14,17 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::application::Application;
+use super::bodies;
 use super::errors::{Failure, json_body};
-use super::limits::RUN_LINES;
+use super::limits::{RUN_LINES, TRAINING_BYTES};
+use super::trainer::TrainingRequest;
 use crate::checkpoint::record::{Evaluation, best};
 use crate::checkpoint::{Directory, Lock};
 
 /// The path before a run's name.
 const PREFIX: &str = "/runs/";
+/// The path after the name of a run that is to end.
+const STOP: &str = "/stop";
 
 /// Lists the runs.
 ///
@@ -30,7 +35,10 @@ pub async fn list(State(application): State<Arc<Application>>) -> Result<Respons
         let mut runs = runs(&application)?;
         runs.sort_by_key(Directory::name);
         let runs: Vec<Value> = runs.iter().map(summary).collect();
-        Ok(json!({"runs": runs}))
+        Ok(match &application.trainer {
+            Some(trainer) => json!({"runs": runs, "may_train": true, "started": trainer.told()}),
+            None => json!({"runs": runs, "may_train": false, "started": null}),
+        })
     };
     answer(read).await
 }
@@ -59,7 +67,47 @@ pub async fn events(
     answer(move || told(&application, &name, after)).await
 }
 
-/// Answers by what is read from files, on a thread that may wait for them.
+/// Starts a run.
+///
+/// # Errors
+/// 404 without `--allow-training`; 409 for a name that is taken, or while a run goes on.
+pub async fn start(
+    State(application): State<Arc<Application>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    application.trainer()?;
+    let asked: TrainingRequest = bodies::read_within(request, TRAINING_BYTES).await?;
+    asked.check()?;
+    answer(move || application.trainer()?.start(&asked)).await
+}
+
+/// Ends the run that was started last, if it goes on: it saves all it has.
+///
+/// # Errors
+/// 404 without `--allow-training`, or for another run than that.
+pub async fn stop(
+    State(application): State<Arc<Application>>,
+    uri: Uri,
+) -> Result<Response, Failure> {
+    let path = uri.path();
+    let name = path
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_suffix(STOP));
+    let name = unescaped(name.unwrap_or_default());
+    let trainer = application.trainer()?;
+    let mut told = trainer.told();
+    if told["name"] != name {
+        return Err(Failure::not_found(
+            "this is not the run that was started here last",
+        ));
+    }
+    if trainer.stop().is_some_and(|stopped| stopped == name) {
+        told["state"] = json!("ending");
+    }
+    Ok(json_body(&told))
+}
+
+/// Answers by what is done with files, on a thread that may wait for them.
 async fn answer(
     read: impl FnOnce() -> Result<Value, Failure> + Send + 'static,
 ) -> Result<Response, Failure> {
