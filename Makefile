@@ -7,7 +7,7 @@ BINARIES = target/release
 
 DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 
-.PHONY: help demo test test-python test-browser build install libtorch lint light bench dist
+.PHONY: help demo test test-python test-browser build install libtorch lint light bench bench-distributed dist
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
@@ -19,6 +19,7 @@ help:
 	@echo "make libtorch  libtorch for the CPU, into the user's cache; CUDA=1 for the GPU too"
 	@echo "make lint      formatting, clippy, and whether corpora/series/ is as its script makes it"
 	@echo "make bench     speed beside PyTorch and statsforecast, with a venv of its own"
+	@echo "make bench-distributed  two processes beside one"
 	@echo "make dist      an archive that runs without libtorch; TRAIN=1 with it"
 
 demo: build
@@ -38,8 +39,7 @@ test-python:
 	$(CARGO) build --release --locked --package carousel
 	$(PYTHON) tests/openai_client.py
 
-test-browser:
-	$(CARGO) build --release --locked --package carousel
+test-browser: build
 	tests/browser/run.sh
 
 build: libtorch
@@ -72,6 +72,9 @@ bench: build
 	$(PYTHON) benches/forecasting.py
 	$(PYTHON) benches/translation.py
 	$(PYTHON) benches/translating.py
+
+bench-distributed: build
+	$(PYTHON) benches/distributed.py
 
 # Writing needs no libtorch, so neither does packing what writes.
 dist: $(if $(TRAIN),build)

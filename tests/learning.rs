@@ -5,6 +5,8 @@
 mod classifier;
 /// Comparing networks, and interrupting that.
 mod comparison;
+/// Training by several processes.
+mod distributed;
 /// Forecasting numbers by recurrent networks.
 mod network_forecasts;
 /// A fresh folder for each test, and the programs run in it.

@@ -381,5 +381,6 @@ fn made_up_training() -> TrainingConfig {
         recurrent_init: RecurrentInit::default(),
         device: "cpu".to_string(),
         threads: 1,
+        world_size: 1,
     }
 }

@@ -13,6 +13,8 @@ mod forecasting_reference;
 mod inference;
 /// What happens inside a network, with made-up models.
 mod inspection;
+/// Crates and their reasons.
+mod manifests;
 /// Models of n-grams.
 mod ngrams;
 /// How files are read: encodings, compression, layouts, headers, columns.

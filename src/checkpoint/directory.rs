@@ -5,6 +5,7 @@ Each file is written under another name, flushed, and renamed into place, so tha
 run that is to replace another has a folder of its own in there, until it has weights that are worth it (`succession`).
 */
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,12 @@ pub(super) const FILES: [&str; 11] = [
     CARD,
     STANDARD_INPUT,
 ];
+
+/// Those that describe the network and its input.
+const DESCRIPTION: [&str; 4] = [TOKENIZER, TARGET_TOKENIZER, SCALING, CONFIG];
+
+/// Contents of files that describe a network and its input, by their names.
+pub type RunFiles = BTreeMap<String, String>;
 
 /// A checkpoint directory, which may still be empty.
 #[derive(Clone, Debug)]
@@ -246,6 +253,36 @@ impl Directory {
     pub fn save_forecaster(&self, config: &ModelConfig, scaling: &impl Serialize) -> Result<()> {
         self.save_json(SCALING, scaling)?;
         self.save_json(CONFIG, &config.to_json())
+    }
+
+    /// The files that describe the network and its input, which do not change during a run.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn run_files(&self) -> Result<RunFiles> {
+        let there = DESCRIPTION.iter().filter(|name| self.file(name).is_file());
+        let read = |name: &&str| Ok((name.to_string(), files::read_text(&self.file(name))?));
+        there.map(read).collect()
+    }
+
+    /// Writes such files.
+    ///
+    /// # Errors
+    /// A file of another name; a directory that cannot be written.
+    pub fn save_run_files(&self, contents: &RunFiles) -> Result<()> {
+        if let Some(name) = contents
+            .keys()
+            .find(|name| !DESCRIPTION.contains(&&name[..]))
+        {
+            return Err(Error::new(format!("{name:?} is no file of a run")));
+        }
+        // A folder holds a checkpoint once it has a config.json: that is written last.
+        for name in DESCRIPTION {
+            if let Some(content) = contents.get(name) {
+                files::write_atomically(&self.place.join(name), content.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// Loads scaling.json: how the numbers of each series are brought to a common size.

@@ -28,7 +28,7 @@ mod version1;
 pub mod weights_file;
 
 pub use config::ModelConfig;
-pub use directory::Directory;
+pub use directory::{Directory, RunFiles};
 pub use lock::Lock;
 pub use metrics_file::MetricsFile;
 pub use record::Record;

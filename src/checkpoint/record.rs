@@ -87,6 +87,17 @@ pub struct TrainingConfig {
     pub device: String,
     /// Number of libtorch's threads, which affects rounding.
     pub threads: i32,
+    /// Number of processes that train together.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub world_size: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 fn is_zero(number: &f64) -> bool {

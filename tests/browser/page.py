@@ -3,7 +3,8 @@
 
     tests/browser/page.py http://127.0.0.1:8080 [--pictures DIR]
 
-The server has to serve reviews, sentiment and en-fr; with `--runs DIR` the runs are tried too. The packages are in
+The server has to serve reviews, sentiment and en-fr; with `--runs DIR` the runs are tried
+too, and with `--allow-training` one is started. The packages are in
 packages.txt beside this file, the browser is the `chromium` of the system (or what CHROMIUM names). The exit code is 1 if
 anything fails.
 """
@@ -15,6 +16,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import traceback
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -227,6 +229,30 @@ def forecasts(page: Page) -> None:
     assert download.value.suggested_filename == "monthly-forecast.csv"
 
 
+def trains(page: Page) -> None:
+    """A run is started, its curve and a sample come, and it is stopped."""
+    open_tab(page, "Train")
+    new = page.locator("#train-new")
+    if not new.is_visible():
+        return
+    new.locator("summary").click()
+    name = f"run-{int(time.time() * 1000)}"
+    page.locator("#train-name").fill(name)
+    page.locator("#train-text").fill("The miller went to the well, and came home with a song.\n" * 400)
+    page.locator("#train-level").select_option("char")
+    page.locator("#train-minutes").fill("10")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-said")).to_contain_text("is being trained")
+    page.locator("#train-start[disabled]").wait_for()
+    expect(page.locator("#train-chart svg path").first).to_be_attached()
+    page.locator("#train-stop").click()
+    expect(page.locator("#train-said")).to_contain_text("everything is saved")
+    expect(page.locator("#train-start")).to_be_enabled()
+    page.locator("#train-start").click()
+    expect(page.locator("#train-said")).to_contain_text("give another name")
+    new.locator("summary").click()
+
+
 def shows_runs(page: Page) -> None:
     open_tab(page, "Train")
     none = page.locator("#train .none:visible")
@@ -250,7 +276,7 @@ def goes_by_keyboard(page: Page) -> None:
 
 
 CHECKS = [stops, writes, takes_a_candidate, goes_on_and_shares, classifies, labels_a_file, looks_inside, translates,
-          forecasts, shows_runs, goes_by_keyboard]
+          forecasts, trains, shows_runs, goes_by_keyboard]
 TABS = ["Write", "Classify", "Inside", "Translate", "Forecast", "Train"]
 
 

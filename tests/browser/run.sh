@@ -14,7 +14,10 @@ venv=target/test-browser
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 "$venv/bin/pip" install --quiet -r tests/browser/packages.txt || exit 3
 log=$venv/serve.log
-target/release/carousel serve --port 0 --runs target 2>"$log" &
+runs=$venv/runs
+rm -rf "$runs"
+mkdir "$runs"
+target/release/carousel serve --port 0 --runs "$runs" --allow-training 2>"$log" &
 server=$!
 trap 'kill $server' EXIT
 until address=$(grep -om 1 'http://127.0.0.1:[0-9]*' "$log"); do

@@ -3,7 +3,8 @@ Training for carousel, on libtorch and on kernels of its own.
 
 [`tasks`] are the kinds of models that can be trained, and [`run`] is the training loop that they share. `recipe` resolves
 the options of a run. The loss and gradients of a step come from [`gradients`], over a [`network`] of named parameters, and
-an [`optimizer`] updates the weights. `machine` and `device` are about the hardware that all this runs on.
+an [`optimizer`] updates the weights. `machine` and `device` are about the hardware that all this runs on,
+and `distributed` is about several processes that train together.
 
 Nothing here prints, parses a command line or exits: the program `carousel-train` does.
 */
@@ -11,6 +12,7 @@ Nothing here prints, parses a command line or exits: the program `carousel-train
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod device;
+pub mod distributed;
 mod evaluation;
 pub mod gradients;
 mod machine;

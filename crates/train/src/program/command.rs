@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::folds::train_fold;
 use crate::plan;
+use crate::processes::{Company, follow, refuse};
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
@@ -17,6 +18,7 @@ use carousel::cli::{interrupt, standard, train, train_classifier, train_translat
 use carousel::data::labelled::DocumentOptions;
 use carousel::data::pairs::PairOptions;
 use carousel::error::{Error, ErrorKind, Result};
+use carousel_train::distributed::Share;
 use carousel_train::run::{Notify, Run, Task};
 use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::{language_model, translation};
@@ -29,6 +31,11 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     if flags.run.plan {
         return plan::language_model(flags, started);
     }
+    let company = Company::join(flags.processes)?;
+    if company.world.share().rank > 0 {
+        let resume = |directory| language_model::resume(directory, None, started, &mut |_| ());
+        return follow(company.parts().0, resume);
+    }
     let folder = flags.run.folder()?;
     let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
@@ -37,9 +44,10 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
         let folder = RunFolder::for_new_run(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let corpus = keep_standard_input(&flags.corpus, directory)?;
-        let begun = language_model::begin(directory.clone(), &corpus, &arguments, started, notify);
+        let began = (started, company.world.share());
+        let begun = language_model::begin(directory.clone(), &corpus, &arguments, began, notify);
         let run = begun.inspect_err(|_| leave_nothing(&flags.corpus, directory))?;
-        return finish(Some(run), notify);
+        return finish(Some(run), company, notify);
     }
     let others = flags.run.begins();
     let moved = moved_data(others, &flags.corpus, arguments)?;
@@ -49,7 +57,7 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
         Some(_) => None,
         None => language_model::resume(directory, moved.as_ref(), started, notify)?,
     };
-    finish(run, notify)
+    finish(run, company, notify)
 }
 
 /// Prints a note if a file to be read as text has columns of labels and texts.
@@ -67,11 +75,19 @@ fn note_labels(path: &Path) {
     }
 }
 
-/// Trains, if there is something left to do.
-fn finish<T: Task>(run: Option<Run<T>>, notify: Notify) -> Result<()> {
+/// Trains, if there is something left to do, with the others if there are some.
+fn finish<T: Task>(run: Option<Run<T>>, company: Company, notify: Notify) -> Result<()> {
+    let (world, others) = company.parts();
     match run {
-        // Only now is there something to save.
-        Some(mut run) => run.train(interrupt::watch(), notify),
+        Some(mut run) => {
+            run.share(world)?;
+            // Only now is there something to save.
+            let trained = run.train(interrupt::watch(), notify);
+            // Their connections end with the run.
+            drop(run);
+            others.wait();
+            trained
+        }
         None => {
             standard::message("this run is finished; there is nothing left to resume");
             Ok(())
@@ -83,6 +99,7 @@ fn finish<T: Task>(run: Option<Run<T>>, notify: Notify) -> Result<()> {
 pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
+    refuse("train-classifier")?;
     if flags.run.plan {
         return plan::classifier(flags, started);
     }
@@ -101,7 +118,7 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
         let asked = (&arguments, &documents);
         let begun = classifier::begin(directory.clone(), &files, asked, started, notify, inner);
         let run = begun.inspect_err(|_| leave_nothing(&flags.documents, directory))?;
-        return finish(Some(run), notify);
+        return finish(Some(run), Company::alone(), notify);
     }
     let others = flags.run.begins();
     let others = others || documents != DocumentOptions::default();
@@ -114,13 +131,14 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     };
     let resumed = classifier::resume(directory, moved.as_ref(), started, notify, inner);
     let run = resumed.inspect_err(|_| leave_nothing(&[], &folder.directory))?;
-    finish(run, notify)
+    finish(run, Company::alone(), notify)
 }
 
 /// Trains a translator.
 pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
+    refuse("train-translator")?;
     if flags.run.plan {
         return plan::translator(flags, started);
     }
@@ -135,7 +153,7 @@ pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
         let asked = (&arguments, &layout);
         let begun = translation::begin(directory.clone(), &files, asked, started, notify);
         let run = begun.inspect_err(|_| leave_nothing(&paths, directory))?;
-        return finish(Some(run), notify);
+        return finish(Some(run), Company::alone(), notify);
     }
     let has_layout =
         matches!(layout, PairLayout::Table(options) if options != PairOptions::default());
@@ -145,6 +163,7 @@ pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
     let directory = folder.directory.clone();
     finish(
         translation::resume(directory, moved.as_ref(), started, notify)?,
+        Company::alone(),
         notify,
     )
 }
@@ -177,7 +196,7 @@ fn learn_language_model(
             part,
             &[corpus.to_path_buf()],
             arguments,
-            started,
+            (started, Share::WHOLE),
             notify,
         )?),
     };

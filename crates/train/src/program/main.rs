@@ -9,6 +9,7 @@ mod folds;
 mod forecast;
 mod inspect;
 mod plan;
+mod processes;
 mod progress;
 mod units;
 

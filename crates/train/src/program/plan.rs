@@ -15,6 +15,7 @@ use carousel::cli::run_folder::keep_standard_input;
 use carousel::cli::{standard, train, train_classifier, train_translator};
 use carousel::error::{Error, Result};
 use carousel::forecasting::numeric_series::NumericSeries;
+use carousel_train::distributed::Share;
 use carousel_train::run::{DataSummary, Event, ExampleRow, Plan};
 use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::language_model as text;
@@ -28,7 +29,14 @@ pub fn language_model(flags: &train::Arguments, started: Instant) -> Result<()> 
     let mut output = Output::new(&folder, flags.run.json);
     let notify = &mut |event| output.take(event);
     let corpus = keep_standard_input(&flags.corpus, &directory)?;
-    text::begin(directory, &corpus, &flags.training(), started, notify)?.announce(notify);
+    text::begin(
+        directory,
+        &corpus,
+        &flags.training(),
+        (started, Share::WHOLE),
+        notify,
+    )?
+    .announce(notify);
     output.print()
 }
 
@@ -91,7 +99,13 @@ fn untrained(
     started: Instant,
 ) -> Result<()> {
     let corpus = [corpus.to_path_buf()];
-    text::begin(part.clone(), &corpus, arguments, started, &mut |_| ())?;
+    text::begin(
+        part.clone(),
+        &corpus,
+        arguments,
+        (started, Share::WHOLE),
+        &mut |_| (),
+    )?;
     let config = part.load_config()?;
     let one_step = TrainArguments {
         embedding_size: Some(config.tokens().embedding_size),
@@ -102,7 +116,13 @@ fn untrained(
         steps: Some(1),
         ..arguments.clone()
     };
-    let mut run = text::begin(part, &corpus, &one_step, started, &mut |_| ())?;
+    let mut run = text::begin(
+        part,
+        &corpus,
+        &one_step,
+        (started, Share::WHOLE),
+        &mut |_| (),
+    )?;
     run.train(&false.into(), &mut |_| ())
 }
 

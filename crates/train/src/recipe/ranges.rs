@@ -69,6 +69,7 @@ pub fn training(
         recurrent_init: recurrent_init(arguments),
         device: "cpu".to_string(),
         threads: 1,
+        world_size: 1,
     })
 }
 

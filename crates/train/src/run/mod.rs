@@ -2,7 +2,7 @@
 The training loop: steps until the budget is spent, with evaluations, saves and rescues on the way.
 
 [`Run`] is the loop; a [`Task`] is the model to be trained, with its data; `clock` decides when to evaluate, save, stop and
-rescue; [`Event`]s are what it reports. An interrupted run is resumed bit for bit.
+rescue; [`Event`]s are what it reports; `together` is what several processes do. An interrupted run is resumed bit for bit.
 */
 
 mod base;
@@ -14,6 +14,7 @@ mod resume;
 mod saved;
 mod state;
 mod task;
+mod together;
 mod training;
 
 pub use base::Base;
@@ -22,4 +23,5 @@ pub use resume::{FittedTensor, FittedValues, model_weights};
 pub use saved::{SavedRun, resume};
 pub use state::{Counters, Mean, TrainingState};
 pub use task::{Prepared, Task};
+pub use together::receive;
 pub use training::{Run, initial_network};

@@ -16,6 +16,7 @@ use super::resume::Snapshot;
 use super::state::TrainingState;
 use super::task::{Prepared, Task};
 use crate::device;
+use crate::distributed::{self, Decision, World};
 use crate::gradients::Window;
 use crate::network::{Network, State};
 use crate::optimizer::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_rate};
@@ -42,13 +43,13 @@ pub(super) const RESTARTED: &str = "nothing was saved yet: starting again";
 
 /// Training of one model in one directory.
 pub struct Run<T: Task> {
-    directory: Directory,
-    record: Record<T::Record>,
-    task: T,
-    state: TrainingState,
+    pub(super) directory: Directory,
+    pub(super) record: Record<T::Record>,
+    pub(super) task: T,
+    pub(super) state: TrainingState,
     pool: ThreadPool,
     /// The state that a rescue returns to.
-    good: Snapshot,
+    pub(super) good: Snapshot,
     metrics: MetricsFile,
     clock: Clock,
     resumed_at: u64,
@@ -56,6 +57,16 @@ pub struct Run<T: Task> {
     watch: GradientWatch,
     /// The loss of the last step.
     last_loss: f64,
+    /// The processes that train together.
+    pub(super) world: World,
+    /// Whether one of the others was asked to end.
+    asked_to_end: bool,
+}
+
+/// What came of a step.
+pub(super) struct Taken {
+    gradient_norm: f64,
+    tokens: usize,
 }
 
 /// Measured times of a run.
@@ -186,6 +197,8 @@ impl<T: Task> Run<T> {
             clock: Clock::new(started, state.counters.seconds),
             watch: GradientWatch::default(),
             last_loss: f64::NAN,
+            world: World::alone(),
+            asked_to_end: false,
             resumed_at: state.counters.step,
             directory,
             record,
@@ -227,8 +240,10 @@ impl<T: Task> Run<T> {
     pub fn train(&mut self, interrupt: &AtomicBool, notify: Notify) -> Result<()> {
         self.announce(notify);
         let finish = loop {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(self.interrupt()?);
+            if interrupt.load(Ordering::Relaxed) || self.asked_to_end {
+                let interruption = self.interrupt()?;
+                self.world.tell(Decision::End { interrupted: true })?;
+                return Err(interruption);
             }
             if let Some(finish) = self.moment().finish() {
                 break finish;
@@ -251,6 +266,7 @@ impl<T: Task> Run<T> {
                 self.save(false)?;
             }
         };
+        self.world.tell(Decision::End { interrupted: false })?;
         self.finish(finish, notify)
     }
 
@@ -374,13 +390,55 @@ impl<T: Task> Run<T> {
         }
     }
 
-    /// One update of the weights; `None`, and no update, if the loss exploded or the gradients are not finite.
+    /// One update of the weights, of all processes alike; `None`, and no update, if the loss exploded or the gradients are not
+    /// finite.
     fn step(&mut self, notify: Notify) -> Result<Option<StepReport>> {
         let spent = self.moment().spent();
         let began = Instant::now();
         let (training, counters) = (&self.record.training, &self.state.counters);
+        let (rate, step) = (
+            learning_rate(training, spent, counters.learning_rate_scale),
+            counters.step + 1,
+        );
+        self.world.tell(Decision::Step {
+            spent,
+            learning_rate: rate,
+        })?;
+        let Some(taken) = self.take_step(spent, rate, false)? else {
+            return Ok(None);
+        };
+        let (layers, training) = (
+            self.state.network.config.last_layers(),
+            &self.record.training,
+        );
+        let norm = taken.gradient_norm;
+        if let Some(note) = self.watch.see(norm, step, layers, training) {
+            notify(Event::Note(note));
+        }
+        if !norm.is_finite() {
+            return Ok(None);
+        }
+        let speed = taken.tokens as f64 / began.elapsed().as_secs_f64();
+        self.clock.tokens_per_second += 0.1 * (speed - self.clock.tokens_per_second);
+        let report = self.report();
+        if report.step.is_multiple_of(STEPS_A_LINE) || self.moment().evaluates() {
+            self.write_line(&report, rate, norm)?;
+        }
+        Ok(Some(report))
+    }
+
+    /// Loss and gradients of a step, summed over the processes, and the update, unless the gradients are not finite; `None`
+    /// if the loss exploded.
+    pub(super) fn take_step(
+        &mut self,
+        spent: f64,
+        rate: f64,
+        interrupted: bool,
+    ) -> Result<Option<Taken>> {
+        let (training, counters) = (&self.record.training, &self.state.counters);
         let seed = step_seed(training.seed, counters.step, counters.rescues);
-        let window = self.task.step(&mut self.state, training, seed, &self.pool);
+        let mut window = self.task.step(&mut self.state, training, seed, &self.pool);
+        self.asked_to_end |= distributed::sum(&self.world, &mut window, interrupted)?;
         self.last_loss = window.loss;
         let counters = &mut self.state.counters;
         counters.jumps = clock::jumps(
@@ -392,28 +450,14 @@ impl<T: Task> Run<T> {
         if clock::explodes(window.loss, counters.jumps) {
             return Ok(None);
         }
-        let rate = learning_rate(training, spent, counters.learning_rate_scale);
-        let gradient_norm = self.update(&window, rate, spent);
-        let (layers, training) = (
-            self.state.network.config.last_layers(),
-            &self.record.training,
-        );
-        let step = self.state.counters.step + 1;
-        if let Some(note) = self.watch.see(gradient_norm, step, layers, training) {
-            notify(Event::Note(note));
+        let taken = Taken {
+            gradient_norm: self.update(&window, rate, spent),
+            tokens: window.tokens,
+        };
+        if taken.gradient_norm.is_finite() {
+            self.count(window);
         }
-        if !gradient_norm.is_finite() {
-            return Ok(None);
-        }
-        let tokens = window.tokens as f64;
-        self.count(window);
-        let speed = tokens / began.elapsed().as_secs_f64();
-        self.clock.tokens_per_second += 0.1 * (speed - self.clock.tokens_per_second);
-        let report = self.report();
-        if report.step.is_multiple_of(STEPS_A_LINE) || self.moment().evaluates() {
-            self.write_line(&report, rate, gradient_norm)?;
-        }
-        Ok(Some(report))
+        Ok(Some(taken))
     }
 
     /// Updates the weights, and returns the norm of the gradients.
@@ -471,7 +515,7 @@ impl<T: Task> Run<T> {
     }
 
     fn write_line(&mut self, report: &StepReport, rate: f64, gradient_norm: f64) -> Result<()> {
-        let line = json!({
+        let mut line = json!({
             "step": report.step,
             "epoch": report.epoch,
             "tokens": self.state.counters.tokens,
@@ -481,6 +525,9 @@ impl<T: Task> Run<T> {
             "gradient_norm": gradient_norm,
             "tokens_per_second": report.tokens_per_second,
         });
+        if self.world.share().ranks > 1 {
+            line["bytes_sent"] = json!(self.world.bytes_sent());
+        }
         self.metrics.append(&line)
     }
 
@@ -551,6 +598,8 @@ impl<T: Task> Run<T> {
     /// Saves the state, from which the run can be resumed. A `good` state is also the one that a rescue returns to.
     fn save(&mut self, good: bool) -> Result<()> {
         let began = Instant::now();
+        self.world.tell(Decision::Gather { keep: good })?;
+        distributed::gather(&self.world, &mut self.state.streams)?;
         self.state.counters.seconds = self.clock.seconds();
         self.state.counters.metrics_length = self.metrics.flush()?;
         let current = Snapshot::of(&self.state);
@@ -574,12 +623,8 @@ impl<T: Task> Run<T> {
         else {
             return Ok(Some(Finish::Diverged));
         };
-        self.good.restore(&mut self.state);
-        // In the good state too, so that neither the next rescue nor a resumed run forgets this one.
-        for counters in [&mut self.state.counters, &mut self.good.counters] {
-            counters.rescues = rescues;
-            counters.learning_rate_scale = scale;
-        }
+        self.world.tell(Decision::Rescue { rescues, scale })?;
+        self.return_to_good(rescues, scale);
         let (layers, training) = (
             self.state.network.config.last_layers(),
             &self.record.training,
@@ -594,6 +639,16 @@ impl<T: Task> Run<T> {
             saw(before_loss, exploded_at, self.last_loss)
         )));
         Ok(None)
+    }
+
+    /// Returns to the last good state.
+    pub(super) fn return_to_good(&mut self, rescues: u64, scale: f64) {
+        self.good.restore(&mut self.state);
+        // In the good state too, so that neither the next rescue nor a resumed run forgets this one.
+        for counters in [&mut self.state.counters, &mut self.good.counters] {
+            counters.rescues = rescues;
+            counters.learning_rate_scale = scale;
+        }
     }
 
     fn epoch(&self) -> f64 {
@@ -618,6 +673,8 @@ impl<T: Task> Run<T> {
             tokens += self.measured_step(steps, &mut moments);
             steps += 1;
         }
+        // The others compute as many at the same time.
+        let tokens = tokens * self.world.share().ranks;
         self.clock.tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64();
         self.state.counters.window = window;
         self.state.streams = streams;

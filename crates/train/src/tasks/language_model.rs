@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::beside::{self, Beside};
 use super::lsa::{self, WordVectors};
+use crate::distributed::Share;
 use crate::gradients::sampled_softmax::SampledSoftmax;
 use crate::gradients::{Batch, Gradients, StreamBatch, Window};
 use crate::network::{DropoutMasks, State};
@@ -51,6 +52,8 @@ const SAMPLE_CHARACTERS: u64 = 160;
 pub struct LanguageModelTask {
     corpus: Corpus,
     streams: TrainingStreams,
+    /// The part of the streams that this process computes.
+    share: Share,
     /// Number of directions in which they are read, in turn.
     directions: usize,
     /// The steps of a window that predict.
@@ -65,7 +68,8 @@ pub struct LanguageModelTask {
     beside: Option<Beside>,
 }
 
-/// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began.
+/// Begins a run that learns a language model from the files and folders at `paths`. `started` is when the command began,
+/// `share` the part of each batch that this process will be asked to compute.
 ///
 /// # Errors
 /// A corpus that cannot be read or is too small, options that contradict each other, a directory that cannot be written.
@@ -73,7 +77,7 @@ pub fn begin(
     directory: Directory,
     paths: &[PathBuf],
     arguments: &TrainArguments,
-    started: Instant,
+    (started, share): (Instant, Share),
     notify: Notify,
 ) -> Result<Run<LanguageModelTask>> {
     recipe::language_model::check(arguments)?;
@@ -89,7 +93,11 @@ pub fn begin(
         documents: None,
         pairs: None,
     };
-    let prepare = |request| prepare(request, plan, base.as_ref(), device, notify);
+    let prepare = |request| {
+        let prepared = prepare(request, plan, base.as_ref(), device, notify)?;
+        share.check(prepared.record.training.batch_size)?;
+        Ok(prepared)
+    };
     Run::begin(directory, request, base.as_ref(), started, prepare)
 }
 
@@ -109,7 +117,7 @@ pub fn resume(
             place.clone(),
             &request.paths,
             &request.arguments,
-            started,
+            (started, Share::WHOLE),
             notify,
         )
     };
@@ -283,6 +291,7 @@ fn task(
             valid: corpus.valid.slice(0..record.subject.valid_tokens_read),
             sampled: (training.candidates > 0).then(sampled),
             corpus,
+            share: Share::WHOLE,
             directions: config.directions().len(),
             predict: config.next_token().predict,
             gradients: Gradients::new(&config, training),
@@ -323,6 +332,17 @@ impl Task for LanguageModelTask {
         self.streams.batch_size
     }
 
+    fn take_share(
+        &mut self,
+        share: Share,
+        config: &ModelConfig,
+        training: &TrainingConfig,
+    ) -> Result<()> {
+        self.share = share;
+        self.gradients = Gradients::new(config, &self.own(training));
+        Ok(())
+    }
+
     fn shorten_validation(&mut self, tokens: usize, record: &mut TextRecord) {
         let read = self.valid.len().min(tokens.max(LEAST_VALID_TOKENS));
         record.valid_tokens_read = read;
@@ -356,12 +376,14 @@ impl Task for LanguageModelTask {
             Predict::Every => targets,
             Predict::Last => last_steps(&targets, inputs.len(), self.streams.batch_size),
         };
-        let masks = DropoutMasks::draw(&state.network.config, training, device, seed, pool);
         let sampled = self
             .sampled
             .as_ref()
             .map(|softmax| softmax.draw(&targets, seed));
-        let batch = Batch::Streams(StreamBatch {
+        let seed = self.share.seed(seed);
+        let own = self.own(training);
+        let masks = DropoutMasks::draw(&state.network.config, &own, device, seed, pool);
+        let whole = StreamBatch {
             direction,
             batch_size: self.streams.batch_size,
             inputs: &inputs,
@@ -369,8 +391,18 @@ impl Task for LanguageModelTask {
             sampled: sampled.as_ref(),
             state: &state.streams,
             masks: &masks,
-        });
-        self.gradients.step(&state.network, &batch, pool)
+        };
+        match self.share {
+            Share::WHOLE => self
+                .gradients
+                .step(&state.network, &Batch::Streams(whole), pool),
+            share => {
+                let (gradients, network) = (&mut self.gradients, &state.network);
+                share_of(share, &whole, &network.config, |batch| {
+                    gradients.step(network, &batch, pool)
+                })
+            }
+        }
     }
 
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
@@ -460,6 +492,14 @@ impl Task for LanguageModelTask {
 }
 
 impl LanguageModelTask {
+    /// The options for the part of a batch that this process computes.
+    fn own(&self, training: &TrainingConfig) -> TrainingConfig {
+        TrainingConfig {
+            batch_size: self.share.rows(training.batch_size).len(),
+            ..training.clone()
+        }
+    }
+
     /// The first rows of the first window: their first tokens, and the last one.
     fn example_rows(&self) -> Vec<ExampleRow> {
         let (inputs, targets) = self.streams.read(&self.corpus.train, 0, Direction::Forward);
@@ -484,6 +524,55 @@ impl LanguageModelTask {
         };
         (0..streams.min(EXAMPLE_ROWS)).map(row).collect()
     }
+}
+
+/// The step of a share of the streams. The state after it is that of all streams, of which the share's are new; the rows of
+/// gradients that may be other than zero are those of the whole batch.
+fn share_of(
+    share: Share,
+    whole: &StreamBatch,
+    config: &ModelConfig,
+    step: impl FnOnce(Batch) -> Window,
+) -> Window {
+    let rows = share.rows(whole.batch_size);
+    let own = |tokens: &[u32]| -> Vec<u32> {
+        let steps = tokens.chunks_exact(whole.batch_size);
+        steps
+            .flat_map(|step| &step[rows.clone()])
+            .copied()
+            .collect()
+    };
+    let (inputs, targets) = (own(whole.inputs), own(whole.targets));
+    let narrow = |part: &Tensor| part.narrow(1, rows.start as i64, rows.len() as i64);
+    let state = whole.state.map(|part| narrow(part).contiguous());
+    let mut window = step(Batch::Streams(StreamBatch {
+        batch_size: rows.len(),
+        inputs: &inputs,
+        targets: &targets,
+        state: &state,
+        ..*whole
+    }));
+    if let Some(own) = &window.state {
+        let all = whole.state.map(Tensor::copy);
+        for (all, own) in all.parts.iter().zip(&own.parts) {
+            tch::no_grad(|| narrow(all).copy_(own));
+        }
+        window.state = Some(all);
+    }
+    let of_all = whole.sparse_rows(config);
+    for name in of_all.keys() {
+        // Not in place: what computes gradients remembers which rows it has written, to clear no others.
+        let own: Vec<i64> = window.rows[name].iter().map(|&row| row.into()).collect();
+        let gradient = window.gradients.get_mut(name);
+        let own = Tensor::from_slice(&own).to_device(gradient.device());
+        let fresh = tch::no_grad(|| {
+            let rows = gradient.index_select(0, &own);
+            gradient.zeros_like().index_copy_(0, &own, &rows)
+        });
+        *gradient = fresh;
+    }
+    window.rows = of_all;
+    window
 }
 
 /// The targets of the last step, `[horizon, batch_size]`, of those of every step of `size` inputs.

@@ -113,6 +113,7 @@ impl SeriesOptions {
                 recurrent_init: RecurrentInit::default(),
                 device: "cpu".to_string(),
                 threads: tch::get_num_threads(),
+                world_size: 1,
             },
         }
     }

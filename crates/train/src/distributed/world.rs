@@ -1,0 +1,369 @@
+/*!
+The processes that train one model together.
+*/
+
+use std::cell::Cell;
+use std::env;
+use std::ops::Range;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rand::Rng;
+use tch::{Kind, Tensor};
+
+use super::c10d::{Group, StorePlace};
+use super::place::Place;
+use carousel::error::{Error, Result};
+
+/// Longest time to wait for the others as they join.
+const JOIN: Duration = Duration::from_secs(60);
+/// Longest time to wait for them later: while rank 0 evaluates, the others wait.
+const TIMEOUT: Duration = Duration::from_secs(900);
+/// Time in which those that are left say so, once one is lost.
+const ROLL_CALL: Duration = Duration::from_millis(1500);
+/// The variable that may hold a word that all processes have to know.
+const TOKEN: &str = "CAROUSEL_JOB_TOKEN";
+
+/// The processes that train together; or this one alone, which costs nothing.
+pub struct World {
+    share: Share,
+    group: Option<Group>,
+    sent: Cell<u64>,
+}
+
+/// The part of each batch that a process computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The number of this process, from 0.
+    pub rank: usize,
+    /// Number of processes.
+    pub ranks: usize,
+}
+
+/// What rank 0 tells the others to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decision {
+    /// A step.
+    Step {
+        /// The fraction of the budget that is spent.
+        spent: f64,
+        /// The learning rate.
+        learning_rate: f64,
+    },
+    /// To put together the state of the streams.
+    Gather {
+        /// Whether the state is kept, for a rescue to return to.
+        keep: bool,
+    },
+    /// To return to the state that was kept.
+    Rescue {
+        /// Number of rescues.
+        rescues: u64,
+        /// The new scale of the learning rate.
+        scale: f64,
+    },
+    /// The end.
+    End {
+        /// Whether the run was interrupted.
+        interrupted: bool,
+    },
+}
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Share = Share { rank: 0, ranks: 1 };
+
+    /// The rows of a batch that this process computes.
+    pub fn rows(self, batch_size: usize) -> Range<usize> {
+        let count = batch_size / self.ranks;
+        self.rank * count..(self.rank + 1) * count
+    }
+
+    /// Checks that a batch can be divided.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check(self, batch_size: usize) -> Result<()> {
+        match batch_size.is_multiple_of(self.ranks) {
+            true => Ok(()),
+            false => Err(Error::usage(format!(
+                "a batch of {batch_size} cannot be divided among {} processes; give a --batch-size that can",
+                self.ranks
+            ))),
+        }
+    }
+
+    /// A seed of this process's own random numbers; that of rank 0 is the given one.
+    pub fn seed(self, seed: u64) -> u64 {
+        seed ^ (self.rank as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl World {
+    /// This process alone.
+    pub fn alone() -> Self {
+        World {
+            share: Share::WHOLE,
+            group: None,
+            sent: Cell::new(0),
+        }
+    }
+
+    /// Joins the others.
+    ///
+    /// # Errors
+    /// Others that do not come in time, or that are not what they should be: another version, another number of processes, a
+    /// rank that is there twice, another token; a port that is in use.
+    pub fn join(place: &Place) -> Result<Self> {
+        let share = Share {
+            rank: place.rank,
+            ranks: place.ranks,
+        };
+        let (host, port) = (&place.address.0, place.address.1);
+        let at_store = |error: Error| match place.holds_store {
+            true => Error::new(format!(
+                "rank 0 cannot listen on port {port} of {host}: {error}; is the port in use?"
+            )),
+            false => Error::new(format!(
+                "rank {} cannot reach rank 0 at {host}:{port} within {} seconds ({error}); is it running, and the port open?",
+                place.rank,
+                JOIN.as_secs()
+            )),
+        };
+        let local = place.local_address()?;
+        let store = StorePlace {
+            address: (host, port),
+            holds: place.holds_store,
+            prefix: &format!("carousel/{}", place.restarts),
+            join_ms: JOIN.as_millis() as i64,
+        };
+        let group = Group::of_store(&store).map_err(at_store)?;
+        let agreed = agree(&group, share);
+        agreed.map_err(|error| Error::new(format!("rank {}: {error}", place.rank)))?;
+        let times = [JOIN, TIMEOUT].map(|time| time.as_millis() as i64);
+        let connected = group.connect((place.rank, place.ranks), &local, times);
+        connected.map_err(|error| {
+            Error::new(format!(
+                "rank {}: not all of the {} processes have joined within {} seconds ({error})",
+                place.rank,
+                place.ranks,
+                JOIN.as_secs()
+            ))
+        })?;
+        Ok(World {
+            share,
+            group: Some(group),
+            sent: Cell::new(0),
+        })
+    }
+
+    /// The part of each batch that this process computes.
+    pub fn share(&self) -> Share {
+        self.share
+    }
+
+    /// Bytes that this process has sent for gradients and states.
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// Sums a tensor over the processes, in place.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
+        let Some(group) = &self.group else {
+            return Ok(());
+        };
+        // A ring sends each part once to be summed, and once as a sum.
+        let (bytes, ranks) = (
+            tensor.numel() * tensor.kind().elt_size_in_bytes(),
+            self.share.ranks,
+        );
+        let sent = 2 * bytes * (ranks - 1) / ranks;
+        self.sent.set(self.sent.get() + sent as u64);
+        group.sum(tensor).map_err(|error| self.lost(&error))
+    }
+
+    /// Tells the others what to do next.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn tell(&self, decision: Decision) -> Result<()> {
+        match &self.group {
+            None => Ok(()),
+            Some(_) => self.broadcast(&mut Tensor::from_slice(&decision.numbers())),
+        }
+    }
+
+    /// What rank 0 decides.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn hear(&self) -> Result<Decision> {
+        let mut numbers = Tensor::from_slice(&[0f64; 3]);
+        self.broadcast(&mut numbers)?;
+        let numbers = Vec::<f64>::try_from(&numbers).map_err(|e| Error::new(e.to_string()))?;
+        Ok(Decision::of(&numbers))
+    }
+
+    /// Sends bytes from rank 0 to the others.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn send(&self, bytes: &[u8]) -> Result<()> {
+        self.broadcast(&mut Tensor::from_slice(&[bytes.len() as i64]))?;
+        self.broadcast(&mut Tensor::from_slice(bytes))
+    }
+
+    /// The bytes that rank 0 sends.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn receive(&self) -> Result<Vec<u8>> {
+        let mut length = Tensor::from_slice(&[0i64]);
+        self.broadcast(&mut length)?;
+        let mut bytes = Tensor::zeros([length.int64_value(&[0])], (Kind::Uint8, tch::Device::Cpu));
+        self.broadcast(&mut bytes)?;
+        Vec::<u8>::try_from(&bytes).map_err(|e| Error::new(e.to_string()))
+    }
+
+    fn broadcast(&self, tensor: &mut Tensor) -> Result<()> {
+        match &self.group {
+            None => Ok(()),
+            Some(group) => group.broadcast(tensor).map_err(|error| self.lost(&error)),
+        }
+    }
+
+    /// The error that a process is lost, with its number where that can be found out: those that are left say so.
+    fn lost(&self, error: &Error) -> Error {
+        let group = self.group.as_ref().expect("a world of several processes");
+        let key = |rank: usize| format!("left/{rank}");
+        let present = |rank: usize| group.add(&key(rank), 0).map(|count| count > 0);
+        let others = (0..self.share.ranks).filter(|&rank| rank != self.share.rank);
+        let missing = || -> Result<Vec<String>> {
+            group.add(&key(self.share.rank), 1)?;
+            sleep(ROLL_CALL);
+            let mut missing = Vec::new();
+            for rank in others {
+                if !present(rank)? {
+                    missing.push(rank.to_string());
+                }
+            }
+            Ok(missing)
+        };
+        let who = match missing() {
+            // The store is rank 0's.
+            Err(_) => "rank 0 has ended or cannot be reached".to_string(),
+            Ok(ranks) if ranks.is_empty() => format!("a connection was lost ({error})"),
+            Ok(ranks) => format!("rank {} has ended or does not answer", ranks.join(", ")),
+        };
+        Error::new(format!(
+            "rank {}: {who}; what was saved is in the model's folder, and --resume continues",
+            self.share.rank
+        ))
+    }
+}
+
+/// Checks, by the store, that processes belong together.
+fn agree(group: &Group, share: Share) -> Result<()> {
+    if group.add(&format!("rank/{}", share.rank), 1)? > 1 {
+        return Err(Error::new("another process has the same rank"));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let told = group.agree("version", version)?;
+    if told != version {
+        return Err(Error::new(format!(
+            "this is carousel {version}, and another process is carousel {told}"
+        )));
+    }
+    let ranks = share.ranks.to_string();
+    let told = group.agree("ranks", &ranks)?;
+    if told != ranks {
+        return Err(Error::new(format!(
+            "this process counts {ranks} processes, and another one {told}"
+        )));
+    }
+    // The token itself is never sent.
+    let nonce = group.agree("nonce", &format!("{:016x}", rand::rng().random::<u64>()))?;
+    let token = env::var_os(TOKEN).unwrap_or_default();
+    let key = blake3::hash(token.as_encoded_bytes());
+    let mac = blake3::keyed_hash(key.as_bytes(), nonce.as_bytes());
+    match group.agree("token", mac.to_hex().as_str())? == mac.to_hex().as_str() {
+        true => Ok(()),
+        false => Err(Error::new(format!(
+            "another process has another {TOKEN}, or none"
+        ))),
+    }
+}
+
+impl Decision {
+    fn numbers(self) -> [f64; 3] {
+        match self {
+            Decision::Step {
+                spent,
+                learning_rate,
+            } => [0.0, spent, learning_rate],
+            Decision::Gather { keep } => [1.0, f64::from(u8::from(keep)), 0.0],
+            Decision::Rescue { rescues, scale } => [2.0, rescues as f64, scale],
+            Decision::End { interrupted } => [3.0, f64::from(u8::from(interrupted)), 0.0],
+        }
+    }
+
+    fn of(numbers: &[f64]) -> Self {
+        let [kind, first, second] = [numbers[0], numbers[1], numbers[2]];
+        match kind as u8 {
+            0 => Decision::Step {
+                spent: first,
+                learning_rate: second,
+            },
+            1 => Decision::Gather { keep: first > 0.0 },
+            2 => Decision::Rescue {
+                rescues: first as u64,
+                scale: second,
+            },
+            _ => Decision::End {
+                interrupted: first > 0.0,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_cover_a_batch_once() {
+        for ranks in [1, 2, 4] {
+            let shares = (0..ranks).map(|rank| Share { rank, ranks });
+            let rows: Vec<usize> = shares.flat_map(|share| share.rows(8)).collect();
+            assert_eq!(rows, (0..8).collect::<Vec<_>>());
+        }
+        let of_three = Share { rank: 0, ranks: 3 };
+        assert!(of_three.check(9).is_ok());
+        assert!(of_three.check(8).is_err());
+        assert_eq!(Share::WHOLE.seed(7), 7);
+        assert_ne!(Share { rank: 1, ranks: 2 }.seed(7), 7);
+    }
+
+    #[test]
+    fn decisions_arrive_as_they_were() {
+        for decision in [
+            Decision::Step {
+                spent: 0.1,
+                learning_rate: 1e-3,
+            },
+            Decision::Gather { keep: true },
+            Decision::Gather { keep: false },
+            Decision::Rescue {
+                rescues: 3,
+                scale: 0.125,
+            },
+            Decision::End { interrupted: true },
+            Decision::End { interrupted: false },
+        ] {
+            assert_eq!(Decision::of(&decision.numbers()), decision);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::sandbox::{Sandbox, words};
+
+/// A small network whose batch two and four processes can share.
+const SMALL: &str = "--hidden-size 24 --embedding-size 16 --num-layers 2 --batch-size 8 --bptt 16 --precision f32 \
+                     --interpolate=false -q";
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let tale = include_str!("../corpora/tales/the_glass_harbour.txt");
+    sandbox.write("tale.txt", tale);
+    sandbox
+}
+
+/// Losses of the lines of metrics.jsonl: of ten steps each, and of validation.
+fn losses(sandbox: &Sandbox, model: &str) -> Vec<(u64, f64)> {
+    let text = String::from_utf8(sandbox.read(&format!("{model}/metrics.jsonl"))).unwrap();
+    let lines = text.lines().flat_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let step = line["step"].as_u64().unwrap();
+        let losses = ["loss", "valid_loss"].map(|key| line[key].as_f64());
+        losses.into_iter().flatten().map(move |loss| (step, loss))
+    });
+    lines.collect()
+}
+
+/// Starts a rank of a world of two, by the variables that torchrun sets.
+fn rank(sandbox: &Sandbox, line: &str, rank: usize, ranks: usize, port: u16) -> Child {
+    let mut command = sandbox.command(&crate::program());
+    command
+        .args(words(line))
+        .env("RANK", rank.to_string())
+        .env("WORLD_SIZE", ranks.to_string())
+        .env("MASTER_ADDR", "127.0.0.1")
+        .env("MASTER_PORT", port.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// What a process said on standard error, once it has ended by itself with this code.
+fn said(child: Child, code: i32) -> String {
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+#[test]
+fn several_processes_learn_what_one_learns() {
+    let sandbox = sandbox();
+    let characters = format!("train tale.txt --steps 60 --dropout 0 {SMALL}");
+    let sampled = format!("{characters} --level word --candidates 100 --split natural");
+    for (kind, line) in [("characters", &characters), ("words", &sampled)] {
+        let folder = |ranks: usize| format!("{kind}-{ranks}");
+        for ranks in [1, 2, 4] {
+            let line = format!("{line} -o {} --processes {ranks}", folder(ranks));
+            sandbox.carousel(&line).success();
+        }
+        let one = losses(&sandbox, &folder(1));
+        for ranks in [2, 4] {
+            let several = losses(&sandbox, &folder(ranks));
+            assert_eq!(one.len(), several.len());
+            for ((step, loss), (other_step, other)) in one.iter().zip(&several) {
+                let tolerance = if *step <= 20 { 1e-5 } else { 1e-4 };
+                assert_eq!(step, other_step);
+                assert!(
+                    (loss - other).abs() < tolerance,
+                    "{kind}, step {step}: {loss} and {other} of {ranks}"
+                );
+            }
+        }
+        // The same number of processes learns the same bits.
+        let again = format!("{line} -o {kind}-again --processes 2");
+        sandbox.carousel(&again).success();
+        let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+        assert!(weights(&folder(2)) == weights(&format!("{kind}-again")));
+    }
+    let record: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("characters-2/training.json")).unwrap();
+    assert_eq!(record["options"]["world_size"], 2);
+    let metrics = String::from_utf8(sandbox.read("characters-2/metrics.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    assert!(first["bytes_sent"].as_u64().unwrap() > 10_000, "{first}");
+}
+
+#[test]
+fn a_run_goes_on_with_another_number_of_processes() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 3000 --dropout 0.2 {SMALL} -o model --processes 2");
+    assert!(sandbox.kill_at(&line, "model/resume.safetensors"));
+    // The other process notices, and leaves the folder alone.
+    let resumed = "train --resume model --processes 4 -q";
+    sandbox.carousel(resumed).success();
+    let all = losses(&sandbox, "model");
+    assert_eq!(all.last().unwrap().0, 3000);
+}
+
+#[test]
+fn an_interruption_of_any_process_ends_all_with_everything_saved() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 1000000 {SMALL} -o model");
+    let port = free_port();
+    let first = rank(&sandbox, &line, 0, 2, port);
+    let second = rank(&sandbox, &line, 1, 2, port);
+    while !sandbox.path("model/resume.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = second.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status();
+    assert!(sent.unwrap().success());
+    let told = said(first, 130);
+    assert!(told.contains("everything is saved"), "{told}");
+    let told = said(second, 130);
+    assert!(told.contains("rank 0 has saved everything"), "{told}");
+}
+
+#[test]
+fn a_lost_process_is_named_and_what_was_saved_stays() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 1000000 {SMALL} -o model");
+    let port = free_port();
+    let first = rank(&sandbox, &line, 0, 2, port);
+    let mut second = rank(&sandbox, &line, 1, 2, port);
+    while !sandbox.path("model/resume.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Instant::now();
+    second.kill().unwrap();
+    second.wait().unwrap();
+    let said = said(first, 1);
+    assert!(killed.elapsed() < Duration::from_secs(10));
+    assert!(said.contains("rank 1 has ended"), "{said}");
+    assert!(sandbox.path("model/resume.safetensors").exists());
+    let inspected = sandbox.carousel("inspect model").success();
+    assert!(inspected.out.contains("step"), "{}", inspected.out);
+}
+
+#[test]
+fn processes_that_do_not_belong_together_say_so() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 10 {SMALL} -o model");
+    let port = free_port();
+    let mut first = rank(&sandbox, &line, 0, 2, port);
+    let other_world = said(rank(&sandbox, &line, 1, 3, port), 1);
+    let message = "counts 3 processes, and another one 2";
+    assert!(other_world.contains(message), "{other_world}");
+    let same_rank = said(rank(&sandbox, &line, 1, 2, port), 1);
+    let message = "another process has the same rank";
+    assert!(same_rank.contains(message), "{same_rank}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+
+    let port = free_port();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let in_use = said(rank(&sandbox, &line, 0, 2, port), 1);
+    let message = format!("rank 0 cannot listen on port {port}");
+    assert!(in_use.contains(&message), "{in_use}");
+    drop(listener);
+
+    let odd = sandbox.carousel(&format!("{} --processes 3", line.replace("-q", "")));
+    assert_eq!(odd.code, Some(2), "{odd:?}");
+    let message = "a batch of 8 cannot be divided among 3 processes";
+    assert!(odd.err.contains(message), "{}", odd.err);
+    assert!(!sandbox.path("model").exists());
+}
