@@ -362,9 +362,11 @@ fn answers_are_those_of_the_commands() {
     let line = format!("classify -m {sentiment} --json --explain 'a warm film' 'a dull one'");
     let body = json!({"texts": ["a warm film", "a dull one"], "explain": true});
     assert_eq!(results("/classify", &body), printed(&sandbox, &line));
-    let line =
-        format!("classify -m {sentiment} --json --prior negative=0.9,positive=0.1 'a warm film'");
-    let body = json!({"text": "a warm film", "prior": {"negative": 0.9, "positive": 0.1}});
+    let line = format!(
+        "classify -m {sentiment} --json --prior negative=0.7,neutral=0.2,positive=0.1 'a warm film'"
+    );
+    let body =
+        json!({"text": "a warm film", "prior": {"negative": 0.7, "neutral": 0.2, "positive": 0.1}});
     assert_eq!(results("/classify", &body), printed(&sandbox, &line));
 
     let line = "translate -m pairs --json --best 2 --attention 'a bad cab' 'fed. a dad'";

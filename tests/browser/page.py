@@ -54,7 +54,7 @@ def set_slider(page: Page, selector: str, value: float) -> None:
 
 def open_settings(page: Page) -> None:
     if not page.locator("#write-seed").is_visible():
-        page.locator("details.settings > summary").click()
+        page.locator("#write details.settings > summary").click()
 
 
 def text_of(page: Page, sample: int = 0) -> str:
