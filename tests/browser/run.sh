@@ -20,8 +20,9 @@ mkdir "$runs"
 target/release/carousel serve --port 0 --runs "$runs" --allow-training 2>"$log" &
 server=$!
 trap 'kill $server' EXIT
-until address=$(grep -om 1 'http://127.0.0.1:[0-9]*' "$log"); do
+# The whole of the line, which may come in parts.
+until address=$(grep -om 1 'http://127.0.0.1:[0-9]*; Ctrl-C ends' "$log"); do
     kill -0 $server || { cat "$log" >&2; exit 1; }
     sleep 0.2
 done
-"$venv/bin/python" tests/browser/page.py "$address" --pictures "$venv/pictures" "$@"
+"$venv/bin/python" tests/browser/page.py "${address%%;*}" --pictures "$venv/pictures" "$@"
