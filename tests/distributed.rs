@@ -101,6 +101,10 @@ fn a_run_goes_on_with_another_number_of_processes() {
     sandbox.carousel(resumed).success();
     let all = losses(&sandbox, "model");
     assert_eq!(all.last().unwrap().0, 3000);
+    // Then there is nothing left to do, for all of them.
+    let again = sandbox.carousel(resumed).success();
+    assert!(again.err.contains("this run is finished"), "{}", again.err);
+    assert!(!again.err.contains("rank"), "{}", again.err);
 }
 
 #[test]
@@ -152,11 +156,30 @@ fn processes_that_do_not_belong_together_say_so() {
     let other_world = said(rank(&sandbox, &line, 1, 3, port), 1);
     let message = "counts 3 processes, and another one 2";
     assert!(other_world.contains(message), "{other_world}");
-    let same_rank = said(rank(&sandbox, &line, 1, 2, port), 1);
-    let message = "another process has the same rank";
-    assert!(same_rank.contains(message), "{same_rank}");
     first.kill().unwrap();
     first.wait().unwrap();
+
+    // Of two with the same rank, one waits for a third process.
+    let port = free_port();
+    let mut first = rank(&sandbox, &line, 0, 3, port);
+    let mut both = vec![
+        rank(&sandbox, &line, 1, 3, port),
+        rank(&sandbox, &line, 1, 3, port),
+    ];
+    let refused = loop {
+        let ended = |process: &mut Child| process.try_wait().unwrap().is_some();
+        match both.iter_mut().position(ended) {
+            Some(place) => break both.remove(place),
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let same_rank = said(refused, 1);
+    let message = "another process has the same rank";
+    assert!(same_rank.contains(message), "{same_rank}");
+    for process in [&mut first, &mut both[0]] {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
 
     let port = free_port();
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();

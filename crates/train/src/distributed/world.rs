@@ -213,7 +213,10 @@ impl World {
     /// A process that is lost.
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         self.broadcast(&mut Tensor::from_slice(&[bytes.len() as i64]))?;
-        self.broadcast(&mut Tensor::from_slice(bytes))
+        match bytes.is_empty() {
+            true => Ok(()),
+            false => self.broadcast(&mut Tensor::from_slice(bytes)),
+        }
     }
 
     /// The bytes that rank 0 sends.
@@ -223,7 +226,11 @@ impl World {
     pub fn receive(&self) -> Result<Vec<u8>> {
         let mut length = Tensor::from_slice(&[0i64]);
         self.broadcast(&mut length)?;
-        let mut bytes = Tensor::zeros([length.int64_value(&[0])], (Kind::Uint8, tch::Device::Cpu));
+        let length = length.int64_value(&[0]);
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Tensor::zeros([length], (Kind::Uint8, tch::Device::Cpu));
         self.broadcast(&mut bytes)?;
         Vec::<u8>::try_from(&bytes).map_err(|e| Error::new(e.to_string()))
     }
@@ -267,9 +274,6 @@ impl World {
 
 /// Checks, by the store, that processes belong together.
 fn agree(group: &Group, share: Share) -> Result<()> {
-    if group.add(&format!("rank/{}", share.rank), 1)? > 1 {
-        return Err(Error::new("another process has the same rank"));
-    }
     let version = env!("CARGO_PKG_VERSION");
     let told = group.agree("version", version)?;
     if told != version {
@@ -289,11 +293,15 @@ fn agree(group: &Group, share: Share) -> Result<()> {
     let token = env::var_os(TOKEN).unwrap_or_default();
     let key = blake3::hash(token.as_encoded_bytes());
     let mac = blake3::keyed_hash(key.as_bytes(), nonce.as_bytes());
-    match group.agree("token", mac.to_hex().as_str())? == mac.to_hex().as_str() {
-        true => Ok(()),
-        false => Err(Error::new(format!(
+    if group.agree("token", mac.to_hex().as_str())? != mac.to_hex().as_str() {
+        return Err(Error::new(format!(
             "another process has another {TOKEN}, or none"
-        ))),
+        )));
+    }
+    // Last, so that a process that was refused takes no other's rank.
+    match group.add(&format!("rank/{}", share.rank), 1)? {
+        1 => Ok(()),
+        _ => Err(Error::new("another process has the same rank")),
     }
 }
 

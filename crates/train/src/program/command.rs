@@ -19,7 +19,7 @@ use carousel::data::labelled::DocumentOptions;
 use carousel::data::pairs::PairOptions;
 use carousel::error::{Error, ErrorKind, Result};
 use carousel_train::distributed::Share;
-use carousel_train::run::{Notify, Run, Task};
+use carousel_train::run::{Notify, Run, Task, share_nothing};
 use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::{language_model, translation};
 
@@ -89,6 +89,8 @@ fn finish<T: Task>(run: Option<Run<T>>, company: Company, notify: Notify) -> Res
             trained
         }
         None => {
+            share_nothing(&world)?;
+            others.wait();
             standard::message("this run is finished; there is nothing left to resume");
             Ok(())
         }

@@ -3,6 +3,7 @@
 */
 
 use crate::plan;
+use crate::processes::refuse;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::record::Budget;
 use carousel::cli::forecast_flags::Arguments;
@@ -15,6 +16,7 @@ use carousel_train::tasks::series::{self, SeriesOptions};
 /// Trains the networks that were asked for, and forecasts by them and by other methods.
 pub fn run(arguments: &Arguments) -> Result<()> {
     interrupt::listen()?;
+    refuse("forecast")?;
     forecast::run(arguments, Some(&train))
 }
 

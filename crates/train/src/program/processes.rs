@@ -126,7 +126,9 @@ pub fn follow<T: Task>(
     let cannot = |error| Error::new(format!("rank {rank}: no folder can be made: {error}"));
     let folder = tempfile::tempdir().map_err(cannot)?;
     let directory = Directory::at(folder.path());
-    receive(&world, &directory)?;
+    if !receive(&world, &directory)? {
+        return Ok(());
+    }
     let run = resume(directory).map_err(|error| Error::new(format!("rank {rank}: {error}")))?;
     match run {
         Some(mut run) => run.follow(world, interrupt::watch()),

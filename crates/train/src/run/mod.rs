@@ -23,5 +23,5 @@ pub use resume::{FittedTensor, FittedValues, model_weights};
 pub use saved::{SavedRun, resume};
 pub use state::{Counters, Mean, TrainingState};
 pub use task::{Prepared, Task};
-pub use together::receive;
+pub use together::{receive, share_nothing};
 pub use training::{Run, initial_network};

@@ -93,14 +93,27 @@ impl<T: Task> Run<T> {
     }
 }
 
-/// Receives the run that rank 0 shares, into a directory.
+/// Tells the other processes, from rank 0, that there is nothing to train.
+///
+/// # Errors
+/// A process that is lost.
+pub fn share_nothing(world: &World) -> Result<()> {
+    world.send(&[])
+}
+
+/// Receives the run that rank 0 shares, into a directory; `false` if there is nothing to train.
 ///
 /// # Errors
 /// A process that is lost; a directory that cannot be written.
-pub fn receive(world: &World, directory: &Directory) -> Result<()> {
-    let described: Described = serde_json::from_slice(&world.receive()?)
+pub fn receive(world: &World, directory: &Directory) -> Result<bool> {
+    let described = world.receive()?;
+    if described.is_empty() {
+        return Ok(false);
+    }
+    let described: Described = serde_json::from_slice(&described)
         .map_err(|e| Error::new(format!("what rank 0 sent cannot be read: {e}")))?;
     directory.save_run_files(&described.files)?;
     directory.save_record(&described.record)?;
-    directory.save_resume(&world.receive()?)
+    directory.save_resume(&world.receive()?)?;
+    Ok(true)
 }
