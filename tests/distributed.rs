@@ -1,4 +1,5 @@
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::sandbox::{Sandbox, words};
@@ -43,6 +44,33 @@ fn rank(sandbox: &Sandbox, line: &str, rank: usize, ranks: usize, port: u16) -> 
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// Two ranks that train the folder `model` without end, and have saved something.
+fn two_that_train(sandbox: &Sandbox) -> [Child; 2] {
+    let line = format!("train tale.txt --steps 1000000 {SMALL} -o model");
+    let port = free_port();
+    let both = [0, 1].map(|number| rank(sandbox, &line, number, 2, port));
+    while !sandbox.path("model/resume.safetensors").exists() {
+        sleep(Duration::from_millis(5));
+    }
+    both
+}
+
+/// What the first of some processes that ends by itself, with code 1, said; the others are ended.
+fn said_by_the_first(mut processes: Vec<Child>) -> String {
+    let first = loop {
+        let ended = |process: &mut Child| process.try_wait().unwrap().is_some();
+        match processes.iter_mut().position(ended) {
+            Some(place) => break processes.remove(place),
+            None => sleep(Duration::from_millis(10)),
+        }
+    };
+    for mut process in processes {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    said(first, 1)
 }
 
 /// What a process said on standard error, once it has ended by itself with this code.
@@ -110,13 +138,7 @@ fn a_run_goes_on_with_another_number_of_processes() {
 #[test]
 fn an_interruption_of_any_process_ends_all_with_everything_saved() {
     let sandbox = sandbox();
-    let line = format!("train tale.txt --steps 1000000 {SMALL} -o model");
-    let port = free_port();
-    let first = rank(&sandbox, &line, 0, 2, port);
-    let second = rank(&sandbox, &line, 1, 2, port);
-    while !sandbox.path("model/resume.safetensors").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let [first, second] = two_that_train(&sandbox);
     let id = second.id().to_string();
     let sent = Command::new("kill").args(["-TERM", &id]).status();
     assert!(sent.unwrap().success());
@@ -129,13 +151,7 @@ fn an_interruption_of_any_process_ends_all_with_everything_saved() {
 #[test]
 fn a_lost_process_is_named_and_what_was_saved_stays() {
     let sandbox = sandbox();
-    let line = format!("train tale.txt --steps 1000000 {SMALL} -o model");
-    let port = free_port();
-    let first = rank(&sandbox, &line, 0, 2, port);
-    let mut second = rank(&sandbox, &line, 1, 2, port);
-    while !sandbox.path("model/resume.safetensors").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let [first, mut second] = two_that_train(&sandbox);
     let killed = Instant::now();
     second.kill().unwrap();
     second.wait().unwrap();
@@ -151,35 +167,22 @@ fn a_lost_process_is_named_and_what_was_saved_stays() {
 fn processes_that_do_not_belong_together_say_so() {
     let sandbox = sandbox();
     let line = format!("train tale.txt --steps 10 {SMALL} -o model");
+    // Whichever comes second is refused.
     let port = free_port();
-    let mut first = rank(&sandbox, &line, 0, 2, port);
-    let other_world = said(rank(&sandbox, &line, 1, 3, port), 1);
-    let message = "counts 3 processes, and another one 2";
-    assert!(other_world.contains(message), "{other_world}");
-    first.kill().unwrap();
-    first.wait().unwrap();
-
+    let worlds = [(0, 2), (1, 3)];
+    let both = worlds.map(|(number, ranks)| rank(&sandbox, &line, number, ranks, port));
+    let told = said_by_the_first(both.into());
+    let messages = [(2, 3), (3, 2)]
+        .map(|(own, other)| format!("counts {own} processes, and another one {other}"));
+    assert!(
+        messages.iter().any(|message| told.contains(message)),
+        "{told}"
+    );
     // Of two with the same rank, one waits for a third process.
     let port = free_port();
-    let mut first = rank(&sandbox, &line, 0, 3, port);
-    let mut both = vec![
-        rank(&sandbox, &line, 1, 3, port),
-        rank(&sandbox, &line, 1, 3, port),
-    ];
-    let refused = loop {
-        let ended = |process: &mut Child| process.try_wait().unwrap().is_some();
-        match both.iter_mut().position(ended) {
-            Some(place) => break both.remove(place),
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
-    };
-    let same_rank = said(refused, 1);
-    let message = "another process has the same rank";
-    assert!(same_rank.contains(message), "{same_rank}");
-    for process in [&mut first, &mut both[0]] {
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
+    let three = [0, 1, 1].map(|number| rank(&sandbox, &line, number, 3, port));
+    let told = said_by_the_first(three.into());
+    assert!(told.contains("another process has the same rank"), "{told}");
 
     let port = free_port();
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();

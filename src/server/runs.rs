@@ -94,17 +94,20 @@ pub async fn stop(
         .strip_prefix(PREFIX)
         .and_then(|rest| rest.strip_suffix(STOP));
     let name = unescaped(name.unwrap_or_default());
-    let trainer = application.trainer()?;
-    let mut told = trainer.told();
-    if told["name"] != name {
-        return Err(Failure::not_found(
-            "this is not the run that was started here last",
-        ));
-    }
-    if trainer.stop().is_some_and(|stopped| stopped == name) {
-        told["state"] = json!("ending");
-    }
-    Ok(json_body(&told))
+    let stopped = move || {
+        let trainer = application.trainer()?;
+        let mut told = trainer.told();
+        if told["name"] != name {
+            return Err(Failure::not_found(
+                "this is not the run that was started here last",
+            ));
+        }
+        if trainer.stop().is_some_and(|stopped| stopped == name) {
+            told["state"] = json!("ending");
+        }
+        Ok(told)
+    };
+    answer(stopped).await
 }
 
 /// Answers by what is done with files, on a thread that may wait for them.

@@ -250,7 +250,8 @@ impl World {
         let others = (0..self.share.ranks).filter(|&rank| rank != self.share.rank);
         let missing = || -> Result<Vec<String>> {
             group.add(&key(self.share.rank), 1)?;
-            sleep(ROLL_CALL);
+            // The store ends with rank 0, which waits until the others have asked.
+            sleep(ROLL_CALL * if self.share.rank == 0 { 2 } else { 1 });
             let mut missing = Vec::new();
             for rank in others {
                 if !present(rank)? {
@@ -262,8 +263,15 @@ impl World {
         let who = match missing() {
             // The store is rank 0's.
             Err(_) => "rank 0 has ended or cannot be reached".to_string(),
-            Ok(ranks) if ranks.is_empty() => format!("a connection was lost ({error})"),
-            Ok(ranks) => format!("rank {} has ended or does not answer", ranks.join(", ")),
+            Ok(ranks) => match &ranks[..] {
+                [] => format!("a connection was lost ({error})"),
+                [rank] => format!("rank {rank} has ended or does not answer"),
+                // Those that are not beside it in the ring may not know yet.
+                several => format!(
+                    "one of the ranks {} has ended or does not answer",
+                    several.join(", ")
+                ),
+            },
         };
         Error::new(format!(
             "rank {}: {who}; what was saved is in the model's folder, and --resume continues",
