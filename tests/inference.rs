@@ -8,7 +8,8 @@ use carousel::checkpoint::parts::{Body, Head};
 use carousel::checkpoint::transformer::Transformer;
 use carousel::inference::classifier::Classifier;
 use carousel::inference::explanation::explain;
-use carousel::inference::generator::{self, Generator, Prompt, StopConditions, TextEvent};
+use carousel::inference::generated_text;
+use carousel::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
 use carousel::inference::next_token::Wanted;
 use carousel::inference::sampling::{Choice, Sampling, argmax_token};
 use carousel::inference::{Model, evaluation};
@@ -178,7 +179,7 @@ fn greedy_text_is_the_most_probable_token_at_each_step() {
         repetition: None,
         choice: Choice::Greedy,
     };
-    let text = generator::sample(&model, sampling, 20, 0);
+    let text = generated_text::sample(&model, sampling, 20, 0);
     let mut state = model.predictor.initial_state(1);
     let mut ids = vec![model.tokenizer.line_end()];
     let mut expected = Vec::new();
@@ -822,7 +823,7 @@ fn a_thousand_written_tokens_are_encoded_as_they_were_written() {
                 repetition: None,
                 choice,
             };
-            let written = generator::sample(&model, sampling, 1000, 3);
+            let written = generated_text::sample(&model, sampling, 1000, 3);
             // The last character may be incomplete.
             let whole = written.trim_end_matches('\u{FFFD}');
             let (ids, unknown) = tokenizer.encode(whole);

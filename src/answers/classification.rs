@@ -4,6 +4,7 @@ Classified texts, as JSON.
 
 use serde_json::{Map, Value, json};
 
+use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Prediction};
 use crate::inference::explanation::{Explanation, Piece, explain};
 use crate::metrics::argmax;
@@ -18,6 +19,19 @@ pub struct Answer {
     pub prediction: Prediction,
     /// How much each word speaks for the label, if that was asked for.
     pub explanation: Option<Explanation>,
+}
+
+/// Checks the least probability of an answer that is trusted; `name` is what messages call it.
+///
+/// # Errors
+/// What is no probability.
+pub fn check_threshold(threshold: Option<f64>, name: &str) -> Result<()> {
+    match threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
+        None => Ok(()),
+        Some(threshold) => Err(Error::usage(format!(
+            "{name} {threshold} is not a probability; give one from 0 to 1"
+        ))),
+    }
 }
 
 impl Answer {

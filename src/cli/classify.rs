@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use super::explanation;
 use super::flags::DocumentFlags;
 use super::line_editor::LineEditor;
-use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::model::{ModelArguments, default_model, default_precision};
 use super::standard::{self, RowPrinter};
-use crate::answers::classification::Answer;
+use crate::answers::classification::{Answer, check_threshold};
 use crate::answers::prior::{Prior, PriorChoice};
 use crate::data::labelled::{Document, DocumentOptions, RowCount};
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::classifier::{Classifier, Prediction};
+use crate::inference::computation::PrecisionChoice;
 use crate::text::escape::escaped;
 use crate::text::source::InvalidBytes;
 
@@ -130,13 +131,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
-    if let Some(threshold) = arguments.threshold
-        && !(0.0..=1.0).contains(&threshold)
-    {
-        return Err(Error::usage(format!(
-            "--threshold {threshold} is not a probability; give one from 0 to 1"
-        )));
-    }
+    check_threshold(arguments.threshold, "--threshold")?;
     if arguments.interactive && arguments.prior == Some(PriorChoice::Estimate) {
         return Err(Error::usage(
             "--prior estimate needs all texts before the first answer, and --interactive answers one by one; give shares",

@@ -10,7 +10,7 @@ use super::evaluate_documents::DocumentsRequest;
 use super::evaluate_pairs::PairEvaluation;
 use super::evaluate_series::SeriesEvaluation;
 use super::flags::DocumentFlags;
-use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::model::{ModelArguments, default_model, default_precision};
 use super::pair_flags::PairFlags;
 use super::{evaluate_documents, evaluate_text};
 use crate::answers::prior::PriorChoice;
@@ -18,6 +18,7 @@ use crate::checkpoint::parts::Head;
 use crate::error::{Error, Result};
 use crate::forecasting::folder::ForecastFolder;
 use crate::inference::beam_search::Search;
+use crate::inference::computation::PrecisionChoice;
 
 /// Evaluate a model on a text, on labelled texts, on translated sentences or on numbers.
 #[derive(Args)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::model::{ModelArguments, PrecisionChoice};
+use super::model::ModelArguments;
 use super::standard;
 use crate::answers::prior::{Prior, PriorChoice};
 use crate::baselines::naive_baselines;
@@ -17,6 +17,7 @@ use crate::checkpoint::{Directory, ModelConfig};
 use crate::data::labelled::{DocumentOptions, LabelledRow, RowCount};
 use crate::error::{Error, Result};
 use crate::inference::classifier::Classifier;
+use crate::inference::computation::PrecisionChoice;
 use crate::inference::label_shares::restricted;
 use crate::inference::learnt_documents::LearntDocuments;
 use crate::metrics::ClassificationScore;

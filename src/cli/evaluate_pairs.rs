@@ -9,7 +9,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::model::{ModelArguments, PrecisionChoice};
+use super::model::ModelArguments;
 use super::pair_flags::PairFlags;
 use super::standard;
 use crate::baselines::NearestSentence;
@@ -18,6 +18,7 @@ use crate::checkpoint::record::PairsRecord;
 use crate::data::pairs::{Pair, PairOptions, Pairs, hash};
 use crate::error::{Error, Result};
 use crate::inference::beam_search::Search;
+use crate::inference::computation::PrecisionChoice;
 use crate::inference::translator::Translator;
 use crate::metrics::bleu::Bleu;
 use crate::metrics::chrf;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::model::{ModelArguments, PrecisionChoice};
+use super::model::ModelArguments;
 use super::standard::{self, InputCopy};
 use crate::baselines::{ScoredIds, default_order, xz};
 use crate::checkpoint::Directory;
@@ -19,6 +19,7 @@ use crate::checkpoint::record::{Baseline, TextRecord};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::Model;
+use crate::inference::computation::PrecisionChoice;
 use crate::inference::evaluation;
 use crate::inference::predictor::Predictor;
 use crate::metrics::{LanguageScore, TextSize};

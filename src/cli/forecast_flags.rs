@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 
 use super::time::time;
 use crate::checkpoint::numbers::{Distribution, Strategy};
@@ -15,6 +15,7 @@ use crate::data::series::date_column::DayOrder;
 use crate::data::series::dates::{Period, Windows};
 use crate::data::series::fill::Fill;
 use crate::data::series::options::SeriesOptions;
+use crate::error::Error;
 use crate::forecasting::method::{Method, Transform};
 
 /// Forecast series of numbers.
@@ -216,6 +217,26 @@ pub struct SeasonalOrder {
 }
 
 impl Arguments {
+    /// Flags as they would be typed, but quiet and of no file; what is in a value cannot become another flag.
+    ///
+    /// # Errors
+    /// Those of the command line.
+    pub(super) fn of(flags: &[(&str, Option<&str>)]) -> crate::error::Result<Self> {
+        let given = flags
+            .iter()
+            .filter_map(|(flag, value)| Some(format!("--{flag}={}", (*value)?)));
+        let line = ["forecast", "--quiet", "-"].map(String::from);
+        let line = line.into_iter().chain(given);
+        let wrong = |e: clap::Error| {
+            let text = e.to_string();
+            let first = text.split("\n\n").next().unwrap_or_default();
+            Error::usage(first.trim_start_matches("error: ").to_string())
+        };
+        let command = Arguments::augment_args(Command::new("forecast"));
+        let matches = command.try_get_matches_from(line).map_err(wrong)?;
+        Arguments::from_arg_matches(&matches).map_err(wrong)
+    }
+
     /// Whether a network is to be trained.
     pub fn trains(&self) -> bool {
         self.model.is_none() && self.method.iter().any(|method| method.is_network())

@@ -4,7 +4,6 @@ Forecasts that are asked for over HTTP: the same as the command's, from a CSV in
 
 use std::io::Cursor;
 
-use clap::{Args, Command, FromArgMatches};
 use serde_json::{Value, json};
 
 use super::forecast::{answers, compared, extend_by, fit_all};
@@ -90,29 +89,16 @@ fn check_amount(series: &[Series], origins: Option<u32>) -> Result<()> {
     }
 }
 
-/// The request as flags of the command; what is in them cannot become another flag.
+/// The request as flags of the command.
 fn arguments(request: &ForecastRequest) -> Result<Arguments> {
-    let mut line = vec!["forecast".to_string(), "--quiet".to_string()];
-    let lists = [
-        ("method", &request.method),
-        ("season", &request.season),
-        ("value-column", &request.column),
-        ("date-column", &request.date_column),
-        ("id-column", &request.id_column),
-        ("horizon", &request.horizon),
-    ];
-    for (flag, value) in lists {
-        line.extend(value.as_ref().map(|value| format!("--{flag}={value}")));
-    }
-    line.push("-".to_string());
-    let wrong = |e: clap::Error| {
-        let text = e.to_string();
-        let first = text.split("\n\n").next().unwrap_or_default();
-        Error::usage(first.trim_start_matches("error: ").to_string())
-    };
-    let command = Arguments::augment_args(Command::new("forecast"));
-    let matches = command.try_get_matches_from(line).map_err(wrong)?;
-    Arguments::from_arg_matches(&matches).map_err(wrong)
+    Arguments::of(&[
+        ("method", request.method.as_deref()),
+        ("season", request.season.as_deref()),
+        ("value-column", request.column.as_deref()),
+        ("date-column", request.date_column.as_deref()),
+        ("id-column", request.id_column.as_deref()),
+        ("horizon", request.horizon.as_deref()),
+    ])
 }
 
 /// Number of origins of a backtest, if one was asked for.

@@ -8,27 +8,25 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar};
-use rand::{RngCore, SeedableRng};
 
 use super::generation::{SampleFormat, SamplePrinter, generate};
 use super::interactive;
 use super::interrupt;
-use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::model::{ModelArguments, default_model, default_precision};
 use super::sampling_flags::SamplingFlags;
 use super::standard::{self, CONVERTED, RowPrinter};
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
 use crate::inference::Model;
+use crate::inference::computation::PrecisionChoice;
+use crate::inference::generated_text::{batches, usual_length};
 use crate::inference::generator::{Generator, Prompt, StopConditions};
 use crate::inference::inspection::unit_names;
-use crate::inference::sampling::Sampling;
+use crate::inference::sampling::{Sampling, random_seed};
 use crate::inference::stack::Clamp;
-use crate::text::Level;
 
 /// The model that is used if none is given.
 const DEFAULT_MODEL: &str = "reviews";
-/// The most texts that are generated side by side: more would not be faster.
-const BATCH_SIZE: u64 = 256;
 /// A prompt of more tokens takes long enough for a progress bar.
 const LONG_PROMPT: usize = 100_000;
 
@@ -121,7 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let open = || {
         let model = &arguments.model;
         let model = model.open_language_model(Some(DEFAULT_MODEL), PrecisionChoice::Auto)?;
-        check_writes(&model)?;
+        model.check_writes()?;
         Ok(model)
     };
     if arguments.interactive {
@@ -178,8 +176,7 @@ fn generate_samples(
     let mut printer = SamplePrinter::new(format.clone(), rows);
     let (mut tokens, mut seconds) = (0, 0.0);
     let SampleFormat { seed, samples, .. } = *format;
-    for first in (0..samples).step_by(BATCH_SIZE as usize) {
-        let batch = first..(first + BATCH_SIZE).min(samples);
+    for batch in batches(samples) {
         let mut generator = Generator::new(prompt, sampling, stop.clone(), seed, batch.clone());
         let start = Instant::now();
         printer.begin((batch.end - batch.start) as usize)?;
@@ -193,19 +190,6 @@ fn generate_samples(
         }
     }
     Ok((tokens, seconds))
-}
-
-/// Checks that a model has a token to write. Before training refused to begin with such a vocabulary, there were models
-/// without one.
-fn check_writes(model: &Model) -> Result<()> {
-    let tokenizer = &model.tokenizer;
-    match tokenizer.vocab_size() == 1 && tokenizer.barred().is_some() {
-        false => Ok(()),
-        true => Err(Error::new(
-            "the model has no token but the unknown one, so that it can write nothing; train it again, with a lower \
-             --min-count or another --level",
-        )),
-    }
 }
 
 /// Encodes the prompt and lets the network read it, with a progress bar if it is long.
@@ -224,10 +208,7 @@ fn read_prompt<'m>(model: &'m Model, text: &str, clamps: &[Clamp]) -> Prompt<'m>
 
 /// Where a text ends. Without a length that is after about a paragraph.
 fn stop_conditions(arguments: &Arguments, model: &Model) -> StopConditions {
-    let usual = match model.tokenizer.level() {
-        Level::Word | Level::Subword => 120,
-        Level::Character | Level::Byte => 500,
-    };
+    let usual = usual_length(model.tokenizer.level());
     StopConditions {
         length: Some(arguments.length.unwrap_or(usual)).filter(|&length| length > 0),
         strings: arguments.stop.clone(),
@@ -276,10 +257,4 @@ fn prompt_text(arguments: &Arguments) -> Result<String> {
     let text = standard::read_text(file, CONVERTED)?;
     // The last line end belongs to the file, not to the prompt.
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
-}
-
-/// A random seed that is short enough to type again.
-fn random_seed() -> u64 {
-    let hash = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8);
-    rand_chacha::ChaCha8Rng::seed_from_u64(hash).next_u64() % 1_000_000
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 use super::standard::{self, RowPrinter, TextWriter};
 use crate::data::text_rows::TextRow;
 use crate::error::Result;
-use crate::inference::generator::{FinishReason, Generator, TextEvent, sample_seed};
+use crate::inference::generated_text::GeneratedText;
+use crate::inference::generator::{Generator, TextEvent, sample_seed};
 
 /// Runs a generator until its texts are finished, generation is interrupted, or `on_event` fails.
 pub fn generate(
@@ -58,14 +59,6 @@ pub struct SamplePrinter<'r> {
     printed: u64,
 }
 
-/// A text that is printed once it is finished.
-#[derive(Clone)]
-struct GeneratedText {
-    text: String,
-    finish: FinishReason,
-    tokens: u64,
-}
-
 impl<'r> SamplePrinter<'r> {
     /// A printer that has printed nothing yet; `rows` prints the JSON objects of all prompts.
     pub fn new(format: SampleFormat, rows: &'r mut RowPrinter) -> Self {
@@ -85,12 +78,7 @@ impl<'r> SamplePrinter<'r> {
 
     /// Begins a batch of texts.
     pub fn begin(&mut self, count: usize) -> Result<()> {
-        let empty = GeneratedText {
-            text: String::new(),
-            finish: FinishReason::Interrupted,
-            tokens: 0,
-        };
-        self.texts = vec![empty; count];
+        self.texts = GeneratedText::none(count);
         if self.streams() {
             self.writer.write(&self.format.prompt.text)?;
             self.writer.flush()?;
@@ -101,12 +89,9 @@ impl<'r> SamplePrinter<'r> {
     /// Takes an event of a text of the batch.
     pub fn on_event(&mut self, index: usize, event: TextEvent) -> Result<()> {
         let streams = self.streams();
-        let text = &mut self.texts[index];
         match event {
-            TextEvent::Piece(piece) if streams => return self.writer.write(piece),
-            TextEvent::Piece(piece) => text.text.push_str(piece),
-            TextEvent::Token(_) => {}
-            TextEvent::Finished(finish, tokens) => (text.finish, text.tokens) = (finish, tokens),
+            TextEvent::Piece(piece) if streams => self.writer.write(piece)?,
+            event => self.texts[index].take(event),
         }
         Ok(())
     }
@@ -141,12 +126,7 @@ impl<'r> SamplePrinter<'r> {
             "tokens": text.tokens,
             "sample": self.printed,
             "seed": sample_seed(self.format.seed, self.printed),
-            "finish_reason": match text.finish {
-                FinishReason::Length => "length",
-                FinishReason::Stop => "stop",
-                FinishReason::Exhausted => "exhausted",
-                FinishReason::Interrupted => "interrupted",
-            },
+            "finish_reason": text.finish.name(),
             "tokens_per_second": tokens_per_second,
         })
     }

@@ -31,6 +31,7 @@ mod forecast_output;
 mod forecast_regressors;
 #[cfg(feature = "serve")]
 mod forecast_request;
+pub mod forecast_values;
 mod generate;
 mod generation;
 mod inspect;

@@ -3,7 +3,6 @@ Flags of the commands that use a model.
 */
 
 use std::path::PathBuf;
-use std::thread::available_parallelism;
 
 use clap::{Arg, Args, ValueEnum};
 
@@ -13,15 +12,14 @@ use crate::error::{Error, Result};
 use crate::forecasting::folder::ForecastFolder;
 use crate::inference::Model;
 use crate::inference::classifier::Classifier;
+use crate::inference::computation::{Computation, PrecisionChoice};
 use crate::inference::translator::Translator;
-use carousel_kernels::{Kernel, Precision};
+use carousel_kernels::Precision;
 
 /// Help of `--model`, before what a command does without it.
 const MODEL_HELP: &str = "The model: its folder, or the name of one that ships";
 /// Help of `--precision`, before a command's default.
 const PRECISION_HELP: &str = "Precision of the computation";
-/// Most threads by default: more would wait for each other too often.
-const MOST_THREADS: usize = 8;
 
 /// The model, and how it computes. A command completes the help of both options by its own defaults, with
 /// [`default_model`] and [`default_precision`].
@@ -50,19 +48,6 @@ pub fn default_precision(precision: PrecisionChoice) -> impl FnOnce(Arg) -> Arg 
     let name = precision.to_possible_value();
     let name = name.map_or(String::new(), |value| value.get_name().to_string());
     move |arg| arg.help(format!("{PRECISION_HELP} [default: {name}]"))
-}
-
-/// `--precision`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionChoice {
-    /// The fastest at almost no loss of quality: int8 where the CPU multiplies it, else f32
-    Auto,
-    /// float32, as trained
-    F32,
-    /// bfloat16: half the memory for matrices
-    Bf16,
-    /// 8-bit integers: a quarter of the memory for matrices
-    Int8,
 }
 
 impl ModelArguments {
@@ -121,32 +106,15 @@ impl ModelArguments {
     }
 }
 
-/// Precision, the one that was given or the default, and number of threads. Weights that are int8 are multiplied as such, unless
-/// another precision is asked for.
+/// Precision, the one that was given or the default, and number of threads.
 pub fn computation(
-    (asked, default): (Option<PrecisionChoice>, PrecisionChoice),
+    choice: (Option<PrecisionChoice>, PrecisionChoice),
     threads: Option<u16>,
     directory: Option<&Directory>,
 ) -> (Precision, usize) {
-    let is_int8 = directory.is_some_and(Directory::is_int8);
-    let given = asked.filter(|&given| given != PrecisionChoice::Auto);
-    let choice = match given {
-        Some(given) if given != PrecisionChoice::Int8 && is_int8 => {
-            standard::message(
-                "note: the weights of this model are int8; they are computed with as they were rounded",
-            );
-            given
-        }
-        Some(given) => given,
-        None if is_int8 => PrecisionChoice::Int8,
-        None => asked.unwrap_or(default),
-    };
-    let precision = match choice {
-        PrecisionChoice::Auto if Kernel::int8_is_native() => Precision::Int8,
-        PrecisionChoice::Auto | PrecisionChoice::F32 => Precision::Float32,
-        PrecisionChoice::Bf16 => Precision::Bfloat16,
-        PrecisionChoice::Int8 => Precision::Int8,
-    };
-    let cores = || available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
-    (precision, threads.map_or_else(cores, usize::from))
+    let found = Computation::of(choice, threads, directory);
+    if let Some(note) = found.note {
+        standard::message(format!("note: {note}"));
+    }
+    (found.precision, found.threads)
 }

@@ -16,7 +16,7 @@ pub struct SamplingFlags {
         long,
         visible_alias = "temp",
         value_name = "T",
-        default_value_t = 0.9,
+        default_value_t = SamplingOptions::default().temperature,
         allow_negative_numbers = true,
         help_heading = "Sampling"
     )]
@@ -36,7 +36,7 @@ pub struct SamplingFlags {
     #[arg(
         long,
         value_name = "P",
-        default_value_t = 0.02,
+        default_value_t = SamplingOptions::default().min_p.unwrap_or(0.0),
         allow_negative_numbers = true,
         help_heading = "Sampling"
     )]
@@ -53,7 +53,7 @@ pub struct SamplingFlags {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 64,
+        default_value_t = SamplingOptions::default().repeat_last_n,
         help_heading = "Sampling"
     )]
     repeat_last_n: usize,

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::model::{ModelArguments, default_model, default_precision};
 use super::standard::{self, CONVERTED, RowPrinter};
 use crate::answers::score;
 use crate::checkpoint::record::TextRecord;
 use crate::data::text_rows::TextRow;
 use crate::error::{Error, Result};
+use crate::inference::computation::PrecisionChoice;
 use crate::inference::evaluation::{self, ScoredText, ScoredToken};
 use crate::text::escape::escaped_lines;
 
@@ -75,9 +76,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut printer = RowPrinter::default();
     for row in rows {
-        let scored = evaluation::score(&model, &spelling, &row.text).ok_or_else(|| {
-            Error::new("an empty text cannot be scored; give at least one character")
-        })?;
+        let scored = evaluation::score(&model, &spelling, &row.text)
+            .ok_or_else(|| Error::new(evaluation::EMPTY_TEXT))?;
         if arguments.json {
             printer.print(&row, score::object(&row.text, &scored, arguments.tokens))?;
         } else {

@@ -12,12 +12,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::forecast_request;
-use super::model::{PrecisionChoice, computation};
+use super::model::computation;
 use super::standard;
 use super::time::time;
 use crate::checkpoint::models;
 use crate::error::{Error, Result};
 use crate::forecasting::folder::ForecastFolder;
+use crate::inference::computation::PrecisionChoice;
 use crate::server::limits::Limits;
 use crate::server::listener::{Options, ServerEvent, serve};
 use crate::server::models::{Folder, Models, Served, Source};

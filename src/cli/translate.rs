@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::line_editor::LineEditor;
-use super::model::{ModelArguments, PrecisionChoice, default_model, default_precision};
+use super::model::{ModelArguments, default_model, default_precision};
 use super::standard;
 use crate::answers::translation::{Shown, object};
 use crate::checkpoint::Directory;
@@ -17,6 +17,7 @@ use crate::data::pairs::LanguageProfile;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::inference::beam_search::Search;
+use crate::inference::computation::PrecisionChoice;
 use crate::inference::translator::{Look, Translation, Translator};
 use crate::pictures::attention;
 use crate::text::source::InvalidBytes;
@@ -131,31 +132,20 @@ fn profile(directory: &Directory) -> Option<LanguageProfile> {
 impl Arguments {
     /// How translations are searched for.
     fn search(&self) -> Result<Search> {
-        let best = self.best.unwrap_or(1);
-        if !(1..=self.beam).contains(&best) {
-            return Err(Error::usage(format!(
-                "--best {best} is out of range; give 1 to {}, which is --beam, or a larger --beam",
-                self.beam
-            )));
-        }
-        if !(0.0..=10.0).contains(&self.length_penalty) {
-            return Err(Error::usage(format!(
-                "--length-penalty {} is out of range; give 0 to 10",
-                self.length_penalty
-            )));
-        }
+        let search = Search {
+            beam: self.beam.into(),
+            best: self.best.unwrap_or(1).into(),
+            length_penalty: self.length_penalty,
+            keeps_attention: self.attention || self.attention_picture.is_some(),
+        };
+        let search = search.checked(|name| format!("--{}", name.replace('_', "-")))?;
         let given = !self.texts.is_empty() || self.input.is_some() || self.interactive;
         if !given && stdin().is_terminal() {
             return Err(Error::usage(
                 "give the texts to translate, a file with --input, a pipe, or --interactive",
             ));
         }
-        Ok(Search {
-            beam: self.beam.into(),
-            best: best.into(),
-            length_penalty: self.length_penalty,
-            keeps_attention: self.attention || self.attention_picture.is_some(),
-        })
+        Ok(search)
     }
 }
 

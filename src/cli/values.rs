@@ -18,6 +18,7 @@ use crate::data::series::cells::Decimal;
 use crate::data::series::date_column::DayOrder;
 use crate::data::series::fill::Fill;
 use crate::forecasting::method::Transform;
+use crate::inference::computation::PrecisionChoice;
 use crate::text::preprocessing::Preprocessing;
 use crate::text::{Level, Split};
 
@@ -81,6 +82,13 @@ values!(TrainingPrecision {
     Auto = "auto", "Whichever is faster on this machine, measured for each size of network once a day";
     F32 = "f32", "float32";
     Bf16 = "bf16", "bfloat16: faster on CPUs that multiply it, slow on others";
+});
+
+values!(PrecisionChoice {
+    Auto = "auto", "The fastest at almost no loss of quality: int8 where the CPU multiplies it, else f32";
+    F32 = "f32", "float32, as trained";
+    Bf16 = "bf16", "bfloat16: half the memory for matrices";
+    Int8 = "int8", "8-bit integers: a quarter of the memory for matrices";
 });
 
 values!(GradientMethod {

@@ -6,7 +6,7 @@ use crate::checkpoint::Directory;
 use crate::checkpoint::record::{Record, TextRecord};
 use crate::error::Result;
 use crate::inference::sampling::{Choice, Sampling};
-use crate::inference::{Model, evaluation, generator};
+use crate::inference::{Model, evaluation, generated_text};
 use crate::metrics::LanguageScore;
 use crate::text::Level;
 use crate::text::corpus::corpus_cache;
@@ -70,7 +70,7 @@ pub fn sample(directory: &Directory) -> Result<String> {
         Level::Word | Level::Subword => LINE / 2,
     };
     // Line ends and repeated spaces become one space, so more tokens are needed.
-    Ok(one_line(&generator::sample(
+    Ok(one_line(&generated_text::sample(
         &model,
         sampling,
         2 * tokens as u64,

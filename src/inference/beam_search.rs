@@ -3,8 +3,11 @@ Beam search: the targets that an encoder and a decoder find most probable, for m
 */
 
 use super::translation_network::{TargetState, TranslationNetwork};
+use crate::error::{Error, Result};
 use carousel_kernels::log_sum_exp;
 
+/// Most targets that are followed at once.
+const MOST_BEAM: usize = 100;
 /// Logits that are compared with the lowest chosen one at once.
 const BLOCK: usize = 32;
 
@@ -36,6 +39,32 @@ impl Default for Search {
 }
 
 impl Search {
+    /// The same, if it can be done; `named` gives an option's name for messages, as in `--length-penalty` for
+    /// `length_penalty`.
+    ///
+    /// # Errors
+    /// The first value that is out of range.
+    pub fn checked(self, named: impl Fn(&str) -> String) -> Result<Self> {
+        let out_of_range = |name: &str, value: String, what: String| {
+            let name = named(name);
+            Error::usage(format!("{name} {value} is out of range; give {what}"))
+        };
+        if !(1..=MOST_BEAM).contains(&self.beam) {
+            let what = format!("1 to {MOST_BEAM}");
+            return Err(out_of_range("beam", self.beam.to_string(), what));
+        }
+        if !(1..=self.beam).contains(&self.best) {
+            let beam = named("beam");
+            let what = format!("1 to {}, which is {beam}, or a larger {beam}", self.beam);
+            return Err(out_of_range("best", self.best.to_string(), what));
+        }
+        if !(0.0..=10.0).contains(&self.length_penalty) {
+            let given = self.length_penalty.to_string();
+            return Err(out_of_range("length_penalty", given, "0 to 10".to_string()));
+        }
+        Ok(self)
+    }
+
     /// What the log probability of a target of so many tokens, its end included, is divided by: ((5 + tokens) / 6)ᵖ (Wu et
     /// al. 2016).
     pub fn divisor(&self, tokens: usize) -> f64 {
@@ -329,6 +358,29 @@ mod tests {
         line_end: 0,
         barred: Some(3),
     };
+
+    #[test]
+    fn what_cannot_be_searched_is_named() {
+        let checked = |beam, best, length_penalty| {
+            let search = Search {
+                beam,
+                best,
+                length_penalty,
+                ..Search::default()
+            };
+            search.checked(str::to_uppercase).map_err(|e| e.to_string())
+        };
+        assert!(checked(5, 5, 0.0).is_ok());
+        for (beam, best, length_penalty, said) in [
+            (0, 1, 1.0, "BEAM 0"),
+            (101, 1, 1.0, "give 1 to 100"),
+            (3, 4, 1.0, "BEST 4"),
+            (3, 1, f64::NAN, "LENGTH_PENALTY NaN"),
+        ] {
+            let error = checked(beam, best, length_penalty).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
 
     fn sources() -> Vec<Source<'static>> {
         let source = |&tokens: &&'static [u32]| Source { tokens, most: MOST };

@@ -203,6 +203,9 @@ fn nats_given(logits: &[f32], token: u32) -> f64 {
     log_sum_exp(logits) - f64::from(logits[token as usize])
 }
 
+/// What is said where there is nothing to score.
+pub const EMPTY_TEXT: &str = "an empty text cannot be scored; give at least one character";
+
 /// A text with its likelihood under a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredText {

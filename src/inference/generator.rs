@@ -50,6 +50,18 @@ pub enum FinishReason {
     Interrupted,
 }
 
+impl FinishReason {
+    /// Its name, as JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FinishReason::Length => "length",
+            FinishReason::Stop => "stop",
+            FinishReason::Exhausted => "exhausted",
+            FinishReason::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// A text that is being generated.
 struct Continuation<'m> {
     /// Its index among all that the generator began with or that joined it.
@@ -432,25 +444,6 @@ impl<'m> Generator<'m> {
 /// The seed of the sample with an index: that with which it is the first.
 pub fn sample_seed(seed: u64, sample: u64) -> u64 {
     seed.wrapping_add(sample)
-}
-
-/// Generates a text of `length` tokens after an empty prompt.
-pub fn sample(model: &Model, sampling: Sampling, length: u64, seed: u64) -> String {
-    let stop = StopConditions {
-        length: Some(length),
-        strings: Vec::new(),
-    };
-    let prompt = Prompt::read(model, Vec::new(), |_| ());
-    let mut generator = Generator::new(&prompt, sampling, stop, seed, 0..1);
-    let mut text = String::new();
-    while !generator.is_finished() {
-        generator.step(|_, event| {
-            if let TextEvent::Piece(piece) = event {
-                text.push_str(piece);
-            }
-        });
-    }
-    text
 }
 
 impl Continuation<'_> {

@@ -44,4 +44,20 @@ impl Model {
             predictor,
         })
     }
+
+    /// Checks that there is a token to write. Before training refused to begin with such a vocabulary, there were models
+    /// without one.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn check_writes(&self) -> Result<()> {
+        let tokenizer = &self.tokenizer;
+        match tokenizer.vocab_size() == 1 && tokenizer.barred().is_some() {
+            false => Ok(()),
+            true => Err(Error::new(
+                "the model has no token but the unknown one, so that it can write nothing; train it again, with a lower \
+                 --min-count or another --level",
+            )),
+        }
+    }
 }

@@ -4,7 +4,7 @@ Sampling of a token from logits, in llama.cpp's order: repetition penalty, top-k
 
 use std::collections::VecDeque;
 
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
@@ -77,6 +77,25 @@ pub struct SamplingOptions {
     pub repeat_penalty: Option<f32>,
     /// Number of recent tokens that the penalty applies to.
     pub repeat_last_n: usize,
+}
+
+impl Default for SamplingOptions {
+    fn default() -> Self {
+        SamplingOptions {
+            temperature: 0.9,
+            top_k: None,
+            top_p: None,
+            min_p: Some(0.02),
+            repeat_penalty: None,
+            repeat_last_n: 64,
+        }
+    }
+}
+
+/// A random seed that is short enough to type again.
+pub fn random_seed() -> u64 {
+    let hash = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8);
+    ChaCha8Rng::seed_from_u64(hash).next_u64() % 1_000_000
 }
 
 impl SamplingOptions {

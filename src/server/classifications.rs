@@ -15,7 +15,7 @@ use super::errors::Failure;
 use super::limits::{BODY_BYTES, EXPLAINED_BYTES, EXPLAINED_TEXTS};
 use super::models::{Engine, Kind};
 use super::work::Cancelled;
-use crate::answers::classification::Answer;
+use crate::answers::classification::{Answer, check_threshold};
 use crate::answers::prior::{Prior, PriorChoice};
 use crate::inference::classifier::{Classifier, Prediction};
 
@@ -85,13 +85,8 @@ pub async fn classify(
             "{EXPLAINED_TEXTS} texts of {EXPLAINED_BYTES} bytes are explained at once; send less, or leave explain away"
         )));
     }
-    if request
-        .threshold
-        .is_some_and(|threshold| !(0.0..=1.0).contains(&threshold))
-    {
-        let message = "threshold is a probability from 0 to 1";
-        return Err(Failure::malformed(message).param("threshold"));
-    }
+    check_threshold(request.threshold, "threshold")
+        .map_err(|error| Failure::malformed(error.to_string()).param("threshold"))?;
     let prior = match request.prior.map(|prior| prior.choice()).transpose()? {
         None => None,
         Some(choice) => {

@@ -26,13 +26,11 @@ use super::models::{Engine, Kind, Writer};
 use crate::checkpoint::ModelConfig;
 use crate::inference::generator::StopConditions;
 use crate::inference::inspection::unit_names;
-use crate::inference::sampling::{Sampling, SamplingOptions};
+use crate::inference::sampling::{Sampling, SamplingOptions, random_seed};
 use crate::inference::stack::Clamp;
 
 /// Number of tokens where none is given, as OpenAI's.
 const MAX_TOKENS: u64 = 16;
-/// Number of recent tokens that a repetition penalty applies to where none is given.
-const REPEAT_LAST_N: usize = 64;
 
 /// A request. Fields that are not here, and those that are here to be refused, are an error where they ask for something: an
 /// answer that ignored them would not be the one that was asked for.
@@ -232,13 +230,14 @@ impl CompletionRequest {
             );
             return Err(Failure::too_large(message).param("echo"));
         }
+        let default = SamplingOptions::default();
         let options = SamplingOptions {
             temperature: self.temperature.unwrap_or(1.0),
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
             repeat_penalty: self.repeat_penalty,
-            repeat_last_n: self.repeat_last_n.unwrap_or(REPEAT_LAST_N),
+            repeat_last_n: self.repeat_last_n.unwrap_or(default.repeat_last_n),
         };
         Ok(Completion {
             n,
@@ -247,10 +246,7 @@ impl CompletionRequest {
                 length: Some(max_tokens),
                 strings: stop_strings(&self.stop)?,
             },
-            // Short enough to type again.
-            seed: self
-                .seed
-                .map_or_else(|| random_number() % 1_000_000, |seed| seed as u64),
+            seed: self.seed.map_or_else(random_seed, |seed| seed as u64),
             logprobs: self.logprobs,
             echo,
             stream: self.stream.unwrap_or(false),

@@ -16,7 +16,7 @@ use super::limits::SCORED_BYTES;
 use super::models::{Engine, Kind, Served};
 use super::work::Cancelled;
 use crate::answers::score::object;
-use crate::inference::evaluation::score;
+use crate::inference::evaluation::{EMPTY_TEXT, score};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,8 +61,7 @@ fn results(
     let model = writer.exact(served.network()?, served.threads)?;
     let result = |text: &String| {
         cancelled.check()?;
-        let empty =
-            || Failure::malformed("an empty text cannot be scored; give at least one character");
+        let empty = || Failure::malformed(EMPTY_TEXT);
         let scored = score(&model, spelling, text).ok_or_else(empty)?;
         Ok(object(text, &scored, tokens))
     };

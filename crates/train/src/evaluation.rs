@@ -263,7 +263,7 @@ mod tests {
             repetition: None,
             choice: Choice::Greedy,
         };
-        let written = inference::generator::sample(&model, sampling, 300, 0);
+        let written = inference::generated_text::sample(&model, sampling, 300, 0);
         let mut state = State::zeros(network.config.recurrent(), 1, Device::Cpu);
         let mut tokens = vec![model.tokenizer.line_end()];
         for step in 0..300 {

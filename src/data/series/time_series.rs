@@ -50,6 +50,30 @@ pub struct Extension {
 }
 
 impl Series {
+    /// A series without dates, and without what is missing at its beginning and at its end.
+    ///
+    /// # Errors
+    /// Infinite values, or none at all.
+    pub fn of_values(id: &str, values: &[f64]) -> Result<Self> {
+        if let Some(at) = values.iter().position(|value| value.is_infinite()) {
+            return Err(Error::usage(format!(
+                "{id}: number {} is infinite; a missing value is NaN",
+                at + 1
+            )));
+        }
+        let is_known = |value: &f64| !value.is_nan();
+        let start = values.iter().position(is_known);
+        let (Some(start), Some(last)) = (start, values.iter().rposition(is_known)) else {
+            return Err(Error::usage(format!("{id}: there is no number")));
+        };
+        Ok(Series {
+            id: id.to_string(),
+            values: values[start..=last].to_vec(),
+            dates: None,
+            regressors: Vec::new(),
+        })
+    }
+
     /// The date of a value as text, or its number where there are no dates; it goes on after the last value.
     pub fn label(&self, index: usize) -> String {
         label(self.dates.as_ref(), index)
@@ -254,6 +278,21 @@ mod missing_as_null {
 mod tests {
     use super::super::date::{DAY, DateStyle};
     use super::*;
+
+    #[test]
+    fn series_of_values_begin_and_end_with_a_number() {
+        let nan = f64::NAN;
+        let series = Series::of_values("x", &[nan, 1.0, nan, 2.0, nan]).unwrap();
+        assert_eq!(series.values.len(), 3);
+        assert_eq!(series.known(), 2);
+        for (values, said) in [
+            (&[1.0, f64::INFINITY][..], "number 2 is infinite"),
+            (&[nan], "no number"),
+        ] {
+            let error = Series::of_values("x", values).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
 
     fn daily(first: i64, values: &[f64]) -> Series {
         let step = Step::Fixed {

@@ -30,7 +30,7 @@ use carousel::checkpoint::{Directory, ModelConfig, models};
 use carousel::error::{Error, Result};
 use carousel::files::absolute;
 use carousel::inference::sampling::{Choice, Sampling};
-use carousel::inference::{Model, generator};
+use carousel::inference::{Model, generated_text};
 use carousel::metrics::LanguageScore;
 use carousel::text::corpus::{Corpus, CorpusPlan, Ids, corpus_cache};
 use carousel::text::streams::{EvaluationStreams, TrainingStreams};
@@ -447,7 +447,7 @@ impl Task for LanguageModelTask {
             Level::Character | Level::Byte => SAMPLE_CHARACTERS,
             Level::Word | Level::Subword => SAMPLE_CHARACTERS / 4,
         };
-        Some(generator::sample(&model, sampling, tokens, 0))
+        Some(generated_text::sample(&model, sampling, tokens, 0))
     }
 
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {
