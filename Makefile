@@ -12,7 +12,7 @@ DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
-	@echo "make test-python  the official client of OpenAI's interface with \`carousel serve\`, in a venv of its own"
+	@echo "make test-python  the package for Python, our files in other libraries, OpenAI's client, in a venv of its own"
 	@echo "make test-browser  the page of \`carousel serve\` in Chromium, wide and narrow, with axe"
 	@echo "make build     the two programs, in $(BINARIES)/"
 	@echo "make install   the same, and the models, to be used from any folder"
@@ -38,6 +38,7 @@ test: lint light build
 test-python:
 	$(CARGO) build --release --locked --package carousel
 	$(PYTHON) tests/openai_client.py
+	$(PYTHON) tests/python/run.py
 
 test-browser: build
 	tests/browser/run.sh

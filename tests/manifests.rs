@@ -24,6 +24,7 @@ fn every_crate_has_its_reason() {
     let manifests = [
         include_str!("../Cargo.toml"),
         include_str!("../crates/kernels/Cargo.toml"),
+        include_str!("../crates/python/Cargo.toml"),
         include_str!("../crates/train/Cargo.toml"),
     ];
     let named: BTreeSet<&str> = manifests.into_iter().flat_map(crates).collect();
