@@ -9,6 +9,8 @@ mod errors;
 mod forecasting;
 /// Models and tests of series beside statsmodels and statsforecast.
 mod forecasting_reference;
+/// Models of PyTorch: state dicts that are made here, with logits that are computed here.
+mod importing;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
 mod inference;
 /// What happens inside a network, with made-up models.

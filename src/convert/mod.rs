@@ -1,0 +1,13 @@
+/*!
+Models of other programs, and models for other programs.
+
+[`pytorch`] makes a model of a PyTorch language model: [`state_dict`] reads its tensors, from safetensors or, by an archive
+and a pickle that runs no code, from what `torch.save` wrote; `network` finds what they are. [`vocabulary`] reads its tokens.
+*/
+
+mod archive;
+mod network;
+mod pickle;
+pub mod pytorch;
+pub mod state_dict;
+pub mod vocabulary;
