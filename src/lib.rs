@@ -39,7 +39,7 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`forecasting`]: statistics and models of series of numbers
 - [`inference`]: networks and n-grams, text generation, classification, evaluation
 - [`answers`]: what models answer, as JSON
-- [`convert`]: models of PyTorch as models of this program
+- [`convert`]: models of PyTorch as models of this program, and models as ONNX
 - [`comparison`]: networks side by side on one corpus
 - [`pictures`]: training curves, those of a comparison, and forecasts
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes

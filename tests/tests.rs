@@ -5,6 +5,8 @@
 mod commands;
 /// Complete messages of wrong uses.
 mod errors;
+/// Models as ONNX graphs, which a small interpreter computes.
+mod exporting;
 /// Series of numbers: how they are read, and forecast.
 mod forecasting;
 /// Models and tests of series beside statsmodels and statsforecast.

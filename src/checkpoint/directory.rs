@@ -26,7 +26,8 @@ use crate::text::text_reader::TextReader;
 use crate::text::tokenizer::Tokenizer;
 
 pub(super) const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
+/// The vocabulary, in the format of the crate `tokenizers`.
+pub const TOKENIZER: &str = "tokenizer.json";
 /// The vocabulary of a translator's target, where it is not the source's.
 const TARGET_TOKENIZER: &str = "target_tokenizer.json";
 const SCALING: &str = "scaling.json";

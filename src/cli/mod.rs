@@ -112,7 +112,7 @@ pub enum Command {
     Serve(serve::Arguments),
     /// Show what a model is and how it was trained
     Inspect(inspect_flags::Arguments),
-    /// Copy a model in fewer bytes, to use and to share
+    /// Copy a model in fewer bytes, to use and to share, or write it as ONNX
     Export(export::Arguments),
     /// Make a model of a PyTorch language model
     Import(import::Arguments),
