@@ -302,9 +302,9 @@ impl Writer<'_> {
         let angles: Vec<f64> = (0..body.context)
             .flat_map(|place| body.shape().angles(place))
             .collect();
-        let functions: [(&str, fn(f64) -> f64); 2] = [("cosines", f64::cos), ("sines", f64::sin)];
-        functions.map(|(name, function)| {
-            let values: Vec<f32> = angles.iter().map(|&angle| function(angle) as f32).collect();
+        let cosines: Vec<f32> = angles.iter().map(|angle| angle.cos() as f32).collect();
+        let sines: Vec<f32> = angles.iter().map(|angle| angle.sin() as f32).collect();
+        [("cosines", cosines), ("sines", sines)].map(|(name, values)| {
             let table = self.graph.floats(name, &[body.context, half], &values);
             self.graph.along("Gather", &[&table, place], 0)
         })

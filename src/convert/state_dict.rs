@@ -40,7 +40,14 @@ impl StateFile {
     /// # Errors
     /// A file that cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+        let failed = |e| Error::file("read", path, e);
+        let file = File::open(path).map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(Error::new(format!(
+                "{} is no file; give what torch.save or safetensors wrote",
+                path.display()
+            )));
+        }
         Ok(StateFile {
             map: files::map_file(&file, path)?,
             path: path.to_path_buf(),
