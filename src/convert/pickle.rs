@@ -11,6 +11,10 @@ use super::archive::Archive;
 /// Most dimensions of a tensor.
 const MOST_DIMENSIONS: usize = 8;
 
+/// Most bytes of a pickle: those of a state dict are a few hundred for a tensor, and an object takes more memory than its
+/// instruction has bytes.
+const MOST_BYTES: usize = 1 << 24;
+
 /// Names that are known. A pickle that calls any other is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Global {
@@ -89,7 +93,7 @@ pub enum Object<'a> {
     /// Numbers of a file of the archive.
     Storage(Element, &'a [u8]),
     /// A tensor.
-    Tensor(View<'a>),
+    Tensor(Box<View<'a>>),
 }
 
 /// The objects of a pickle.
@@ -114,6 +118,13 @@ pub fn read<'a>(
     archive: &Archive<'a>,
     storages: &str,
 ) -> Result<(Objects<'a>, Id), String> {
+    if bytes.len() > MOST_BYTES {
+        return Err(format!(
+            "its data.pkl has {} bytes, and that of a state dict is far smaller; save the state dict alone, with \
+             torch.save(model.state_dict(), FILE)",
+            bytes.len()
+        ));
+    }
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -319,7 +330,7 @@ impl<'a> Machine<'a, '_> {
             }
             (Global::Tensor, &[storage, offset, shape, strides, ..]) => {
                 let view = self.view(storage, offset, [shape, strides])?;
-                self.push(Object::Tensor(view))
+                self.push(Object::Tensor(Box::new(view)))
             }
             _ => Err(malformed()),
         }

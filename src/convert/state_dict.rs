@@ -123,7 +123,7 @@ fn of_archive(bytes: &[u8]) -> std::result::Result<Tensors<'_>, String> {
             continue;
         };
         if !matches!(view.element, Element::Integer(_)) {
-            tensors.insert(key.to_string(), view.clone());
+            tensors.insert(key.to_string(), View::clone(view));
         }
     }
     Ok(tensors)
