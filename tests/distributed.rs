@@ -120,6 +120,101 @@ fn several_processes_learn_what_one_learns() {
 }
 
 #[test]
+fn classifiers_and_translators_are_shared_too() {
+    let sandbox = sandbox();
+    sandbox.write("reviews.csv", include_str!("../corpora/reviews.csv"));
+    sandbox.write("pairs.tsv", include_str!("../corpora/pairs.tsv"));
+    // Of a batch of 7, no two processes compute the same number of texts; the last of a pass is smaller still.
+    let options = "--steps 60 --hidden-size 16 --embedding-size 8 --batch-size 7 --precision f32 --dropout 0 \
+                   --input-dropout 0 --embedding-dropout 0 --weight-drop 0 -q";
+    for line in ["train-classifier reviews.csv", "train-translator pairs.tsv"] {
+        let name = |ranks: usize| format!("{}-{ranks}", words(line)[0]);
+        for ranks in [1, 2, 4] {
+            let line = format!("{line} {options} -o {} --processes {ranks}", name(ranks));
+            sandbox.carousel(&line).success();
+        }
+        let one = losses(&sandbox, &name(1));
+        for ranks in [2, 4] {
+            let several = losses(&sandbox, &name(ranks));
+            assert_eq!(one.len(), several.len());
+            for ((step, loss), (_, other)) in one.iter().zip(&several) {
+                let tolerance = if *step <= 20 { 1e-5 } else { 1e-4 };
+                let difference = (loss - other).abs();
+                assert!(
+                    difference < tolerance,
+                    "{line}, step {step}: {loss} and {other}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn few_bytes_teach_nearly_the_same() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 200 --dropout 0 {SMALL} --processes 2");
+    let bytes = |model: &str| {
+        let metrics = String::from_utf8(sandbox.read(&format!("{model}/metrics.jsonl"))).unwrap();
+        let lines = metrics
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines
+            .filter_map(|line| line["bytes_sent"].as_u64())
+            .max()
+            .unwrap()
+    };
+    sandbox.carousel(&format!("{line} -o all")).success();
+    sandbox
+        .carousel(&format!("{line} -o half --gradient-precision bf16"))
+        .success();
+    let local = format!("{line} --sync-every 20");
+    sandbox.carousel(&format!("{local} -o local")).success();
+    let last = |model: &str| losses(&sandbox, model).last().unwrap().1;
+    let (all, half, local_loss) = (last("all"), last("half"), last("local"));
+    assert!((half / all - 1.0).abs() < 0.002, "{all} {half}");
+    assert!(half != all);
+    assert!((local_loss / all - 1.0).abs() < 0.1, "{all} {local_loss}");
+    let share = |model: &str| bytes(model) as f64 / bytes("all") as f64;
+    assert!((0.49..0.52).contains(&share("half")), "{}", share("half"));
+    assert!(share("local") < 0.06, "{}", share("local"));
+    // The same number of processes learns the same bits.
+    sandbox.carousel(&format!("{local} -o again")).success();
+    let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));
+    assert!(weights("local") == weights("again"));
+    // One that was killed goes on, also alone.
+    let line =
+        format!("train tale.txt --steps 3000 {SMALL} --sync-every 20 --processes 2 -o killed");
+    assert!(sandbox.kill_at(&line, "killed/resume.safetensors"));
+    sandbox.carousel("train --resume killed -q").success();
+    assert_eq!(losses(&sandbox, "killed").last().unwrap().0, 3000);
+}
+
+#[test]
+fn processes_that_are_started_again_go_on() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 3000 {SMALL} -o model");
+    assert!(sandbox.kill_at(&line, "model/resume.safetensors"));
+    // As torchrun starts them, which counts how often it has.
+    let started = |restarts: &str| {
+        let mut command = sandbox.command(&crate::program());
+        command
+            .args(words(&line))
+            .env("RANK", "0")
+            .env("WORLD_SIZE", "1")
+            .env("MASTER_ADDR", "127.0.0.1")
+            .env("MASTER_PORT", free_port().to_string())
+            .env("TORCHELASTIC_RESTART_COUNT", restarts)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let refused = said(started("0"), 2);
+    assert!(refused.contains("holds a model already"), "{refused}");
+    said(started("1"), 0);
+    assert_eq!(losses(&sandbox, "model").last().unwrap().0, 3000);
+}
+
+#[test]
 fn a_run_goes_on_with_another_number_of_processes() {
     let sandbox = sandbox();
     let line = format!("train tale.txt --steps 3000 --dropout 0.2 {SMALL} -o model --processes 2");

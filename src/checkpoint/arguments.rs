@@ -157,6 +157,12 @@ pub struct TrainArguments {
     pub gradients: Option<GradientMethod>,
     /// Where to compute.
     pub device: Option<DeviceChoice>,
+    /// In what precision several processes send gradients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_precision: Option<GradientPrecision>,
+    /// Steps that each of several processes takes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_every: Option<u64>,
 
     /// The baseline that is learnt instead of a network.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,6 +272,17 @@ pub enum TrainingPrecision {
     /// float32.
     F32,
     /// bfloat16.
+    Bf16,
+}
+
+/// The precision in which processes that train together send gradients, and add them up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GradientPrecision {
+    /// float32.
+    #[default]
+    F32,
+    /// bfloat16: half the bytes.
     Bf16,
 }
 

@@ -154,14 +154,24 @@ impl Directory {
         self.file(RECORD).exists() || self.holds_checkpoint()
     }
 
-    /// Whether the run was given up before any weights were worth saving, so that nothing can be done with it.
-    pub fn holds_failure(&self) -> bool {
+    /// Whether the directory has a run that has not come to its end.
+    pub fn holds_unfinished_run(&self) -> bool {
+        self.holds_run() && self.finish().is_none()
+    }
+
+    /// Why the run ended, if it has.
+    fn finish(&self) -> Option<Finish> {
         #[derive(serde::Deserialize)]
         struct WithFinish {
             finished: Option<Finish>,
         }
-        let diverged = |record: WithFinish| record.finished == Some(Finish::Diverged);
-        !self.has_weights() && self.load_json(RECORD).is_ok_and(diverged)
+        let record: WithFinish = self.load_json(RECORD).ok()?;
+        record.finished
+    }
+
+    /// Whether the run was given up before any weights were worth saving, so that nothing can be done with it.
+    pub fn holds_failure(&self) -> bool {
+        !self.has_weights() && self.finish() == Some(Finish::Diverged)
     }
 
     /// Removes a run's files, except those to `keep`, and the folder if it is then empty.

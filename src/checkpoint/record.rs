@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::arguments::{
-    GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
+    GradientMethod, GradientPrecision, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
 use super::cross_validation::CrossValidation;
 use crate::data::labelled::DocumentOptions;
@@ -95,6 +95,16 @@ pub struct TrainingConfig {
     /// Number of processes that train together.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub world_size: usize,
+    /// In what precision they send gradients.
+    #[serde(default)]
+    pub gradient_precision: GradientPrecision,
+    /// Steps that each takes alone before all take one together (Douillard et al. 2023); 1 for none.
+    #[serde(default = "one_step")]
+    pub sync_every: u64,
+}
+
+fn one_step() -> u64 {
+    1
 }
 
 fn one() -> usize {

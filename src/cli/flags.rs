@@ -10,8 +10,8 @@ use clap::Args;
 use super::time::time;
 use crate::checkpoint::architecture::{InitialState, Leak};
 use crate::checkpoint::arguments::{
-    CellChoice, DeviceChoice, GradientMethod, RecurrentInit, Schedule, TrainArguments,
-    TrainingPrecision,
+    CellChoice, DeviceChoice, GradientMethod, GradientPrecision, RecurrentInit, Schedule,
+    TrainArguments, TrainingPrecision,
 };
 use crate::data::labelled::{DocumentOptions, Format};
 use crate::error::{Error, Result};
@@ -27,6 +27,9 @@ pub struct RunFlags {
     /// Continue the run in a folder, with the options it began with; give the data again only where it was moved
     #[arg(display_order = 6, long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
+    /// Train by this number of processes on this machine; on several machines, torchrun starts them
+    #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256), help_heading = "Several processes")]
+    pub processes: Option<usize>,
     /// Show what would be done, sizes, memory and speed, and stop
     #[arg(display_order = 7, long, conflicts_with_all = ["resume", "quiet"])]
     pub plan: bool,
@@ -101,6 +104,12 @@ pub struct TrainingFlags {
     /// Where to compute: auto, cpu, cuda or cuda:N; auto is a GPU if libtorch finds one [default: auto]
     #[arg(long, value_name = "DEVICE", help_heading = "Advanced")]
     device: Option<DeviceChoice>,
+    /// Precision in which gradients are sent; bf16 is half the bytes [default: f32]
+    #[arg(long, value_enum, help_heading = "Several processes")]
+    gradient_precision: Option<GradientPrecision>,
+    /// Steps that each process takes alone before all take one together, for slow networks [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), help_heading = "Several processes")]
+    sync_every: Option<u64>,
 }
 
 impl TrainingFlags {
@@ -120,6 +129,8 @@ impl TrainingFlags {
             precision: self.precision,
             gradients: self.gradients,
             device: self.device,
+            gradient_precision: self.gradient_precision,
+            sync_every: self.sync_every,
             ..TrainArguments::default()
         }
     }

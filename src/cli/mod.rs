@@ -20,7 +20,7 @@ mod evaluate_series;
 mod evaluate_text;
 mod explanation;
 mod export;
-mod flags;
+pub mod flags;
 pub mod forecast;
 mod forecast_answer;
 mod forecast_backtest;

@@ -30,15 +30,12 @@ pub struct Arguments {
     #[command(flatten)]
     pub run: RunFlags,
 
-    /// Train by this number of processes on this machine; on several machines, torchrun starts them
-    #[arg(long, value_name = "N", conflicts_with_all = ["plan", "baseline"], value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256), help_heading = "Advanced")]
-    pub processes: Option<usize>,
     /// Learn a baseline instead of a network: a model as any other, in about a second
     #[arg(
         long,
         value_enum,
         value_name = "BASELINE",
-        conflicts_with = "resume",
+        conflicts_with_all = ["resume", "processes"],
         help_heading = "N-grams"
     )]
     pub baseline: Option<BaselineChoice>,

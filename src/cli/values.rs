@@ -7,8 +7,8 @@ use clap::builder::PossibleValue;
 
 use crate::checkpoint::architecture::{InitialState, Predict};
 use crate::checkpoint::arguments::{
-    BaselineChoice, ClassWeights, GradientMethod, RecurrentInit, Schedule, TrainingPrecision,
-    Vocabularies,
+    BaselineChoice, ClassWeights, GradientMethod, GradientPrecision, RecurrentInit, Schedule,
+    TrainingPrecision, Vocabularies,
 };
 use crate::checkpoint::encoder_decoder::Attention;
 use crate::checkpoint::numbers::{Distribution, Strategy};
@@ -77,6 +77,10 @@ values!(Vocabularies {
     Apart = "apart", "One for each language";
 });
 
+values!(GradientPrecision {
+    F32 = "f32", "float32";
+    Bf16 = "bf16", "bfloat16: half the bytes";
+});
 values!(TrainingPrecision {
     Auto = "auto", "Whichever is faster on this machine, measured for each size of network once a day";
     F32 = "f32", "float32";

@@ -7,37 +7,48 @@ use tch::{Device, Kind, Tensor};
 use super::world::World;
 use crate::gradients::Window;
 use crate::network::State;
+use carousel::checkpoint::arguments::GradientPrecision;
 use carousel::error::Result;
 
-/// Replaces loss and gradients by their means over the processes, whose parts of the batch are equally large, and the number
+/// Replaces loss and gradients by their means over the processes, each of which counts by its window's weight, and the number
 /// of tokens by their sum. Returns whether any process was asked to end.
 ///
 /// # Errors
 /// A process that is lost.
-pub fn sum(world: &World, window: &mut Window, interrupted: bool) -> Result<bool> {
+pub fn sum(
+    world: &World,
+    window: &mut Window,
+    interrupted: bool,
+    precision: GradientPrecision,
+) -> Result<bool> {
     let ranks = world.share().ranks;
     if ranks == 1 {
         return Ok(false);
     }
+    let asked = f64::from(u8::from(interrupted));
+    let mut numbers = [window.loss * window.weight, window.tokens as f64, asked];
+    world.sum_numbers(&mut numbers)?;
+    window.loss = numbers[0] / ranks as f64;
+    window.tokens = numbers[1] as usize;
     tch::no_grad(|| {
-        let asked = f32::from(u8::from(interrupted));
-        let mut parts = vec![Tensor::from_slice(&[window.loss as f32, asked])];
-        for (name, gradient) in window.gradients.iter() {
-            let rows = window.rows.get(name);
-            let part = match rows.map(|rows| indices(rows)) {
+        let part = |(name, gradient): (&str, &Tensor)| {
+            let rows = window.rows.get(name).map(|rows| indices(rows));
+            let part = match rows {
                 Some(rows) => gradient.index_select(0, &rows.to_device(gradient.device())),
                 None => gradient.shallow_clone(),
             };
             let part = part.to_device(Device::Cpu).to_kind(Kind::Float);
-            parts.push(part.reshape([-1]));
-        }
+            let part = part.reshape([-1]);
+            match window.weight {
+                1.0 => part,
+                weight => part * weight,
+            }
+        };
+        let parts: Vec<Tensor> = window.gradients.iter().map(part).collect();
         let mut all = Tensor::cat(&parts, 0);
-        world.sum(&mut all)?;
-        let asked = all.double_value(&[1]) > 0.0;
-        let _ = all.g_div_scalar_(ranks as f64);
-        window.loss = all.double_value(&[0]);
-        let mut begin = 2;
-        for ((name, gradient), part) in window.gradients.iter_mut().zip(&parts[1..]) {
+        mean(world, &mut all, precision)?;
+        let mut begin = 0;
+        for ((name, gradient), part) in window.gradients.iter_mut().zip(&parts) {
             let size = part.numel() as i64;
             let mean = all.narrow(0, begin, size).to_device(gradient.device());
             begin += size;
@@ -51,9 +62,25 @@ pub fn sum(world: &World, window: &mut Window, interrupted: bool) -> Result<bool
                 None => gradient.copy_(&mean.view_as(gradient)),
             }
         }
-        window.tokens *= ranks;
-        Ok(asked)
+        Ok(numbers[2] > 0.0)
     })
+}
+
+/// Replaces a float32 tensor by its mean over the processes, which is sent in a precision.
+///
+/// # Errors
+/// A process that is lost.
+pub fn mean(world: &World, tensor: &mut Tensor, precision: GradientPrecision) -> Result<()> {
+    match precision {
+        GradientPrecision::F32 => world.sum(tensor)?,
+        GradientPrecision::Bf16 => {
+            let mut short = tensor.to_kind(Kind::BFloat16);
+            world.sum(&mut short)?;
+            tensor.copy_(&short);
+        }
+    }
+    let _ = tensor.g_div_scalar_(world.share().ranks as f64);
+    Ok(())
 }
 
 /// Puts together the state of all streams, of which each process has computed its own.

@@ -2,8 +2,8 @@
 Training by several processes, on one machine or more: by libtorch's c10d, under the variables that torchrun, Slurm or
 Kubernetes set.
 
-Every process computes a share of each batch, the gradients are summed, and all take the same step. Rank 0 decides and writes;
-the others do what it tells them.
+Every process computes a share of each batch, the gradients are summed, and all take the same step; or each takes some steps of
+its own before all take one together. Rank 0 decides and writes; the others do what it tells them.
 */
 
 mod c10d;
@@ -11,6 +11,6 @@ mod exchange;
 mod place;
 mod world;
 
-pub use exchange::{gather, sum};
-pub use place::Place;
+pub use exchange::{gather, mean, sum};
+pub use place::{Place, forecasts_alone};
 pub use world::{Decision, Share, World};

@@ -22,6 +22,13 @@ const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 /// The network interface, where the user names one.
 const INTERFACE: &str = "GLOO_SOCKET_IFNAME";
 
+/// The error that networks which forecast are trained by one process.
+pub fn forecasts_alone() -> Error {
+    Error::usage(format!(
+        "{RANK} and {WORLD_SIZE} are set, and `carousel forecast` cannot be shared by several processes; the commands that train can"
+    ))
+}
+
 /// The place of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -5,6 +5,7 @@ The processes that train one model together.
 use std::cell::Cell;
 use std::env;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -21,12 +22,16 @@ const JOIN: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(900);
 /// Time in which those that are left say so, once one is lost.
 const ROLL_CALL: Duration = Duration::from_millis(1500);
+/// Time between two questions to the store whether rank 0 is ready, and the key that says so.
+const POLL: Duration = Duration::from_millis(50);
+const READY: &str = "ready";
 /// The variable that may hold a word that all processes have to know.
 const TOKEN: &str = "CAROUSEL_JOB_TOKEN";
 
 /// The processes that train together; or this one alone, which costs nothing.
 pub struct World {
     share: Share,
+    restarted: bool,
     group: Option<Group>,
     sent: Cell<u64>,
 }
@@ -49,6 +54,15 @@ pub enum Decision {
         spent: f64,
         /// The learning rate.
         learning_rate: f64,
+    },
+    /// Steps that each process takes alone, before one of all together.
+    LocalSteps {
+        /// Their number.
+        count: u64,
+        /// The fraction of the budget that is spent.
+        spent: f64,
+        /// The fraction that a step takes.
+        each: f64,
     },
     /// To put together the state of the streams.
     Gather {
@@ -79,6 +93,16 @@ impl Share {
         self.rank * count..(self.rank + 1) * count
     }
 
+    /// The positions of a batch, of whatever size, that this process computes: at least one, so that each has something to
+    /// compute, and whether they count.
+    pub fn positions(self, size: usize) -> (Vec<usize>, bool) {
+        let own: Vec<usize> = (self.rank..size).step_by(self.ranks).collect();
+        match own.is_empty() {
+            true => (vec![0], false),
+            false => (own, true),
+        }
+    }
+
     /// Checks that a batch can be divided.
     ///
     /// # Errors
@@ -104,6 +128,7 @@ impl World {
     pub fn alone() -> Self {
         World {
             share: Share::WHOLE,
+            restarted: false,
             group: None,
             sent: Cell::new(0),
         }
@@ -152,6 +177,7 @@ impl World {
         })?;
         Ok(World {
             share,
+            restarted: place.restarts > 0,
             group: Some(group),
             sent: Cell::new(0),
         })
@@ -160,6 +186,11 @@ impl World {
     /// The part of each batch that this process computes.
     pub fn share(&self) -> Share {
         self.share
+    }
+
+    /// Whether the processes were started again, as torchrun does with `--max-restarts`.
+    pub fn is_restarted(&self) -> bool {
+        self.restarted
     }
 
     /// Bytes that this process has sent for gradients and states.
@@ -185,6 +216,51 @@ impl World {
         group.sum(tensor).map_err(|error| self.lost(&error))
     }
 
+    /// Sums numbers over the processes, in place.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn sum_numbers(&self, numbers: &mut [f64]) -> Result<()> {
+        let mut tensor = Tensor::from_slice(numbers);
+        self.sum(&mut tensor)?;
+        tensor.copy_data(numbers, numbers.len());
+        Ok(())
+    }
+
+    /// Says that there is something to receive, which may have taken long.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub fn announce(&self) -> Result<()> {
+        match &self.group {
+            None => Ok(()),
+            Some(group) => group.add(READY, 1).map(|_| ()),
+        }
+    }
+
+    /// Waits, however long it takes, until rank 0 has something to send.
+    ///
+    /// # Errors
+    /// Rank 0 that has ended; an interruption.
+    pub fn wait_for_rank_0(&self, interrupt: &AtomicBool) -> Result<()> {
+        let Some(group) = &self.group else {
+            return Ok(());
+        };
+        let gone = |_| {
+            let rank = self.share.rank;
+            Error::new(format!(
+                "rank {rank}: rank 0 has ended or cannot be reached"
+            ))
+        };
+        while group.add(READY, 0).map_err(gone)? == 0 {
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::interrupted("interrupted before there was a run"));
+            }
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
     /// Tells the others what to do next.
     ///
     /// # Errors
@@ -201,7 +277,7 @@ impl World {
     /// # Errors
     /// A process that is lost.
     pub fn hear(&self) -> Result<Decision> {
-        let mut numbers = Tensor::from_slice(&[0f64; 3]);
+        let mut numbers = Tensor::from_slice(&[0f64; 4]);
         self.broadcast(&mut numbers)?;
         let numbers = Vec::<f64>::try_from(&numbers).map_err(|e| Error::new(e.to_string()))?;
         Ok(Decision::of(&numbers))
@@ -314,20 +390,21 @@ fn agree(group: &Group, share: Share) -> Result<()> {
 }
 
 impl Decision {
-    fn numbers(self) -> [f64; 3] {
+    fn numbers(self) -> [f64; 4] {
         match self {
             Decision::Step {
                 spent,
                 learning_rate,
-            } => [0.0, spent, learning_rate],
-            Decision::Gather { keep } => [1.0, f64::from(u8::from(keep)), 0.0],
-            Decision::Rescue { rescues, scale } => [2.0, rescues as f64, scale],
-            Decision::End { interrupted } => [3.0, f64::from(u8::from(interrupted)), 0.0],
+            } => [0.0, spent, learning_rate, 0.0],
+            Decision::Gather { keep } => [1.0, f64::from(u8::from(keep)), 0.0, 0.0],
+            Decision::Rescue { rescues, scale } => [2.0, rescues as f64, scale, 0.0],
+            Decision::LocalSteps { count, spent, each } => [3.0, count as f64, spent, each],
+            Decision::End { interrupted } => [4.0, f64::from(u8::from(interrupted)), 0.0, 0.0],
         }
     }
 
     fn of(numbers: &[f64]) -> Self {
-        let [kind, first, second] = [numbers[0], numbers[1], numbers[2]];
+        let [kind, first, second, third] = [0, 1, 2, 3].map(|index| numbers[index]);
         match kind as u8 {
             0 => Decision::Step {
                 spent: first,
@@ -337,6 +414,11 @@ impl Decision {
             2 => Decision::Rescue {
                 rescues: first as u64,
                 scale: second,
+            },
+            3 => Decision::LocalSteps {
+                count: first as u64,
+                spent: second,
+                each: third,
             },
             _ => Decision::End {
                 interrupted: first > 0.0,
@@ -356,6 +438,13 @@ mod tests {
             let rows: Vec<usize> = shares.flat_map(|share| share.rows(8)).collect();
             assert_eq!(rows, (0..8).collect::<Vec<_>>());
         }
+        // Of any batch, in turn; who has nothing of it computes what does not count.
+        let of_five = |rank| Share { rank, ranks: 2 }.positions(5);
+        assert_eq!(
+            [0, 1].map(of_five),
+            [(vec![0, 2, 4], true), (vec![1, 3], true)]
+        );
+        assert_eq!(Share { rank: 1, ranks: 2 }.positions(1), (vec![0], false));
         let of_three = Share { rank: 0, ranks: 3 };
         assert!(of_three.check(9).is_ok());
         assert!(of_three.check(8).is_err());
@@ -375,6 +464,11 @@ mod tests {
             Decision::Rescue {
                 rescues: 3,
                 scale: 0.125,
+            },
+            Decision::LocalSteps {
+                count: 50,
+                spent: 0.1,
+                each: 1e-4,
             },
             Decision::End { interrupted: true },
             Decision::End { interrupted: false },

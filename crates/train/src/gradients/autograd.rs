@@ -53,6 +53,7 @@ impl Autograd {
             rows: SparseRows::new(),
             state: None,
             tokens: steps * streams,
+            weight: 1.0,
         }
     }
 
@@ -65,6 +66,7 @@ impl Autograd {
             rows: SparseRows::new(),
             state: None,
             tokens: batch.target_tokens(),
+            weight: 1.0,
         }
     }
 
@@ -93,6 +95,7 @@ impl Autograd {
             rows: batch.sparse_rows(&network.config),
             state: Some(next.detach()),
             tokens: batch.inputs.len(),
+            weight: 1.0,
         }
     }
 
@@ -109,6 +112,7 @@ impl Autograd {
             rows: batch.sparse_rows(&network.config),
             state: None,
             tokens: batch.tokens(),
+            weight: 1.0,
         }
     }
 

@@ -59,6 +59,7 @@ pub struct NumberBatch<'a> {
 }
 
 /// Sources with their translations, in any order.
+#[derive(Clone, Copy)]
 pub struct PairBatch<'a> {
     /// Token ids of each source, with a line end after it.
     pub sources: &'a [&'a [u32]],
@@ -75,6 +76,7 @@ pub struct PairBatch<'a> {
 ///
 /// Labels that may be wrong are learnt with forward correction (Patrini et al. 2017): the more a label contradicts what was
 /// learnt before, the less it counts.
+#[derive(Clone, Copy)]
 pub struct TextBatch<'a> {
     /// Token ids of each text.
     pub texts: &'a [&'a [u32]],
@@ -206,6 +208,24 @@ impl TextBatch<'_> {
             .collect()
     }
 
+    /// The sum of the weights of the texts' labels.
+    pub fn weight(&self) -> f64 {
+        let weights = self.labels.iter().map(|&label| self.weights[label]);
+        weights.map(f64::from).sum()
+    }
+
+    /// The rows of gradients that may be other than zero for any part of the texts: which window is the last depends on the
+    /// longest of a part.
+    pub fn sparse_rows_of_parts(&self, config: &ModelConfig) -> SparseRows {
+        match self.steps() <= MAX_BACKWARD {
+            true => self.sparse_rows(config),
+            false => {
+                let read = self.texts.iter().copied().flatten();
+                [(EMBEDDING.to_string(), distinct(read.chain(&[PADDING])))].into()
+            }
+        }
+    }
+
     /// The rows of gradients that may be other than zero: of the embedding, those of the last window.
     pub fn sparse_rows(&self, config: &ModelConfig) -> SparseRows {
         let last = self.windows().last().unwrap_or_default();
@@ -244,4 +264,25 @@ pub struct Window {
     pub state: Option<State>,
     /// Tokens, or steps of series, read.
     pub tokens: usize,
+    /// How much it counts in the mean over processes that train together: 1 where all have parts alike.
+    pub weight: f64,
+}
+
+impl Window {
+    /// Makes the rows of gradients that may be other than zero those of the whole batch, of which this is the window of a
+    /// part.
+    pub fn widen(&mut self, of_all: SparseRows) {
+        for name in of_all.keys() {
+            // Not in place: what computes gradients remembers which rows it has written, to clear no others.
+            let own: Vec<i64> = self.rows[name].iter().map(|&row| row.into()).collect();
+            let gradient = self.gradients.get_mut(name);
+            let own = Tensor::from_slice(&own).to_device(gradient.device());
+            let fresh = tch::no_grad(|| {
+                let rows = gradient.index_select(0, &own);
+                gradient.zeros_like().index_copy_(0, &own, &rows)
+            });
+            *gradient = fresh;
+        }
+        self.rows = of_all;
+    }
 }

@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use crate::folds::train_fold;
 use crate::plan;
-use crate::processes::{Company, follow, refuse};
+use crate::processes::{Others, follow, join};
 use crate::progress::Progress;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::arguments::TrainArguments;
 use carousel::checkpoint::data_paths::DataPaths;
 use carousel::checkpoint::record::PairLayout;
+use carousel::cli::flags::RunFlags;
 use carousel::cli::run_folder::{RunFolder, keep_standard_input, leave_nothing};
 use carousel::cli::{interrupt, standard, train, train_classifier, train_translator};
 use carousel::data::labelled::DocumentOptions;
 use carousel::data::pairs::PairOptions;
 use carousel::error::{Error, ErrorKind, Result};
-use carousel_train::distributed::Share;
+use carousel_train::distributed::{Share, World};
 use carousel_train::run::{Notify, Run, Task, share_nothing};
 use carousel_train::tasks::classifier::{self, Inner};
 use carousel_train::tasks::{language_model, translation};
@@ -31,33 +32,40 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     if flags.run.plan {
         return plan::language_model(flags, started);
     }
-    let company = Company::join(flags.processes)?;
-    if company.world.share().rank > 0 {
+    let (world, others) = join(flags.run.processes)?;
+    if world.share().rank > 0 {
         let resume = |directory| language_model::resume(directory, None, started, &mut |_| ());
-        return follow(company.parts().0, resume);
+        return follow(world, resume);
     }
     let folder = flags.run.folder()?;
     let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let arguments = flags.training();
-    if flags.run.resume.is_none() {
+    if begins(&flags.run, &world) {
         let folder = RunFolder::for_new_run(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let corpus = keep_standard_input(&flags.corpus, directory)?;
-        let began = (started, company.world.share());
+        let began = (started, world.share());
         let begun = language_model::begin(directory.clone(), &corpus, &arguments, began, notify);
         let run = begun.inspect_err(|_| leave_nothing(&flags.corpus, directory))?;
-        return finish(Some(run), company, notify);
+        return finish(Some(run), (world, others), notify);
     }
-    let others = flags.run.begins();
-    let moved = moved_data(others, &flags.corpus, arguments)?;
+    let moved = moved_data(&flags.run, false, &flags.corpus, arguments)?;
     let folder = RunFolder::of_run(folder, "train CORPUS")?;
     let directory = folder.directory.clone();
     let run = match directory.load_request()?.arguments.baseline {
         Some(_) => None,
         None => language_model::resume(directory, moved.as_ref(), started, notify)?,
     };
-    finish(run, company, notify)
+    finish(run, (world, others), notify)
+}
+
+/// Whether a run is to be begun: not where one is to be resumed, nor where processes were started again, as torchrun does, that
+/// have begun it.
+fn begins(run: &RunFlags, world: &World) -> bool {
+    let is_begun = |folder: &PathBuf| Directory::at(folder).newest().holds_unfinished_run();
+    let goes_on = world.is_restarted() && run.output.as_ref().is_some_and(is_begun);
+    run.resume.is_none() && !goes_on
 }
 
 /// Prints a note if a file to be read as text has columns of labels and texts.
@@ -76,8 +84,11 @@ fn note_labels(path: &Path) {
 }
 
 /// Trains, if there is something left to do, with the others if there are some.
-fn finish<T: Task>(run: Option<Run<T>>, company: Company, notify: Notify) -> Result<()> {
-    let (world, others) = company.parts();
+fn finish<T: Task>(
+    run: Option<Run<T>>,
+    (world, others): (World, Others),
+    notify: Notify,
+) -> Result<()> {
     match run {
         Some(mut run) => {
             run.share(world)?;
@@ -101,15 +112,25 @@ fn finish<T: Task>(run: Option<Run<T>>, company: Company, notify: Notify) -> Res
 pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
-    refuse("train-classifier")?;
     if flags.run.plan {
         return plan::classifier(flags, started);
+    }
+    let (world, others) = join(flags.run.processes)?;
+    if world.share().rank > 0 {
+        return follow(world, |directory| {
+            // Rank 0 has done what comes before the run.
+            let inner = Inner {
+                language_model: &mut |_, _, _, _| Ok(()),
+                fold: None,
+            };
+            classifier::resume(directory, None, started, &mut |_| (), inner)
+        });
     }
     let folder = flags.run.folder()?;
     let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let (arguments, documents) = (flags.training(), flags.layout.options());
-    if flags.run.resume.is_none() {
+    if begins(&flags.run, &world) {
         let folder = RunFolder::for_new_classifier(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let files = keep_standard_input(&flags.documents, directory)?;
@@ -120,11 +141,10 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
         let asked = (&arguments, &documents);
         let begun = classifier::begin(directory.clone(), &files, asked, started, notify, inner);
         let run = begun.inspect_err(|_| leave_nothing(&flags.documents, directory))?;
-        return finish(Some(run), Company::alone(), notify);
+        return finish(Some(run), (world, others), notify);
     }
-    let others = flags.run.begins();
-    let others = others || documents != DocumentOptions::default();
-    let moved = moved_data(others, &flags.documents, arguments)?;
+    let has_layout = documents != DocumentOptions::default();
+    let moved = moved_data(&flags.run, has_layout, &flags.documents, arguments)?;
     let folder = RunFolder::of_run(folder, "train-classifier LABELLED")?;
     let directory = folder.directory.clone();
     let inner = Inner {
@@ -133,39 +153,42 @@ pub fn train_classifier(flags: &train_classifier::Arguments) -> Result<()> {
     };
     let resumed = classifier::resume(directory, moved.as_ref(), started, notify, inner);
     let run = resumed.inspect_err(|_| leave_nothing(&[], &folder.directory))?;
-    finish(run, Company::alone(), notify)
+    finish(run, (world, others), notify)
 }
 
 /// Trains a translator.
 pub fn train_translator(flags: &train_translator::Arguments) -> Result<()> {
     let started = Instant::now();
     interrupt::listen()?;
-    refuse("train-translator")?;
     if flags.run.plan {
         return plan::translator(flags, started);
+    }
+    let (world, others) = join(flags.run.processes)?;
+    if world.share().rank > 0 {
+        let resume = |directory| translation::resume(directory, None, started, &mut |_| ());
+        return follow(world, resume);
     }
     let folder = flags.run.folder()?;
     let mut progress = Progress::new(Directory::at(folder), flags.run.quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let (arguments, paths, layout) = (flags.training(), flags.paths(), flags.layout());
-    if flags.run.resume.is_none() {
+    if begins(&flags.run, &world) {
         let folder = RunFolder::for_new_run(folder, flags.run.overwrite)?;
         let directory = &folder.directory;
         let files = keep_standard_input(&paths, directory)?;
         let asked = (&arguments, &layout);
         let begun = translation::begin(directory.clone(), &files, asked, started, notify);
         let run = begun.inspect_err(|_| leave_nothing(&paths, directory))?;
-        return finish(Some(run), Company::alone(), notify);
+        return finish(Some(run), (world, others), notify);
     }
     let has_layout =
         matches!(layout, PairLayout::Table(options) if options != PairOptions::default());
-    let others = flags.run.begins() || has_layout;
-    let moved = moved_data(others, &paths, arguments)?;
+    let moved = moved_data(&flags.run, has_layout, &paths, arguments)?;
     let folder = RunFolder::of_run(folder, "train-translator PAIRS")?;
     let directory = folder.directory.clone();
     finish(
         translation::resume(directory, moved.as_ref(), started, notify)?,
-        Company::alone(),
+        (world, others),
         notify,
     )
 }
@@ -218,10 +241,16 @@ fn interrupted_before_labels(error: Error, folder: &Path) -> Error {
 /// Where the data of a run to resume is now, if the user says so. Nothing else goes with `--resume`: the run keeps the
 /// options that it began with.
 fn moved_data(
-    others: bool,
+    run: &RunFlags,
+    has_layout: bool,
     paths: &[PathBuf],
     mut arguments: TrainArguments,
 ) -> Result<Option<DataPaths>> {
+    if run.resume.is_none() {
+        // Processes that were started again, with all that the run began with.
+        return Ok(None);
+    }
+    let others = run.begins() || has_layout;
     let valid = arguments.valid.take().map(PathBuf::from);
     let has_input = paths.iter().any(|path| standard::is_input(path));
     let only_valid = paths.is_empty() && valid.is_some();

@@ -3,20 +3,22 @@
 */
 
 use crate::plan;
-use crate::processes::refuse;
 use carousel::checkpoint::Directory;
 use carousel::checkpoint::record::Budget;
 use carousel::cli::forecast_flags::Arguments;
 use carousel::cli::forecast_networks::NetworkRequest;
 use carousel::cli::{forecast, interrupt, standard};
 use carousel::error::{Error, Result};
+use carousel_train::distributed::{Place, forecasts_alone};
 use carousel_train::run::{Event, Notify};
 use carousel_train::tasks::series::{self, SeriesOptions};
 
 /// Trains the networks that were asked for, and forecasts by them and by other methods.
 pub fn run(arguments: &Arguments) -> Result<()> {
     interrupt::listen()?;
-    refuse("forecast")?;
+    if Place::from_environment()?.is_some() {
+        return Err(forecasts_alone());
+    }
     forecast::run(arguments, Some(&train))
 }
 

@@ -21,51 +21,27 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The variable by which a user sets the number of threads; torchrun sets it to 1 where a machine has several processes.
 const THREADS: &str = "OMP_NUM_THREADS";
 
-/// A world, and the other processes of it that this one has started.
-pub struct Company {
-    /// The world.
-    pub world: World,
-    others: Others,
-}
-
 /// Processes that end when this one does.
 #[derive(Default)]
 pub struct Others(Vec<Child>);
 
-impl Company {
-    /// This process alone.
-    pub fn alone() -> Self {
-        Company {
-            world: World::alone(),
-            others: Others::default(),
-        }
+/// Joins the world that the environment or `--processes` gives, this process alone without either. Returns the processes that
+/// it has started, too, which are waited for or ended as they are dropped.
+///
+/// # Errors
+/// A place that cannot be; processes that cannot be started or joined.
+pub fn join(processes: Option<usize>) -> Result<(World, Others)> {
+    let place = Place::from_environment()?;
+    let (place, others) = match (place, processes) {
+        (Some(place), _) => (place, Others::default()),
+        (None, Some(ranks)) if ranks > 1 => start(ranks)?,
+        _ => return Ok((World::alone(), Others::default())),
+    };
+    let cores = available_parallelism().map_or(1, |cores| cores.get());
+    if env::var(THREADS).is_ok_and(|threads| threads == "1") || env::var_os(THREADS).is_none() {
+        tch::set_num_threads((cores / place.local_ranks).max(1) as i32);
     }
-
-    /// Joins the world that the environment or `--processes` gives; this process alone without either.
-    ///
-    /// # Errors
-    /// A place that cannot be; processes that cannot be started or joined.
-    pub fn join(processes: Option<usize>) -> Result<Self> {
-        let place = Place::from_environment()?;
-        let (place, others) = match (place, processes) {
-            (Some(place), _) => (place, Others::default()),
-            (None, Some(ranks)) if ranks > 1 => start(ranks)?,
-            _ => return Ok(Company::alone()),
-        };
-        let cores = available_parallelism().map_or(1, |cores| cores.get());
-        if env::var(THREADS).is_ok_and(|threads| threads == "1") || env::var_os(THREADS).is_none() {
-            tch::set_num_threads((cores / place.local_ranks).max(1) as i32);
-        }
-        Ok(Company {
-            world: World::join(&place)?,
-            others,
-        })
-    }
-
-    /// The world, apart from the processes, which are waited for or ended as these are dropped.
-    pub fn parts(self) -> (World, Others) {
-        (self.world, self.others)
-    }
+    Ok((World::join(&place)?, others))
 }
 
 impl Others {
@@ -126,25 +102,12 @@ pub fn follow<T: Task>(
     let cannot = |error| Error::new(format!("rank {rank}: no folder can be made: {error}"));
     let folder = tempfile::tempdir().map_err(cannot)?;
     let directory = Directory::at(folder.path());
-    if !receive(&world, &directory)? {
+    if !receive(&world, &directory, interrupt::watch())? {
         return Ok(());
     }
     let run = resume(directory).map_err(|error| Error::new(format!("rank {rank}: {error}")))?;
     match run {
         Some(mut run) => run.follow(world, interrupt::watch()),
         None => Ok(()),
-    }
-}
-
-/// Refuses to train alone where the environment speaks of several processes.
-///
-/// # Errors
-/// If it does.
-pub fn refuse(command: &str) -> Result<()> {
-    match Place::from_environment()? {
-        None => Ok(()),
-        Some(_) => Err(Error::usage(format!(
-            "RANK and WORLD_SIZE are set, and `carousel {command}` cannot be shared by several processes yet; `carousel train` can"
-        ))),
     }
 }

@@ -70,6 +70,8 @@ pub fn training(
         device: "cpu".to_string(),
         threads: 1,
         world_size: 1,
+        gradient_precision: arguments.gradient_precision.unwrap_or_default(),
+        sync_every: arguments.sync_every.unwrap_or(1),
     })
 }
 

@@ -125,6 +125,30 @@ impl Moment {
         }
     }
 
+    /// Steps to take before the next decision that may be due, at most so many.
+    pub fn steps_to_decision(&self, most: u64) -> u64 {
+        (1..most)
+            .find(|&steps| self.after(steps).evaluates())
+            .unwrap_or(most)
+    }
+
+    /// The fraction of the budget that a step takes.
+    pub fn spent_by_step(&self) -> f64 {
+        self.after(1).spent() - self.spent()
+    }
+
+    /// The moment after some more steps, as far as it can be foreseen.
+    fn after(&self, steps: u64) -> Moment {
+        let seconds = (steps as usize * self.tokens_in_step) as f64 / self.tokens_per_second;
+        Moment {
+            step: self.step + steps,
+            step_of_pass: (self.step_of_pass + steps as usize) % self.steps_in_pass,
+            seconds: self.seconds + seconds,
+            since_save: self.since_save + seconds,
+            ..*self
+        }
+    }
+
     /// The fraction of a time budget at which the next evaluation is worth its cost.
     pub fn next_evaluation_at(&self) -> f64 {
         let Budget::Seconds(budget) = self.budget else {
@@ -220,6 +244,24 @@ mod tests {
         next_evaluation: 0.3,
         ..STEPS
     };
+
+    #[test]
+    fn steps_without_a_decision_are_foreseen() {
+        // The next evaluation is at the end of the interval of 30 steps, of the pass of 40, of the budget of 100.
+        assert_eq!(STEPS.steps_to_decision(50), 23);
+        assert_eq!(STEPS.steps_to_decision(20), 20);
+        let moment = |step, step_of_pass| Moment {
+            step,
+            step_of_pass,
+            ..STEPS
+        };
+        assert_eq!(moment(35, 35).steps_to_decision(50), 5);
+        assert_eq!(moment(93, 13).steps_to_decision(50), 7);
+        assert!((STEPS.spent_by_step() - 0.01).abs() < 1e-12);
+        // A step takes 0.2 seconds, and the next evaluation is due after 30 of about 98.
+        let steps = TIME.steps_to_decision(1000) as f64;
+        assert!((140.0..=146.0).contains(&steps), "{steps}");
+    }
 
     #[test]
     fn decisions_follow_from_the_numbers() {

@@ -9,6 +9,7 @@ mod base;
 mod clock;
 mod event;
 mod explosion;
+mod local_steps;
 mod report;
 mod resume;
 mod saved;

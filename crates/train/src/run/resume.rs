@@ -82,12 +82,10 @@ fn groups(state: &TrainingState) -> Vec<(&'static str, &NamedTensors)> {
         ("first_moments", &state.optimizer.first_moments),
         ("second_moments", &state.optimizer.second_moments),
     ];
-    groups.extend(
-        state
-            .averages
-            .as_ref()
-            .map(|averages| ("averages", averages)),
-    );
+    let averages = state.averages.as_ref();
+    groups.extend(averages.map(|averages| ("averages", averages)));
+    let momentum = state.outer_momentum.as_ref();
+    groups.extend(momentum.map(|momentum| ("outer_momentum", momentum)));
     groups
 }
 
@@ -134,6 +132,9 @@ impl Snapshot {
         state.optimizer.second_moments = group("second_moments", &weights);
         if let Some(averages) = &mut state.averages {
             *averages = group("averages", &weights);
+        }
+        if let Some(momentum) = &mut state.outer_momentum {
+            *momentum = group("outer_momentum", &weights);
         }
         let parts = carried_parts(state);
         state.streams.parts = parts

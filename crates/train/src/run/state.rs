@@ -16,6 +16,8 @@ pub struct TrainingState {
     pub averages: Option<NamedTensors>,
     /// The optimizer's moments.
     pub optimizer: AdamW,
+    /// The momentum of the steps that all processes take together, where each takes some alone between them.
+    pub outer_momentum: Option<NamedTensors>,
     /// The state of the streams, which the next window begins with.
     pub streams: State,
     /// The counters.
@@ -91,6 +93,7 @@ impl TrainingState {
                     .map(|parameter| parameter.detach().copy())
             }),
             optimizer: AdamW::new(&network.parameters),
+            outer_momentum: None,
             streams,
             network,
             counters: Counters {

@@ -11,7 +11,7 @@ use crate::distributed::Share;
 use crate::gradients::Window;
 use carousel::checkpoint::record::{Figures, Record, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
-use carousel::error::{Error, Result};
+use carousel::error::Result;
 use carousel_kernels::ThreadPool;
 
 /// A model to be trained, with its data.
@@ -34,21 +34,16 @@ pub trait Task {
     fn valid_tokens(&self) -> usize;
     /// Streams whose state goes on from one step to the next.
     fn streams(&self) -> usize;
-    /// Computes only a share of each batch from now on.
+    /// Computes only a share of each batch from now on, with random numbers of its own.
     ///
     /// # Errors
     /// A batch that cannot be divided; a task that cannot be shared.
     fn take_share(
         &mut self,
-        _share: Share,
-        _config: &ModelConfig,
-        _training: &TrainingConfig,
-    ) -> Result<()> {
-        Err(Error::usage(format!(
-            "`carousel {}` cannot be shared by several processes yet; `carousel train` can",
-            Self::COMMAND
-        )))
-    }
+        share: Share,
+        config: &ModelConfig,
+        training: &TrainingConfig,
+    ) -> Result<()>;
     /// Makes evaluations read about this number of tokens from now on.
     fn shorten_validation(&mut self, tokens: usize, record: &mut Self::Record);
     /// Loss and gradients of the step at the position of the counters. The seed determines all random numbers.

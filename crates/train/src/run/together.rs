@@ -25,7 +25,8 @@ struct Described {
 }
 
 impl<T: Task> Run<T> {
-    /// Shares the run with the other processes of a world, from rank 0.
+    /// Shares the run with the other processes of a world, from rank 0: its options, its state, and its weights with what was
+    /// learnt before the run, so that they need not learn that again.
     ///
     /// # Errors
     /// A batch that cannot be divided, a task that cannot be shared, a process that is lost.
@@ -41,6 +42,7 @@ impl<T: Task> Run<T> {
             files: self.directory.run_files()?,
         };
         let described = serde_json::to_vec(&described).expect("a description is plain data");
+        self.world.announce()?;
         self.world.send(&described)?;
         let mut state = Snapshot::of(&self.state);
         let mut good = self.good.clone();
@@ -48,12 +50,12 @@ impl<T: Task> Run<T> {
         for snapshot in [&mut state, &mut good] {
             snapshot.counters.metrics_length = 0;
         }
-        self.world.send(&state.serialize(&good)?)
+        self.world.send(&state.serialize(&good)?)?;
+        self.world.send(&self.task.weights(&self.state)?)
     }
 
     fn join(&mut self, world: World) -> Result<()> {
         let (share, training) = (world.share(), &self.record.training);
-        share.check(training.batch_size)?;
         let config = self.state.network.config.clone();
         self.task.take_share(share, &config, training)?;
         self.world = world;
@@ -74,6 +76,9 @@ impl<T: Task> Run<T> {
                 } => {
                     let interrupted = interrupt.load(Ordering::Relaxed);
                     self.take_step(spent, learning_rate, interrupted)?;
+                }
+                Decision::LocalSteps { count, spent, each } => {
+                    self.follow_local_steps(count, [spent, each], interrupt)?;
                 }
                 Decision::Gather { keep } => {
                     distributed::gather(&self.world, &mut self.state.streams)?;
@@ -98,14 +103,16 @@ impl<T: Task> Run<T> {
 /// # Errors
 /// A process that is lost.
 pub fn share_nothing(world: &World) -> Result<()> {
+    world.announce()?;
     world.send(&[])
 }
 
 /// Receives the run that rank 0 shares, into a directory; `false` if there is nothing to train.
 ///
 /// # Errors
-/// A process that is lost; a directory that cannot be written.
-pub fn receive(world: &World, directory: &Directory) -> Result<bool> {
+/// A process that is lost; a directory that cannot be written; an interruption.
+pub fn receive(world: &World, directory: &Directory, interrupt: &AtomicBool) -> Result<bool> {
+    world.wait_for_rank_0(interrupt)?;
     let described = world.receive()?;
     if described.is_empty() {
         return Ok(false);
@@ -115,5 +122,6 @@ pub fn receive(world: &World, directory: &Directory) -> Result<bool> {
     directory.save_run_files(&described.files)?;
     directory.save_record(&described.record)?;
     directory.save_resume(&world.receive()?)?;
+    directory.save_weights(&world.receive()?)?;
     Ok(true)
 }

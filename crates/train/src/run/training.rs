@@ -11,6 +11,7 @@ use super::base::Base;
 use super::clock::{self, MOST_RESCUES, Moment};
 use super::event::{Event, Notify, Plan, StepReport};
 use super::explosion::{self, GradientWatch};
+use super::local_steps;
 use super::report;
 use super::resume::Snapshot;
 use super::state::TrainingState;
@@ -47,20 +48,20 @@ pub struct Run<T: Task> {
     pub(super) record: Record<T::Record>,
     pub(super) task: T,
     pub(super) state: TrainingState,
-    pool: ThreadPool,
+    pub(super) pool: ThreadPool,
     /// The state that a rescue returns to.
     pub(super) good: Snapshot,
     metrics: MetricsFile,
     clock: Clock,
     resumed_at: u64,
     /// For notes alone: it decides nothing.
-    watch: GradientWatch,
+    pub(super) watch: GradientWatch,
     /// The loss of the last step.
     last_loss: f64,
     /// The processes that train together.
     pub(super) world: World,
     /// Whether one of the others was asked to end.
-    asked_to_end: bool,
+    pub(super) asked_to_end: bool,
 }
 
 /// What came of a step.
@@ -184,6 +185,9 @@ impl<T: Task> Run<T> {
         let network = initial_network(&config, training, device);
         let streams = State::before_training(&config, task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
+        if training.sync_every > 1 {
+            state.outer_momentum = Some(local_steps::no_momentum(&state.network.parameters));
+        }
         let mut good = Snapshot::of(&state);
         if let Some(saved) = saved {
             let current;
@@ -248,7 +252,11 @@ impl<T: Task> Run<T> {
             if let Some(finish) = self.moment().finish() {
                 break finish;
             }
-            let Some(report) = self.step(notify)? else {
+            let stepped = match self.record.training.sync_every {
+                1 => self.step(notify)?,
+                _ => self.local_steps(notify)?,
+            };
+            let Some(report) = stepped else {
                 if let Some(finish) = self.rescue(notify)? {
                     break finish;
                 }
@@ -367,7 +375,7 @@ impl<T: Task> Run<T> {
     }
 
     /// The numbers that decisions depend on, at this moment.
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         let (training, counters) = (&self.record.training, &self.state.counters);
         Moment {
             budget: training.budget,
@@ -418,8 +426,7 @@ impl<T: Task> Run<T> {
         if !norm.is_finite() {
             return Ok(None);
         }
-        let speed = taken.tokens as f64 / began.elapsed().as_secs_f64();
-        self.clock.tokens_per_second += 0.1 * (speed - self.clock.tokens_per_second);
+        self.count_speed(taken.tokens, began);
         let report = self.report();
         if report.step.is_multiple_of(STEPS_A_LINE) || self.moment().evaluates() {
             self.write_line(&report, rate, norm)?;
@@ -438,16 +445,9 @@ impl<T: Task> Run<T> {
         let (training, counters) = (&self.record.training, &self.state.counters);
         let seed = step_seed(training.seed, counters.step, counters.rescues);
         let mut window = self.task.step(&mut self.state, training, seed, &self.pool);
-        self.asked_to_end |= distributed::sum(&self.world, &mut window, interrupted)?;
-        self.last_loss = window.loss;
-        let counters = &mut self.state.counters;
-        counters.jumps = clock::jumps(
-            counters.jumps,
-            counters.step,
-            counters.smooth_loss,
-            window.loss,
-        );
-        if clock::explodes(window.loss, counters.jumps) {
+        let precision = self.record.training.gradient_precision;
+        self.asked_to_end |= distributed::sum(&self.world, &mut window, interrupted, precision)?;
+        if self.explodes(self.state.counters.step, window.loss) {
             return Ok(None);
         }
         let taken = Taken {
@@ -455,13 +455,23 @@ impl<T: Task> Run<T> {
             tokens: window.tokens,
         };
         if taken.gradient_norm.is_finite() {
-            self.count(window);
+            let (step, loss) = (self.state.counters.step + 1, window.loss);
+            self.advance(window);
+            self.count(step, loss, taken.tokens);
         }
         Ok(Some(taken))
     }
 
+    /// Whether the loss after so many steps is one of an explosion.
+    pub(super) fn explodes(&mut self, step: u64, loss: f64) -> bool {
+        self.last_loss = loss;
+        let counters = &mut self.state.counters;
+        counters.jumps = clock::jumps(counters.jumps, step, counters.smooth_loss, loss);
+        clock::explodes(loss, counters.jumps)
+    }
+
     /// Updates the weights, and returns the norm of the gradients.
-    fn update(&mut self, window: &Window, learning_rate: f64, spent: f64) -> f64 {
+    pub(super) fn update(&mut self, window: &Window, learning_rate: f64, spent: f64) -> f64 {
         let training = &self.record.training;
         let update = Update {
             step: self.state.counters.step + 1,
@@ -482,8 +492,8 @@ impl<T: Task> Run<T> {
         )
     }
 
-    /// Counts a step after its update.
-    fn count(&mut self, window: Window) {
+    /// Moves on to the next window, after an update.
+    pub(super) fn advance(&mut self, window: Window) {
         if let Some(streams) = window.state {
             self.state.streams = streams;
         }
@@ -491,18 +501,23 @@ impl<T: Task> Run<T> {
         self.state.average(self.record.training.ema);
         let counters = &mut self.state.counters;
         counters.window += 1;
-        counters.tokens += window.tokens as u64;
         if counters.window == self.task.steps_in_pass() {
             counters.window = 0;
             counters.epoch += 1;
         }
-        let smoothing = 0.98f64.min(1.0 - 1.0 / counters.step as f64);
-        counters.smooth_loss = smoothing * counters.smooth_loss + (1.0 - smoothing) * window.loss;
-        counters.line.add(window.loss);
-        counters.since_evaluation.add(window.loss);
     }
 
-    fn report(&self) -> StepReport {
+    /// Counts the loss of a step, and the tokens that were read.
+    pub(super) fn count(&mut self, step: u64, loss: f64, tokens: usize) {
+        let counters = &mut self.state.counters;
+        counters.tokens += tokens as u64;
+        let smoothing = 0.98f64.min(1.0 - 1.0 / step as f64);
+        counters.smooth_loss = smoothing * counters.smooth_loss + (1.0 - smoothing) * loss;
+        counters.line.add(loss);
+        counters.since_evaluation.add(loss);
+    }
+
+    pub(super) fn report(&self) -> StepReport {
         let (counters, moment) = (&self.state.counters, self.moment());
         StepReport {
             step: counters.step,
@@ -514,7 +529,18 @@ impl<T: Task> Run<T> {
         }
     }
 
-    fn write_line(&mut self, report: &StepReport, rate: f64, gradient_norm: f64) -> Result<()> {
+    /// Counts the speed at which tokens were read since a moment.
+    pub(super) fn count_speed(&mut self, tokens: usize, began: Instant) {
+        let speed = tokens as f64 / began.elapsed().as_secs_f64();
+        self.clock.tokens_per_second += 0.1 * (speed - self.clock.tokens_per_second);
+    }
+
+    pub(super) fn write_line(
+        &mut self,
+        report: &StepReport,
+        rate: f64,
+        gradient_norm: f64,
+    ) -> Result<()> {
         let mut line = json!({
             "step": report.step,
             "epoch": report.epoch,
@@ -760,7 +786,7 @@ pub fn initial_network(
 }
 
 /// The seed of one step of a run. Every step has its own, so that a resumed run draws the same numbers.
-fn step_seed(run: u64, step: u64, rescues: u64) -> u64 {
+pub(super) fn step_seed(run: u64, step: u64, rescues: u64) -> u64 {
     let bytes: Vec<u8> = [run, step, rescues]
         .iter()
         .flat_map(|n| n.to_le_bytes())

@@ -338,6 +338,7 @@ impl Task for LanguageModelTask {
         config: &ModelConfig,
         training: &TrainingConfig,
     ) -> Result<()> {
+        share.check(training.batch_size)?;
         self.share = share;
         self.gradients = Gradients::new(config, &self.own(training));
         Ok(())
@@ -559,19 +560,7 @@ fn share_of(
         }
         window.state = Some(all);
     }
-    let of_all = whole.sparse_rows(config);
-    for name in of_all.keys() {
-        // Not in place: what computes gradients remembers which rows it has written, to clear no others.
-        let own: Vec<i64> = window.rows[name].iter().map(|&row| row.into()).collect();
-        let gradient = window.gradients.get_mut(name);
-        let own = Tensor::from_slice(&own).to_device(gradient.device());
-        let fresh = tch::no_grad(|| {
-            let rows = gradient.index_select(0, &own);
-            gradient.zeros_like().index_copy_(0, &own, &rows)
-        });
-        *gradient = fresh;
-    }
-    window.rows = of_all;
+    window.widen(whole.sparse_rows(config));
     window
 }
 

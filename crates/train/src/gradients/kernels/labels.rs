@@ -64,6 +64,7 @@ impl Workspace {
                 .of(config, config.recurrent().directions()),
             rows: self.memory.gradients.rows().clone(),
             tokens: batch.tokens(),
+            weight: 1.0,
             state: None,
         }
     }

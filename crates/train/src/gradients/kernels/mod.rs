@@ -92,6 +92,7 @@ impl Kernels {
             gradients: memory.gradients.of(&network.config, &[batch.direction]),
             rows: memory.gradients.rows().clone(),
             tokens: batch.inputs.len(),
+            weight: 1.0,
             state: Some(activations.state(state)),
         }
     }

@@ -120,6 +120,7 @@ impl TranslationKernels {
             rows: SparseRows::new(),
             state: None,
             tokens: batch.target_tokens(),
+            weight: 1.0,
         }
     }
 

@@ -11,6 +11,7 @@ use super::class_weights::label_weights;
 use super::dataset::{BYTES_A_TOKEN, Dataset, DatasetWords, LabelledTexts};
 use super::model_selection::{FittedLinear, Prior};
 use super::task::ClassifierTask;
+use crate::distributed::Share;
 use crate::gradients::Gradients;
 use crate::recipe::{self, Circumstances, Resolved};
 use crate::run::{Base, Event, Notify, Prepared, Task};
@@ -317,6 +318,7 @@ pub fn task(
             unfreezes: record.subject.thaws,
             config: config.clone(),
             gradients: Gradients::new(&config, training),
+            share: Share::WHOLE,
             tokenizer,
         },
         record,

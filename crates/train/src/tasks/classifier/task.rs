@@ -11,6 +11,7 @@ use tch::{Device, Tensor};
 use super::batches::{Batches, EncodedDocuments};
 use super::calibration::{self, loss};
 use super::dataset::{BYTES_A_TOKEN, LabelledTexts};
+use crate::distributed::Share;
 use crate::evaluation;
 use crate::gradients::{Batch, Gradients, MAX_BACKWARD, TextBatch, Window};
 use crate::network::DropoutMasks;
@@ -71,6 +72,8 @@ pub struct ClassifierTask {
     pub(super) config: ModelConfig,
     /// What computes gradients.
     pub(super) gradients: Gradients,
+    /// The part of a batch that this process computes.
+    pub(super) share: Share,
 }
 
 /// A note if a baseline is at least as good on the same documents: by balanced accuracy where labels count alike, else by
@@ -163,6 +166,11 @@ impl ClassifierTask {
     }
 }
 
+/// The values at some positions.
+fn chosen<V: Copy>(values: &[V], positions: &[usize]) -> Vec<V> {
+    positions.iter().map(|&position| values[position]).collect()
+}
+
 impl Task for ClassifierTask {
     const COMMAND: &'static str = "train-classifier";
     type Record = DocumentsRecord;
@@ -185,6 +193,11 @@ impl Task for ClassifierTask {
 
     fn streams(&self) -> usize {
         1
+    }
+
+    fn take_share(&mut self, share: Share, _: &ModelConfig, _: &TrainingConfig) -> Result<()> {
+        self.share = share;
+        Ok(())
     }
 
     /// All of the validation part is always read: the calibration is fitted on its documents.
@@ -211,14 +224,16 @@ impl Task for ClassifierTask {
             .iter()
             .map(|part| part.label_noise(&self.train))
             .collect();
-        let training = TrainingConfig {
-            batch_size: texts.len(),
+        let (own, counts) = self.share.positions(texts.len());
+        let seed = self.share.seed(seed);
+        let own_training = TrainingConfig {
+            batch_size: own.len(),
             ..training.clone()
         };
-        let masks = self.masks(&network.config, &training, seed, network.device(), pool);
-        let seen = texts.len() * network.config.recurrent().pooled_size();
-        let head_mask = self.head_mask(seen, seed);
-        let batch = Batch::Texts(TextBatch {
+        let config = &network.config;
+        let masks = self.masks(config, &own_training, seed, network.device(), pool);
+        let head_mask = self.head_mask(own.len() * config.recurrent().pooled_size(), seed);
+        let whole = TextBatch {
             texts: &texts,
             labels: &labels,
             weights: &self.batches.label_weights,
@@ -226,8 +241,25 @@ impl Task for ClassifierTask {
             head_mask: head_mask.as_deref(),
             masks: &masks,
             perturbation: training.adversarial,
-        });
-        self.gradients.step(network, &batch, pool)
+        };
+        let gradients = &mut self.gradients;
+        match self.share {
+            Share::WHOLE => gradients.step(network, &Batch::Texts(whole), pool),
+            Share { ranks, .. } => {
+                let (texts, labels) = (chosen(&texts, &own), chosen(&labels, &own));
+                let part = TextBatch {
+                    texts: &texts,
+                    labels: &labels,
+                    noise: &chosen(&noise, &own),
+                    ..whole
+                };
+                let (own, all) = (part.weight(), whole.weight());
+                let mut window = gradients.step(network, &Batch::Texts(part), pool);
+                window.widen(whole.sparse_rows_of_parts(config));
+                window.weight = f64::from(u8::from(counts)) * own * ranks as f64 / all;
+                window
+            }
+        }
     }
 
     /// The head learns at once; the layers below it are unfrozen one after another, from the top down. The vectors of words

@@ -5,7 +5,9 @@ Options of a forecaster's training, and their defaults.
 use super::examples::split;
 use carousel::checkpoint::ModelConfig;
 use carousel::checkpoint::architecture::Recurrent;
-use carousel::checkpoint::arguments::{GradientMethod, RecurrentInit, Schedule, TrainingPrecision};
+use carousel::checkpoint::arguments::{
+    GradientMethod, GradientPrecision, RecurrentInit, Schedule, TrainingPrecision,
+};
 use carousel::checkpoint::numbers::{Distribution, Numbers, QUANTILES, Strategy, Values};
 use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
@@ -114,6 +116,8 @@ impl SeriesOptions {
                 device: "cpu".to_string(),
                 threads: tch::get_num_threads(),
                 world_size: 1,
+                gradient_precision: GradientPrecision::F32,
+                sync_every: 1,
             },
         }
     }

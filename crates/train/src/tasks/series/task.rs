@@ -5,6 +5,7 @@ Learning to forecast: one network over all series of a panel.
 use tch::Kind;
 
 use super::examples::{Examples, Place};
+use crate::distributed::{self, Share};
 use crate::gradients::{Autograd, Batch, NumberBatch, Window, values_loss};
 use crate::network::{DropoutMasks, Reading};
 use crate::recipe;
@@ -63,6 +64,10 @@ impl Task for SeriesTask {
 
     fn valid_tokens(&self) -> usize {
         self.examples.valid.len() * self.window
+    }
+
+    fn take_share(&mut self, _: Share, _: &ModelConfig, _: &TrainingConfig) -> Result<()> {
+        Err(distributed::forecasts_alone())
     }
 
     fn streams(&self) -> usize {

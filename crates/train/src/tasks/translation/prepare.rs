@@ -7,6 +7,7 @@ use tch::Device;
 use super::batches::{Batches, EncodedPairs};
 use super::dataset::Dataset;
 use super::task::{TranslationTask, scored};
+use crate::distributed::Share;
 use crate::gradients::{self, Gradients};
 use crate::recipe::{self, Resolved};
 use crate::run::{Event, Notify, Prepared, Task};
@@ -174,6 +175,7 @@ pub fn task(
         task: TranslationTask {
             batches: Batches::new(training.batch_size, training.seed),
             gradients: Gradients::new(&config, training),
+            share: Share::WHOLE,
             source,
             target,
             train,

@@ -3,6 +3,7 @@ A translator as a [`Task`]: its step and its evaluation.
 */
 
 use super::batches::{Batches, EncodedPairs};
+use crate::distributed::Share;
 use crate::evaluation;
 use crate::gradients::{Batch, Gradients, PairBatch, Window};
 use crate::network::{BatchSize, TranslationMasks};
@@ -39,6 +40,8 @@ pub struct TranslationTask {
     pub(super) batches: Batches,
     /// What computes gradients.
     pub(super) gradients: Gradients,
+    /// The part of a batch that this process computes.
+    pub(super) share: Share,
 }
 
 impl TranslationTask {
@@ -89,6 +92,11 @@ impl Task for TranslationTask {
         1
     }
 
+    fn take_share(&mut self, share: Share, _: &ModelConfig, _: &TrainingConfig) -> Result<()> {
+        self.share = share;
+        Ok(())
+    }
+
     /// All of the validation part is always read.
     fn shorten_validation(&mut self, _tokens: usize, _record: &mut PairsRecord) {}
 
@@ -103,7 +111,15 @@ impl Task for TranslationTask {
         let pairs = self
             .batches
             .get(counters.epoch, counters.window, &self.train);
-        let (sources, targets) = sides(&self.train, pairs);
+        let tokens = |pairs: &[usize]| -> usize {
+            let targets = pairs.iter().map(|&pair| self.train.targets[pair].len());
+            targets.sum()
+        };
+        let (own, counts) = self.share.positions(pairs.len());
+        let own: Vec<usize> = own.into_iter().map(|position| pairs[position]).collect();
+        let part = tokens(&own) as f64 / tokens(pairs) as f64;
+        let seed = self.share.seed(seed);
+        let (sources, targets) = sides(&self.train, &own);
         let size = BatchSize::of(&sources, &targets);
         let device = network.device();
         let masks = TranslationMasks::draw(&network.config, training, size, device, seed, pool);
@@ -113,7 +129,9 @@ impl Task for TranslationTask {
             label_smoothing: training.label_smoothing,
             masks: &masks,
         });
-        self.gradients.step(network, &batch, pool)
+        let mut window = self.gradients.step(network, &batch, pool);
+        window.weight = f64::from(u8::from(counts)) * part * self.share.ranks as f64;
+        window
     }
 
     fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
