@@ -382,7 +382,7 @@ fn made_up_training() -> TrainingConfig {
         device: "cpu".to_string(),
         threads: 1,
         world_size: 1,
-        gradient_precision: GradientPrecision::F32,
+        gradient_precision: GradientPrecision::default(),
         sync_every: 1,
     }
 }
