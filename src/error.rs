@@ -99,6 +99,17 @@ impl Error {
         }
     }
 
+    /// The same failure of the work, with the file that it is about; wrong use of the command line stays as it is.
+    pub fn in_file(self, path: &Path) -> Self {
+        match self.kind {
+            ErrorKind::Failed => Error {
+                message: format!("{}: {}", path.display(), self.message),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -39,6 +39,7 @@ one definition of the commands, in [`cli`], serves both programs.
 - [`forecasting`]: statistics and models of series of numbers
 - [`inference`]: networks and n-grams, text generation, classification, evaluation
 - [`answers`]: what models answer, as JSON
+- [`convert`]: models of PyTorch as models of this program, and models as ONNX
 - [`comparison`]: networks side by side on one corpus
 - [`pictures`]: training curves, those of a comparison, and forecasts
 - [`metrics`], [`error`], [`files`]: losses and scores, errors for users, atomic writes
@@ -54,6 +55,7 @@ pub mod baselines;
 pub mod checkpoint;
 pub mod cli;
 pub mod comparison;
+pub mod convert;
 pub mod data;
 pub mod error;
 pub mod files;

@@ -176,7 +176,7 @@ fn few_bytes_teach_nearly_the_same() {
     assert!((local_loss / all - 1.0).abs() < 0.1, "{all} {local_loss}");
     let share = |model: &str| bytes(model) as f64 / bytes("all") as f64;
     assert!((0.49..0.52).contains(&share("half")), "{}", share("half"));
-    assert!(share("local") < 0.06, "{}", share("local"));
+    assert!(share("local") < 0.07, "{}", share("local"));
     // The same number of processes learns the same bits.
     sandbox.carousel(&format!("{local} -o again")).success();
     let weights = |model: &str| sandbox.read(&format!("{model}/model.safetensors"));

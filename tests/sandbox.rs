@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use carousel::checkpoint::architecture::{NextToken, Recurrent, Tokens};
 use carousel::checkpoint::arguments::{
-    GradientMethod, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
+    GradientMethod, GradientPrecision, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
 use carousel::checkpoint::encoder_decoder::{Attention, EncoderDecoder};
 use carousel::checkpoint::parts::{Body, Head, Input};
@@ -382,5 +382,7 @@ fn made_up_training() -> TrainingConfig {
         device: "cpu".to_string(),
         threads: 1,
         world_size: 1,
+        gradient_precision: GradientPrecision::default(),
+        sync_every: 1,
     }
 }

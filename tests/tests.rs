@@ -5,10 +5,14 @@
 mod commands;
 /// Complete messages of wrong uses.
 mod errors;
+/// Models as ONNX graphs, which a small interpreter computes.
+mod exporting;
 /// Series of numbers: how they are read, and forecast.
 mod forecasting;
 /// Models and tests of series beside statsmodels and statsforecast.
 mod forecasting_reference;
+/// Models of PyTorch: state dicts that are made here, with logits that are computed here.
+mod importing;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
 mod inference;
 /// What happens inside a network, with made-up models.

@@ -37,7 +37,7 @@ impl ScoredIds<'_> {
     }
 
     /// The baselines that need no more than counts of tokens: every token equally likely, and every token as likely as it is
-    /// frequent in the training data, with add-one smoothing.
+    /// frequent in the training data, with add-one smoothing. The second is left out where no counts are known.
     pub fn frequency_baselines(&self, token_counts: &[u64]) -> Vec<Baseline> {
         let vocab_size = token_counts.len() as f64;
         let total = token_counts.iter().sum::<u64>() as f64 + vocab_size;
@@ -48,10 +48,10 @@ impl ScoredIds<'_> {
         let unigram = self.ids.read(0..self.ids.len());
         let unigram: f64 = unigram.map(|id| costs[id as usize]).sum();
         let uniform = self.ids.len() as f64 * vocab_size.ln();
-        vec![
-            Baseline::new("uniform", self.score(uniform)),
-            Baseline::new("unigram", self.score(unigram)),
-        ]
+        let counted = token_counts.iter().any(|&count| count > 0);
+        let unigram = counted.then(|| Baseline::new("unigram", self.score(unigram)));
+        let uniform = Baseline::new("uniform", self.score(uniform));
+        [uniform].into_iter().chain(unigram).collect()
     }
 
     /// N-grams of the default order for the level, learnt from `train`.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::architecture::Tokens;
 use super::config::ModelConfig;
 use super::metrics_file::MetricsFile;
-use super::record::{Finish, Request};
+use super::record::{Finish, ImportRecord, Request};
 use super::recorded_paths;
 use super::weights_file::WeightsFile;
 use crate::error::{Error, Result};
@@ -26,7 +26,8 @@ use crate::text::text_reader::TextReader;
 use crate::text::tokenizer::Tokenizer;
 
 pub(super) const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
+/// The vocabulary, in the format of the crate `tokenizers`.
+pub const TOKENIZER: &str = "tokenizer.json";
 /// The vocabulary of a translator's target, where it is not the source's.
 const TARGET_TOKENIZER: &str = "target_tokenizer.json";
 const SCALING: &str = "scaling.json";
@@ -379,6 +380,22 @@ impl Directory {
             request: Request,
         }
         self.load_record().map(|WithRequest { request }| request)
+    }
+
+    /// Checks that this program trained the model, so that there is a run to resume or to look into.
+    ///
+    /// # Errors
+    /// A model that was imported.
+    pub fn check_own_run(&self) -> Result<()> {
+        match self.load_record::<ImportRecord>() {
+            Ok(record) => Err(Error::new(format!(
+                "{0} was imported from {1}, and its training is not known; `carousel train CORPUS --from {0} -o DIR` trains it \
+                 further",
+                self.path.display(),
+                record.imported
+            ))),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Writes training.json. Paths in the directory are recorded relative to it, so that the directory can be moved.

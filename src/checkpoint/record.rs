@@ -12,8 +12,13 @@ use super::arguments::{
 use super::cross_validation::CrossValidation;
 use crate::data::labelled::DocumentOptions;
 use crate::data::pairs::{LanguageProfile, PairOptions};
-use crate::metrics::{ClassificationScore, ConfidenceBin, LanguageScore, confidence_bins};
-use crate::text::corpus::{CorpusPlan, CorpusStatistics};
+use crate::metrics::{
+    ClassificationScore, ConfidenceBin, LanguageScore, TextSize, confidence_bins,
+};
+use crate::text::corpus::{CorpusPlan, CorpusStatistics, Validation};
+use crate::text::spelling::Spelling;
+use crate::text::tokenizer::Tokenizer;
+use crate::text::vocabulary::VocabularyConfig;
 
 /// When training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -243,6 +248,61 @@ pub struct NgramRecord {
     pub subject: TextRecord,
 }
 
+/// training.json of a network that another program trained. What it learnt from is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportRecord {
+    /// The version of carousel; no options, and no paths.
+    pub request: Request,
+    /// Name of the file that the network was read from.
+    pub imported: String,
+    /// The vocabulary's settings, and an empty corpus.
+    #[serde(flatten)]
+    pub subject: TextRecord,
+}
+
+impl ImportRecord {
+    /// The record of a network with this vocabulary that was read from a file.
+    pub fn new(imported: String, tokenizer: &Tokenizer) -> Self {
+        ImportRecord {
+            request: Request {
+                version: env!("CARGO_PKG_VERSION").to_string(),
+                paths: Vec::new(),
+                arguments: TrainArguments::default(),
+                documents: None,
+                pairs: None,
+            },
+            imported,
+            subject: TextRecord {
+                baselines: Vec::new(),
+                corpus: CorpusPlan {
+                    files: Vec::new(),
+                    validation: Validation::Default,
+                    lossy: false,
+                    vocabulary: VocabularyConfig {
+                        level: tokenizer.level(),
+                        split: tokenizer.split(),
+                        vocab_size: Some(tokenizer.vocab_size()),
+                        min_count: 1,
+                        normalization: tokenizer.normalization(),
+                    },
+                    from: None,
+                },
+                valid_tokens_read: 0,
+                statistics: CorpusStatistics {
+                    train: TextSize::default(),
+                    valid: TextSize::default(),
+                    valid_unknown: 0,
+                    valid_spelling_nats: 0.0,
+                    hash: String::new(),
+                    notes: Vec::new(),
+                    spelling: Spelling::default(),
+                    token_counts: vec![0; tokenizer.vocab_size()],
+                },
+            },
+        }
+    }
+}
+
 /// The request for a training run, as it was typed. It is written before the corpus is read, so that a run that is killed
 /// early can be started again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -289,6 +349,13 @@ pub struct Record<Subject> {
     /// The training data and baselines.
     #[serde(flatten)]
     pub subject: Subject,
+}
+
+impl TextRecord {
+    /// Whether it is known what the model learnt from: not if another program trained it.
+    pub fn knows_corpus(&self) -> bool {
+        self.statistics.train.tokens > 0
+    }
 }
 
 /// Training data and baselines of a language model.

@@ -119,6 +119,12 @@ impl Text {
         directory: &Directory,
         mut subject: TextRecord,
     ) -> Vec<Baseline> {
+        if !subject.knows_corpus() {
+            standard::message(
+                "note: not compared with n-grams and xz, which learn from the training data: it is not known of an imported model",
+            );
+            return Vec::new();
+        }
         let request = directory.load_request();
         let corpus = request.and_then(|request| subject.find_corpus(directory, &request));
         match corpus {

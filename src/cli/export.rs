@@ -2,7 +2,7 @@
 `carousel export`.
 */
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
@@ -12,24 +12,38 @@ use super::run_folder::RunFolder;
 use super::standard;
 use crate::checkpoint::weights_file::NumberFormat;
 use crate::checkpoint::{Directory, models};
+use crate::convert::onnx;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Copy a model in fewer bytes, to use and to share, without the state that only training needs.
+/// Copy a model in fewer bytes, to use and to share, without the state that only training needs; or write it as ONNX.
 #[derive(Args)]
-#[command(after_help = "Example:
-  carousel export -m model -o small --precision f16")]
+#[command(after_help = "Examples:
+  carousel export -m model -o small --precision f16
+  carousel export -m model --onnx model.onnx
+
+The ONNX graph of a language model is one step: a token and the state before it, to logits and the
+state after it, in float32.")]
 pub struct Arguments {
     /// The model: its folder, or the name of one that ships
     #[arg(short, long, value_name = "MODEL")]
     model: PathBuf,
     /// The folder for the copy
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        required_unless_present = "onnx",
+        conflicts_with = "onnx"
+    )]
+    output: Option<PathBuf>,
+    /// Write a language model as an ONNX graph to this file instead
+    #[arg(long, value_name = "FILE")]
+    onnx: Option<PathBuf>,
     /// Precision of the copied weights
-    #[arg(long, value_enum, default_value_t = ExportPrecision::F16)]
+    #[arg(long, value_enum, default_value_t = ExportPrecision::F16, conflicts_with = "onnx")]
     precision: ExportPrecision,
-    /// Replace a model that is in the folder already
+    /// Replace a model that is in the folder already, or the ONNX file
     #[arg(long)]
     overwrite: bool,
 }
@@ -47,10 +61,45 @@ enum ExportPrecision {
     Int8,
 }
 
-/// Copies a model.
+/// Copies a model, or writes it as ONNX.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let from = models::find(&arguments.model)?;
-    let to = Directory::at(&arguments.output);
+    match (&arguments.onnx, &arguments.output) {
+        (Some(file), _) => write_onnx(&from, file, arguments.overwrite),
+        (None, Some(output)) => copy(&from, output, arguments),
+        (None, None) => unreachable!("one of them is required"),
+    }
+}
+
+/// Writes a language model as an ONNX graph.
+fn write_onnx(from: &Directory, file: &Path, overwrite: bool) -> Result<()> {
+    if file.exists() && !overwrite {
+        return Err(Error::usage(format!(
+            "{} is there already; give another file, or replace it with --overwrite",
+            file.display()
+        )));
+    }
+    let config = from.load_config()?;
+    onnx::check(&config).map_err(|error| error.in_file(from.path()))?;
+    let tokenizer = from.load_tokenizer(&config)?;
+    let bytes = onnx::language_model(&config, &from.load_weights(&config)?, &tokenizer)?;
+    files::write_atomically(file, &bytes)?;
+    if let Some(left_out) = onnx::leaves_out(&config) {
+        standard::message(format!(
+            "note: the graph is the network alone, without {left_out} beside it"
+        ));
+    }
+    standard::message(format!(
+        "wrote {} to {}",
+        HumanBytes(bytes.len() as u64),
+        file.display()
+    ));
+    Ok(())
+}
+
+/// Copies a model to a folder.
+fn copy(from: &Directory, output: &Path, arguments: &Arguments) -> Result<()> {
+    let to = Directory::at(output);
     if files::same_file(from.path(), to.path()) {
         return Err(Error::usage(
             "give another folder than the model's own, with -o",

@@ -13,8 +13,8 @@ use crate::checkpoint::encoder_decoder::{EncoderDecoder, Target};
 use crate::checkpoint::numbers::{Distribution, Numbers, Values};
 use crate::checkpoint::parts::{Body, Head, Input};
 use crate::checkpoint::record::{
-    Baseline, Budget, DocumentsRecord, Figures, Finish, NaiveBaselines, NgramRecord, PairsRecord,
-    Record, SeriesRecord, TestRecord, TextRecord,
+    Baseline, Budget, DocumentsRecord, Figures, Finish, ImportRecord, NaiveBaselines, NgramRecord,
+    PairsRecord, Record, SeriesRecord, TestRecord, TextRecord,
 };
 use crate::checkpoint::transformer_encoder_decoder::TransformerEncoderDecoder;
 use crate::checkpoint::{Directory, ModelConfig, models};
@@ -90,7 +90,10 @@ fn describe(directory: &Directory, config: &ModelConfig) -> Result<()> {
         (Body::EncoderDecoder(_) | Body::TransformerEncoderDecoder(_), _) => {
             print_pairs(&directory.load_record()?)
         }
-        (_, Head::NextToken(_)) => print_language_model(&directory.load_record()?),
+        (_, Head::NextToken(_)) => match directory.load_record::<ImportRecord>() {
+            Ok(record) => print_import(&record),
+            Err(_) => print_language_model(&directory.load_record()?),
+        },
         (_, Head::Labels(head)) => print_classifier(head, &directory.load_record()?),
         (_, Head::Values(_)) => print_forecaster(&directory.load_record()?),
     }?;
@@ -284,6 +287,15 @@ fn print_language_model(record: &Record<TextRecord>) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+fn print_import(record: &ImportRecord) -> Result<()> {
+    row("imported", format!("from {}", escaped(&record.imported)))?;
+    let version = &record.request.version;
+    row(
+        "state",
+        format!("trained by another program (carousel {version})"),
+    )
 }
 
 fn print_ngram_record(record: &NgramRecord) -> Result<()> {

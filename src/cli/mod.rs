@@ -34,6 +34,7 @@ mod forecast_request;
 pub mod forecast_values;
 mod generate;
 mod generation;
+mod import;
 mod inspect;
 pub mod inspect_flags;
 mod inspect_gates;
@@ -112,8 +113,10 @@ pub enum Command {
     Serve(serve::Arguments),
     /// Show what a model is and how it was trained
     Inspect(inspect_flags::Arguments),
-    /// Copy a model in fewer bytes, to use and to share
+    /// Copy a model in fewer bytes, to use and to share, or write it as ONNX
     Export(export::Arguments),
+    /// Make a model of a PyTorch language model
+    Import(import::Arguments),
     /// List the models that are found by name
     Models(models::Arguments),
     /// Show what the program finds on this machine, and what mends each problem
@@ -161,6 +164,7 @@ pub fn run(command: Command) -> Result<()> {
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments, Cli::command()),

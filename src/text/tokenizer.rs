@@ -16,6 +16,7 @@ use tokenizers::decoders::DecoderWrapper;
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::decoders::sequence::Sequence as DecoderSequence;
 use tokenizers::decoders::wordpiece::WordPiece;
+use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::normalizers::{NFC, NormalizerWrapper, Replace};
@@ -98,6 +99,15 @@ impl Tokenizer {
         self
     }
 
+    /// A tokenizer of these tokens, in the order of their ids, at the level of characters or words; those of several characters
+    /// never occur in a text of characters. [`UNKNOWN`] is one of them, at the level of characters the first.
+    pub fn of_tokens(level: Level, split: Split, mut tokens: Vec<String>) -> Self {
+        if level == Level::Character && tokens.first().is_some_and(|first| first == UNKNOWN) {
+            tokens.remove(0);
+        }
+        Self::word_level(level, split, tokens)
+    }
+
     fn word_level(level: Level, split: Split, mut words: Vec<String>) -> Self {
         if level == Level::Character || !words.iter().any(|w| w == UNKNOWN) {
             words.insert(0, UNKNOWN.to_string());
@@ -126,17 +136,12 @@ impl Tokenizer {
     /// A tokenizer of subwords over the characters that stand for bytes.
     pub(super) fn subwords(level: Level, model: BPE) -> Self {
         let mut inner = tokenizers::Tokenizer::new(model);
-        let bytes = ByteLevel::new(false, true, false);
         if level == Level::Byte {
-            inner.with_pre_tokenizer(Some(bytes));
+            inner.with_pre_tokenizer(Some(byte_characters()));
+            inner.with_decoder(Some(byte_characters()));
         } else {
-            inner.with_pre_tokenizer(Some(PreTokenizerSequence::new(vec![
-                PreTokenizerWrapper::Split(isolate(pattern(level, Split::Natural))),
-                PreTokenizerWrapper::Split(isolate(&cut_pattern())),
-                PreTokenizerWrapper::ByteLevel(bytes),
-            ])));
+            divide_into_subwords(&mut inner);
         }
-        inner.with_decoder(Some(bytes));
         Self::of(level, Split::Natural, inner)
     }
 
@@ -181,6 +186,59 @@ impl Tokenizer {
             .parse()
             .map_err(|e| Error::new(format!("{} is not a valid tokenizer: {e}", path.display())))?;
         Ok(Self::of(level, split, inner))
+    }
+
+    /// Loads a tokenizer.json whose level is not known; `None` if it divides texts in another way than this program.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::load`].
+    pub fn load_own(path: &Path) -> Result<Option<Self>> {
+        let inner = Self::load(path, Level::Subword, Split::Natural)?.inner;
+        let division = division_of(&inner);
+        let own = division.map(|(level, split)| Self::of(level, split, inner));
+        Ok(own.filter(Self::encodes_anything))
+    }
+
+    /// Loads a tokenizer.json of byte-pair encoding over bytes, as GPT-2 has it, with this program's division of texts in place
+    /// of its own; `None` if it is of another kind.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::load`].
+    pub fn load_byte_level(path: &Path) -> Result<Option<Self>> {
+        let mut inner = Self::load(path, Level::Subword, Split::Natural)?.inner;
+        let ModelWrapper::BPE(model) = inner.get_model() else {
+            return Ok(None);
+        };
+        let parts = [&model.continuing_subword_prefix, &model.end_of_word_suffix];
+        let marks_parts = parts.into_iter().flatten().any(|part| !part.is_empty());
+        let normalizes = !matches!(
+            inner.get_normalizer(),
+            None | Some(NormalizerWrapper::NFC(_))
+        );
+        if marks_parts || normalizes || !is_byte_level(&inner) {
+            return Ok(None);
+        }
+        divide_into_subwords(&mut inner);
+        let own = Self::of(Level::Subword, Split::Natural, inner);
+        Ok(Some(own).filter(Self::encodes_anything))
+    }
+
+    /// Whether it has a token for anything: for each byte, in the place of its value at the level of bytes, or for what is
+    /// unknown.
+    fn encodes_anything(&self) -> bool {
+        match self.level {
+            Level::Character => self.unknown == Some(0),
+            Level::Word => self.unknown.is_some(),
+            Level::Byte => {
+                (self.pieces.iter().zip(0u8..=255)).all(|(piece, byte)| *piece == [byte])
+            }
+            Level::Subword => {
+                let known = |character: &char| self.inner.token_to_id(&character.to_string());
+                BYTE_CHARACTERS
+                    .iter()
+                    .all(|character| known(character).is_some())
+            }
+        }
     }
 
     /// The tokenizer in the format of the `tokenizers` crate.
@@ -332,6 +390,59 @@ impl<'t> Decoder<'t> {
         self.pending.clear();
         text
     }
+}
+
+/// Bytes as characters, without a space before the text and without a division of its own.
+fn byte_characters() -> ByteLevel {
+    ByteLevel::new(false, true, false)
+}
+
+/// Divides texts before subwords are merged.
+fn divide_into_subwords(inner: &mut tokenizers::Tokenizer) {
+    inner.with_pre_tokenizer(Some(PreTokenizerSequence::new(vec![
+        PreTokenizerWrapper::Split(isolate(pattern(Level::Subword, Split::Natural))),
+        PreTokenizerWrapper::Split(isolate(&cut_pattern())),
+        PreTokenizerWrapper::ByteLevel(byte_characters()),
+    ])));
+    inner.with_decoder(Some(byte_characters()));
+}
+
+/// The level of a tokenizer of this program, and where its words end; `None` for others.
+fn division_of(inner: &tokenizers::Tokenizer) -> Option<(Level, Split)> {
+    let is_words = matches!(inner.get_model(), ModelWrapper::WordLevel(_));
+    match (inner.get_pre_tokenizer()?, is_words) {
+        (PreTokenizerWrapper::Split(own), true) => {
+            let all = [
+                (Level::Character, Split::Natural),
+                (Level::Word, Split::Natural),
+                (Level::Word, Split::Whitespace),
+            ];
+            all.into_iter().find(|&(level, split)| match split {
+                Split::Natural => *own == isolate(pattern(level, split)),
+                Split::Whitespace => *own == keep_only(pattern(level, split)),
+            })
+        }
+        (PreTokenizerWrapper::ByteLevel(own), false) => {
+            let is_bytes =
+                *own == byte_characters() && inner.get_vocab_size(true) == BYTE_CHARACTERS.len();
+            is_bytes.then_some((Level::Byte, Split::Natural))
+        }
+        (PreTokenizerWrapper::Sequence(sequence), false) => {
+            let subwords = isolate(pattern(Level::Subword, Split::Natural));
+            let is_own = sequence.as_ref().first() == Some(&PreTokenizerWrapper::Split(subwords));
+            is_own.then_some((Level::Subword, Split::Natural))
+        }
+        _ => None,
+    }
+}
+
+/// Whether bytes are what a tokenizer merges.
+fn is_byte_level(inner: &tokenizers::Tokenizer) -> bool {
+    let is_bytes = |part: &PreTokenizerWrapper| matches!(part, PreTokenizerWrapper::ByteLevel(_));
+    inner.get_pre_tokenizer().is_some_and(|own| match own {
+        PreTokenizerWrapper::Sequence(sequence) => sequence.as_ref().iter().any(is_bytes),
+        other => is_bytes(other),
+    })
 }
 
 /// Whether a tokenizer cuts long parts of a text, as those of subwords do since there is a rule for it.

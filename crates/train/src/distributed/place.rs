@@ -95,7 +95,7 @@ impl Place {
         }
         let agent = variable(AGENT_STORE).is_some_and(|value| value == "True");
         let holds_store = place.rank == 0 && !agent;
-        Ok((place.ranks > 1).then_some(Place {
+        Ok(Some(Place {
             holds_store,
             ..place
         }))
@@ -174,7 +174,7 @@ mod tests {
         let agent = [first[0], all[1], all[2], all[3], (AGENT_STORE, "True")];
         assert!(!place(&agent).unwrap().unwrap().holds_store);
         let alone = [first[0], (WORLD_SIZE, "1"), all[2], all[3]];
-        assert_eq!(place(&alone).unwrap(), None);
+        assert_eq!(place(&alone).unwrap().unwrap().ranks, 1);
     }
 
     #[test]

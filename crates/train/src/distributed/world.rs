@@ -140,6 +140,13 @@ impl World {
     /// Others that do not come in time, or that are not what they should be: another version, another number of processes, a
     /// rank that is there twice, another token; a port that is in use.
     pub fn join(place: &Place) -> Result<Self> {
+        let restarted = place.restarts > 0;
+        if place.ranks == 1 {
+            return Ok(World {
+                restarted,
+                ..World::alone()
+            });
+        }
         let share = Share {
             rank: place.rank,
             ranks: place.ranks,
@@ -177,7 +184,7 @@ impl World {
         })?;
         Ok(World {
             share,
-            restarted: place.restarts > 0,
+            restarted,
             group: Some(group),
             sent: Cell::new(0),
         })

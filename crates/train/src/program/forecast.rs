@@ -16,7 +16,7 @@ use carousel_train::tasks::series::{self, SeriesOptions};
 /// Trains the networks that were asked for, and forecasts by them and by other methods.
 pub fn run(arguments: &Arguments) -> Result<()> {
     interrupt::listen()?;
-    if Place::from_environment()?.is_some() {
+    if Place::from_environment()?.is_some_and(|place| place.ranks > 1) {
         return Err(forecasts_alone());
     }
     forecast::run(arguments, Some(&train))

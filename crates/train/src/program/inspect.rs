@@ -61,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "{text} has one token; gradients through time need more"
         ))
     })?;
+    directory.check_own_run()?;
     let record: Record<TextRecord> = directory.load_record()?;
     let mut network = initial_network(&base.config, &record.training, Device::Cpu);
     let untrained = reach(&network, &windows);

@@ -41,6 +41,7 @@ pub fn resume<T: Task>(
 ) -> Result<Option<Run<T>>> {
     let mut request = directory.load_request()?;
     check_command::<T>(&directory, &request)?;
+    directory.check_own_run()?;
     if !directory.holds_checkpoint() {
         DataPaths::check(&directory, &mut request, given)?;
         // Of cross-validation, finished folds may have been saved.
