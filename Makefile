@@ -51,7 +51,7 @@ install: libtorch
 	$(CARGO) install --locked --path .
 	$(CARGO) install --locked --path crates/train
 	mkdir -p "$(DATA)"
-	cp -R checkpoints/reviews checkpoints/sentiment checkpoints/en-fr "$(DATA)"
+	cp -R checkpoints/reviews checkpoints/sentiment checkpoints/en-fr checkpoints/shakespeare "$(DATA)"
 
 libtorch:
 	@$(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda)

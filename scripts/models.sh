@@ -2,6 +2,7 @@
 # Makes a model that ships, from its data to its folder:
 #
 #     scripts/models.sh sentiment DATA OUT    DATA has tweets/train.csv, imdb/train.csv and sst2/train.csv
+#     scripts/models.sh shakespeare DATA OUT  DATA has tinyshakespeare/input.txt
 #     scripts/models.sh en-fr DATA OUT        DATA has tatoeba.tsv: a sentence in English, and one in French
 #
 # OUT is a folder for the runs; OUT/MODEL is the model. A run that was interrupted goes on with the same command. What the
@@ -9,7 +10,7 @@
 set -eu
 
 if [ $# -ne 3 ]; then
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 model=$1 data=$2 out=$3
@@ -57,8 +58,12 @@ en-fr)
         --learning-rate 0.003 --seed 1
     "$carousel" export -m "$out/pairs" -o "$out/$model" --precision int8
     ;;
+shakespeare)
+    train "$out/plays" train "$data/tinyshakespeare/input.txt" --time 12m
+    "$carousel" export -m "$out/plays" -o "$out/$model" --precision f16
+    ;;
 *)
-    echo "there is no model $model here; it is sentiment or en-fr" >&2
+    echo "there is no model $model here; it is sentiment, en-fr or shakespeare" >&2
     exit 2
     ;;
 esac
