@@ -32,7 +32,10 @@ fn folder() -> Option<String> {
 /// Which GPU there is, or why there is none.
 fn cuda() -> String {
     match (tch::utils::has_cuda(), tch::Cuda::device_count()) {
-        (true, 1..) => format!("{} GPUs, --device cuda:0 and so on", tch::Cuda::device_count()),
+        (true, 1..) => format!(
+            "{} GPUs, --device cuda:0 and so on; built by the project, not run by it: scripts/gpu.py checks it in ten minutes",
+            tch::Cuda::device_count()
+        ),
         (true, _) => "libtorch has CUDA, but finds no GPU or no driver: training uses the CPU".to_string(),
         (false, _) => {
             "this libtorch has no CUDA (make libtorch CUDA=1 build fetches one): training uses the CPU".to_string()
