@@ -7,11 +7,12 @@ BINARIES = target/release
 
 DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 
-.PHONY: help demo test test-python test-browser build install libtorch lint light bench bench-distributed dist
+.PHONY: help demo test test-python test-browser fuzz build install libtorch lint light bench bench-distributed dist
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
+	@echo "make fuzz      a minute of damaged and random bytes for everything that is read (CAROUSEL_FUZZ_SECONDS for each)"
 	@echo "make test-python  the package for Python, our files in other libraries, OpenAI's client, in a venv of its own"
 	@echo "make test-browser  the page of \`carousel serve\` in Chromium, wide and narrow, with axe"
 	@echo "make build     the two programs, in $(BINARIES)/"
@@ -34,6 +35,10 @@ demo: build
 
 test: lint light build
 	$(CARGO) test --release --locked --workspace
+
+# One after another, so that each has its seconds for itself.
+fuzz:
+	CAROUSEL_FUZZ_SECONDS=$${CAROUSEL_FUZZ_SECONDS:-60} $(CARGO) test --release --locked --package carousel --test tests fuzz:: -- --nocapture --test-threads=1
 
 test-python:
 	$(CARGO) build --release --locked --package carousel

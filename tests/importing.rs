@@ -620,3 +620,8 @@ fn hostile_and_damaged_archives_are_refused() {
         }
     }
 }
+
+/// A network of seven words as both kinds of files, for `fuzz`.
+pub fn seed() -> [Vec<u8>; 2] {
+    [safetensors_of(&TORCH.state()), saved(&TORCH.state())]
+}

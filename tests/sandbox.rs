@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use carousel::checkpoint::architecture::{NextToken, Recurrent, Tokens};
+use carousel::checkpoint::architecture::{NGRAM_HASHES, NextToken, Recurrent, Tokens};
 use carousel::checkpoint::arguments::{
     GradientMethod, GradientPrecision, RecurrentInit, Schedule, TrainArguments, TrainingPrecision,
 };
@@ -268,6 +268,7 @@ fn made_up_weights(config: &ModelConfig) -> Vec<u8> {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = config
         .tensors()
         .into_iter()
+        .chain(config.fitted())
         .enumerate()
         .map(|(which, (name, shape))| {
             let count = shape.iter().product::<usize>();
@@ -276,10 +277,11 @@ fn made_up_weights(config: &ModelConfig) -> Vec<u8> {
         })
         .collect();
     let views = tensors.iter().map(|(name, shape, bytes)| {
-        (
-            name,
-            TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
-        )
+        let dtype = match name.as_str() {
+            NGRAM_HASHES => Dtype::I32,
+            _ => Dtype::F32,
+        };
+        (name, TensorView::new(dtype, shape.clone(), bytes).unwrap())
     });
     safetensors::serialize(views, None).unwrap()
 }

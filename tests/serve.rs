@@ -20,7 +20,7 @@ const SERIES: &str = "month,value\n2020-01,10\n2020-02,12\n2020-03,14\n2020-04,1
                       2021-12,18\n2022-01,12\n2022-02,14\n2022-03,16\n2022-04,13\n";
 
 /// A server that runs until it is dropped.
-struct Server {
+pub struct Server {
     child: Child,
     port: u16,
     log: Arc<Mutex<String>>,
@@ -29,15 +29,15 @@ struct Server {
 
 /// What a server answered.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Server {
     /// Starts a server with the words of `line`, on a free port.
-    fn start(sandbox: &Sandbox, line: &str) -> Self {
+    pub fn start(sandbox: &Sandbox, line: &str) -> Self {
         let mut child = sandbox
             .command(&crate::program())
             .arg("serve")
@@ -92,7 +92,7 @@ impl Server {
         stream
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    pub fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
         let mut bytes = Vec::new();
         let _ = self
             .send(method, path, headers, body)
@@ -133,7 +133,7 @@ impl Server {
         answer["choices"][0]["text"].as_str().unwrap().to_string()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id() as i32).unwrap();
         kill_process(pid, signal).unwrap();
     }
@@ -153,7 +153,7 @@ impl Server {
     }
 
     /// Waits until it ends by itself; returns its exit code, and what it said.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub fn ended(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         self.reader.take().unwrap().join().unwrap();
         let log = self.log.lock().unwrap().clone();

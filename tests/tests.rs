@@ -11,6 +11,8 @@ mod exporting;
 mod forecasting;
 /// Models and tests of series beside statsmodels and statsforecast.
 mod forecasting_reference;
+/// Damaged, hostile and random bytes for everything that reads foreign bytes.
+mod fuzz;
 /// Models of PyTorch: state dicts that are made here, with logits that are computed here.
 mod importing;
 /// Generation, evaluation and inspection, with a made-up model; no libtorch is needed.
@@ -19,6 +21,8 @@ mod inference;
 mod inspection;
 /// Crates and their reasons.
 mod manifests;
+/// Changes to inputs, by a number.
+mod mutation;
 /// Models of n-grams.
 mod ngrams;
 /// How files are read: encodings, compression, layouts, headers, columns.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 /// Any text: letters, digits, marks, white space, apostrophes, several scripts, combining marks.
 const ANY: &str = r"(?s)([a-z]{1,8}|[A-Z0-9'’\-_.,!?]{1,4}|[ \n\t\r]{1,3}|\PC|[äößé世界अनुच्छेद😀\u{301}\u{85}\u{2028}]{1,3}|.){0,40}";
 
-fn train(text: &str, level: Level, split: Split) -> Tokenizer {
+pub fn train(text: &str, level: Level, split: Split) -> Tokenizer {
     let vocabulary = VocabularyConfig {
         level,
         split,

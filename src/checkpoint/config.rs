@@ -29,6 +29,8 @@ const FORMAT_VERSION: u32 = 2;
 pub const MOST_NGRAM_TOKENS: usize = 10;
 /// Largest size that is accepted.
 pub const LARGEST_SIZE: usize = 1 << 24;
+/// Most layers that are accepted: their tensors are listed before any is found in a file.
+pub const MOST_LAYERS: usize = 1 << 12;
 
 /// Most tokens that a step predicts at once.
 const MOST_AT_ONCE: usize = 64;
@@ -660,10 +662,15 @@ impl ModelConfig {
 
 /// Checks that sizes are possible.
 fn check_sizes(sizes: &[(&str, usize)]) -> Result<()> {
-    let wrong = (sizes.iter()).find(|(_, size)| !(1..=LARGEST_SIZE).contains(size));
+    let largest = |name: &str| match name.ends_with("num_layers") {
+        true => MOST_LAYERS,
+        false => LARGEST_SIZE,
+    };
+    let wrong = (sizes.iter()).find(|&&(name, size)| !(1..=largest(name)).contains(&size));
     match wrong {
         Some((name, size)) => Err(Error::new(format!(
-            "{name} is {size}; it must be between 1 and {LARGEST_SIZE}"
+            "{name} is {size}; it must be between 1 and {}",
+            largest(name)
         ))),
         None => Ok(()),
     }

@@ -115,6 +115,11 @@ impl Vocabulary {
     /// The vocabulary of tokens in the order of their rows.
     fn of_tokens(tokens: Vec<String>, level: Level, path: &Path) -> Result<Self> {
         let origin = path.display().to_string();
+        if level == Level::Byte {
+            return Err(Error::usage(format!(
+                "the tokens of {origin} are no bytes, whose ids are their values; give --level word or --level char"
+            )));
+        }
         let mut notes = Vec::new();
         let mut tokens = tokens;
         let mut known: HashMap<String, usize> = HashMap::new();

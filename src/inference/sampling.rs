@@ -460,6 +460,7 @@ fn by_falling_logit(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const NONE: f32 = f32::NEG_INFINITY;
     const LOGITS: [f32; 5] = [1.0, 3.0, NONE, 2.0, 3.0];
@@ -624,6 +625,35 @@ mod tests {
             assert_eq!(choose(&logits, |_| false), None, "{choice:?}");
             assert_eq!(choose(&[NONE, NONE], |_| true), None, "{choice:?}");
             assert_eq!(choose(&[f32::NAN], |_| true), None, "{choice:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn stricter_filters_keep_a_part(
+            logits in prop::collection::vec(prop_oneof![Just(NONE), Just(1.0), -1e3f32..1e3], 1..40),
+            k in prop::array::uniform2(1usize..50),
+            p in prop::array::uniform2(1e-6f32..1.0),
+        ) {
+            let kept = |filter: &dyn Fn(&mut Candidates)| {
+                let mut candidates = Candidates::new(&logits);
+                filter(&mut candidates);
+                let ids = candidates.tokens.iter().map(|&(id, _)| id);
+                ids.collect::<std::collections::BTreeSet<u32>>()
+            };
+            let (few, more) = (k[0].min(k[1]), k[0].max(k[1]));
+            let (low, high) = (p[0].min(p[1]), p[0].max(p[1]));
+            let top_k = |k: usize| kept(&|c| c.keep_top_k(k));
+            let top_p = |p: f32| kept(&|c| c.keep_top_p(p));
+            let min_p = |p: f32| kept(&|c| c.keep_min_p(p));
+            prop_assert!(top_k(few).is_subset(&top_k(more)));
+            prop_assert!(top_p(low).is_subset(&top_p(high)));
+            prop_assert!(min_p(high).is_subset(&min_p(low)));
+            let any = logits.iter().any(|&logit| logit > NONE);
+            prop_assert_eq!(any, !top_k(few).is_empty());
+            prop_assert_eq!(any, !top_p(low).is_empty());
+            prop_assert_eq!(any, !min_p(high).is_empty());
         }
     }
 }

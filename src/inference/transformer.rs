@@ -8,6 +8,7 @@ beginning of a text, is made from at least half a context. How a text is cut int
 */
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use carousel_kernels::{Kernel, Rows, ThreadPool};
 
@@ -32,10 +33,14 @@ pub struct TransformerNetwork {
     pool: ThreadPool,
 }
 
+/// Places whose angles are computed together.
+const PLACES: usize = 256;
+
 /// How a token's place in its window is known.
 enum Places {
-    /// Cosine and sine of the angles that turn each pair of numbers, `[context, head_size / 2]`.
-    Rotary(Vec<[f32; 2]>),
+    /// Cosine and sine of the angles that turn each pair of numbers, `[PLACES, head_size / 2]` for each block of the context,
+    /// from when a text first reaches it: a file may tell of a context that no text fills.
+    Rotary(Vec<OnceLock<Vec<[f32; 2]>>>),
     /// A vector for each place, `[context, hidden_size]`.
     Learned(Vec<f32>),
 }
@@ -109,7 +114,9 @@ impl TransformerNetwork {
             embedding: floats(EMBEDDING)?.into_owned(),
             places: match shape.positions {
                 Positions::Learned => Places::Learned(floats(POSITION_EMBEDDING)?.into_owned()),
-                Positions::Rotary => Places::Rotary(rotations(shape.shape(), 0..shape.context)),
+                Positions::Rotary => {
+                    Places::Rotary(vec![OnceLock::new(); shape.context.div_ceil(PLACES)])
+                }
             },
             layers: (0..shape.num_layers).map(layer).collect::<Result<_>>()?,
             norm: floats(&LayerShape::last_norm(TRANSFORMER))?.into_owned(),
@@ -232,7 +239,14 @@ impl TransformerNetwork {
     fn rotation(&self, place: usize) -> Rotation<'_> {
         let pairs = self.shape.shape().head_size() / 2;
         match &self.places {
-            Places::Rotary(rotations) => &rotations[place * pairs..(place + 1) * pairs],
+            Places::Rotary(blocks) => {
+                let first = place / PLACES * PLACES;
+                let block = blocks[place / PLACES].get_or_init(|| {
+                    let last = (first + PLACES).min(self.shape.context);
+                    rotations(self.shape.shape(), first..last)
+                });
+                &block[(place - first) * pairs..][..pairs]
+            }
             Places::Learned(_) => &[],
         }
     }

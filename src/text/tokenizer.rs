@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use ahash::AHashMap;
+use serde::Deserialize;
 use tokenizers::Model;
 use tokenizers::decoders::DecoderWrapper;
 use tokenizers::decoders::fuse::Fuse;
@@ -179,21 +180,24 @@ impl Tokenizer {
     /// Loads tokenizer.json; `level` and `split` are those of config.json.
     ///
     /// # Errors
-    /// If the file cannot be read or is invalid.
+    /// If the file cannot be read or is invalid, or has no token for some text at this level.
     pub fn load(path: &Path, level: Level, split: Split) -> Result<Self> {
-        let json = files::read_text(path)?;
-        let inner: tokenizers::Tokenizer = json
-            .parse()
-            .map_err(|e| Error::new(format!("{} is not a valid tokenizer: {e}", path.display())))?;
-        Ok(Self::of(level, split, inner))
+        let own = Self::of(level, split, read(path)?);
+        match own.encodes_anything() {
+            true => Ok(own),
+            false => Err(Error::new(format!(
+                "{} has no tokens for any text at the level {level}; it is damaged, or belongs to another model",
+                path.display()
+            ))),
+        }
     }
 
     /// Loads a tokenizer.json whose level is not known; `None` if it divides texts in another way than this program.
     ///
     /// # Errors
-    /// As [`Tokenizer::load`].
+    /// If the file cannot be read or is invalid.
     pub fn load_own(path: &Path) -> Result<Option<Self>> {
-        let inner = Self::load(path, Level::Subword, Split::Natural)?.inner;
+        let inner = read(path)?;
         let division = division_of(&inner);
         let own = division.map(|(level, split)| Self::of(level, split, inner));
         Ok(own.filter(Self::encodes_anything))
@@ -203,9 +207,9 @@ impl Tokenizer {
     /// of its own; `None` if it is of another kind.
     ///
     /// # Errors
-    /// As [`Tokenizer::load`].
+    /// As [`Tokenizer::load_own`].
     pub fn load_byte_level(path: &Path) -> Result<Option<Self>> {
-        let mut inner = Self::load(path, Level::Subword, Split::Natural)?.inner;
+        let mut inner = read(path)?;
         let ModelWrapper::BPE(model) = inner.get_model() else {
             return Ok(None);
         };
@@ -340,6 +344,33 @@ impl Tokenizer {
         let tokens = self.inner.get_model().tokenize(&written);
         let tokens = tokens.expect("byte-level subwords have a token for every byte");
         tokens.into_iter().map(|token| token.id)
+    }
+}
+
+/// The part of a tokenizer.json that the `tokenizers` crate panics at where it is no JSON.
+#[derive(Deserialize)]
+struct DecoderPart {
+    #[serde(default, rename = "decoder")]
+    _decoder: serde_json::Value,
+}
+
+/// Reads a tokenizer.json whose ids are those of a vocabulary: from 0, without gaps.
+fn read(path: &Path) -> Result<tokenizers::Tokenizer> {
+    let json = files::read_text(path)?;
+    let invalid = |e: String| {
+        let path = path.display();
+        Error::new(format!("{path} is not a valid tokenizer: {e}"))
+    };
+    serde_json::from_str::<DecoderPart>(&json).map_err(|e| invalid(e.to_string()))?;
+    let inner: tokenizers::Tokenizer = json
+        .parse()
+        .map_err(|e: Box<dyn std::error::Error + Send + Sync>| invalid(e.to_string()))?;
+    let size = inner.get_vocab_size(true) as u32;
+    match (0..size).find(|&id| inner.id_to_token(id).is_none()) {
+        None => Ok(inner),
+        Some(id) => Err(invalid(format!(
+            "it has {size} tokens, but none of them has the id {id}"
+        ))),
     }
 }
 
