@@ -7,12 +7,14 @@ BINARIES = target/release
 
 DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 
-.PHONY: help demo test test-python test-browser fuzz build install libtorch lint light bench bench-distributed dist
+.PHONY: help demo test test-python test-browser fuzz build install libtorch lint light bench bench-distributed dist test-faults deny
 
 help:
 	@echo "make demo      train on the tales in corpora/ for a minute and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
 	@echo "make fuzz      a minute of damaged and random bytes for everything that is read (CAROUSEL_FUZZ_SECONDS for each)"
+	@echo "make test-faults  runs killed at 100 moments of each task, disks that fill at each system call"
+	@echo "make deny      licences and sources of all crates (cargo-deny)"
 	@echo "make test-python  the package for Python, our files in other libraries, OpenAI's client, in a venv of its own"
 	@echo "make test-browser  the page of \`carousel serve\` in Chromium, wide and narrow, with axe"
 	@echo "make build     the two programs, in $(BINARIES)/"
@@ -39,6 +41,14 @@ test: lint light build
 # One after another, so that each has its seconds for itself.
 fuzz:
 	CAROUSEL_FUZZ_SECONDS=$${CAROUSEL_FUZZ_SECONDS:-60} $(CARGO) test --release --locked --package carousel --test tests fuzz:: -- --nocapture --test-threads=1
+# In long form: FAULTS kills of a run of each task, and a disk that fills at each system call.
+FAULTS ?= 100
+test-faults: build
+	CAROUSEL_FAULTS=$(FAULTS) $(CARGO) test --release --locked --package carousel-train --test learning faults
+
+# Licences and sources of all crates, and versions that are there twice; needs `cargo install cargo-deny`.
+deny:
+	$(CARGO) deny --workspace check licenses bans sources
 
 test-python:
 	$(CARGO) build --release --locked --package carousel

@@ -19,7 +19,7 @@ import tempfile
 from pytorch import CAROUSEL, ROOT, machine
 
 ROUNDS = 3
-STEPS = 60
+STEPS = 40
 SPACES = ("carousel0", "carousel1")
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 PORT = 29511

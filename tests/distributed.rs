@@ -27,8 +27,8 @@ fn losses(sandbox: &Sandbox, model: &str) -> Vec<(u64, f64)> {
     lines.collect()
 }
 
-/// Starts a rank of a world of two, by the variables that torchrun sets.
-fn rank(sandbox: &Sandbox, line: &str, rank: usize, ranks: usize, port: u16) -> Child {
+/// A rank of a world, by the variables that torchrun sets.
+fn command(sandbox: &Sandbox, line: &str, rank: usize, ranks: usize, port: u16) -> Command {
     let mut command = sandbox.command(&crate::program());
     command
         .args(words(line))
@@ -38,7 +38,26 @@ fn rank(sandbox: &Sandbox, line: &str, rank: usize, ranks: usize, port: u16) -> 
         .env("MASTER_PORT", port.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    command.spawn().unwrap()
+    command
+}
+
+/// Starts a rank of a world.
+fn rank(sandbox: &Sandbox, line: &str, rank: usize, ranks: usize, port: u16) -> Child {
+    command(sandbox, line, rank, ranks, port).spawn().unwrap()
+}
+
+/// Checks that a run of several processes has the losses of one process.
+fn assert_same_losses(sandbox: &Sandbox, one: &str, several: &str) {
+    let [alone, together] = [one, several].map(|model| losses(sandbox, model));
+    assert_eq!(alone.len(), together.len());
+    for ((step, loss), (other_step, other)) in alone.iter().zip(&together) {
+        let tolerance = if *step <= 20 { 1e-5 } else { 1e-4 };
+        assert_eq!(step, other_step);
+        assert!(
+            (loss - other).abs() < tolerance,
+            "{several}, step {step}: {loss} and {other}"
+        );
+    }
 }
 
 fn free_port() -> u16 {
@@ -92,18 +111,8 @@ fn several_processes_learn_what_one_learns() {
             let line = format!("{line} -o {} --processes {ranks}", folder(ranks));
             sandbox.carousel(&line).success();
         }
-        let one = losses(&sandbox, &folder(1));
         for ranks in [2, 4] {
-            let several = losses(&sandbox, &folder(ranks));
-            assert_eq!(one.len(), several.len());
-            for ((step, loss), (other_step, other)) in one.iter().zip(&several) {
-                let tolerance = if *step <= 20 { 1e-5 } else { 1e-4 };
-                assert_eq!(step, other_step);
-                assert!(
-                    (loss - other).abs() < tolerance,
-                    "{kind}, step {step}: {loss} and {other} of {ranks}"
-                );
-            }
+            assert_same_losses(&sandbox, &folder(1), &folder(ranks));
         }
         // The same number of processes learns the same bits.
         let again = format!("{line} -o {kind}-again --processes 2");
@@ -133,18 +142,8 @@ fn classifiers_and_translators_are_shared_too() {
             let line = format!("{line} {options} -o {} --processes {ranks}", name(ranks));
             sandbox.carousel(&line).success();
         }
-        let one = losses(&sandbox, &name(1));
         for ranks in [2, 4] {
-            let several = losses(&sandbox, &name(ranks));
-            assert_eq!(one.len(), several.len());
-            for ((step, loss), (_, other)) in one.iter().zip(&several) {
-                let tolerance = if *step <= 20 { 1e-5 } else { 1e-4 };
-                let difference = (loss - other).abs();
-                assert!(
-                    difference < tolerance,
-                    "{line}, step {step}: {loss} and {other}"
-                );
-            }
+            assert_same_losses(&sandbox, &name(1), &name(ranks));
         }
     }
 }
@@ -196,16 +195,8 @@ fn processes_that_are_started_again_go_on() {
     assert!(sandbox.kill_at(&line, "model/resume.safetensors"));
     // As torchrun starts them, which counts how often it has.
     let started = |restarts: &str| {
-        let mut command = sandbox.command(&crate::program());
-        command
-            .args(words(&line))
-            .env("RANK", "0")
-            .env("WORLD_SIZE", "1")
-            .env("MASTER_ADDR", "127.0.0.1")
-            .env("MASTER_PORT", free_port().to_string())
-            .env("TORCHELASTIC_RESTART_COUNT", restarts)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        let mut command = command(&sandbox, &line, 0, 1, free_port());
+        command.env("TORCHELASTIC_RESTART_COUNT", restarts);
         command.spawn().unwrap()
     };
     let refused = said(started("0"), 2);
@@ -278,6 +269,15 @@ fn processes_that_do_not_belong_together_say_so() {
     let three = [0, 1, 1].map(|number| rank(&sandbox, &line, number, 3, port));
     let told = said_by_the_first(three.into());
     assert!(told.contains("another process has the same rank"), "{told}");
+
+    let port = free_port();
+    let both = [(0, "one"), (1, "other")].map(|(number, token)| {
+        let mut command = command(&sandbox, &line, number, 2, port);
+        command.env("CAROUSEL_JOB_TOKEN", token).spawn().unwrap()
+    });
+    let told = said_by_the_first(both.into());
+    let message = "another process has another CAROUSEL_JOB_TOKEN, or none";
+    assert!(told.contains(message), "{told}");
 
     let port = free_port();
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();

@@ -7,6 +7,9 @@ mod classifier;
 mod comparison;
 /// Training by several processes.
 mod distributed;
+/// Runs that are killed, and disks that fill.
+#[cfg(target_os = "linux")]
+mod faults;
 /// Forecasting numbers by recurrent networks.
 mod network_forecasts;
 /// A fresh folder for each test, and the programs run in it.

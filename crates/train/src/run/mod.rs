@@ -2,7 +2,8 @@
 The training loop: steps until the budget is spent, with evaluations, saves and rescues on the way.
 
 [`Run`] is the loop; a [`Task`] is the model to be trained, with its data; `clock` decides when to evaluate, save, stop and
-rescue; [`Event`]s are what it reports; `together` is what several processes do. An interrupted run is resumed bit for bit.
+rescue; [`Event`]s are what it reports; `together` is what several processes do, `local_steps` how
+they send less. An interrupted run is resumed bit for bit.
 */
 
 mod base;
