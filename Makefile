@@ -41,6 +41,7 @@ test: lint light build
 # One after another, so that each has its seconds for itself.
 fuzz:
 	CAROUSEL_FUZZ_SECONDS=$${CAROUSEL_FUZZ_SECONDS:-60} $(CARGO) test --release --locked --package carousel --test tests fuzz:: -- --nocapture --test-threads=1
+
 # In long form: FAULTS kills of a run of each task, and a disk that fills at each system call.
 FAULTS ?= 100
 test-faults: build
