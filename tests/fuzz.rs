@@ -12,6 +12,7 @@ use carousel::checkpoint::encoder_decoder::Attention;
 use carousel::checkpoint::parts::{Body, Head};
 use carousel::checkpoint::transformer::Transformer;
 use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::comparison::curve::Curve;
 use carousel::convert::pytorch::Found;
 use carousel::convert::state_dict::StateFile;
 use carousel::convert::vocabulary::Vocabulary;
@@ -23,7 +24,8 @@ use carousel::data::text_rows::TextFile;
 use carousel::inference::Model;
 use carousel::inference::beam_search::Search;
 use carousel::inference::classifier::Classifier;
-use carousel::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
+use carousel::inference::generated_text::samples;
+use carousel::inference::generator::{Prompt, StopConditions};
 use carousel::inference::sampling::SamplingOptions;
 use carousel::inference::translator::Translator;
 use carousel::text::preprocessing::Preprocessing;
@@ -287,16 +289,8 @@ fn write(model: &Model, prompt: &str) -> String {
         length: Some(5),
         strings: vec!["\0".to_string()],
     };
-    let mut generator = Generator::new(&prompt, sampling, stop, 1, 0..2);
-    let mut text = String::new();
-    while !generator.is_finished() {
-        generator.step(|_, event| {
-            if let TextEvent::Piece(piece) = event {
-                text.push_str(piece);
-            }
-        });
-    }
-    text
+    let texts = samples(&prompt, sampling, &stop, (1, 2), || true);
+    texts.into_iter().map(|text| text.text).collect()
 }
 
 #[test]
@@ -413,22 +407,12 @@ fn damaged_records() {
 #[test]
 fn damaged_metrics() {
     let sandbox = Sandbox::new();
-    let characters = &tokenizers()[0].1;
-    model_of_tokenizer(
-        &sandbox.path("model"),
-        characters,
-        Recurrent::new(Cell::Lstm, 12, 1),
-        true,
-    );
     let lines = b"{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":2.25,\"valid_loss\":3}\n";
-    fuzz_program(
-        "metrics",
-        250,
-        sandbox,
-        "model/metrics.jsonl",
-        seeds("metrics", &[lines]),
-        "models model --json",
-    );
+    fuzz_bytes("metrics", 4000, seeds("metrics", &[lines]), move |bytes| {
+        sandbox.write("model/metrics.jsonl", bytes);
+        let metrics = Directory::at(sandbox.path("model")).load_metrics();
+        Curve::read(&metrics.unwrap_or_default(), 1).move_to(2.0);
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use carousel::checkpoint::Directory;
-use carousel::inference::generator::{Generator, Prompt, StopConditions, TextEvent};
+use carousel::inference::generated_text::samples;
+use carousel::inference::generator::{Prompt, StopConditions};
 use carousel::inference::inspection::plain::PlainNetwork;
 use carousel::inference::inspection::units::{Unit, UnitReader};
 use carousel::inference::next_token::NetworkState;
@@ -135,16 +136,7 @@ fn clamps_change_what_is_generated() {
             length: Some(20),
             strings: Vec::new(),
         };
-        let mut generator = Generator::new(&prompt, sampling, stop, 1, 0..1);
-        let mut text = String::new();
-        while !generator.is_finished() {
-            generator.step(|_, event| {
-                if let TextEvent::Piece(piece) = event {
-                    text.push_str(piece);
-                }
-            });
-        }
-        text
+        samples(&prompt, sampling, &stop, (1, 1), || true)
     };
     let strong = Clamp {
         layer: 1,

@@ -43,10 +43,7 @@ pub struct Classification {
 impl Classifier {
     /// Opens the model.
     pub fn open(py: Python<'_>, found: Found) -> PyResult<Self> {
-        let computation = found.told_computation(py)?;
-        let (precision, threads) = (computation.precision, computation.threads);
-        let open = || classifier::Classifier::open(&found.directory, precision, threads);
-        let classifier = py.detach(open).map_err(raised)?;
+        let (classifier, _) = found.open(py, classifier::Classifier::open)?;
         Ok(Classifier { found, classifier })
     }
 }

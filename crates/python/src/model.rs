@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::{Directory, models};
+use carousel::error::Result;
 use carousel::inference::computation::{Computation, PrecisionChoice};
 use carousel::text::encoder::Encoder;
 use carousel::text::tokenizer::Tokenizer;
+use carousel_kernels::Precision;
 use numpy::PyArray1;
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
@@ -55,13 +57,25 @@ impl Found {
     }
 
     /// The same, with a warning if there is one.
-    pub fn told_computation(&self, py: Python<'_>) -> PyResult<Computation> {
+    fn told_computation(&self, py: Python<'_>) -> PyResult<Computation> {
         let computation = self.computation(PrecisionChoice::Auto);
         if let Some(note) = computation.note {
             let note = std::ffi::CString::new(note)?;
             PyErr::warn(py, &py.get_type::<PyUserWarning>(), &note, 2)?;
         }
         Ok(computation)
+    }
+
+    /// Opens it by a function of its folder, its precision and the number of threads.
+    pub fn open<M: Send>(
+        &self,
+        py: Python<'_>,
+        open: impl FnOnce(&Directory, Precision, usize) -> Result<M> + Send,
+    ) -> PyResult<(M, Precision)> {
+        let computation = self.told_computation(py)?;
+        let (precision, threads) = (computation.precision, computation.threads);
+        let model = py.detach(|| open(&self.directory, precision, threads));
+        Ok((model.map_err(raised)?, precision))
     }
 
     /// As it is shown.

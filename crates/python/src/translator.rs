@@ -39,10 +39,7 @@ pub struct Translation {
 impl Translator {
     /// Opens the model.
     pub fn open(py: Python<'_>, found: Found) -> PyResult<Self> {
-        let computation = found.told_computation(py)?;
-        let (precision, threads) = (computation.precision, computation.threads);
-        let open = || translator::Translator::open(&found.directory, precision, threads);
-        let translator = py.detach(open).map_err(raised)?;
+        let (translator, _) = found.open(py, translator::Translator::open)?;
         Ok(Translator { found, translator })
     }
 }

@@ -74,10 +74,7 @@ pub struct Score {
 impl Writer {
     /// Opens the model.
     pub fn open(py: Python<'_>, found: Found) -> PyResult<Self> {
-        let computation = found.told_computation(py)?;
-        let precision = computation.precision;
-        let open = || Model::open(&found.directory, precision, computation.threads);
-        let model = py.detach(open).map_err(raised)?;
+        let (model, precision) = found.open(py, Model::open)?;
         Ok(Writer {
             found,
             model,

@@ -37,50 +37,53 @@ pub fn sum(
                 Some(rows) => gradient.index_select(0, &rows.to_device(gradient.device())),
                 None => gradient.shallow_clone(),
             };
-            let part = part.to_device(Device::Cpu).to_kind(Kind::Float);
-            let part = part.reshape([-1]);
             match window.weight {
                 1.0 => part,
                 weight => part * weight,
             }
         };
         let parts: Vec<Tensor> = window.gradients.iter().map(part).collect();
-        let mut all = Tensor::cat(&parts, 0);
-        mean(world, &mut all, precision)?;
-        let mut begin = 0;
-        for ((name, gradient), part) in window.gradients.iter_mut().zip(&parts) {
-            let size = part.numel() as i64;
-            let mean = all.narrow(0, begin, size).to_device(gradient.device());
-            begin += size;
+        let means = means(world, &parts, precision)?;
+        for ((name, gradient), mean) in window.gradients.iter_mut().zip(means) {
+            let mean = mean.to_device(gradient.device());
             match window.rows.get(name) {
                 Some(rows) => {
                     let rows = indices(rows).to_device(gradient.device());
-                    let mut shape = gradient.size();
-                    shape[0] = rows.numel() as i64;
-                    let _ = gradient.index_copy_(0, &rows, &mean.reshape(&shape[..]));
+                    let _ = gradient.index_copy_(0, &rows, &mean);
                 }
-                None => gradient.copy_(&mean.view_as(gradient)),
+                None => gradient.copy_(&mean),
             }
         }
         Ok(numbers[2] > 0.0)
     })
 }
 
-/// Replaces a float32 tensor by its mean over the processes, which is sent in a precision.
+/// The means of tensors over the processes, on the CPU and in float32; they are sent together, in a precision.
 ///
 /// # Errors
 /// A process that is lost.
-pub fn mean(world: &World, tensor: &mut Tensor, precision: GradientPrecision) -> Result<()> {
+pub fn means(world: &World, parts: &[Tensor], precision: GradientPrecision) -> Result<Vec<Tensor>> {
+    let flat = |part: &Tensor| {
+        let part = part.to_device(Device::Cpu).to_kind(Kind::Float);
+        part.reshape([-1])
+    };
+    let mut all = Tensor::cat(&parts.iter().map(flat).collect::<Vec<_>>(), 0);
     match precision {
-        GradientPrecision::F32 => world.sum(tensor)?,
+        GradientPrecision::F32 => world.sum(&mut all)?,
         GradientPrecision::Bf16 => {
-            let mut short = tensor.to_kind(Kind::BFloat16);
+            let mut short = all.to_kind(Kind::BFloat16);
             world.sum(&mut short)?;
-            tensor.copy_(&short);
+            all.copy_(&short);
         }
     }
-    let _ = tensor.g_div_scalar_(world.share().ranks as f64);
-    Ok(())
+    let _ = all.g_div_scalar_(world.share().ranks as f64);
+    let mut begin = 0;
+    let mean = |part: &Tensor| {
+        let size = part.numel() as i64;
+        begin += size;
+        all.narrow(0, begin - size, size).view_as(part)
+    };
+    Ok(parts.iter().map(mean).collect())
 }
 
 /// Puts together the state of all streams, of which each process has computed its own.

@@ -11,6 +11,6 @@ mod exchange;
 mod place;
 mod world;
 
-pub use exchange::{gather, mean, sum};
+pub use exchange::{gather, means, sum};
 pub use place::{Place, forecasts_alone};
 pub use world::{Decision, Share, World};

@@ -10,11 +10,9 @@ such a step, when all have the same weights; the moments that are saved are thos
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tch::Tensor;
-
-use super::event::{Notify, StepReport};
+use super::event::{Event, Notify, StepReport};
 use super::task::Task;
-use super::training::{Run, step_seed};
+use super::training::{Run, Taken, step_seed};
 use crate::distributed::{self, Decision};
 use crate::network::NamedTensors;
 use crate::optimizer::schedule::learning_rate;
@@ -24,12 +22,6 @@ use carousel::error::Result;
 /// with 50 these left the loss of two processes on tiny Shakespeare 6 % higher after 2,000 steps (docs/distributed.md).
 const OUTER_RATE: f64 = 1.0;
 const OUTER_MOMENTUM: f64 = 0.5;
-
-/// What came of some steps.
-struct Taken {
-    gradient_norm: f64,
-    tokens: usize,
-}
 
 /// The momentum before the first step of all together.
 pub fn no_momentum(parameters: &NamedTensors) -> NamedTensors {
@@ -53,7 +45,7 @@ impl<T: Task> Run<T> {
         );
         let step = self.state.counters.step;
         if let Some(note) = self.watch.see(taken.gradient_norm, step, layers, training) {
-            notify(super::event::Event::Note(note));
+            notify(Event::Note(note));
         }
         let rate = learning_rate(training, spent, self.state.counters.learning_rate_scale);
         self.count_speed(taken.tokens, began);
@@ -87,9 +79,9 @@ impl<T: Task> Run<T> {
         let mut numbers = Vec::new();
         let (mut tokens, mut norm) = (0, 0.0);
         for index in 0..count {
-            let window = self.local_step(spent + index as f64 * each, &mut norm);
-            numbers.push(window.0);
-            tokens += window.1;
+            let (loss, read) = self.local_step(spent + index as f64 * each, &mut norm);
+            numbers.push(loss);
+            tokens += read;
         }
         let asked = interrupt.is_some_and(|interrupt| interrupt.load(Ordering::Relaxed));
         numbers.extend([
@@ -145,18 +137,12 @@ impl<T: Task> Run<T> {
         let momentum = momentum.expect("a run with local steps has one");
         let parameters = &mut state.network.parameters;
         tch::no_grad(|| {
-            let changes = before.iter().map(|(name, before)| {
-                let change = before - parameters.get(name);
-                change.to_device(tch::Device::Cpu).reshape([-1])
-            });
-            let mut all = Tensor::cat(&changes.collect::<Vec<_>>(), 0);
-            distributed::mean(&self.world, &mut all, precision)?;
-            let mut begin = 0;
-            for (name, before) in before.iter() {
-                let size = before.numel() as i64;
-                let change = all.narrow(0, begin, size).view_as(before);
+            let changes = before.iter();
+            let changes = changes.map(|(name, before)| before - parameters.get(name));
+            let changes = changes.collect::<Vec<_>>();
+            let means = distributed::means(&self.world, &changes, precision)?;
+            for ((name, before), change) in before.iter().zip(means) {
                 let change = change.to_device(before.device());
-                begin += size;
                 let momentum = momentum.get_mut(name);
                 let _ = momentum.g_mul_scalar_(OUTER_MOMENTUM).g_add_(&change);
                 let step = (change + &*momentum * OUTER_MOMENTUM) * OUTER_RATE;

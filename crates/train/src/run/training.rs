@@ -64,10 +64,10 @@ pub struct Run<T: Task> {
     pub(super) asked_to_end: bool,
 }
 
-/// What came of a step.
+/// What came of a step, or of some: the norm of the last gradients, and the tokens that were read.
 pub(super) struct Taken {
-    gradient_norm: f64,
-    tokens: usize,
+    pub(super) gradient_norm: f64,
+    pub(super) tokens: usize,
 }
 
 /// Measured times of a run.
