@@ -655,7 +655,7 @@ fn contradicting_options_are_refused() {
         ),
         (
             "--num-layers 99999999",
-            "--num-layers 99999999 is out of range; give a number from 1 to 16777216",
+            "--num-layers 99999999 is out of range; give a number from 1 to 4096",
         ),
         (
             "--vocab-size 0 --level word",

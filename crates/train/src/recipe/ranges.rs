@@ -6,7 +6,7 @@ use super::defaults::Defaults;
 use carousel::checkpoint::arguments::{
     GradientMethod, RecurrentInit, TrainArguments, TrainingPrecision,
 };
-use carousel::checkpoint::config::LARGEST_SIZE;
+use carousel::checkpoint::config::{LARGEST_SIZE, MOST_LAYERS};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
 use carousel::error::{Error, Result};
 use carousel_kernels::recurrent::Activation;
@@ -91,17 +91,17 @@ fn recurrent_init(arguments: &TrainArguments) -> RecurrentInit {
 /// A size of zero, or an enormous one; a dropout outside [0, 1).
 pub fn network(arguments: &TrainArguments) -> Result<()> {
     let sizes = [
-        ("--embedding-size", arguments.embedding_size),
-        ("--hidden-size", arguments.hidden_size),
-        ("--num-layers", arguments.num_layers),
-        ("--vocab-size", arguments.vocab_size),
+        ("--embedding-size", arguments.embedding_size, LARGEST_SIZE),
+        ("--hidden-size", arguments.hidden_size, LARGEST_SIZE),
+        ("--num-layers", arguments.num_layers, MOST_LAYERS),
+        ("--vocab-size", arguments.vocab_size, LARGEST_SIZE),
     ];
-    for (name, given) in sizes {
+    for (name, given, largest) in sizes {
         if let Some(size) = given
-            && !(1..=LARGEST_SIZE).contains(&size)
+            && !(1..=largest).contains(&size)
         {
             return Err(Error::usage(format!(
-                "{name} {size} is out of range; give a number from 1 to {LARGEST_SIZE}"
+                "{name} {size} is out of range; give a number from 1 to {largest}"
             )));
         }
     }
