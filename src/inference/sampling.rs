@@ -347,7 +347,7 @@ fn penalize(logits: &mut [f32], tokens: impl Iterator<Item = u32>, penalty: f32)
 }
 
 /// Token with the highest logit, the first of equals; NaN is never the highest.
-fn argmax_token(logits: &[f32]) -> u32 {
+pub fn argmax_token(logits: &[f32]) -> u32 {
     let highest = highest(logits);
     let found = logits.iter().position(|&logit| logit == highest);
     found.unwrap_or(0) as u32
