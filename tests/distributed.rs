@@ -16,13 +16,21 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Losses of the lines of metrics.jsonl: of ten steps each, and of validation.
+/// Figures of the lines of metrics.jsonl: losses of ten steps each, and of validation.
 fn losses(sandbox: &Sandbox, model: &str) -> Vec<(u64, f64)> {
     let text = String::from_utf8(sandbox.read(&format!("{model}/metrics.jsonl"))).unwrap();
     let lines = text.lines().flat_map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         let step = line["step"].as_u64().unwrap();
-        let losses = ["loss", "valid_loss"].map(|key| line[key].as_f64());
+        let keys = [
+            "loss",
+            "accuracy",
+            "macro_f1",
+            "bleu",
+            "network_loss",
+            "valid_loss",
+        ];
+        let losses = keys.map(|key| line[key].as_f64());
         losses.into_iter().flatten().map(move |loss| (step, loss))
     });
     lines.collect()
@@ -149,6 +157,39 @@ fn classifiers_and_translators_are_shared_too() {
             assert_same_losses(&sandbox, &name(1), &name(ranks));
         }
     }
+}
+
+#[test]
+fn validation_is_shared() {
+    let sandbox = sandbox();
+    // Long enough for several streams, of which each process reads some.
+    let tales = [
+        include_str!("../corpora/tales/salt_and_copper.txt"),
+        include_str!("../corpora/tales/the_roundabout_man.txt"),
+        include_str!("../corpora/tales/the_weather_seller.txt"),
+        include_str!("../corpora/tales/what_the_well_returned.txt"),
+    ];
+    sandbox.write("valid.txt", tales.concat());
+    let small = SMALL.replace("--interpolate=false", "");
+    let line = format!("train tale.txt --valid valid.txt --steps 30 --dropout 0 {small}");
+    let beside = format!("{line} --order 3 --cache 50");
+    for ranks in [1, 2, 4] {
+        let line = format!("{beside} -o beside-{ranks} --processes {ranks}");
+        sandbox.carousel(&line).success();
+    }
+    for ranks in [2, 4] {
+        assert_same_losses(&sandbox, "beside-1", &format!("beside-{ranks}"));
+    }
+    // Where each process takes steps of its own, what is saved is what is validated.
+    let local = format!("{line} --interpolate=false --sync-every 5 --processes 2 -o local");
+    sandbox.carousel(&local).success();
+    let evaluated = sandbox
+        .carousel("evaluate -m local valid.txt --json")
+        .success();
+    let evaluated: serde_json::Value = serde_json::from_str(&evaluated.out).unwrap();
+    let found = losses(&sandbox, "local").last().unwrap().1;
+    let loss = evaluated["loss"].as_f64().unwrap();
+    assert!((found - loss).abs() < 1e-5, "{found} {loss}");
 }
 
 #[test]

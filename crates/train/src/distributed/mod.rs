@@ -12,6 +12,6 @@ mod place;
 mod store;
 mod world;
 
-pub use exchange::{gather, means, sum};
+pub use exchange::{gather, gather_texts, means, sum};
 pub use place::{Patience, Place, forecasts_alone};
 pub use world::{Decision, Share, World};

@@ -5,6 +5,7 @@ The processes that train one model together.
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::ffi::OsString;
+use std::iter::StepBy;
 use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,6 +84,8 @@ pub enum Decision {
         /// Whether the state is kept, for a rescue to return to.
         keep: bool,
     },
+    /// To validate a part.
+    Evaluate,
     /// To return to the state that was kept.
     Rescue {
         /// Number of rescues.
@@ -110,11 +113,16 @@ impl Share {
     /// The positions of a batch, of whatever size, that this process computes: at least one, so that each has something to
     /// compute, and whether they count.
     pub fn positions(self, size: usize) -> (Vec<usize>, bool) {
-        let own: Vec<usize> = (self.rank..size).step_by(self.ranks).collect();
+        let own: Vec<usize> = self.own(size).collect();
         match own.is_empty() {
             true => (vec![0], false),
             false => (own, true),
         }
+    }
+
+    /// The positions of a list of whatever size that this process computes, dealt out in turn; there may be none.
+    pub fn own(self, size: usize) -> StepBy<Range<usize>> {
+        (self.rank..size).step_by(self.ranks)
     }
 
     /// Checks that a batch can be divided.
@@ -219,6 +227,9 @@ impl World {
     /// # Errors
     /// A process that is lost.
     pub fn sum_numbers(&self, numbers: &mut [f64]) -> Result<()> {
+        if self.joined.is_none() {
+            return Ok(());
+        }
         let mut tensor = Tensor::from_slice(numbers);
         self.sum(&mut tensor)?;
         tensor.copy_data(numbers, numbers.len());
@@ -260,6 +271,14 @@ impl World {
             }
             sleep(POLL);
         }
+    }
+
+    /// Gives the others the tensor of rank 0, in place.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn share_tensor(&self, tensor: &mut Tensor) -> Result<()> {
+        self.broadcast(tensor)
     }
 
     /// Tells the others what to do next.
@@ -524,7 +543,8 @@ impl Decision {
             Decision::Gather { keep } => [1.0, f64::from(u8::from(keep)), 0.0, 0.0],
             Decision::Rescue { rescues, scale } => [2.0, rescues as f64, scale, 0.0],
             Decision::LocalSteps { count, spent, each } => [3.0, count as f64, spent, each],
-            Decision::End { interrupted } => [4.0, f64::from(u8::from(interrupted)), 0.0, 0.0],
+            Decision::Evaluate => [4.0, 0.0, 0.0, 0.0],
+            Decision::End { interrupted } => [5.0, f64::from(u8::from(interrupted)), 0.0, 0.0],
         }
     }
 
@@ -545,6 +565,7 @@ impl Decision {
                 spent: second,
                 each: third,
             },
+            4 => Decision::Evaluate,
             _ => Decision::End {
                 interrupted: first > 0.0,
             },
@@ -641,6 +662,7 @@ mod tests {
                 spent: 0.1,
                 each: 1e-4,
             },
+            Decision::Evaluate,
             Decision::End { interrupted: true },
             Decision::End { interrupted: false },
         ] {
