@@ -180,6 +180,15 @@ fn validation_is_shared() {
     for ranks in [2, 4] {
         assert_same_losses(&sandbox, "beside-1", &format!("beside-{ranks}"));
     }
+    // A long text is cut for all where time is short, as rank 0 has measured it.
+    sandbox.write("long.txt", tales.concat().repeat(20));
+    let timed = line.replace("valid.txt --steps 30", "long.txt --time 3s");
+    let timed = format!("{timed} --order 3 --processes 2 -o timed");
+    sandbox.carousel(&timed).success();
+    let record: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("timed/training.json")).unwrap();
+    let read = record["valid_tokens_read"].as_u64().unwrap();
+    assert!(read < 1 << 18, "{read}");
     // Where each process takes steps of its own, what is saved is what is validated.
     let local = format!("{line} --interpolate=false --sync-every 5 --processes 2 -o local");
     sandbox.carousel(&local).success();

@@ -85,7 +85,10 @@ pub enum Decision {
         keep: bool,
     },
     /// To validate a part.
-    Evaluate,
+    Evaluate {
+        /// About the number of tokens that all read.
+        valid_tokens: usize,
+    },
     /// To return to the state that was kept.
     Rescue {
         /// Number of rescues.
@@ -543,7 +546,7 @@ impl Decision {
             Decision::Gather { keep } => [1.0, f64::from(u8::from(keep)), 0.0, 0.0],
             Decision::Rescue { rescues, scale } => [2.0, rescues as f64, scale, 0.0],
             Decision::LocalSteps { count, spent, each } => [3.0, count as f64, spent, each],
-            Decision::Evaluate => [4.0, 0.0, 0.0, 0.0],
+            Decision::Evaluate { valid_tokens } => [4.0, valid_tokens as f64, 0.0, 0.0],
             Decision::End { interrupted } => [5.0, f64::from(u8::from(interrupted)), 0.0, 0.0],
         }
     }
@@ -565,7 +568,9 @@ impl Decision {
                 spent: second,
                 each: third,
             },
-            4 => Decision::Evaluate,
+            4 => Decision::Evaluate {
+                valid_tokens: first as usize,
+            },
             _ => Decision::End {
                 interrupted: first > 0.0,
             },
@@ -662,7 +667,9 @@ mod tests {
                 spent: 0.1,
                 each: 1e-4,
             },
-            Decision::Evaluate,
+            Decision::Evaluate {
+                valid_tokens: 123_456_789,
+            },
             Decision::End { interrupted: true },
             Decision::End { interrupted: false },
         ] {

@@ -96,7 +96,9 @@ impl<T: Task> Run<T> {
                         self.good = Snapshot::of(&self.state);
                     }
                 }
-                Decision::Evaluate => {
+                Decision::Evaluate { valid_tokens } => {
+                    // Rank 0 has measured how many it can afford.
+                    (self.task).shorten_validation(valid_tokens, &mut self.record.subject);
                     self.figures()?;
                 }
                 Decision::Rescue { rescues, scale } => self.return_to_good(rescues, scale),

@@ -564,7 +564,8 @@ impl<T: Task> Run<T> {
 
     /// Validates with the other processes; `None` if the loss is not finite.
     fn validate(&mut self) -> Result<Option<Figures>> {
-        self.world.tell(Decision::Evaluate)?;
+        let valid_tokens = self.task.valid_tokens();
+        self.world.tell(Decision::Evaluate { valid_tokens })?;
         self.figures()
     }
 
