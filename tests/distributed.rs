@@ -9,6 +9,9 @@ use crate::sandbox::{Sandbox, words};
 const SMALL: &str = "--hidden-size 24 --embedding-size 16 --num-layers 2 --batch-size 8 --bptt 16 --precision f32 \
                      --interpolate=false -q";
 
+/// What joining and silence may last where no variable says less: tests that shorten it end before, also on a busy machine.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let tale = include_str!("../corpora/tales/the_glass_harbour.txt");
@@ -327,7 +330,7 @@ fn a_process_that_hangs_is_given_up() {
         let told = said(process, 1);
         assert!(told.contains(&silent(2)), "{told}");
     }
-    assert!(stopped.elapsed() < Duration::from_secs(30));
+    assert!(stopped.elapsed() < A_MINUTE);
     [second, master, three].into_iter().for_each(end);
 }
 
@@ -372,7 +375,7 @@ fn processes_that_do_not_belong_together_say_so() {
         ranks.iter().map(|&rank| start(rank, port)).collect()
     });
     let [worlds, twice, tokens] = all.map(said_by_all);
-    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(began.elapsed() < A_MINUTE);
     let messages = [(2, 3), (3, 2)]
         .map(|(own, other)| format!("counts {own} processes, and another one {other}"));
     assert!(
@@ -420,7 +423,7 @@ fn a_master_that_is_not_there_is_named() {
         let message = format!("rank 1 cannot reach rank 0 at 127.0.0.1:{port} within 2 seconds");
         assert!(told.contains(&message), "{told}");
     }
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < A_MINUTE);
     let message = format!("rank 0 cannot listen on port {}", ports[1]);
     assert!(in_use.contains(&message), "{in_use}");
     assert!(!sandbox.path("model").exists());
