@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,6 +9,9 @@ use crate::sandbox::{Sandbox, words};
 const SMALL: &str = "--hidden-size 24 --embedding-size 16 --num-layers 2 --batch-size 8 --bptt 16 --precision f32 \
                      --interpolate=false -q";
 
+/// What joining and silence may last where no variable says less: tests that shorten it end before, also on a busy machine.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let tale = include_str!("../corpora/tales/the_glass_harbour.txt");
@@ -15,13 +19,21 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Losses of the lines of metrics.jsonl: of ten steps each, and of validation.
+/// Figures of the lines of metrics.jsonl: losses of ten steps each, and of validation.
 fn losses(sandbox: &Sandbox, model: &str) -> Vec<(u64, f64)> {
     let text = String::from_utf8(sandbox.read(&format!("{model}/metrics.jsonl"))).unwrap();
     let lines = text.lines().flat_map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         let step = line["step"].as_u64().unwrap();
-        let losses = ["loss", "valid_loss"].map(|key| line[key].as_f64());
+        let keys = [
+            "loss",
+            "accuracy",
+            "macro_f1",
+            "bleu",
+            "network_loss",
+            "valid_loss",
+        ];
+        let losses = keys.map(|key| line[key].as_f64());
         losses.into_iter().flatten().map(move |loss| (step, loss))
     });
     lines.collect()
@@ -65,31 +77,33 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Two ranks that train the folder `model` without end, and have saved something.
-fn two_that_train(sandbox: &Sandbox) -> [Child; 2] {
-    let line = format!("train tale.txt --steps 1000000 {SMALL} -o model");
+/// Ranks that train the folder `model` without end, and have saved something. Each is given up after some seconds of silence.
+fn some_that_train<const RANKS: usize>(sandbox: &Sandbox, silence: u32) -> [Child; RANKS] {
+    let small = SMALL.replace("--batch-size 8", "--batch-size 12");
+    let line = format!("train tale.txt --steps 1000000 {small} -o model");
     let port = free_port();
-    let both = [0, 1].map(|number| rank(sandbox, &line, number, 2, port));
+    let all = std::array::from_fn(|number| {
+        let mut command = command(sandbox, &line, number, RANKS, port);
+        command.env("CAROUSEL_LOST_TIMEOUT", silence.to_string());
+        command.spawn().unwrap()
+    });
     while !sandbox.path("model/resume.safetensors").exists() {
         sleep(Duration::from_millis(5));
     }
-    both
+    all
 }
 
-/// What the first of some processes that ends by itself, with code 1, said; the others are ended.
-fn said_by_the_first(mut processes: Vec<Child>) -> String {
-    let first = loop {
-        let ended = |process: &mut Child| process.try_wait().unwrap().is_some();
-        match processes.iter_mut().position(ended) {
-            Some(place) => break processes.remove(place),
-            None => sleep(Duration::from_millis(10)),
-        }
-    };
-    for mut process in processes {
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
-    said(first, 1)
+/// Sends a signal to a process.
+fn signal(process: &Child, signal: &str) {
+    let id = process.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// What all of some processes said together, which have ended by themselves with code 1.
+fn said_by_all(processes: Vec<Child>) -> String {
+    let all = processes.into_iter().map(|process| said(process, 1));
+    all.collect()
 }
 
 /// What a process said on standard error, once it has ended by itself with this code.
@@ -146,6 +160,48 @@ fn classifiers_and_translators_are_shared_too() {
             assert_same_losses(&sandbox, &name(1), &name(ranks));
         }
     }
+}
+
+#[test]
+fn validation_is_shared() {
+    let sandbox = sandbox();
+    // Long enough for several streams, of which each process reads some.
+    let tales = [
+        include_str!("../corpora/tales/salt_and_copper.txt"),
+        include_str!("../corpora/tales/the_roundabout_man.txt"),
+        include_str!("../corpora/tales/the_weather_seller.txt"),
+        include_str!("../corpora/tales/what_the_well_returned.txt"),
+    ];
+    sandbox.write("valid.txt", tales.concat());
+    let small = SMALL.replace("--interpolate=false", "");
+    let line = format!("train tale.txt --valid valid.txt --steps 30 --dropout 0 {small}");
+    let beside = format!("{line} --order 3 --cache 50");
+    for ranks in [1, 2, 4] {
+        let line = format!("{beside} -o beside-{ranks} --processes {ranks}");
+        sandbox.carousel(&line).success();
+    }
+    for ranks in [2, 4] {
+        assert_same_losses(&sandbox, "beside-1", &format!("beside-{ranks}"));
+    }
+    // A long text is cut for all where time is short, as rank 0 has measured it.
+    sandbox.write("long.txt", tales.concat().repeat(20));
+    let timed = line.replace("valid.txt --steps 30", "long.txt --time 3s");
+    let timed = format!("{timed} --order 3 --processes 2 -o timed");
+    sandbox.carousel(&timed).success();
+    let record: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("timed/training.json")).unwrap();
+    let read = record["valid_tokens_read"].as_u64().unwrap();
+    assert!(read < 1 << 18, "{read}");
+    // Where each process takes steps of its own, what is saved is what is validated.
+    let local = format!("{line} --interpolate=false --sync-every 5 --processes 2 -o local");
+    sandbox.carousel(&local).success();
+    let evaluated = sandbox
+        .carousel("evaluate -m local valid.txt --json")
+        .success();
+    let evaluated: serde_json::Value = serde_json::from_str(&evaluated.out).unwrap();
+    let found = losses(&sandbox, "local").last().unwrap().1;
+    let loss = evaluated["loss"].as_f64().unwrap();
+    assert!((found - loss).abs() < 1e-5, "{found} {loss}");
 }
 
 #[test]
@@ -224,10 +280,8 @@ fn a_run_goes_on_with_another_number_of_processes() {
 #[test]
 fn an_interruption_of_any_process_ends_all_with_everything_saved() {
     let sandbox = sandbox();
-    let [first, second] = two_that_train(&sandbox);
-    let id = second.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &id]).status();
-    assert!(sent.unwrap().success());
+    let [first, second] = some_that_train(&sandbox, 60);
+    signal(&second, "-TERM");
     let told = said(first, 130);
     assert!(told.contains("everything is saved"), "{told}");
     let told = said(second, 130);
@@ -237,7 +291,7 @@ fn an_interruption_of_any_process_ends_all_with_everything_saved() {
 #[test]
 fn a_lost_process_is_named_and_what_was_saved_stays() {
     let sandbox = sandbox();
-    let [first, mut second] = two_that_train(&sandbox);
+    let [first, mut second] = some_that_train(&sandbox, 60);
     let killed = Instant::now();
     second.kill().unwrap();
     second.wait().unwrap();
@@ -249,46 +303,148 @@ fn a_lost_process_is_named_and_what_was_saved_stays() {
     assert!(inspected.out.contains("step"), "{}", inspected.out);
 }
 
+/// Ends a process that was stopped.
+fn end(mut process: Child) {
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_hangs_is_given_up() {
+    let sandboxes = [sandbox(), sandbox(), sandbox()];
+    let [first, second] = some_that_train(&sandboxes[0], 4);
+    let [master, follower] = some_that_train(&sandboxes[1], 4);
+    let [one, two, three] = some_that_train(&sandboxes[2], 4);
+    let stopped = Instant::now();
+    for process in [&second, &master, &three] {
+        signal(process, "-STOP");
+    }
+    let silent = |rank: usize| format!("rank {rank} has given no sign of life for 4 seconds");
+    let told = said(first, 1);
+    assert!(told.contains(&silent(1)), "{told}");
+    assert!(told.contains("--resume continues"), "{told}");
+    let told = said(follower, 1);
+    let message = "rank 0 cannot be reached, or has stopped";
+    assert!(told.contains(message), "{told}");
+    for process in [one, two] {
+        let told = said(process, 1);
+        assert!(told.contains(&silent(2)), "{told}");
+    }
+    assert!(stopped.elapsed() < A_MINUTE);
+    [second, master, three].into_iter().for_each(end);
+}
+
+#[test]
+fn the_others_wait_for_one_that_is_busy() {
+    let sandbox = sandbox();
+    let line = format!("train - --steps 10 {SMALL} -o model");
+    let port = free_port();
+    let start = |number: usize| {
+        let mut command = command(&sandbox, &line, number, 2, port);
+        command.env("CAROUSEL_LOST_TIMEOUT", "2");
+        command.stdin(Stdio::piped()).spawn().unwrap()
+    };
+    let (mut first, second) = (start(0), start(1));
+    // Rank 0 has to wait for its text for longer than a silence may last.
+    sleep(Duration::from_secs(5));
+    let text = sandbox.read("tale.txt");
+    first.stdin.take().unwrap().write_all(&text).unwrap();
+    said(first, 0);
+    said(second, 0);
+}
+
 #[test]
 fn processes_that_do_not_belong_together_say_so() {
     let sandbox = sandbox();
     let line = format!("train tale.txt --steps 10 {SMALL} -o model");
-    // Whichever comes second is refused.
-    let port = free_port();
-    let worlds = [(0, 2), (1, 3)];
-    let both = worlds.map(|(number, ranks)| rank(&sandbox, &line, number, ranks, port));
-    let told = said_by_the_first(both.into());
+    let start = |(number, ranks, token): (usize, usize, &str), port| {
+        let mut command = command(&sandbox, &line, number, ranks, port);
+        command.env("CAROUSEL_JOB_TOKEN", token);
+        command.env("CAROUSEL_JOIN_TIMEOUT", "6");
+        command.spawn().unwrap()
+    };
+    let began = Instant::now();
+    // Whichever comes second is refused, and the others wait for it, but not for long.
+    let worlds = [(0, 2, ""), (1, 3, "")];
+    // Of two with the same rank, one waits for a third process.
+    let twice = [(0, 3, ""), (1, 3, ""), (1, 3, "")];
+    let tokens = [(0, 2, "one"), (1, 2, "other")];
+    let all: [&[_]; 3] = [&worlds, &twice, &tokens];
+    let all = all.map(|ranks| {
+        let port = free_port();
+        ranks.iter().map(|&rank| start(rank, port)).collect()
+    });
+    let [worlds, twice, tokens] = all.map(said_by_all);
+    assert!(began.elapsed() < A_MINUTE);
     let messages = [(2, 3), (3, 2)]
         .map(|(own, other)| format!("counts {own} processes, and another one {other}"));
     assert!(
-        messages.iter().any(|message| told.contains(message)),
-        "{told}"
+        messages.iter().any(|message| worlds.contains(message)),
+        "{worlds}"
     );
-    // Of two with the same rank, one waits for a third process.
-    let port = free_port();
-    let three = [0, 1, 1].map(|number| rank(&sandbox, &line, number, 3, port));
-    let told = said_by_the_first(three.into());
-    assert!(told.contains("another process has the same rank"), "{told}");
-
-    let port = free_port();
-    let both = [(0, "one"), (1, "other")].map(|(number, token)| {
-        let mut command = command(&sandbox, &line, number, 2, port);
-        command.env("CAROUSEL_JOB_TOKEN", token).spawn().unwrap()
-    });
-    let told = said_by_the_first(both.into());
+    let message = "another process has the same rank";
+    assert!(twice.contains(message), "{twice}");
+    assert!(twice.contains("not all of the 3 processes"), "{twice}");
     let message = "another process has another CAROUSEL_JOB_TOKEN, or none";
-    assert!(told.contains(message), "{told}");
-
-    let port = free_port();
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let in_use = said(rank(&sandbox, &line, 0, 2, port), 1);
-    let message = format!("rank 0 cannot listen on port {port}");
-    assert!(in_use.contains(&message), "{in_use}");
-    drop(listener);
+    assert!(tokens.contains(message), "{tokens}");
 
     let odd = sandbox.carousel(&format!("{} --processes 3", line.replace("-q", "")));
     assert_eq!(odd.code, Some(2), "{odd:?}");
     let message = "a batch of 8 cannot be divided among 3 processes";
     assert!(odd.err.contains(message), "{}", odd.err);
     assert!(!sandbox.path("model").exists());
+}
+
+#[test]
+fn a_master_that_is_not_there_is_named() {
+    let sandbox = sandbox();
+    let line = format!("train tale.txt --steps 10 {SMALL} -o model");
+    let start = |number: usize, port: u16| {
+        let mut command = command(&sandbox, &line, number, 2, port);
+        command.env("CAROUSEL_JOIN_TIMEOUT", "2");
+        command.spawn().unwrap()
+    };
+    let began = Instant::now();
+    // Nobody listens; somebody does, and says nothing; somebody does, and speaks another language.
+    let nobody = free_port();
+    let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port_of = |listener: &std::net::TcpListener| listener.local_addr().unwrap().port();
+    let (mute, foreign) = (listen(), listen());
+    let ports = [nobody, port_of(&mute), port_of(&foreign)];
+    let masters = ports.map(|port| start(1, port));
+    let in_use = said(start(0, ports[1]), 1);
+    let (mut stream, _) = foreign.accept().unwrap();
+    stream
+        .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        .unwrap();
+    drop(stream);
+    for (port, process) in ports.into_iter().zip(masters) {
+        let told = said(process, 1);
+        let message = format!("rank 1 cannot reach rank 0 at 127.0.0.1:{port} within 2 seconds");
+        assert!(told.contains(&message), "{told}");
+    }
+    assert!(began.elapsed() < A_MINUTE);
+    let message = format!("rank 0 cannot listen on port {}", ports[1]);
+    assert!(in_use.contains(&message), "{in_use}");
+    assert!(!sandbox.path("model").exists());
+}
+
+#[test]
+fn a_corpus_with_other_content_is_refused() {
+    let sandbox = sandbox();
+    // Of the same size.
+    let text = String::from_utf8(sandbox.read("tale.txt")).unwrap();
+    sandbox.write("other/tale.txt", text.replacen("the", "eht", 1));
+    // The same path is another file for each, as on two machines.
+    let line = format!("train /proc/self/cwd/tale.txt --steps 10 {SMALL} -o model");
+    let port = free_port();
+    let first = rank(&sandbox, &line, 0, 2, port);
+    let mut other = command(&sandbox, &line, 1, 2, port);
+    other.current_dir(sandbox.path("other"));
+    other.env("XDG_CACHE_HOME", sandbox.path("other/cache"));
+    let told = said(other.spawn().unwrap(), 1);
+    assert!(told.contains("rank 1: "), "{told}");
+    assert!(told.contains("tale.txt"), "{told}");
+    let told = said(first, 1);
+    assert!(told.contains("rank 1 has ended"), "{told}");
 }

@@ -37,6 +37,7 @@ pub fn nats(
     mut progress: impl FnMut(u64),
 ) -> Nats {
     let mut nats = Nats::default();
+    let streams = EvaluationStreams::new(ids.len());
     match predictor {
         // The probability of one token needs no logits of all.
         Predictor::Ngram(ngrams) => {
@@ -48,10 +49,17 @@ pub fn nats(
             };
         }
         Predictor::Network(network) => {
-            predict_tokens(network, ids, line_end, None, &mut progress, |token| {
-                nats.all += token.nats;
-                nats.one_at_a_time += token.one_at_a_time;
-            });
+            predict_tokens(
+                network,
+                (ids, streams),
+                line_end,
+                None,
+                &mut progress,
+                |token| {
+                    nats.all += token.nats;
+                    nats.one_at_a_time += token.one_at_a_time;
+                },
+            );
             nats.network = nats.all;
         }
         Predictor::Interpolated(parts) => {
@@ -62,10 +70,17 @@ pub fn nats(
             });
             let mut found = vec![(0.0, None); ids.len()];
             let network = &parts.network;
-            predict_tokens(network, ids, line_end, cache, &mut progress, |token| {
-                let cached = token.cached.map(|cached| cached[0]);
-                found[token.position] = (token.nats, cached);
-            });
+            predict_tokens(
+                network,
+                (ids, streams),
+                line_end,
+                cache,
+                &mut progress,
+                |token| {
+                    let cached = token.cached.map(|cached| cached[0]);
+                    found[token.position] = (token.nats, cached);
+                },
+            );
             for ((network, cached), ngrams) in found.into_iter().zip(parts.ngrams.predictions(ids))
             {
                 nats.network += network;
@@ -100,17 +115,16 @@ pub struct PredictedToken {
     pub cached: Option<Vec<f64>>,
 }
 
-/// Calls `each` with every token of `ids`. The first is predicted after `line_end`. After each window `progress` is called
+/// Calls `each` with every token of some streams of `ids`. The first of the text is predicted after `line_end`. After each window `progress` is called
 /// with the number of tokens that it predicted.
 pub fn predict_tokens(
     network: &NextTokenNetwork,
-    ids: &Ids,
+    (ids, streams): (&Ids, EvaluationStreams),
     line_end: u32,
     cache: Option<CacheLookup>,
     mut progress: impl FnMut(u64),
     mut each: impl FnMut(PredictedToken),
 ) {
-    let streams = EvaluationStreams::new(ids.len());
     let mut state = network.initial_state(streams.streams);
     let new_cache = || Cache::new(cache.map_or(0, |cache| cache.capacity));
     let mut caches = vec![new_cache(); streams.streams];

@@ -95,6 +95,10 @@ pub struct EvaluationStreams {
     /// Number of streams.
     pub streams: usize,
     length: usize,
+    /// The first of them.
+    first: usize,
+    /// Number of tokens that a stream reads before its own.
+    warm_up: usize,
 }
 
 /// A token of the text that is predicted.
@@ -125,6 +129,18 @@ impl EvaluationStreams {
             tokens,
             streams,
             length: tokens.div_ceil(streams),
+            first: 0,
+            warm_up: if streams > 1 { WARM_UP } else { 0 },
+        }
+    }
+
+    /// One of some parts of the streams, of which each reads what it reads among all; it may have none.
+    pub fn part(self, part: usize, parts: usize) -> Self {
+        let edge = |part: usize| (part * self.streams).div_ceil(parts);
+        EvaluationStreams {
+            first: edge(part),
+            streams: edge(part + 1) - edge(part),
+            ..self
         }
     }
 
@@ -135,7 +151,7 @@ impl EvaluationStreams {
         line_end: u32,
         bptt: usize,
     ) -> impl Iterator<Item = EvaluationWindow> + '_ {
-        let warm_up = if self.streams > 1 { WARM_UP } else { 0 };
+        let warm_up = self.warm_up;
         let chunks = move |steps: usize| {
             (0..steps)
                 .step_by(bptt)
@@ -156,11 +172,11 @@ impl EvaluationStreams {
         warm_up: Option<usize>,
     ) -> EvaluationWindow {
         let mut window = EvaluationWindow {
-            resets_first_stream: warm_up.is_none() && steps.start == 0,
+            resets_first_stream: warm_up.is_none() && steps.start == 0 && self.first == 0,
             ..EvaluationWindow::default()
         };
         for step in steps {
-            for stream in 0..self.streams {
+            for stream in self.first..self.first + self.streams {
                 let start = stream * self.length;
                 // Nothing precedes stream 0: during warm-up it reads line ends, and its state is reset afterwards.
                 let position = match warm_up {
@@ -284,6 +300,35 @@ mod tests {
                     if let Some(target) = target {
                         counted[stream].push((read[stream].len(), *target));
                     }
+                }
+            }
+            // Parts of the streams read and predict the same, each its own.
+            for parts in [2, 3, 40] {
+                let all = (0..parts).map(|part| streams.part(part, parts));
+                let all = all.filter(|own| own.streams > 0);
+                let mut windows: Vec<_> = all
+                    .map(|own| (own.streams, own.windows(&ids, LINE_END, 64)))
+                    .collect();
+                for whole in streams.windows(&ids, LINE_END, 64) {
+                    let own: Vec<_> = windows
+                        .iter_mut()
+                        .map(|(streams, windows)| (*streams, windows.next().unwrap()))
+                        .collect();
+                    assert_eq!(own[0].1.resets_first_stream, whole.resets_first_stream);
+                    assert!(own[1..].iter().all(|own| !own.1.resets_first_stream));
+                    let steps = 0..whole.inputs.len() / streams.streams;
+                    let inputs = steps.clone().flat_map(|step| {
+                        own.iter().flat_map(move |(streams, window)| {
+                            &window.inputs[step * streams..(step + 1) * streams]
+                        })
+                    });
+                    assert!(inputs.eq(&whole.inputs));
+                    let targets = steps.flat_map(|step| {
+                        own.iter().flat_map(move |(streams, window)| {
+                            &window.targets[step * streams..(step + 1) * streams]
+                        })
+                    });
+                    assert!(targets.eq(&whole.targets));
                 }
             }
             let targets = counted.concat().into_iter();

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use tch::{Device, Kind, Reduction, Tensor};
 
+use crate::distributed::Share;
 use crate::network::{Network, State};
 use crate::slices::floats;
 use carousel::inference::evaluation::{CacheLookup, predict_tokens};
@@ -36,21 +37,23 @@ pub struct TokenLosses {
 }
 
 /// The network's losses on the tokens of `ids`, and how a cache that keeps `cache` tokens predicts them, unless that is 0.
-/// Each token is predicted once, the first after `line_end`; nothing is dropped.
+/// Each token is predicted once, the first after `line_end`; nothing is dropped. Of several processes each predicts the tokens
+/// of some streams: the figures of the others are 0.
 pub fn token_losses(
     network: &Network,
     ids: &Ids,
     line_end: u32,
     cache: usize,
-    threads: usize,
+    (threads, share): (usize, Share),
 ) -> TokenLosses {
+    let streams = EvaluationStreams::new(ids.len()).part(share.rank, share.ranks);
     let on_cpu;
     let horizon = network.config.next_token().horizon;
     let network = match (network.device(), horizon, cache) {
         (Device::Cpu, ..) => network,
         (_, 1, 0) if network.config.carried().is_some() => {
             return TokenLosses {
-                nats: by_libtorch(network, ids, line_end),
+                nats: by_libtorch(network, (ids, streams), line_end),
                 cached: None,
             };
         }
@@ -74,9 +77,12 @@ pub fn token_losses(
         nats: vec![0.0; ids.len()],
         cached: lookup.map(|lookup| vec![vec![0.0; ids.len()]; lookup.scales.len()]),
     };
+    if streams.streams == 0 {
+        return losses;
+    }
     predict_tokens(
         &packed,
-        ids,
+        (ids, streams),
         line_end,
         lookup,
         |_| (),
@@ -124,12 +130,18 @@ fn values<'n>(network: &'n Network, name: &str) -> Cow<'n, [f32]> {
     Cow::Borrowed(floats(network.parameters.get(name)))
 }
 
-fn by_libtorch(network: &Network, ids: &Ids, line_end: u32) -> Vec<f64> {
-    let streams = EvaluationStreams::new(ids.len());
+fn by_libtorch(
+    network: &Network,
+    (ids, streams): (&Ids, EvaluationStreams),
+    line_end: u32,
+) -> Vec<f64> {
     let device = network.device();
     let recurrent = network.config.recurrent();
     let row = streams.streams * network.config.tokens().vocab_size;
     let mut nats = vec![0.0; ids.len()];
+    if streams.streams == 0 {
+        return nats;
+    }
     tch::no_grad(|| {
         let zeros = || State::zeros(recurrent, streams.streams, device);
         let initial = network.initial_state(streams.streams as i64);
@@ -334,8 +346,10 @@ mod tests {
             let part = ids.slice(0..length);
             let line_end = model.tokenizer.line_end();
             let mean = |nats: f64| nats / length as f64;
-            let found = by_libtorch(&network, &part, line_end);
-            let here = token_losses(&network, &part, line_end, 0, 2).nats;
+            let streams = EvaluationStreams::new(length);
+            let found = by_libtorch(&network, (&part, streams), line_end);
+            let own = (2, Share::WHOLE);
+            let here = token_losses(&network, &part, line_end, 0, own).nats;
             for (position, (found, here)) in found.iter().zip(&here).enumerate() {
                 assert!((found - here).abs() < 1e-3, "{position}: {found} {here}");
             }
@@ -347,8 +361,19 @@ mod tests {
                 (found - expected).abs() < 1e-4,
                 "{length}: {found} {expected}"
             );
-            let again = token_losses(&network, &part, line_end, 0, 2).nats;
+            let again = token_losses(&network, &part, line_end, 0, own).nats;
             assert_eq!(mean(again.iter().sum()), here);
+            // What several processes find, each of its own streams, is the same.
+            for ranks in [2, 3] {
+                let shares = (0..ranks).map(|rank| Share { rank, ranks });
+                let parts =
+                    shares.map(|share| token_losses(&network, &part, line_end, 0, (2, share)).nats);
+                let sums =
+                    parts.reduce(|sums, nats| sums.iter().zip(nats).map(|(a, b)| a + b).collect());
+                for (sum, alone) in sums.unwrap().iter().zip(&again) {
+                    assert!((sum - alone).abs() < 1e-4, "{ranks}: {sum} {alone}");
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ libtorch's distributed engine, c10d: a store of keys that all processes reach, a
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
+use std::time::Duration;
 
 use tch::Tensor;
 use torch_sys::C_tensor;
@@ -44,22 +45,29 @@ unsafe extern "C" {
         join_ms: i64,
         timeout_ms: i64,
     ) -> *mut c_char;
-    fn c10d_sum(group: *mut RawGroup, tensor: *mut C_tensor) -> *mut c_char;
-    fn c10d_broadcast(group: *mut RawGroup, tensor: *mut C_tensor) -> *mut c_char;
+    fn c10d_begin_sum(group: *mut RawGroup, tensor: *mut C_tensor) -> *mut c_char;
+    fn c10d_begin_broadcast(group: *mut RawGroup, tensor: *mut C_tensor) -> *mut c_char;
+    fn c10d_wait(group: *mut RawGroup, ms: i64, done: *mut c_int) -> *mut c_char;
     fn c10d_destroy(group: *mut RawGroup);
 }
 
 /// A store, and the processes that are connected through it.
 pub struct Group(*mut RawGroup);
 
+// SAFETY: nothing of it belongs to the thread that made it.
+unsafe impl Send for Group {}
+// SAFETY: the store locks itself for each call. What is summed and sent is begun and waited for by the one thread that has the
+// `World`, which is not `Sync`.
+unsafe impl Sync for Group {}
+
 /// Where the store is.
-pub struct StorePlace<'a> {
+pub struct StorePlace {
     /// Host and port.
-    pub address: (&'a str, u16),
+    pub address: (String, u16),
     /// Whether this process holds it.
     pub holds: bool,
     /// What its keys begin with.
-    pub prefix: &'a str,
+    pub prefix: String,
     /// Longest time to wait for it, in milliseconds.
     pub join_ms: i64,
 }
@@ -70,7 +78,7 @@ impl Group {
     /// # Errors
     /// A store that does not answer in time; a port that is in use.
     pub fn of_store(place: &StorePlace) -> Result<Self> {
-        let (host, prefix) = (text(place.address.0)?, text(place.prefix)?);
+        let (host, prefix) = (text(&place.address.0)?, text(&place.prefix)?);
         let (port, holds) = (place.address.1, place.holds);
         let mut group = ptr::null_mut();
         // SAFETY: both texts end in a zero and outlive the call, which writes a group or returns an error.
@@ -138,22 +146,33 @@ impl Group {
         told(unsafe { c10d_connect(self.0, rank, ranks, local.as_ptr(), join_ms, timeout_ms) })
     }
 
-    /// Sums a tensor over the ranks, in place.
+    /// Begins to sum a tensor over the ranks, in place: [`Group::wait`] has to follow.
     ///
     /// # Errors
-    /// A rank that has ended, or is not there in time.
-    pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
-        // SAFETY: the tensor is borrowed mutably until the sum is complete.
-        told(unsafe { c10d_sum(self.0, tensor.as_mut_ptr()) })
+    /// A rank that has ended.
+    pub fn begin_sum(&self, tensor: &mut Tensor) -> Result<()> {
+        // SAFETY: the work has a reference of its own to the tensor's memory, which is borrowed mutably until the wait.
+        told(unsafe { c10d_begin_sum(self.0, tensor.as_mut_ptr()) })
     }
 
-    /// Gives every rank the tensor of rank 0, in place.
+    /// Begins to give every rank the tensor of rank 0, in place: [`Group::wait`] has to follow.
     ///
     /// # Errors
-    /// A rank that has ended, or is not there in time.
-    pub fn broadcast(&self, tensor: &mut Tensor) -> Result<()> {
-        // SAFETY: the tensor is borrowed mutably until it is complete.
-        told(unsafe { c10d_broadcast(self.0, tensor.as_mut_ptr()) })
+    /// A rank that has ended.
+    pub fn begin_broadcast(&self, tensor: &mut Tensor) -> Result<()> {
+        // SAFETY: as for a sum.
+        told(unsafe { c10d_begin_broadcast(self.0, tensor.as_mut_ptr()) })
+    }
+
+    /// Waits for what was begun, at most so long. Returns whether it is done.
+    ///
+    /// # Errors
+    /// A rank that has ended.
+    pub fn wait(&self, time: Duration) -> Result<bool> {
+        let mut done = 0;
+        // SAFETY: something was begun, and the number outlives the call.
+        told(unsafe { c10d_wait(self.0, time.as_millis() as i64, &mut done) })?;
+        Ok(done != 0)
     }
 }
 

@@ -2,6 +2,8 @@
 What processes that train together exchange at a step: losses, gradients, and, when the run is saved, the state of the streams.
 */
 
+use std::ops::Range;
+
 use tch::{Device, Kind, Tensor};
 
 use super::world::World;
@@ -102,6 +104,37 @@ pub fn gather(world: &World, streams: &mut State) -> Result<()> {
         own(&whole).copy_(&own(part));
         world.sum(&mut whole)?;
         *part = whole.to_device(part.device());
+    }
+    Ok(())
+}
+
+/// Puts together texts, of which each process has some, and the others as empty ones.
+///
+/// # Errors
+/// A process that is lost.
+pub fn gather_texts(world: &World, texts: &mut [String]) -> Result<()> {
+    if world.share().ranks == 1 {
+        return Ok(());
+    }
+    let lengths = texts.iter().map(|text| text.len() as f64);
+    let mut lengths: Vec<f64> = lengths.collect();
+    world.sum_numbers(&mut lengths)?;
+    let mut bytes = vec![0u8; lengths.iter().sum::<f64>() as usize];
+    let mut begin = 0;
+    let ranges = lengths.iter().map(|&length| {
+        begin += length as usize;
+        begin - length as usize..begin
+    });
+    let ranges: Vec<Range<usize>> = ranges.collect();
+    for (text, range) in texts.iter().zip(&ranges) {
+        bytes[range.start..][..text.len()].copy_from_slice(text.as_bytes());
+    }
+    let mut all = Tensor::from_slice(&bytes);
+    world.sum(&mut all)?;
+    let size = bytes.len();
+    all.copy_data(&mut bytes, size);
+    for (text, range) in texts.iter_mut().zip(ranges) {
+        *text = String::from_utf8_lossy(&bytes[range]).into_owned();
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ its own before all take one together. Rank 0 decides and writes; the others do w
 mod c10d;
 mod exchange;
 mod place;
+mod store;
 mod world;
 
-pub use exchange::{gather, means, sum};
-pub use place::{Place, forecasts_alone};
+pub use exchange::{gather, gather_texts, means, sum};
+pub use place::{Patience, Place, forecasts_alone};
 pub use world::{Decision, Share, World};

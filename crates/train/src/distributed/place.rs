@@ -5,7 +5,9 @@ Where a process stands among those that train together, as the variables say tha
 use std::env;
 use std::net::UdpSocket;
 use std::str::FromStr;
+use std::time::Duration;
 
+use super::c10d::StorePlace;
 use carousel::error::{Error, Result};
 
 /// The number of this process, and of all.
@@ -21,6 +23,10 @@ const AGENT_STORE: &str = "TORCHELASTIC_USE_AGENT_STORE";
 const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 /// The network interface, where the user names one.
 const INTERFACE: &str = "GLOO_SOCKET_IFNAME";
+/// Seconds for joining, and without a sign of life; and what they are where the variables are not set.
+const JOIN_TIMEOUT: &str = "CAROUSEL_JOIN_TIMEOUT";
+const LOST_TIMEOUT: &str = "CAROUSEL_LOST_TIMEOUT";
+const SECONDS: u64 = 60;
 
 /// The error that networks which forecast are trained by one process.
 pub fn forecasts_alone() -> Error {
@@ -44,6 +50,41 @@ pub struct Place {
     pub holds_store: bool,
     /// How often the processes have been restarted.
     pub restarts: u64,
+    /// How long it waits for the others.
+    pub patience: Patience,
+}
+
+/// How long a process waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Longest time to wait for them as they join.
+    pub join: Duration,
+    /// Time without a sign of life after which one is given up.
+    pub lost: Duration,
+}
+
+impl Patience {
+    /// What the environment gives, a minute each where it gives nothing.
+    ///
+    /// # Errors
+    /// A variable that is no number above 0.
+    pub fn from_environment() -> Result<Self> {
+        Self::from_variables(|name| env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let time = |name: &str| match variable(name) {
+            None => Ok(Duration::from_secs(SECONDS)),
+            Some(seconds) => match number::<u64>(name, &seconds)? {
+                0 => Err(Error::usage(format!("{name} is 0, and has to be more"))),
+                seconds => Ok(Duration::from_secs(seconds)),
+            },
+        };
+        Ok(Patience {
+            join: time(JOIN_TIMEOUT)?,
+            lost: time(LOST_TIMEOUT)?,
+        })
+    }
 }
 
 impl Place {
@@ -55,7 +96,11 @@ impl Place {
         Self::from_variables(|name| env::var(name).ok())
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
+    /// The place that some variables give.
+    ///
+    /// # Errors
+    /// Those of [`Place::from_environment`].
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
         if [RANK, WORLD_SIZE]
             .iter()
             .all(|name| variable(name).is_none())
@@ -86,6 +131,7 @@ impl Place {
                 Some(restarts) => number(RESTARTS, &restarts)?,
                 None => 0,
             },
+            patience: Patience::from_variables(&variable)?,
         };
         if place.rank >= place.ranks {
             return Err(Error::usage(format!(
@@ -99,6 +145,16 @@ impl Place {
             holds_store,
             ..place
         }))
+    }
+
+    /// The store. After a restart the keys are others, as torchrun's store keeps those of before.
+    pub fn store(&self) -> StorePlace {
+        StorePlace {
+            address: self.address.clone(),
+            holds: self.holds_store,
+            prefix: format!("carousel/{}", self.restarts),
+            join_ms: self.patience.join.as_millis() as i64,
+        }
     }
 
     /// The variables of another rank of a world on one machine.
@@ -169,10 +225,15 @@ mod tests {
         assert_eq!((found.rank, found.ranks, found.local_ranks), (1, 2, 1));
         assert_eq!(found.address, ("box".to_string(), 4000));
         assert!(!found.holds_store);
+        let minute = Duration::from_secs(60);
+        assert_eq!([found.patience.join, found.patience.lost], [minute; 2]);
         let first = [(RANK, "0"), all[1], all[2], all[3]];
         assert!(place(&first).unwrap().unwrap().holds_store);
         let agent = [first[0], all[1], all[2], all[3], (AGENT_STORE, "True")];
         assert!(!place(&agent).unwrap().unwrap().holds_store);
+        let hasty = [first[0], all[1], all[2], all[3], (LOST_TIMEOUT, "5")];
+        let patience = place(&hasty).unwrap().unwrap().patience;
+        assert_eq!(patience.lost, Duration::from_secs(5));
         let alone = [first[0], (WORLD_SIZE, "1"), all[2], all[3]];
         assert_eq!(place(&alone).unwrap().unwrap().ranks, 1);
     }
@@ -185,7 +246,9 @@ mod tests {
             (MASTER_ADDR, "box"),
             (MASTER_PORT, "4000"),
         ];
-        let table: [(&[(&str, &str)], &str); 4] = [
+        let zero = [(RANK, "1"), all[1], all[2], all[3], (JOIN_TIMEOUT, "0")];
+        let table: [(&[(&str, &str)], &str); 5] = [
+            (&zero, "CAROUSEL_JOIN_TIMEOUT is 0"),
             (&all[..1], "WORLD_SIZE is not set"),
             (&all[..3], "MASTER_PORT is not set"),
             (&[(RANK, "x"), all[1], all[2], all[3]], "RANK is \"x\""),

@@ -2,29 +2,35 @@
 The processes that train one model together.
 */
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::env;
+use std::ffi::OsString;
+use std::iter::StepBy;
+use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::Duration;
+use std::sync::mpsc::channel;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use tch::{Kind, Tensor};
 
-use super::c10d::{Group, StorePlace};
+use super::c10d::Group;
 use super::place::Place;
+use super::store::{LOOKS, Silence, Store};
 use carousel::error::{Error, Result};
 
-/// Longest time to wait for the others as they join.
-const JOIN: Duration = Duration::from_secs(60);
-/// Longest time to wait for them later: while rank 0 evaluates, the others wait.
-const TIMEOUT: Duration = Duration::from_secs(900);
+/// Longest time for which something is exchanged. Much earlier, a process that gives no sign of life is given up.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Time in which those that are left say so, once one is lost.
 const ROLL_CALL: Duration = Duration::from_millis(1500);
 /// Time between two questions to the store whether rank 0 is ready, and the key that says so.
 const POLL: Duration = Duration::from_millis(50);
 const READY: &str = "ready";
+/// What is said where the store is gone, which is rank 0's.
+const GONE: &str = "rank 0 has ended or cannot be reached";
 /// The variable that may hold a word that all processes have to know.
 const TOKEN: &str = "CAROUSEL_JOB_TOKEN";
 
@@ -32,8 +38,17 @@ const TOKEN: &str = "CAROUSEL_JOB_TOKEN";
 pub struct World {
     share: Share,
     restarted: bool,
-    group: Option<Group>,
+    joined: Option<Joined>,
     sent: Cell<u64>,
+}
+
+/// What connects the processes.
+struct Joined {
+    group: Arc<Group>,
+    store: Store,
+    /// Time between two looks at the others' signs of life, and what was seen of each.
+    look: Duration,
+    silences: RefCell<Vec<Silence>>,
 }
 
 /// The part of each batch that a process computes.
@@ -69,6 +84,11 @@ pub enum Decision {
         /// Whether the state is kept, for a rescue to return to.
         keep: bool,
     },
+    /// To validate a part.
+    Evaluate {
+        /// About the number of tokens that all read.
+        valid_tokens: usize,
+    },
     /// To return to the state that was kept.
     Rescue {
         /// Number of rescues.
@@ -96,11 +116,16 @@ impl Share {
     /// The positions of a batch, of whatever size, that this process computes: at least one, so that each has something to
     /// compute, and whether they count.
     pub fn positions(self, size: usize) -> (Vec<usize>, bool) {
-        let own: Vec<usize> = (self.rank..size).step_by(self.ranks).collect();
+        let own: Vec<usize> = self.own(size).collect();
         match own.is_empty() {
             true => (vec![0], false),
             false => (own, true),
         }
+    }
+
+    /// The positions of a list of whatever size that this process computes, dealt out in turn; there may be none.
+    pub fn own(self, size: usize) -> StepBy<Range<usize>> {
+        (self.rank..size).step_by(self.ranks)
     }
 
     /// Checks that a batch can be divided.
@@ -129,7 +154,7 @@ impl World {
         World {
             share: Share::WHOLE,
             restarted: false,
-            group: None,
+            joined: None,
             sent: Cell::new(0),
         }
     }
@@ -151,41 +176,17 @@ impl World {
             rank: place.rank,
             ranks: place.ranks,
         };
-        let (host, port) = (&place.address.0, place.address.1);
-        let at_store = |error: Error| match place.holds_store {
-            true => Error::new(format!(
-                "rank 0 cannot listen on port {port} of {host}: {error}; is the port in use?"
-            )),
-            false => Error::new(format!(
-                "rank {} cannot reach rank 0 at {host}:{port} within {} seconds ({error}); is it running, and the port open?",
-                place.rank,
-                JOIN.as_secs()
-            )),
-        };
-        let local = place.local_address()?;
-        let store = StorePlace {
-            address: (host, port),
-            holds: place.holds_store,
-            prefix: &format!("carousel/{}", place.restarts),
-            join_ms: JOIN.as_millis() as i64,
-        };
-        let group = Group::of_store(&store).map_err(at_store)?;
-        let agreed = agree(&group, share);
-        agreed.map_err(|error| Error::new(format!("rank {}: {error}", place.rank)))?;
-        let times = [JOIN, TIMEOUT].map(|time| time.as_millis() as i64);
-        let connected = group.connect((place.rank, place.ranks), &local, times);
-        connected.map_err(|error| {
-            Error::new(format!(
-                "rank {}: not all of the {} processes have joined within {} seconds ({error})",
-                place.rank,
-                place.ranks,
-                JOIN.as_secs()
-            ))
-        })?;
+        let group = Arc::new(connect(place)?);
+        let look = place.patience.lost / LOOKS;
         Ok(World {
             share,
             restarted,
-            group: Some(group),
+            joined: Some(Joined {
+                store: Store::new(Arc::clone(&group), place.rank, look),
+                group,
+                look,
+                silences: RefCell::new(vec![Silence::default(); place.ranks]),
+            }),
             sent: Cell::new(0),
         })
     }
@@ -210,7 +211,7 @@ impl World {
     /// # Errors
     /// A process that is lost.
     pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
-        let Some(group) = &self.group else {
+        let Some(joined) = &self.joined else {
             return Ok(());
         };
         // A ring sends each part once to be summed, and once as a sum.
@@ -220,7 +221,8 @@ impl World {
         );
         let sent = 2 * bytes * (ranks - 1) / ranks;
         self.sent.set(self.sent.get() + sent as u64);
-        group.sum(tensor).map_err(|error| self.lost(&error))
+        let begun = joined.group.begin_sum(tensor);
+        self.complete(joined, begun)
     }
 
     /// Sums numbers over the processes, in place.
@@ -228,6 +230,9 @@ impl World {
     /// # Errors
     /// A process that is lost.
     pub fn sum_numbers(&self, numbers: &mut [f64]) -> Result<()> {
+        if self.joined.is_none() {
+            return Ok(());
+        }
         let mut tensor = Tensor::from_slice(numbers);
         self.sum(&mut tensor)?;
         tensor.copy_data(numbers, numbers.len());
@@ -239,9 +244,9 @@ impl World {
     /// # Errors
     /// A store that does not answer.
     pub fn announce(&self) -> Result<()> {
-        match &self.group {
+        match &self.joined {
             None => Ok(()),
-            Some(group) => group.add(READY, 1).map(|_| ()),
+            Some(joined) => joined.store.add(READY, 1).map(|_| ()),
         }
     }
 
@@ -250,22 +255,33 @@ impl World {
     /// # Errors
     /// Rank 0 that has ended; an interruption.
     pub fn wait_for_rank_0(&self, interrupt: &AtomicBool) -> Result<()> {
-        let Some(group) = &self.group else {
+        let Some(joined) = &self.joined else {
             return Ok(());
         };
-        let gone = |_| {
-            let rank = self.share.rank;
-            Error::new(format!(
-                "rank {rank}: rank 0 has ended or cannot be reached"
-            ))
-        };
-        while group.add(READY, 0).map_err(gone)? == 0 {
+        let mut looked = Instant::now();
+        loop {
+            let ready = joined.store.get(READY);
+            let gone = |_| Error::new(format!("rank {}: {GONE}", self.share.rank));
+            if ready.map_err(gone)? > Some(0) {
+                return Ok(());
+            }
             if interrupt.load(Ordering::Relaxed) {
                 return Err(Error::interrupted("interrupted before there was a run"));
             }
+            if looked.elapsed() >= joined.look {
+                self.look_for_signs(joined)?;
+                looked = Instant::now();
+            }
             sleep(POLL);
         }
-        Ok(())
+    }
+
+    /// Gives the others the tensor of rank 0, in place.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    pub fn share_tensor(&self, tensor: &mut Tensor) -> Result<()> {
+        self.broadcast(tensor)
     }
 
     /// Tells the others what to do next.
@@ -273,7 +289,7 @@ impl World {
     /// # Errors
     /// A process that is lost.
     pub fn tell(&self, decision: Decision) -> Result<()> {
-        match &self.group {
+        match &self.joined {
             None => Ok(()),
             Some(_) => self.broadcast(&mut Tensor::from_slice(&decision.numbers())),
         }
@@ -319,20 +335,69 @@ impl World {
     }
 
     fn broadcast(&self, tensor: &mut Tensor) -> Result<()> {
-        match &self.group {
+        match &self.joined {
             None => Ok(()),
-            Some(group) => group.broadcast(tensor).map_err(|error| self.lost(&error)),
+            Some(joined) => {
+                let begun = joined.group.begin_broadcast(tensor);
+                self.complete(joined, begun)
+            }
         }
     }
 
-    /// The error that a process is lost, with its number where that can be found out: those that are left say so.
-    fn lost(&self, error: &Error) -> Error {
-        let group = self.group.as_ref().expect("a world of several processes");
+    /// Waits until what was begun is done, as long as the others give signs of life.
+    fn complete(&self, joined: &Joined, begun: Result<()>) -> Result<()> {
+        let lost = |error| self.lost(joined, &error);
+        begun.map_err(lost)?;
+        while !joined.group.wait(joined.look).map_err(lost)? {
+            self.look_for_signs(joined).inspect_err(|_| {
+                // Its end would wait for what was begun.
+                mem::forget(Arc::clone(&joined.group));
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether the others give signs of life.
+    fn look_for_signs(&self, joined: &Joined) -> Result<()> {
+        let (own, store) = (self.share.rank, &joined.store);
+        let others = (0..self.share.ranks).filter(|&rank| rank != own);
+        // Once the store does not answer, nothing is known of any.
+        let seen = others.clone().map(|rank| store.signs(rank).transpose());
+        let seen: Option<Result<Vec<i64>>> = seen.collect();
+        let seen = seen.transpose().map_err(|_| self.without(GONE))?;
+        let mut silences = joined.silences.borrow_mut();
+        let signs = |place: usize| seen.as_ref().map(|signs| signs[place]);
+        let silent = |(place, rank): (usize, usize)| {
+            let is_lost = silences[rank].look(signs(place));
+            is_lost.then_some(rank)
+        };
+        let lost: Vec<usize> = others.enumerate().filter_map(silent).collect();
+        let Some(&rank) = lost.first() else {
+            return Ok(());
+        };
+        let seconds = (joined.look * LOOKS).as_secs();
+        let who = match &seen {
+            // The store is rank 0's.
+            None => "rank 0 cannot be reached, or has stopped".to_string(),
+            Some(_) => format!("rank {rank} has given no sign of life for {seconds} seconds"),
+        };
+        if seen.is_some() {
+            // The others have to learn whom this one has given up, before they lose its own connection.
+            let _ = store.give_up(rank);
+            sleep(joined.look + ROLL_CALL);
+        }
+        Err(self.without(&who))
+    }
+
+    /// The error that a process is lost whose connection was, with its number where that can be found out: those that are left
+    /// say so.
+    fn lost(&self, joined: &Joined, error: &Error) -> Error {
+        let store = &joined.store;
         let key = |rank: usize| format!("left/{rank}");
-        let present = |rank: usize| group.add(&key(rank), 0).map(|count| count > 0);
+        let present = |rank: usize| store.add(&key(rank), 0).map(|count| count > 0);
         let others = (0..self.share.ranks).filter(|&rank| rank != self.share.rank);
         let missing = || -> Result<Vec<String>> {
-            group.add(&key(self.share.rank), 1)?;
+            store.add(&key(self.share.rank), 1)?;
             // The store ends with rank 0, which waits until the others have asked.
             sleep(ROLL_CALL * if self.share.rank == 0 { 2 } else { 1 });
             let mut missing = Vec::new();
@@ -345,7 +410,7 @@ impl World {
         };
         let who = match missing() {
             // The store is rank 0's.
-            Err(_) => "rank 0 has ended or cannot be reached".to_string(),
+            Err(_) => GONE.to_string(),
             Ok(ranks) => match &ranks[..] {
                 [] => format!("a connection was lost ({error})"),
                 [rank] => format!("rank {rank} has ended or does not answer"),
@@ -356,6 +421,11 @@ impl World {
                 ),
             },
         };
+        self.without(&who)
+    }
+
+    /// The error of a run that goes on no more.
+    fn without(&self, who: &str) -> Error {
         Error::new(format!(
             "rank {}: {who}; what was saved is in the model's folder, and --resume continues",
             self.share.rank
@@ -363,37 +433,107 @@ impl World {
     }
 }
 
-/// Checks, by the store, that processes belong together.
-fn agree(group: &Group, share: Share) -> Result<()> {
-    let version = env!("CARGO_PKG_VERSION");
-    let told = group.agree("version", version)?;
-    if told != version {
-        return Err(Error::new(format!(
-            "this is carousel {version}, and another process is carousel {told}"
-        )));
+/// What the processes of a world have to have in common, and what each has of its own.
+struct Identity {
+    version: &'static str,
+    share: Share,
+    token: OsString,
+}
+
+impl Identity {
+    /// That of this process.
+    fn own(share: Share) -> Self {
+        Identity {
+            version: env!("CARGO_PKG_VERSION"),
+            share,
+            token: env::var_os(TOKEN).unwrap_or_default(),
+        }
     }
-    let ranks = share.ranks.to_string();
-    let told = group.agree("ranks", &ranks)?;
-    if told != ranks {
-        return Err(Error::new(format!(
-            "this process counts {ranks} processes, and another one {told}"
-        )));
+
+    /// Checks, by the store, that processes belong together.
+    ///
+    /// # Errors
+    /// If not; a store that does not answer.
+    fn agree(&self, group: &Group) -> Result<()> {
+        let version = self.version;
+        let told = group.agree("version", version)?;
+        if told != version {
+            return Err(Error::new(format!(
+                "this is carousel {version}, and another process is carousel {told}"
+            )));
+        }
+        let ranks = self.share.ranks.to_string();
+        let told = group.agree("ranks", &ranks)?;
+        if told != ranks {
+            return Err(Error::new(format!(
+                "this process counts {ranks} processes, and another one {told}"
+            )));
+        }
+        // The token itself is never sent.
+        let nonce = group.agree("nonce", &format!("{:016x}", rand::rng().random::<u64>()))?;
+        let key = blake3::hash(self.token.as_encoded_bytes());
+        let mac = blake3::keyed_hash(key.as_bytes(), nonce.as_bytes());
+        if group.agree("token", mac.to_hex().as_str())? != mac.to_hex().as_str() {
+            return Err(Error::new(format!(
+                "another process has another {TOKEN}, or none"
+            )));
+        }
+        // Last, so that a process that was refused takes no other's rank.
+        match group.add(&format!("rank/{}", self.share.rank), 1)? {
+            1 => Ok(()),
+            _ => Err(Error::new("another process has the same rank")),
+        }
     }
-    // The token itself is never sent.
-    let nonce = group.agree("nonce", &format!("{:016x}", rand::rng().random::<u64>()))?;
-    let token = env::var_os(TOKEN).unwrap_or_default();
-    let key = blake3::hash(token.as_encoded_bytes());
-    let mac = blake3::keyed_hash(key.as_bytes(), nonce.as_bytes());
-    if group.agree("token", mac.to_hex().as_str())? != mac.to_hex().as_str() {
-        return Err(Error::new(format!(
-            "another process has another {TOKEN}, or none"
-        )));
-    }
-    // Last, so that a process that was refused takes no other's rank.
-    match group.add(&format!("rank/{}", share.rank), 1)? {
-        1 => Ok(()),
-        _ => Err(Error::new("another process has the same rank")),
-    }
+}
+
+/// Joins the others: finds the store, agrees with them, and connects to each.
+fn connect(place: &Place) -> Result<Group> {
+    let (rank, ranks, join) = (place.rank, place.ranks, place.patience.join);
+    let (host, port, seconds) = (&place.address.0, place.address.1, join.as_secs());
+    let at_store = |error: Error| match place.holds_store {
+        true => Error::new(format!(
+            "rank 0 cannot listen on port {port} of {host}: {error}; is the port in use?"
+        )),
+        false => Error::new(format!(
+            "rank {rank} cannot reach rank 0 at {host}:{port} within {seconds} seconds ({error}); is it running, and the \
+             port open?"
+        )),
+    };
+    let local = place.local_address()?;
+    let own = place.clone();
+    let store = move || Group::of_store(&own.store());
+    let group = within(join, "nothing there answers as carousel does", store).map_err(at_store)?;
+    let identity = Identity::own(Share { rank, ranks });
+    let agree = move || identity.agree(&group).map(|()| group);
+    let group = within(join, "rank 0 does not answer", agree);
+    let group = group.map_err(|error| Error::new(format!("rank {rank}: {error}")))?;
+    let times = [join, LONGEST].map(|time| time.as_millis() as i64);
+    let all = move || {
+        let connected = group.connect((rank, ranks), &local, times);
+        connected.map(|()| group)
+    };
+    // libtorch gives up by itself, unless the store does not answer.
+    let group = within(join + ROLL_CALL, "no answer", all);
+    group.map_err(|error| {
+        Error::new(format!(
+            "rank {rank}: not all of the {ranks} processes have joined within {seconds} seconds ({error})"
+        ))
+    })
+}
+
+/// What work comes to, which may last without end, within some time; else what is the matter.
+fn within<R: Send + 'static>(
+    time: Duration,
+    matter: &str,
+    work: impl FnOnce() -> Result<R> + Send + 'static,
+) -> Result<R> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        // Nobody may wait any more.
+        let _ = tell.send(work());
+    });
+    let told = told.recv_timeout(time);
+    told.unwrap_or_else(|_| Err(Error::new(matter)))
 }
 
 impl Decision {
@@ -406,7 +546,8 @@ impl Decision {
             Decision::Gather { keep } => [1.0, f64::from(u8::from(keep)), 0.0, 0.0],
             Decision::Rescue { rescues, scale } => [2.0, rescues as f64, scale, 0.0],
             Decision::LocalSteps { count, spent, each } => [3.0, count as f64, spent, each],
-            Decision::End { interrupted } => [4.0, f64::from(u8::from(interrupted)), 0.0, 0.0],
+            Decision::Evaluate { valid_tokens } => [4.0, valid_tokens as f64, 0.0, 0.0],
+            Decision::End { interrupted } => [5.0, f64::from(u8::from(interrupted)), 0.0, 0.0],
         }
     }
 
@@ -426,6 +567,9 @@ impl Decision {
                 count: first as u64,
                 spent: second,
                 each: third,
+            },
+            4 => Decision::Evaluate {
+                valid_tokens: first as usize,
             },
             _ => Decision::End {
                 interrupted: first > 0.0,
@@ -460,6 +604,52 @@ mod tests {
     }
 
     #[test]
+    fn those_that_do_not_belong_together_are_refused() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let store = |rank: usize| {
+            let of_rank = [
+                ("RANK", rank.to_string()),
+                ("WORLD_SIZE", "2".to_string()),
+                ("MASTER_ADDR", "127.0.0.1".to_string()),
+                ("MASTER_PORT", port.to_string()),
+            ];
+            let place = Place::from_variables(|name| {
+                let found = of_rank.iter().find(|(own, _)| *own == name);
+                found.map(|(_, value)| value.clone())
+            });
+            Group::of_store(&place.unwrap().unwrap().store()).unwrap()
+        };
+        let identity = |rank: usize, ranks: usize| Identity {
+            version: "1.2.3",
+            share: Share { rank, ranks },
+            token: OsString::from("word"),
+        };
+        let (first, other) = (store(0), store(1));
+        identity(0, 2).agree(&first).unwrap();
+        let refused = |identity: Identity| identity.agree(&other).unwrap_err().to_string();
+        let older = Identity {
+            version: "1.2.2",
+            ..identity(1, 2)
+        };
+        let told = "this is carousel 1.2.2, and another process is carousel 1.2.3";
+        assert_eq!(refused(older), told);
+        let told = "this process counts 3 processes, and another one 2";
+        assert_eq!(refused(identity(1, 3)), told);
+        let stranger = Identity {
+            token: OsString::new(),
+            ..identity(1, 2)
+        };
+        let told = "another process has another CAROUSEL_JOB_TOKEN, or none";
+        assert_eq!(refused(stranger), told);
+        let told = "another process has the same rank";
+        assert_eq!(refused(identity(0, 2)), told);
+        // Those that were refused took no rank.
+        identity(1, 2).agree(&other).unwrap();
+    }
+
+    #[test]
     fn decisions_arrive_as_they_were() {
         for decision in [
             Decision::Step {
@@ -476,6 +666,9 @@ mod tests {
                 count: 50,
                 spent: 0.1,
                 each: 1e-4,
+            },
+            Decision::Evaluate {
+                valid_tokens: 123_456_789,
             },
             Decision::End { interrupted: true },
             Decision::End { interrupted: false },

@@ -34,7 +34,8 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     }
     let (world, others) = join(flags.run.processes)?;
     if world.share().rank > 0 {
-        let resume = |directory| language_model::resume(directory, None, started, &mut |_| ());
+        let own = (started, world.share());
+        let resume = |directory| language_model::resume(directory, None, own, &mut |_| ());
         return follow(world, resume);
     }
     let folder = flags.run.folder()?;
@@ -55,7 +56,10 @@ pub fn train(flags: &train::Arguments) -> Result<()> {
     let directory = folder.directory.clone();
     let run = match directory.load_request()?.arguments.baseline {
         Some(_) => None,
-        None => language_model::resume(directory, moved.as_ref(), started, notify)?,
+        None => {
+            let own = (started, world.share());
+            language_model::resume(directory, moved.as_ref(), own, notify)?
+        }
     };
     finish(run, (world, others), notify)
 }
@@ -216,7 +220,7 @@ fn learn_language_model(
     let mut progress = Progress::new(part.clone(), quiet);
     let notify: Notify = &mut |event| progress.show(event);
     let run = match part.holds_run() {
-        true => language_model::resume(part, None, started, notify)?,
+        true => language_model::resume(part, None, (started, Share::WHOLE), notify)?,
         false => Some(language_model::begin(
             part,
             &[corpus.to_path_buf()],

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use carousel::checkpoint::Directory;
 use carousel::cli::interrupt;
 use carousel::error::{Error, Result};
-use carousel_train::distributed::{Place, World};
+use carousel_train::distributed::{Patience, Place, World};
 use carousel_train::run::{Run, Task, receive};
 
 /// The address for processes of one machine.
@@ -75,6 +75,7 @@ fn start(ranks: usize) -> Result<(Place, Others)> {
         address: (LOOPBACK.to_string(), port().map_err(cannot)?.port()),
         holds_store: true,
         restarts: 0,
+        patience: Patience::from_environment()?,
     };
     let program = env::current_exe().map_err(cannot)?;
     let mut others = Others::default();

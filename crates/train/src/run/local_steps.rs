@@ -10,6 +10,8 @@ such a step, when all have the same weights; the moments that are saved are thos
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use tch::Device;
+
 use super::event::{Event, Notify, StepReport};
 use super::task::Task;
 use super::training::{Run, Taken, step_seed};
@@ -127,6 +129,21 @@ impl<T: Task> Run<T> {
         }
         self.advance(window);
         (loss, tokens)
+    }
+
+    /// Gives all processes the averaged weights of rank 0, which are validated and saved: each has averaged its own steps.
+    pub(super) fn share_averages(&mut self) -> Result<()> {
+        let Some(averages) = &mut self.state.averages else {
+            return Ok(());
+        };
+        tch::no_grad(|| {
+            for (_, average) in averages.iter_mut() {
+                let mut shared = average.to_device(Device::Cpu);
+                self.world.share_tensor(&mut shared)?;
+                average.copy_(&shared);
+            }
+            Ok(())
+        })
     }
 
     /// One step of all processes together, from the weights that each had before its own.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::event::DataSummary;
 use super::state::TrainingState;
-use crate::distributed::Share;
+use crate::distributed::{Share, World};
 use crate::gradients::Window;
 use carousel::checkpoint::record::{Figures, Record, TrainingConfig};
 use carousel::checkpoint::{Directory, ModelConfig};
@@ -58,8 +58,17 @@ pub trait Task {
     fn learning_rate_fraction(&self, _parameter: &str, _spent: f64) -> f64 {
         1.0
     }
-    /// Validates the averaged weights; `None` if the loss is not finite.
-    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures>;
+    /// Validates the averaged weights; `None` if the loss is not finite. Of several processes each validates a part, and rank 0
+    /// has the figures of all.
+    ///
+    /// # Errors
+    /// A process that is lost.
+    fn evaluate(
+        &mut self,
+        state: &TrainingState,
+        training: &TrainingConfig,
+        world: &World,
+    ) -> Result<Option<Figures>>;
     /// What the weights in the directory write, to be read by people; `None` if they write nothing, or cannot be opened, which
     /// must not end the training.
     fn sample(&self, _directory: &Directory) -> Option<String> {

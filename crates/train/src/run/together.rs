@@ -14,6 +14,7 @@ use super::resume::Snapshot;
 use super::task::Task;
 use super::training::Run;
 use crate::distributed::{self, Decision, World};
+use carousel::checkpoint::record::Figures;
 use carousel::checkpoint::{Directory, RunFiles};
 use carousel::error::{Error, Result};
 
@@ -62,6 +63,15 @@ impl<T: Task> Run<T> {
         Ok(())
     }
 
+    /// Validates the averaged weights, as all processes do it together.
+    pub(super) fn figures(&mut self) -> Result<Option<Figures>> {
+        if self.record.training.sync_every > 1 {
+            self.share_averages()?;
+        }
+        let training = &self.record.training;
+        self.task.evaluate(&self.state, training, &self.world)
+    }
+
     /// Does what rank 0 tells this process, to the end.
     ///
     /// # Errors
@@ -85,6 +95,11 @@ impl<T: Task> Run<T> {
                     if keep {
                         self.good = Snapshot::of(&self.state);
                     }
+                }
+                Decision::Evaluate { valid_tokens } => {
+                    // Rank 0 has measured how many it can afford.
+                    (self.task).shorten_validation(valid_tokens, &mut self.record.subject);
+                    self.figures()?;
                 }
                 Decision::Rescue { rescues, scale } => self.return_to_good(rescues, scale),
                 Decision::End { interrupted: false } => return Ok(()),

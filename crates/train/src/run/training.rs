@@ -24,7 +24,9 @@ use crate::optimizer::schedule::{PLATEAU_EVALUATIONS, PLATEAU_FACTOR, learning_r
 use crate::optimizer::{AdamW, Update};
 use carousel::checkpoint::arguments::Schedule;
 use carousel::checkpoint::parts::Head;
-use carousel::checkpoint::record::{Budget, Evaluation, Finish, Record, Request, TrainingConfig};
+use carousel::checkpoint::record::{
+    Budget, Evaluation, Figures, Finish, Record, Request, TrainingConfig,
+};
 use carousel::checkpoint::{Directory, MetricsFile, ModelConfig, WeightsFile};
 use carousel::error::{Error, Result};
 use carousel::files;
@@ -304,7 +306,10 @@ impl<T: Task> Run<T> {
         }
         // The run's own evaluations stay those of an uninterrupted one: this one is not counted.
         let is_quick = self.moment().expected_evaluation_seconds() <= QUICK_EVALUATION;
-        let measured = is_quick.then(|| self.task.evaluate(&self.state, &self.record.training));
+        let measured = match is_quick {
+            true => Some(self.validate()?),
+            false => None,
+        };
         let loss = match measured {
             Some(None) => return Ok(", without weights that are worth saving".to_string()),
             Some(Some(figures)) => format!("validation loss {:.4}", figures.valid_loss),
@@ -557,10 +562,17 @@ impl<T: Task> Run<T> {
         self.metrics.append(&line)
     }
 
+    /// Validates with the other processes; `None` if the loss is not finite.
+    fn validate(&mut self) -> Result<Option<Figures>> {
+        let valid_tokens = self.task.valid_tokens();
+        self.world.tell(Decision::Evaluate { valid_tokens })?;
+        self.figures()
+    }
+
     /// Validates and saves; `None` if the loss is not finite.
     fn evaluate(&mut self) -> Result<Option<Event>> {
         let began = Instant::now();
-        let Some(figures) = self.task.evaluate(&self.state, &self.record.training) else {
+        let Some(figures) = self.validate()? else {
             return Ok(None);
         };
         let best_so_far = self.record.best().map(|best| best.figures);

@@ -132,11 +132,6 @@ impl Beside {
         }
     }
 
-    /// Most tokens of the cache; 0 without one.
-    pub fn cache(&self) -> usize {
-        self.cache
-    }
-
     /// The n-grams' score on the validation data, which `valid` is.
     fn baseline(&self, valid: &ScoredIds) -> Baseline {
         let nats = self.predictions.iter().map(|ngram| -ngram.probability.ln());

@@ -11,7 +11,7 @@ use tch::{Device, Tensor};
 
 use super::beside::{self, Beside};
 use super::lsa::{self, WordVectors};
-use crate::distributed::Share;
+use crate::distributed::{Share, World};
 use crate::gradients::sampled_softmax::SampledSoftmax;
 use crate::gradients::{Batch, Gradients, StreamBatch, Window};
 use crate::network::{DropoutMasks, State};
@@ -101,14 +101,15 @@ pub fn begin(
     Run::begin(directory, request, base.as_ref(), started, prepare)
 }
 
-/// Resumes a run where it was saved last; `None` if it is finished. `given` is where the user says that the corpus is now.
+/// Resumes a run where it was saved last; `None` if it is finished. `given` is where the user says that the corpus is now,
+/// `share` the part of each batch that this process will be asked to compute.
 ///
 /// # Errors
 /// A directory without a run, damaged files, a corpus that has changed or is not found.
 pub fn resume(
     directory: Directory,
     given: Option<&DataPaths>,
-    started: Instant,
+    (started, share): (Instant, Share),
     notify: Notify,
 ) -> Result<Option<Run<LanguageModelTask>>> {
     let place = directory.clone();
@@ -117,11 +118,11 @@ pub fn resume(
             place.clone(),
             &request.paths,
             &request.arguments,
-            (started, Share::WHOLE),
+            (started, share),
             notify,
         )
     };
-    let restore = |saved| restore(&directory, saved, given);
+    let restore = |saved| restore(&directory, saved, given, share);
     run::resume(directory.clone(), given, (started, notify), begin, restore)
 }
 
@@ -130,6 +131,7 @@ fn restore(
     directory: &Directory,
     saved: SavedRun<TextRecord>,
     given: Option<&DataPaths>,
+    share: Share,
 ) -> Result<(Prepared<LanguageModelTask>, Option<Base>)> {
     let SavedRun {
         mut record,
@@ -160,7 +162,9 @@ fn restore(
         _ => word_vectors(&config, &corpus, base.as_ref())?,
     };
     let interpolation = config.next_token().interpolation.as_ref();
+    // Rank 0 alone fits their weights, and saves them.
     let beside = interpolation
+        .filter(|_| share.rank == 0)
         .map(|interpolation| Beside::restore(&corpus, interpolation))
         .transpose()?;
     Ok((task(corpus, word_vectors, beside, record, config), base))
@@ -406,13 +410,30 @@ impl Task for LanguageModelTask {
         }
     }
 
-    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
+    fn evaluate(
+        &mut self,
+        state: &TrainingState,
+        training: &TrainingConfig,
+        world: &World,
+    ) -> Result<Option<Figures>> {
         let threads = training.threads.max(1) as usize;
         let line_end = self.corpus.tokenizer.line_end();
         let network = state.averaged_network();
-        let cache = self.beside.as_ref().map_or(0, Beside::cache);
-        let losses = evaluation::token_losses(&network, &self.valid, line_end, cache, threads);
-        let network_nats: f64 = losses.nats.iter().sum();
+        let interpolation = network.config.next_token().interpolation.as_ref();
+        let cache = interpolation.map_or(0, |interpolation| interpolation.cache);
+        let own = (threads, self.share);
+        let mut losses = evaluation::token_losses(&network, &self.valid, line_end, cache, own);
+        let mut network_nats: f64 = losses.nats.iter().sum();
+        match interpolation {
+            None => world.sum_numbers(std::slice::from_mut(&mut network_nats))?,
+            // Weights are fitted to all tokens.
+            Some(_) => {
+                world.sum_numbers(&mut losses.nats)?;
+                let mut cached = losses.cached.iter_mut().flatten();
+                cached.try_for_each(|cached| world.sum_numbers(cached))?;
+                network_nats = losses.nats.iter().sum();
+            }
+        }
         let all = match &mut self.beside {
             // What stands beside a network would hide that it has exploded.
             Some(beside) if network_nats.is_finite() => beside.fit(&losses),
@@ -424,12 +445,12 @@ impl Task for LanguageModelTask {
         let spelling_nats = statistics.valid_spelling_nats;
         let score = |nats| LanguageScore::new(nats / fraction, spelling_nats, &statistics.valid);
         let (network, score) = (score(network_nats), score(all));
-        score.loss.is_finite().then_some(Figures {
+        Ok(score.loss.is_finite().then_some(Figures {
             valid_loss: score.loss,
             network_loss: self.beside.is_some().then_some(network.loss),
             bits_per_character: Some(score.bits_per_character),
             ..Figures::default()
-        })
+        }))
     }
 
     /// A text of some characters.

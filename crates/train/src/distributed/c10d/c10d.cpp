@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 struct Group {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> backend;
+  c10::intrusive_ptr<c10d::Work> work;
 };
 
 template <class F>
@@ -79,19 +80,33 @@ char* c10d_connect(Group* group, int rank, int world, const char* local, int64_t
   });
 }
 
-// Sums a tensor over the ranks, in place.
-char* c10d_sum(Group* group, at::Tensor* tensor) {
+// Begins to sum a tensor over the ranks, in place.
+char* c10d_begin_sum(Group* group, at::Tensor* tensor) {
   return guarded([&] {
     std::vector<at::Tensor> list{*tensor};
-    group->backend->allreduce(list, {})->wait();
+    group->work = group->backend->allreduce(list, {});
   });
 }
 
-// Gives every rank the tensor of rank 0.
-char* c10d_broadcast(Group* group, at::Tensor* tensor) {
+// Begins to give every rank the tensor of rank 0.
+char* c10d_begin_broadcast(Group* group, at::Tensor* tensor) {
   return guarded([&] {
     std::vector<at::Tensor> list{*tensor};
-    group->backend->broadcast(list, {})->wait();
+    group->work = group->backend->broadcast(list, {});
+  });
+}
+
+// Waits for what was begun, for some time, and tells whether it is done.
+char* c10d_wait(Group* group, int64_t ms, int* done) {
+  return guarded([&] {
+    *done = 1;
+    try {
+      group->work->wait(milliseconds(ms));
+    } catch (const std::exception&) {
+      *done = group->work->isCompleted();
+      // It failed, or was done just now: this tells which.
+      if (*done) group->work->wait();
+    }
   });
 }
 

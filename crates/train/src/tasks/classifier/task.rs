@@ -11,7 +11,7 @@ use tch::{Device, Tensor};
 use super::batches::{Batches, EncodedDocuments};
 use super::calibration::{self, loss};
 use super::dataset::{BYTES_A_TOKEN, LabelledTexts};
-use crate::distributed::Share;
+use crate::distributed::{Share, World};
 use crate::evaluation;
 use crate::gradients::{Batch, Gradients, MAX_BACKWARD, TextBatch, Window};
 use crate::network::DropoutMasks;
@@ -280,14 +280,28 @@ impl Task for ClassifierTask {
         }
     }
 
-    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
+    fn evaluate(
+        &mut self,
+        state: &TrainingState,
+        training: &TrainingConfig,
+        world: &World,
+    ) -> Result<Option<Figures>> {
         let threads = training.threads.max(1) as usize;
         let encoder = evaluation::encoder(&state.averaged_network(), threads);
-        let texts: Vec<&[u32]> = self.valid.texts.iter().map(|text| &text[..]).collect();
-        let head = encoder.logits(&texts);
-        if head.iter().flatten().any(|logit| !logit.is_finite()) {
-            return None;
+        let own = self.share.own(self.valid.texts.len());
+        let texts: Vec<&[u32]> = own
+            .clone()
+            .map(|text| &self.valid.texts[text][..])
+            .collect();
+        let mut all = vec![0.0; self.valid.texts.len() * self.labels.len()];
+        for (text, found) in own.zip(encoder.logits(&texts)) {
+            all[text * found.len()..][..found.len()].copy_from_slice(&found);
         }
+        world.sum_numbers(&mut all)?;
+        if self.share.rank > 0 || all.iter().any(|logit| !logit.is_finite()) {
+            return Ok(None);
+        }
+        let head: Vec<Vec<f64>> = all.chunks(self.labels.len()).map(<[f64]>::to_vec).collect();
         let (labels, weights) = (&self.valid.labels, &self.label_weights);
         self.calibration = calibration::fit(&head, &self.linear_logits, labels, weights);
         let both = head.iter().zip(&self.linear_logits);
@@ -296,13 +310,13 @@ impl Task for ClassifierTask {
         let predicted: Vec<Vec<f64>> = logits.iter().map(|logits| softmax(logits)).collect();
         let validated = ValidationRecord::new(&self.labels, labels, &predicted);
         let score = &self.validated.insert(validated).score;
-        Some(Figures {
+        Ok(Some(Figures {
             valid_loss: loss(logits.into_iter(), labels, weights),
             accuracy: Some(score.accuracy),
             macro_f1: Some(score.macro_f1),
             balanced_accuracy: Some(score.balanced_accuracy()),
             ..Figures::default()
-        })
+        }))
     }
 
     fn describe_best(&self, record: &mut DocumentsRecord) {

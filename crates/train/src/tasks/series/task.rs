@@ -5,7 +5,7 @@ Learning to forecast: one network over all series of a panel.
 use tch::Kind;
 
 use super::examples::{Examples, Place};
-use crate::distributed::{self, Share};
+use crate::distributed::{self, Share, World};
 use crate::gradients::{Autograd, Batch, NumberBatch, Window, values_loss};
 use crate::network::{DropoutMasks, Reading};
 use crate::recipe;
@@ -100,7 +100,12 @@ impl Task for SeriesTask {
         Autograd::new(training.precision).step(network, &batch)
     }
 
-    fn evaluate(&mut self, state: &TrainingState, _training: &TrainingConfig) -> Option<Figures> {
+    fn evaluate(
+        &mut self,
+        state: &TrainingState,
+        _training: &TrainingConfig,
+        _world: &World,
+    ) -> Result<Option<Figures>> {
         let network = state.averaged_network();
         let masks = DropoutMasks::none(&network.config);
         let reading = Reading {
@@ -121,10 +126,10 @@ impl Task for SeriesTask {
             sum += loss.double_value(&[]) * places.len() as f64;
         }
         let valid_loss = sum / self.examples.valid.len() as f64;
-        valid_loss.is_finite().then(|| Figures {
+        Ok(valid_loss.is_finite().then(|| Figures {
             valid_loss,
             ..Figures::default()
-        })
+        }))
     }
 
     fn weights(&self, state: &TrainingState) -> Result<Vec<u8>> {

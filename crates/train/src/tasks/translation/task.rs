@@ -3,7 +3,7 @@ A translator as a [`Task`]: its step and its evaluation.
 */
 
 use super::batches::{Batches, EncodedPairs};
-use crate::distributed::Share;
+use crate::distributed::{self, Share, World};
 use crate::evaluation;
 use crate::gradients::{Batch, Gradients, PairBatch, Window};
 use crate::network::{BatchSize, TranslationMasks};
@@ -134,39 +134,51 @@ impl Task for TranslationTask {
         window
     }
 
-    fn evaluate(&mut self, state: &TrainingState, training: &TrainingConfig) -> Option<Figures> {
+    fn evaluate(
+        &mut self,
+        state: &TrainingState,
+        training: &TrainingConfig,
+        world: &World,
+    ) -> Result<Option<Figures>> {
         let threads = training.threads.max(1) as usize;
         let tokenizers = (self.source.clone(), self.target.clone());
         let translator = evaluation::translator(&state.averaged_network(), tokenizers, threads);
-        let pairs = self
-            .valid
-            .iter()
-            .map(|pair| (&pair.source[..], &pair.target[..]));
+        let own = self.share.own(self.valid.len());
+        let pairs = own.map(|pair| {
+            let pair = &self.valid[pair];
+            (&pair.source[..], &pair.target[..])
+        });
         let losses = translator.losses(&pairs.collect::<Vec<_>>());
-        let (nats, tokens) =
-            (losses.iter()).fold((0.0, 0), |sums, loss| (sums.0 + loss.0, sums.1 + loss.1));
-        let valid_loss = nats / tokens as f64;
+        let add = |sums: [f64; 2], loss: &(f64, usize)| [sums[0] + loss.0, sums[1] + loss.1 as f64];
+        let mut sums = losses.iter().fold([0.0; 2], add);
+        world.sum_numbers(&mut sums)?;
+        let valid_loss = sums[0] / sums[1];
         if !valid_loss.is_finite() {
-            return None;
+            return Ok(None);
         }
-        let scored = scored(&self.valid);
-        let sources: Vec<&str> = scored.clone().map(|pair| &pair.source[..]).collect();
-        let references: Vec<&str> = scored.map(|pair| &pair.target[..]).collect();
+        let scored: Vec<&Pair> = scored(&self.valid).collect();
+        let own = self.share.own(scored.len());
+        let sources: Vec<&str> = own.clone().map(|pair| &scored[pair].source[..]).collect();
+        let references: Vec<&str> = scored.iter().map(|pair| &pair.target[..]).collect();
         let greedy = Search {
             beam: 1,
             ..Search::default()
         };
         let found = translator.translate_texts(&sources, &greedy);
         let first = |found: &'_ Translation| found.candidates.first().map(|best| best.text.clone());
-        let texts: Vec<String> = found
-            .iter()
-            .map(|found| first(found).unwrap_or_default())
-            .collect();
-        Some(Figures {
+        let mut texts = vec![String::new(); scored.len()];
+        for (pair, found) in own.zip(&found) {
+            texts[pair] = first(found).unwrap_or_default();
+        }
+        distributed::gather_texts(world, &mut texts)?;
+        if self.share.rank > 0 {
+            return Ok(None);
+        }
+        Ok(Some(Figures {
             valid_loss,
             bleu: Some(Bleu::corpus(&texts, &references).score),
             ..Figures::default()
-        })
+        }))
     }
 
     /// Some validation pairs, with their translations between.
