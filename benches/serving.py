@@ -20,6 +20,7 @@ import time
 from pytorch import CAROUSEL, machine
 
 PROMPT = "The "
+TEMPERATURE = 0.8
 
 
 def main():
@@ -81,7 +82,7 @@ def stream(port, tokens, seed):
     """Seconds to the first token, and to the end."""
     start, first = time.perf_counter(), None
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    body = {"prompt": PROMPT, "max_tokens": tokens, "temperature": 0.8, "seed": seed, "stream": True}
+    body = {"prompt": PROMPT, "max_tokens": tokens, "temperature": TEMPERATURE, "seed": seed, "stream": True}
     connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
     assert response.status == 200, response.read()
@@ -99,7 +100,7 @@ def percentiles(seconds):
 
 def command_rate(options):
     command = [CAROUSEL, "generate", "-m", options.model, "-p", PROMPT, "--samples", str(options.clients)]
-    command += ["--length", str(4 * options.tokens), "--seed", "1", "--json"]
+    command += ["--length", str(4 * options.tokens), "--seed", "1", "--json", "--temperature", str(TEMPERATURE), "--min-p", "0"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return json.loads(out.splitlines()[0])["tokens_per_second"]
 

@@ -8,6 +8,7 @@ The checkpoint directory, which training writes and inference reads.
 pub mod architecture;
 pub mod arguments;
 pub mod config;
+mod config_check;
 mod corpus_options;
 pub mod cross_validation;
 pub mod data_paths;

@@ -16,7 +16,7 @@ use crate::data::series::options::SeriesOptions;
 use crate::data::series::time_series::{Series, label};
 use crate::error::{Error, Result};
 use crate::forecasting::folder::ForecastFolder;
-use crate::server::forecasts::{ForecastRequest, MOST_FORECASTS};
+use crate::server::forecast_request::{ForecastRequest, MOST_FORECASTS};
 use crate::server::limits::FITTED_VALUES;
 
 /// What the CSV is called in messages.

@@ -95,7 +95,8 @@ pub struct PredictedToken {
     pub nats: f64,
     /// The same, predicted one token at a time.
     pub one_at_a_time: f64,
-    /// Its probability under the cache at each scale; `None` without a cache, or while that holds nothing.
+    /// Its probability under the cache at each scale, where the places that are empty agree with the network; `None` without
+    /// a cache.
     pub cached: Option<Vec<f64>>,
 }
 
@@ -130,11 +131,16 @@ pub fn predict_tokens(
             if let Some(Target { position, id }) = *target {
                 let place = (row, streams.streams);
                 let (nats, one_at_a_time) = nats_of(&logits, [horizon, vocab_size], place, id);
+                let cached = cached.get_mut(row).and_then(Option::take);
+                let with_empty = |(shares, filled): (Vec<f64>, f64)| {
+                    let empty = (1.0 - filled) * (-nats).exp();
+                    shares.into_iter().map(|share| share + empty).collect()
+                };
                 each(PredictedToken {
                     position,
                     nats,
                     one_at_a_time,
-                    cached: cached.get_mut(row).and_then(Option::take),
+                    cached: cached.map(with_empty),
                 });
                 counted += 1;
             }
@@ -143,16 +149,19 @@ pub fn predict_tokens(
     }
 }
 
-/// Reads a window with the cache of each stream, and returns the targets' probabilities under it, for each row and scale.
+/// The shares of a token in a cache at each scale, and how much that is filled; `None` without a token.
+type Looked = Option<(Vec<f64>, f64)>;
+
+/// Reads a window with the cache of each stream, and looks the targets up in them, for each row.
 fn look_up(
     caches: &mut [Cache],
     scales: &[f32],
     network: &NextTokenNetwork,
     (window, outputs): (&EvaluationWindow, &Rows),
-) -> Vec<Option<Vec<f64>>> {
+) -> Vec<Looked> {
     let streams = caches.len();
     let rows = window.inputs.len();
-    let mut found: Vec<(&mut Cache, Vec<Option<Vec<f64>>>)> = caches
+    let mut found: Vec<(&mut Cache, Vec<Looked>)> = caches
         .iter_mut()
         .map(|cache| (cache, Vec::with_capacity(rows / streams)))
         .collect();
@@ -162,8 +171,8 @@ fn look_up(
             cache.read(window.inputs[row], |last| {
                 network.output(outputs, row, last)
             });
-            let target = window.targets[row];
-            found.push(target.and_then(|target| cache.probabilities(target.id, scales)));
+            let look = |target: Target| (cache.shares_of(target.id, scales), cache.filled());
+            found.push(window.targets[row].map(look));
         }
     });
     let steps = 0..rows / streams;

@@ -44,7 +44,8 @@ pub struct Predictions<'a> {
     pub network_nats: &'a [f64],
     /// The n-grams' predictions.
     pub ngrams: &'a [NgramPrediction],
-    /// The probabilities of the tokens under the cache, for each of the [`CACHE_SCALES`]; `None` without a cache.
+    /// The probabilities of the tokens under the cache, for each of the [`CACHE_SCALES`], as a
+    /// [`PredictedToken`](super::evaluation::PredictedToken) has them; `None` without a cache.
     pub cache: Option<&'a [Vec<f64>]>,
 }
 
@@ -173,8 +174,8 @@ impl InterpolationWeights {
         ]
     }
 
-    /// Negative log likelihood, in nats, of a token on which the network spends `network_nats`. A cache that holds nothing
-    /// yet, which has no probability for it, leaves its weight to the network.
+    /// Negative log likelihood, in nats, of a token on which the network spends `network_nats`; `cache` is its probability
+    /// under the cache, if there is one.
     pub fn nats(&self, network_nats: f64, ngrams: &NgramPrediction, cache: Option<f64>) -> f64 {
         let of_ngrams = self.ngrams[ngrams.known];
         let of_cache = cache.map_or(0.0, |_| self.cache[ngrams.known]);
@@ -342,8 +343,8 @@ impl Interpolated {
         let mut sums = self.ngrams.log_probabilities(text);
         sums.iter_mut()
             .for_each(|ngrams| *ngrams = of_ngrams * ngrams.exp());
-        let cached = cache.add_to(&mut sums, self.weights.cache_scale, of_cache);
-        let of_network = 1.0 - of_ngrams - if cached { of_cache } else { 0.0 };
+        let of_cache = cache.add_to(&mut sums, self.weights.cache_scale, of_cache);
+        let of_network = 1.0 - of_ngrams - of_cache;
         let total = log_sum_exp(logits) as f32;
         for (logit, others) in logits.iter_mut().zip(sums) {
             *logit = (others + of_network * (*logit - total).exp()).ln();

@@ -244,7 +244,12 @@ impl Sampler {
                 min_p,
                 temperature,
             } => choose_allowed(logits, f32::NEG_INFINITY, allows, |logits| {
-                let mut candidates = Candidates::new(logits);
+                let least = match (top_k, top_p, min_p) {
+                    // Few of all: those that are left out need not be copied.
+                    (None, None, Some(p)) => highest(logits) + p.ln(),
+                    _ => f32::NEG_INFINITY,
+                };
+                let mut candidates = Candidates::new(logits, least);
                 if let Some(k) = top_k {
                     candidates.keep_top_k(k);
                 }
@@ -343,13 +348,23 @@ fn penalize(logits: &mut [f32], tokens: impl Iterator<Item = u32>, penalty: f32)
 
 /// Token with the highest logit, the first of equals; NaN is never the highest.
 pub fn argmax_token(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (id, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] || logits[best].is_nan() {
-            best = id;
+    let highest = highest(logits);
+    let found = logits.iter().position(|&logit| logit == highest);
+    found.unwrap_or(0) as u32
+}
+
+/// The highest logit, or minus infinity; NaN is never the highest.
+fn highest(logits: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; 2 * LANES];
+    let (chunks, rest) = logits.as_chunks::<{ 2 * LANES }>();
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, logit);
         }
     }
-    best as u32
+    let all = lanes.iter().chain(rest).copied();
+    all.fold(f32::NEG_INFINITY, larger)
 }
 
 /// Draws an index with a probability proportional to its weight; `uniform` is in [0, 1). `None` without any weight.
@@ -394,14 +409,18 @@ struct Candidates {
 }
 
 impl Candidates {
-    /// All tokens whose logit is above minus infinity.
-    fn new(logits: &[f32]) -> Self {
-        let tokens = (0u32..)
-            .zip(logits.iter().copied())
-            .filter(|(_, logit)| *logit > f32::NEG_INFINITY);
-        Candidates {
-            tokens: tokens.collect(),
+    /// All tokens whose logit is `least` or more, and above minus infinity.
+    fn new(logits: &[f32], least: f32) -> Self {
+        let is_one = |logit: f32| logit >= least && logit > f32::NEG_INFINITY;
+        let mut tokens = Vec::new();
+        for (first, block) in (0u32..).step_by(BLOCK).zip(logits.chunks(BLOCK)) {
+            // Most blocks have none, which is seen without a branch for each.
+            if block.iter().fold(false, |any, &logit| any | is_one(logit)) {
+                let ones = (first..).zip(block.iter().copied());
+                tokens.extend(ones.filter(|&(_, logit)| is_one(logit)));
+            }
         }
+        Candidates { tokens }
     }
 
     /// Keeps the `k` most probable tokens (Fan et al. 2018).
@@ -429,7 +448,8 @@ impl Candidates {
 
     /// Keeps the tokens that are at least `p` times as probable as the most probable one (Nguyen et al. 2024).
     fn keep_min_p(&mut self, p: f32) {
-        let least = self.highest() + p.ln();
+        let logits = self.tokens.iter().map(|&(_, logit)| logit);
+        let least = logits.fold(f32::NEG_INFINITY, f32::max) + p.ln();
         self.tokens.retain(|&(_, logit)| logit >= least);
     }
 
@@ -437,11 +457,6 @@ impl Candidates {
     fn draw(&self, temperature: f32, uniform: f64) -> Option<u32> {
         let drawn = draw(&self.weights(temperature), uniform)?;
         Some(self.tokens[drawn].0)
-    }
-
-    fn highest(&self) -> f32 {
-        let logits = self.tokens.iter().map(|&(_, logit)| logit);
-        logits.fold(f32::NEG_INFINITY, f32::max)
     }
 
     /// Unnormalized probabilities.
@@ -466,7 +481,7 @@ mod tests {
     const LOGITS: [f32; 5] = [1.0, 3.0, NONE, 2.0, 3.0];
 
     fn kept(filter: impl FnOnce(&mut Candidates)) -> Vec<u32> {
-        let mut candidates = Candidates::new(&LOGITS);
+        let mut candidates = Candidates::new(&LOGITS, NONE);
         filter(&mut candidates);
         let mut ids: Vec<u32> = candidates.tokens.iter().map(|&(id, _)| id).collect();
         ids.sort_unstable();
@@ -586,13 +601,13 @@ mod tests {
     fn argmax_is_the_first_of_equals_and_ignores_nan() {
         assert_eq!(argmax_token(&LOGITS), 1);
         assert_eq!(argmax_token(&[f32::NAN, 1.0, 2.0]), 2);
-        let empty = Candidates::new(&[f32::NAN, NONE]);
+        let empty = Candidates::new(&[f32::NAN, NONE], NONE);
         assert_eq!(empty.draw(1.0, 0.5), None);
     }
 
     #[test]
     fn ends_of_the_unit_interval_draw_the_first_and_last() {
-        let candidates = Candidates::new(&LOGITS);
+        let candidates = Candidates::new(&LOGITS, NONE);
         assert_eq!(candidates.draw(1.0, 0.0), Some(0));
         assert_eq!(candidates.draw(1.0, 0.999_999_999), Some(4));
         assert_eq!(draw(&[0.0, 1.0, 0.0, 2.0, 0.0], 0.0), Some(1));
@@ -637,7 +652,7 @@ mod tests {
             p in prop::array::uniform2(1e-6f32..1.0),
         ) {
             let kept = |filter: &dyn Fn(&mut Candidates)| {
-                let mut candidates = Candidates::new(&logits);
+                let mut candidates = Candidates::new(&logits, NONE);
                 filter(&mut candidates);
                 let ids = candidates.tokens.iter().map(|&(id, _)| id);
                 ids.collect::<std::collections::BTreeSet<u32>>()
@@ -650,6 +665,9 @@ mod tests {
             prop_assert!(top_k(few).is_subset(&top_k(more)));
             prop_assert!(top_p(low).is_subset(&top_p(high)));
             prop_assert!(min_p(high).is_subset(&min_p(low)));
+            let mut all = Candidates::new(&logits, NONE);
+            all.keep_min_p(low);
+            prop_assert_eq!(all, Candidates::new(&logits, highest(&logits) + low.ln()));
             let any = logits.iter().any(|&logit| logit > NONE);
             prop_assert_eq!(any, !top_k(few).is_empty());
             prop_assert_eq!(any, !top_p(low).is_empty());

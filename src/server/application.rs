@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::errors::{Failure, json_body};
-use super::forecasts::Forecast;
+use super::forecast_request::Forecast;
 use super::guard::Guard;
 use super::limits::Limits;
 use super::metrics::Metrics;

@@ -3,6 +3,7 @@ Server-sent events: the body of a streamed completion. When the client hangs up 
 what is told of the texts, which ends them.
 */
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,15 +19,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Sleep, sleep};
 
 use super::batcher::Event;
-use super::choices::{Choices, Part};
+use super::choices::{Choices, Part, join};
 use super::errors::Failure;
 
-/// Bytes that are sent together at most, if more has come.
-const FRAME_BYTES: usize = 1 << 16;
+/// Number of pieces that are sent together at most, if more have come.
+const FRAME_PIECES: usize = 1024;
 
-/// Time between two frames. A reader does not notice it, and a system call for each token of each text would take as long as
-/// generating it.
-const DELAY: Duration = Duration::from_millis(10);
+/// Time between two frames. A reader does not notice it, and a system call for each token of each text, on both sides, would
+/// take as long as generating it.
+const DELAY: Duration = Duration::from_millis(20);
 
 /// What is sent of a completion, and when.
 pub struct Stream {
@@ -91,19 +92,31 @@ impl Stream {
         text + "data: [DONE]\n\n"
     }
 
-    /// The events that follow from one of the batch; `None` is the end of it.
-    fn next(&mut self, event: Option<Event>) -> String {
-        let part = match event.map(|event| self.choices.take(event)) {
-            None => return self.end(Some(&Failure::internal())),
-            Some(Err(failure)) => return self.end(Some(&failure)),
-            Some(Ok(part)) => part,
-        };
-        let mut text = part.map_or(String::new(), |part| {
-            self.line(&json!([self.choices.object(&part)]))
-        });
-        if self.choices.are_finished() {
-            text += &self.end(None);
+    /// What has come since the last frame: an event for each text, with all its pieces. Empty if nothing has.
+    fn frame(&mut self, context: &mut Context<'_>) -> String {
+        let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+        let mut pieces = std::mem::take(&mut self.first);
+        let mut end = String::new();
+        while !self.is_over
+            && pieces.len() < FRAME_PIECES
+            && let Poll::Ready(event) = self.events.poll_recv(context)
+        {
+            let event = event.ok_or_else(Failure::internal);
+            match event.and_then(|event| self.choices.take(event)) {
+                Err(failure) => end = self.end(Some(&failure)),
+                Ok(part) => pieces.extend(part),
+            }
+            if !self.is_over && self.choices.are_finished() {
+                end = self.end(None);
+            }
         }
+        for part in pieces {
+            join(parts.entry(part.index).or_default(), part);
+        }
+        let mut text: String = (parts.values())
+            .map(|part| self.line(&json!([self.choices.object(part)])))
+            .collect();
+        text += &end;
         text
     }
 }
@@ -122,16 +135,7 @@ impl HttpBody for Stream {
             }
             self.pause = None;
         }
-        let mut text = String::new();
-        for part in std::mem::take(&mut self.first) {
-            text += &self.line(&json!([self.choices.object(&part)]));
-        }
-        while !self.is_over && text.len() < FRAME_BYTES {
-            match self.events.poll_recv(context) {
-                Poll::Pending => break,
-                Poll::Ready(event) => text += &self.next(event),
-            }
-        }
+        let text = self.frame(context);
         match (text.is_empty(), self.is_over) {
             (false, _) => {
                 self.pause = (!self.is_over).then(|| Box::pin(sleep(DELAY)));

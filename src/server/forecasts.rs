@@ -2,7 +2,6 @@
 `POST /forecast`.
 */
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -13,38 +12,9 @@ use serde_json::{Value, json};
 use super::application::Application;
 use super::bodies;
 use super::errors::{Failure, json_body};
+use super::forecast_request::ForecastRequest;
 use super::models::{Engine, Kind};
 use super::work::Cancelled;
-use crate::error::Result as Answered;
-
-/// Most forecasts in one answer: series times steps.
-pub const MOST_FORECASTS: usize = 100_000;
-
-/// What a forecast is asked for by, each as the flag of `carousel forecast` takes it.
-#[derive(Clone, Debug, Default)]
-pub struct ForecastRequest {
-    /// The folder of a model that was fitted, if one was named.
-    pub folder: Option<PathBuf>,
-    /// The series.
-    pub csv: String,
-    /// Methods.
-    pub method: Option<String>,
-    /// Number of steps.
-    pub horizon: Option<String>,
-    /// Seasons.
-    pub season: Option<String>,
-    /// Columns of values.
-    pub column: Option<String>,
-    /// Columns of dates.
-    pub date_column: Option<String>,
-    /// The column that says which series a row belongs to.
-    pub id_column: Option<String>,
-    /// Whether to compare the methods, or at how many origins.
-    pub backtest: Value,
-}
-
-/// What makes forecasts: an object with `results`, `left_out`, and `backtest` if that was asked for.
-pub type Forecast = fn(&ForecastRequest) -> Answered<Value>;
 
 /// A request; lists may be given as such, or with commas.
 #[derive(Debug, Default, Deserialize)]

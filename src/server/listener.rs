@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
 use super::application::Application;
-use super::forecasts::Forecast;
+use super::forecast_request::Forecast;
 use super::guard::Guard;
 use super::limits::{CONNECTIONS, HEAD_TIME, Limits, OPEN_FILES, WRITE_TIME};
 use super::metrics::{Metrics, ModelMetrics};

@@ -192,8 +192,11 @@ impl Trainer {
             Ok(Some(status)) if status.success() => "finished",
             _ => "ended",
         };
-        let said = fs::read_to_string(&started.log).unwrap_or_default();
-        let message = said.lines().last().filter(|_| state == "ended");
+        let said = match state {
+            "ended" => fs::read_to_string(&started.log).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let message = said.lines().last();
         json!({"name": started.name, "state": state, "message": message})
     }
 }

@@ -37,8 +37,8 @@ pub(super) fn pattern(level: Level, split: Split) -> &'static str {
     }
 }
 
-/// The same, compiled once: that takes longer than a short text does.
-fn compiled(level: Level, split: Split) -> Regex {
+/// The same, compiled once: that takes longer than a short text does, and so does what a clone would find out anew.
+fn compiled(level: Level, split: Split) -> &'static Regex {
     static COMPILED: [OnceLock<Regex>; 4] = [const { OnceLock::new() }; 4];
     let place = match (level, split) {
         (Level::Word, Split::Whitespace) => 0,
@@ -47,7 +47,7 @@ fn compiled(level: Level, split: Split) -> Regex {
         (Level::Character | Level::Byte, _) => 3,
     };
     let compile = || Regex::new(pattern(level, split)).expect("the patterns are valid");
-    COMPILED[place].get_or_init(compile).clone()
+    COMPILED[place].get_or_init(compile)
 }
 
 /// The regular expression that cuts long matches, for the tokenizer's file.
@@ -69,7 +69,7 @@ pub(super) struct Division {
 /// Divides text that comes in pieces.
 #[derive(Clone)]
 pub(super) struct Splitter {
-    pattern: Regex,
+    pattern: &'static Regex,
     /// Most characters of a part.
     most: usize,
     pending: String,

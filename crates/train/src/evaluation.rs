@@ -82,10 +82,9 @@ pub fn token_losses(
         |_| (),
         |token| {
             losses.nats[token.position] = token.nats;
-            for (scale, cached) in losses.cached.iter_mut().flatten().enumerate() {
-                // A cache that holds nothing yet leaves its weight to the network.
-                let probability = token.cached.as_ref().map(|cached| cached[scale]);
-                cached[token.position] = probability.unwrap_or_else(|| (-token.nats).exp());
+            let found = token.cached.into_iter().flatten();
+            for (cached, found) in losses.cached.iter_mut().flatten().zip(found) {
+                cached[token.position] = found;
             }
         },
     );
