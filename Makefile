@@ -7,13 +7,15 @@ BINARIES = target/release
 
 DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 
-.PHONY: help demo test test-python test-browser fuzz build install libtorch lint light bench bench-distributed dist test-faults deny
+.PHONY: help demo test test-python test-browser fuzz build install libtorch lint light bench bench-distributed dist test-faults miri minimal-versions deny
 
 help:
 	@echo "make demo      go on from a model that ships to the tales in corpora/ for a minute, and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
 	@echo "make fuzz      a minute of damaged and random bytes for everything that is read (CAROUSEL_FUZZ_SECONDS for each)"
 	@echo "make test-faults  runs killed at 100 moments of each task, disks that fill at each system call"
+	@echo "make miri      the threads of the kernels under Miri, which finds races and wrong pointers"
+	@echo "make minimal-versions  the oldest crates that the manifests allow"
 	@echo "make deny      licences and sources of all crates (cargo-deny)"
 	@echo "make test-python  the package for Python, our files in other libraries, OpenAI's client, in a venv of its own"
 	@echo "make test-browser  the page of \`carousel serve\` in Chromium, wide and narrow, with axe"
@@ -41,11 +43,28 @@ test: lint light build
 # One after another, so that each has its seconds for itself.
 fuzz:
 	CAROUSEL_FUZZ_SECONDS=$${CAROUSEL_FUZZ_SECONDS:-60} $(CARGO) test --release --locked --package carousel --test tests fuzz:: -- --nocapture --test-threads=1
+	$(CARGO) build --release --locked --workspace
+	CAROUSEL_FUZZ_SECONDS=$${CAROUSEL_FUZZ_SECONDS:-60} $(CARGO) test --release --locked --package carousel-train --test learning resuming:: -- --nocapture
 
 # In long form: FAULTS kills of a run of each task, and a disk that fills at each system call.
 FAULTS ?= 100
 test-faults: build
 	CAROUSEL_FAULTS=$(FAULTS) $(CARGO) test --release --locked --package carousel-train --test learning faults
+
+# The unsafe code that needs no instructions of its own, under an interpreter that checks every access; tests/README.md. It needs
+# `rustup component add --toolchain nightly miri rust-src`.
+MIRI_TESTS = every_item_is_processed_once many_tasks_run_in_a_row concurrent_callers a_panic_in_a_part
+miri:
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked --target-dir target/miri-build --package carousel-kernels --lib -- $(MIRI_TESTS)
+
+# The oldest crates that the manifests allow, in a copy, so that Cargo.lock stays.
+MINIMAL = target/minimal-versions
+minimal-versions:
+	rm -rf $(MINIMAL)/tree
+	mkdir -p $(MINIMAL)/tree
+	git ls-files -z --cached | tar --null --files-from - --create | tar --extract --directory $(MINIMAL)/tree
+	ln -s "$$(readlink -f .libtorch)" $(MINIMAL)/tree/.libtorch
+	cd $(MINIMAL)/tree && $(CARGO) +nightly update -Z direct-minimal-versions && $(CARGO) check --workspace --target-dir ../build
 
 # Licences and sources of all crates, and versions that are there twice; needs `cargo install cargo-deny`.
 deny:

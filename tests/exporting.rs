@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 
-use carousel::checkpoint::architecture::{InitialState, Leak, NextToken, Recurrent, Tokens};
+use carousel::checkpoint::architecture::{
+    InitialState, Labels, Leak, NextToken, Recurrent, Tokens,
+};
 use carousel::checkpoint::parts::{Body, Head, Input};
 use carousel::checkpoint::transformer::{Positions, Transformer};
 use carousel::checkpoint::{Directory, ModelConfig};
 use carousel::convert::onnx_messages::{FLOAT, Graph, Model as OnnxModel, Node};
 use carousel::inference::Model;
 use carousel::inference::next_token::Wanted;
+use carousel::inference::recurrent_classifier::RecurrentClassifier;
+use carousel::text::preprocessing::Preprocessing;
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::Precision;
 use carousel_kernels::recurrent::{Activation, Cell};
@@ -147,6 +151,41 @@ fn computed(node: &Node, inputs: &[Option<&Tensor>]) -> Vec<Tensor> {
         "Add" => first.with(input(1), |a, b| a + b),
         "Sub" => first.with(input(1), |a, b| a - b),
         "Mul" => first.with(input(1), |a, b| a * b),
+        "Div" => first.with(input(1), |a, b| a / b),
+        "Mod" => first.with(input(1), f64::rem_euclid),
+        "Max" => first.with(input(1), f64::max),
+        "Less" => first.with(input(1), |a, b| f64::from(a < b)),
+        // Of truth values there are 0 and 1 here.
+        "Where" => {
+            let [yes, no] = [input(1), input(2)].map(|tensor| first.with(tensor, |_, b| b));
+            let chosen = first.with(&yes, |which, _| which).values;
+            let values = chosen.iter().zip(yes.values.iter().zip(&no.values));
+            let values = values.map(|(&which, (yes, no))| if which == 1.0 { *yes } else { *no });
+            Tensor::new(&yes.shape, values.collect())
+        }
+        "Cast" => first.clone(),
+        "Range" => {
+            let steps = first.values[0] as usize..input(1).values[0] as usize;
+            Tensor::new(&[steps.len()], steps.map(|step| step as f64).collect())
+        }
+        "Unsqueeze" => {
+            let mut shape = first.shape.clone();
+            shape.insert(input(1).values[0] as usize, 1);
+            Tensor::new(&shape, first.values.clone())
+        }
+        "Expand" => {
+            let shape: Vec<usize> = input(1).values.iter().map(|&size| size as usize).collect();
+            let zeros = Tensor::new(&shape, vec![0.0; shape.iter().product()]);
+            first.with(&zeros, |value, _| value)
+        }
+        "GatherElements" => {
+            assert_eq!(integer(node, "axis"), 0);
+            let columns = first.shape[1];
+            let rows = input(1).values.iter().enumerate();
+            let values = rows.map(|(at, &row)| first.values[row as usize * columns + at % columns]);
+            Tensor::new(&input(1).shape, values.collect())
+        }
+        "Scan" => return scanned(node, inputs),
         "Tanh" => first.map(f64::tanh),
         "Relu" => first.map(|x| x.max(0.0)),
         "Sigmoid" => first.map(|x| 1.0 / (1.0 + (-x).exp())),
@@ -197,19 +236,16 @@ fn computed(node: &Node, inputs: &[Option<&Tensor>]) -> Vec<Tensor> {
         }
         "Concat" => {
             let axis = integer(node, "axis");
-            let ([before, one, after], [_, two, _]) = (first.around(axis), input(1).around(axis));
-            let part = |tensor: &Tensor, size: usize, row: usize| {
+            let all: Vec<&Tensor> = inputs.iter().map(|input| input.unwrap()).collect();
+            let [before, ..] = first.around(axis);
+            let part = |tensor: &&Tensor, row: usize| {
+                let size = tensor.values.len() / before;
                 tensor.values[row * size..][..size].to_vec()
             };
-            let rows = (0..before).flat_map(|row| {
-                [
-                    part(first, one * after, row),
-                    part(input(1), two * after, row),
-                ]
-                .concat()
-            });
+            let rows = (0..before).flat_map(|row| all.iter().flat_map(move |one| part(one, row)));
             let mut shape = first.shape.clone();
-            shape[axis as usize] = one + two;
+            let axis = axis.rem_euclid(shape.len() as i64) as usize;
+            shape[axis] = all.iter().map(|one| one.shape[axis]).sum();
             Tensor::new(&shape, rows.collect())
         }
         "Softmax" => last_axis(&|row| {
@@ -251,6 +287,32 @@ fn computed(node: &Node, inputs: &[Option<&Tensor>]) -> Vec<Tensor> {
         }
         other => panic!("{other} is no operation that is written"),
     }]
+}
+
+/// What a loop computes: the states after the last step.
+fn scanned(node: &Node, inputs: &[Option<&Tensor>]) -> Vec<Tensor> {
+    let body = node.attribute.iter().find(|own| own.name == "body");
+    let body = body.unwrap().g.as_ref().unwrap();
+    let constants = constants(body);
+    let states = inputs.len() - integer(node, "num_scan_inputs") as usize;
+    let (states, scanned) = inputs.split_at(states);
+    let mut states: Vec<Tensor> = states.iter().map(|state| state.unwrap().clone()).collect();
+    for step in 0..scanned[0].unwrap().shape[0] {
+        let element = |whole: &Option<&Tensor>| {
+            let whole = whole.unwrap();
+            let size: usize = whole.shape[1..].iter().product();
+            Tensor::new(
+                &whole.shape[1..],
+                whole.values[step * size..][..size].to_vec(),
+            )
+        };
+        let values = states.into_iter().chain(scanned.iter().map(element));
+        let names = body.input.iter().map(|input| input.name.clone());
+        let mut outputs = run(body, &constants, names.zip(values).collect());
+        let next = (body.output.iter()).map(|output| outputs.remove(&output.name).unwrap());
+        states = next.collect();
+    }
+    states
 }
 
 /// The outputs of a graph, in float64.
@@ -377,15 +439,7 @@ fn initial_state(model: &OnnxModel) -> Values {
 }
 
 fn check(sandbox: &Sandbox, config: &ModelConfig) {
-    save_model(
-        &sandbox.path("model"),
-        &Tokenizer::characters(&ALPHABET),
-        config,
-    );
-    sandbox
-        .carousel("export -m model --onnx model.onnx --overwrite")
-        .success();
-    let onnx = OnnxModel::decode(&sandbox.read("model.onnx")[..]).unwrap();
+    let onnx = exported(sandbox, config);
     let graph = onnx.graph.as_ref().unwrap();
     let constants = constants(graph);
     let own = Model::open(&Directory::at(sandbox.path("model")), Precision::Float32, 1).unwrap();
@@ -433,6 +487,61 @@ fn graphs_compute_what_models_do() {
             _ => 5,
         };
         check(&sandbox, &config(body, NextToken::default(), width));
+    }
+}
+
+/// Writes the graph of a model, and reads it.
+fn exported(sandbox: &Sandbox, config: &ModelConfig) -> OnnxModel {
+    save_model(
+        &sandbox.path("model"),
+        &Tokenizer::characters(&ALPHABET),
+        config,
+    );
+    sandbox
+        .carousel("export -m model --onnx model.onnx --overwrite")
+        .success();
+    OnnxModel::decode(&sandbox.read("model.onnx")[..]).unwrap()
+}
+
+#[test]
+fn graphs_of_classifiers_compute_their_recurrent_part() {
+    let sandbox = Sandbox::new();
+    let texts: [&[u32]; 4] = [&[0, 3, 1, 7, 2, 5], &[0], &[0, 4, 4], &[0, 6]];
+    for body in bodies() {
+        if matches!(body, Body::Transformer(_)) {
+            continue;
+        }
+        let mut config = config(body, NextToken::default(), 5);
+        config.head = Head::Labels(Labels {
+            labels: ["good", "bad", "neither"].map(String::from).to_vec(),
+            ngrams: 2,
+            preprocessing: Preprocessing::None,
+        });
+        let onnx = exported(&sandbox, &config);
+        let graph = onnx.graph.as_ref().unwrap();
+        let weights = Directory::at(sandbox.path("model")).load_weights(&config);
+        let weights = weights.unwrap();
+        let floats = |name: &str| weights.floats(name);
+        let own = RecurrentClassifier::load(&config, floats, Precision::Float32, 1).unwrap();
+        // What stands behind a text is never read.
+        let padded = texts.iter().flat_map(|text| {
+            let padding = text.len() as u32..6;
+            text.iter().copied().chain(padding).map(f64::from)
+        });
+        let lengths = texts.iter().map(|text| text.len() as f64);
+        let inputs = Values::from([
+            ("tokens".to_string(), Tensor::new(&[4, 6], padded.collect())),
+            ("lengths".to_string(), Tensor::new(&[4], lengths.collect())),
+        ]);
+        let found = &run(graph, &constants(graph), inputs)["logits"].values;
+        let expected = own.logits(&texts).concat();
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-4,
+                "{found} {expected} {config:?}"
+            );
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! Runs that are killed, and disks that fill: in short, or `CAROUSEL_FAULTS` times (`make test-faults`).
+//! Runs that are killed, disks that fill, data that changes, memory that is refused, and clocks that jump: in short, or
+//! `CAROUSEL_FAULTS` times (`make test-faults`).
 
 use std::env;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -204,5 +205,185 @@ fn a_folder_that_cannot_be_written_is_named() {
         assert_eq!(refused.code, Some(1), "{}", refused.err);
         assert!(refused.err.contains("taken/model"), "{}", refused.err);
         assert_eq!(refused.err.trim().lines().count(), 1, "{}", refused.err);
+    }
+}
+
+/// The first line of what was said, where there is but one.
+fn one_line(outcome: &Outcome) -> &str {
+    let said = outcome.err.trim();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+/// Runs `carousel` while another program deletes, shortens or appends to a file, before it is opened or read for the n-th time.
+fn carousel_and_another(
+    sandbox: &Sandbox,
+    line: &str,
+    (file, how): (&str, &str),
+    nth: usize,
+) -> Outcome {
+    let mut command = sandbox.command(&crate::program());
+    command
+        .args(words(line))
+        .env("LD_PRELOAD", sandbox.path("faults.so"))
+        .env("FAULT_KIND", how)
+        .env("FAULT_NTH", nth.to_string())
+        .env(
+            "FAULT_UNDER",
+            std::fs::canonicalize(sandbox.path(file)).unwrap(),
+        );
+    Outcome::new(command.output().unwrap())
+}
+
+#[test]
+fn data_that_changes_while_it_is_read_is_read_whole_or_named() {
+    let sandbox = sandbox();
+    faults(&sandbox);
+    let all = env::var_os("CAROUSEL_FAULTS").is_some();
+    for task in TASKS {
+        let file = words(task)[1].clone();
+        let task = task.replace("1500", "20").replace("300", "20");
+        let before = sandbox.read(&file);
+        let run = |model: &str| sandbox.carousel(&format!("{task} -q -o {model} --overwrite"));
+        run("whole").success();
+        for how in ["delete", "shorten", "append"] {
+            for nth in [1, 2, 5, 9, 12, 16].into_iter().filter(|&n| all || n == 9) {
+                let _ = std::fs::remove_dir_all(sandbox.path("model"));
+                let _ = std::fs::remove_dir_all(sandbox.path("cache"));
+                let line = format!("{task} -q -o model");
+                let found = carousel_and_another(&sandbox, &line, (&file, how), nth);
+                let place = format!("{task}, {how} {nth}: {}", found.err);
+                if found.code != Some(0) {
+                    assert_eq!(found.code, Some(1), "{place}");
+                    assert!(one_line(&found).contains(&file), "{place}");
+                } else if weights(&sandbox, "model") != weights(&sandbox, "whole") {
+                    // What was read is what the file has now.
+                    run("now").success();
+                    assert!(
+                        weights(&sandbox, "model") == weights(&sandbox, "now"),
+                        "{place}"
+                    );
+                }
+                sandbox.write(&file, &before);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_data_has_changed_says_so_and_goes_on_when_it_is_back() {
+    let sandbox = sandbox();
+    for task in TASKS {
+        let file = words(task)[1].clone();
+        let line = format!("{task} -q -o model --overwrite");
+        assert!(sandbox.kill_at(&line, "model/resume.safetensors"), "{task}");
+        let (command, before) = (words(task)[0].clone(), sandbox.read(&file));
+        let resume = format!("{command} -q --resume model");
+        let saved = weights_if_any(&sandbox);
+        let mut changed = before.clone();
+        let middle = before.len() / 2;
+        changed[middle] = if before[middle] == b'e' { b'a' } else { b'e' };
+        for (now, said) in [
+            (None, "is no longer there"),
+            (Some(&before[..middle]), "changed"),
+            (Some(&changed), "changed"),
+        ] {
+            std::fs::remove_file(sandbox.path(&file)).unwrap();
+            now.map(|bytes| sandbox.write(&file, bytes));
+            let refused = sandbox.carousel(&resume);
+            assert_eq!(refused.code, Some(1), "{task}: {}", refused.err);
+            assert!(one_line(&refused).contains(said), "{task}: {}", refused.err);
+            sandbox.write(&file, &before);
+        }
+        assert!(weights_if_any(&sandbox) == saved, "{task}");
+        sandbox.carousel(&resume).success();
+        sandbox
+            .carousel(&format!("{task} -q -o whole --overwrite"))
+            .success();
+        assert!(
+            weights(&sandbox, "model") == weights(&sandbox, "whole"),
+            "{task}"
+        );
+    }
+}
+
+/// Runs `carousel` with so many MB of addresses.
+fn carousel_in_memory(sandbox: &Sandbox, line: &str, megabytes: usize) -> (Option<i32>, String) {
+    let mut command = sandbox.command(std::path::Path::new("sh"));
+    let script = format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes << 10);
+    command
+        .args(["-c", &script])
+        .arg(crate::program())
+        .args(words(line))
+        .env("RUST_BACKTRACE", "0");
+    let output = command.output().unwrap();
+    // After an abort a shell would say 134.
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn memory_that_is_refused_is_told_and_damages_nothing() {
+    let sandbox = sandbox();
+    let task = |hidden: usize| {
+        format!(
+            "train tale.txt --steps 2 --hidden-size {hidden} --batch-size 64 --bptt 64 -q -o model --overwrite"
+        )
+    };
+    sandbox.carousel(&task(16)).success();
+    let former = weights(&sandbox, "model");
+    let mut told = 0;
+    // Libraries that cannot be loaded, libtorch that ends, tensors that are refused.
+    for megabytes in [100, 300, 400, 550, 600, 700] {
+        let (code, said) = carousel_in_memory(&sandbox, &task(2048), megabytes);
+        assert!(
+            code != Some(0) && code != Some(101),
+            "{megabytes} MB: {code:?} {said}"
+        );
+        assert!(
+            !said.trim().is_empty() && !said.contains("panicked"),
+            "{megabytes} MB: {said}"
+        );
+        told += usize::from(said.contains("there is too little memory"));
+        assert!(weights(&sandbox, "model") == former, "{megabytes} MB");
+    }
+    assert!(told > 0, "no tensor was refused");
+    for megabytes in [20, 22, 24, 28, 40] {
+        let (code, said) =
+            carousel_in_memory(&sandbox, "generate -m model --length 5 --seed 1", megabytes);
+        assert!(
+            code == Some(0) || !said.trim().is_empty(),
+            "{megabytes} MB: {code:?}"
+        );
+        assert!(
+            code != Some(101) && !said.contains("panicked"),
+            "{megabytes} MB: {said}"
+        );
+    }
+    sandbox
+        .carousel("generate -m model --length 5 --seed 1")
+        .success();
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_budget() {
+    let sandbox = sandbox();
+    faults(&sandbox);
+    for seconds in ["86400", "-86400"] {
+        let mut command = sandbox.command(&crate::program());
+        let line =
+            "train tale.txt --time 1s --hidden-size 16 --embedding-size 8 -q -o model --overwrite";
+        command
+            .args(words(line))
+            .env("LD_PRELOAD", sandbox.path("faults.so"))
+            .env("FAULT_CLOCK", seconds);
+        let begin = Instant::now();
+        Outcome::new(command.output().unwrap()).success();
+        let took = begin.elapsed();
+        // It is a second of training, and some of getting ready; a busy machine takes longer.
+        let bounds = Duration::from_millis(500)..Duration::from_secs(60);
+        assert!(bounds.contains(&took), "{seconds}: {took:?}");
     }
 }

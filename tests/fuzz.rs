@@ -12,6 +12,7 @@ use carousel::checkpoint::encoder_decoder::Attention;
 use carousel::checkpoint::parts::{Body, Head};
 use carousel::checkpoint::transformer::Transformer;
 use carousel::checkpoint::{Directory, ModelConfig};
+use carousel::cli::forecast_values::{KeptForecaster, NewValues};
 use carousel::comparison::curve::Curve;
 use carousel::convert::pytorch::Found;
 use carousel::convert::state_dict::StateFile;
@@ -537,6 +538,51 @@ fn forecasts_of_any_bytes() {
         series_seeds(),
         line,
     );
+}
+
+/// Folders of forecasters of many kinds; model.json alone of them is read.
+fn forecasters() -> (Sandbox, Vec<&'static str>) {
+    let sandbox = Sandbox::new();
+    let wave = |step: usize| 20.0 + step as f64 + 5.0 * (step as f64 * 0.785).sin();
+    let values: Vec<String> = (0..36).map(|step| format!("{:.2}", wave(step))).collect();
+    let dated = values.iter().enumerate();
+    let dated = dated.map(|(at, value)| format!("{}-{:02},{value}\n", 2000 + at / 12, at % 12 + 1));
+    let dated: String = dated.collect();
+    sandbox.write("dated.csv", format!("month,value\n{dated}"));
+    sandbox.write("plain.csv", format!("value\n{}\n", values.join("\n")));
+    let lines = [
+        (
+            "simple",
+            "plain.csv --method naive,drift,theta,ets --season 4",
+        ),
+        ("many", "plain.csv --method combination --season 4"),
+        (
+            "arima",
+            "dated.csv --method sarima --seasonal 0,1,1,12 --order 1,0,1",
+        ),
+        ("smooth", "dated.csv --method holt-winters,seasonal-naive"),
+        (
+            "waves",
+            "plain.csv --method ar --season 4,9 --transform log",
+        ),
+    ];
+    for (name, line) in lines {
+        let line = format!("forecast {line} --horizon 3 -o {name} -q");
+        sandbox.carousel(&line).success();
+        fs::remove_file(sandbox.path(&format!("{name}/forecast.json"))).unwrap();
+    }
+    (sandbox, lines.map(|(name, _)| name).to_vec())
+}
+
+#[test]
+fn damaged_forecasters() {
+    let (sandbox, names) = forecasters();
+    fuzz_models("forecasters", 1000, sandbox, &names, |folder| {
+        KeptForecaster::open(folder).is_ok_and(|kept| {
+            let _ = kept.forecast(Some(NewValues::Numbers(&[30.0, 31.0])), Some("2"));
+            kept.forecast(None, None).is_ok()
+        })
+    });
 }
 
 #[test]

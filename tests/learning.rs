@@ -7,11 +7,16 @@ mod classifier;
 mod comparison;
 /// Training by several processes.
 mod distributed;
-/// Runs that are killed, and disks that fill.
+/// Runs that are killed, disks that fill, and what else a system may do.
 #[cfg(target_os = "linux")]
 mod faults;
+/// Changes to inputs, by a number.
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod mutation;
 /// Forecasting numbers by recurrent networks.
 mod network_forecasts;
+/// Damaged runs that are continued.
+mod resuming;
 /// A fresh folder for each test, and the programs run in it.
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod sandbox;

@@ -23,7 +23,7 @@ use crate::files;
   carousel export -m model --onnx model.onnx
 
 The ONNX graph of a language model is one step: a token and the state before it, to logits and the
-state after it, in float32.")]
+state after it, in float32. That of a classifier reads whole texts, and gives logits of the labels.")]
 pub struct Arguments {
     /// The model: its folder, or the name of one that ships
     #[arg(short, long, value_name = "MODEL")]
@@ -37,7 +37,7 @@ pub struct Arguments {
         conflicts_with = "onnx"
     )]
     output: Option<PathBuf>,
-    /// Write a language model as an ONNX graph to this file instead
+    /// Write a language model or a classifier as an ONNX graph to this file instead
     #[arg(long, value_name = "FILE")]
     onnx: Option<PathBuf>,
     /// Precision of the copied weights
@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// Writes a language model as an ONNX graph.
+/// Writes a model as an ONNX graph.
 fn write_onnx(from: &Directory, file: &Path, overwrite: bool) -> Result<()> {
     if file.exists() && !overwrite {
         return Err(Error::usage(format!(
@@ -82,7 +82,7 @@ fn write_onnx(from: &Directory, file: &Path, overwrite: bool) -> Result<()> {
     let config = from.load_config()?;
     onnx::check(&config).map_err(|error| error.in_file(from.path()))?;
     let tokenizer = from.load_tokenizer(&config)?;
-    let bytes = onnx::language_model(&config, &from.load_weights(&config)?, &tokenizer)?;
+    let bytes = onnx::file(&config, &from.load_weights(&config)?, &tokenizer)?;
     files::write_atomically(file, &bytes)?;
     if let Some(left_out) = onnx::leaves_out(&config) {
         standard::message(format!(

@@ -752,21 +752,24 @@ fn in_parallel<T: Sync, R: Send>(
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
-    thread::scope(|scope| {
-        for _ in 0..threads.min(items.len()) {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(at) else {
-                        return;
-                    };
-                    let result = work(item);
-                    done.lock()
-                        .expect("no thread panics with the lock")
-                        .push((at, result));
-                }
-            });
+    let take = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else {
+                return;
+            };
+            let result = work(item);
+            done.lock()
+                .expect("no thread panics with the lock")
+                .push((at, result));
         }
+    };
+    thread::scope(|scope| {
+        // If the system refuses more threads, fewer do.
+        for _ in 1..threads.min(items.len()) {
+            let _ = thread::Builder::new().spawn_scoped(scope, take);
+        }
+        take();
     });
     let mut done = done.into_inner().expect("no thread panics with the lock");
     done.sort_by_key(|&(at, _)| at);

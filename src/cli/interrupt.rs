@@ -24,12 +24,12 @@ static RAISED: AtomicBool = AtomicBool::new(false);
 /// Starts to handle the signals, in a thread of its own.
 ///
 /// # Errors
-/// If the handlers cannot be installed.
+/// If the handlers cannot be installed, or no thread can be started.
 pub fn listen() -> Result<()> {
     let handled = [SIGINT, SIGTERM, SIGHUP];
     let mut signals = Signals::new(handled.into_iter().filter(|&signal| !is_ignored(signal)))
         .map_err(|e| Error::new(format!("cannot handle Ctrl-C: {e}")))?;
-    thread::spawn(move || {
+    let wait = move || {
         let mut first = Instant::now();
         for _ in signals.forever() {
             if !RAISED.swap(true, Ordering::Relaxed) {
@@ -40,8 +40,14 @@ pub fn listen() -> Result<()> {
                 exit(130);
             }
         }
-    });
-    Ok(())
+    };
+    // Where memory is limited, this is the first that is refused.
+    match thread::Builder::new().spawn(wait) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Error::new(format!(
+            "no thread can be started ({e}): there is too little memory, or too many processes (ulimit -v, ulimit -u)"
+        ))),
+    }
 }
 
 /// Returns the flag that the first signal sets, and that the caller has to watch from now on; it may also clear it.

@@ -44,6 +44,7 @@ mod interactive;
 pub mod interrupt;
 mod launch;
 mod line_editor;
+mod memory;
 mod model;
 mod models;
 pub mod pair_flags;
@@ -133,6 +134,7 @@ pub fn main(dispatch: fn(Command) -> Result<()>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(code) => return code,
     };
+    memory::tell_refusals();
     let Err(error) = dispatch(parsed.command) else {
         return ExitCode::SUCCESS;
     };

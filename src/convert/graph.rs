@@ -23,9 +23,19 @@ pub type Value = String;
 #[derive(Default)]
 pub struct Builder {
     graph: Graph,
+    /// What names that are made up here begin with.
+    prefix: String,
 }
 
 impl Builder {
+    /// A graph inside of another, whose names do not begin with `prefix`.
+    pub fn within(prefix: &str) -> Self {
+        Builder {
+            prefix: prefix.to_string(),
+            ..Builder::default()
+        }
+    }
+
     /// The graph, with a name.
     pub fn finish(self, name: &str) -> Graph {
         Graph {
@@ -40,16 +50,21 @@ impl Builder {
         self.constant(name, (FLOAT, shape), bytes.collect())
     }
 
+    /// Whether there is a constant of a name.
+    pub fn has_constant(&self, name: &str) -> bool {
+        self.graph.initializer.iter().any(|own| own.name == name)
+    }
+
     /// Integers.
     pub fn integers(&mut self, shape: &[usize], values: &[i64]) -> Value {
-        let name = format!("integers{}", self.graph.initializer.len());
+        let name = format!("{}integers{}", self.prefix, self.graph.initializer.len());
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
         self.constant(&name, (INT64, shape), bytes.collect())
     }
 
     /// One number.
     pub fn number(&mut self, value: f32) -> Value {
-        let name = format!("number{}", self.graph.initializer.len());
+        let name = format!("{}number{}", self.prefix, self.graph.initializer.len());
         self.floats(&name, &[], &[value])
     }
 
@@ -64,10 +79,9 @@ impl Builder {
         name.to_string()
     }
 
-    /// What is read: numbers in float32, or tokens.
-    pub fn input(&mut self, name: &str, is_tokens: bool, shape: &[Dim]) -> Value {
-        let info = info(name, if is_tokens { INT64 } else { FLOAT }, shape);
-        self.graph.input.push(info);
+    /// What is read, of elements such as [`FLOAT`].
+    pub fn input(&mut self, name: &str, elements: i32, shape: &[Dim]) -> Value {
+        self.graph.input.push(info(name, elements, shape));
         name.to_string()
     }
 
@@ -117,16 +131,49 @@ impl Builder {
 
     /// Equal parts of the columns, or of another axis.
     pub fn split(&mut self, value: &str, parts: usize, axis: i64) -> Vec<Value> {
-        let number = self.graph.node.len();
-        let names: Vec<Value> = (0..parts)
-            .map(|part| format!("split{number}.{part}"))
-            .collect();
-        self.node("Split", &[value], &names, vec![integer("axis", axis)]);
+        self.node_of_parts("Split", &[value], parts, vec![integer("axis", axis)])
+    }
+
+    /// Numbers as other elements, such as [`FLOAT`].
+    pub fn cast(&mut self, value: &str, elements: i32) -> Value {
+        self.op_with("Cast", &[value], vec![integer("to", i64::from(elements))])
+    }
+
+    /// A loop over the first axis of the inputs after the first `states`; the values of these after it. The graph of a step
+    /// reads the states and an element of each other input, and computes the states.
+    pub fn scan(&mut self, inputs: &[&str], states: usize, step: Graph) -> Vec<Value> {
+        let step = Attribute {
+            name: "body".to_string(),
+            g: Some(step),
+            r#type: 5,
+            ..Attribute::default()
+        };
+        let scanned = (inputs.len() - states) as i64;
+        let settings = vec![step, integer("num_scan_inputs", scanned)];
+        self.node_of_parts("Scan", inputs, states, settings)
+    }
+
+    fn node_of_parts(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        parts: usize,
+        settings: Vec<Attribute>,
+    ) -> Vec<Value> {
+        let name = self.made_up(operator);
+        let names: Vec<Value> = (0..parts).map(|part| format!("{name}.{part}")).collect();
+        self.node(operator, inputs, &names, settings);
         names
     }
 
+    /// A name for what an operation computes.
+    fn made_up(&self, operator: &str) -> Value {
+        let (operator, number) = (operator.to_lowercase(), self.graph.node.len());
+        format!("{}{operator}{number}", self.prefix)
+    }
+
     fn op_with(&mut self, operator: &str, inputs: &[&str], settings: Vec<Attribute>) -> Value {
-        let output = format!("{}{}", operator.to_lowercase(), self.graph.node.len());
+        let output = self.made_up(operator);
         self.node(operator, inputs, std::slice::from_ref(&output), settings);
         output
     }

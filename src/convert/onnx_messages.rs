@@ -9,6 +9,8 @@ use prost::Message;
 pub const FLOAT: i32 = 1;
 /// An element of int64.
 pub const INT64: i32 = 7;
+/// A truth value.
+pub const BOOL: i32 = 9;
 
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
@@ -110,10 +112,13 @@ pub struct Attribute {
     /// An integer.
     #[prost(int64, tag = "3")]
     pub i: i64,
+    /// A graph, of the steps of a loop.
+    #[prost(message, optional, tag = "6")]
+    pub g: Option<Graph>,
     /// Integers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// Which of them it is: 1 a number, 2 an integer, 7 integers.
+    /// Which of them it is: 1 a number, 2 an integer, 5 a graph, 7 integers.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::consistency;
 use super::method::{FitOptions, Method};
 use super::model::Model;
 use super::selection::Score;
@@ -136,6 +137,20 @@ impl Forecaster {
             networks: Vec::new(),
         }
     }
+
+    /// What is wrong with it, if it was damaged.
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.series.is_empty() {
+            return Err("it has no series".to_string());
+        }
+        for fitted in &self.series {
+            consistency::of_series(&fitted.series)?;
+            consistency::of_options(&fitted.options)?;
+            let mut models = fitted.models.iter();
+            models.try_for_each(|fitted| consistency::of_model(&fitted.model))?;
+        }
+        Ok(())
+    }
 }
 
 impl ForecastFolder {
@@ -157,7 +172,7 @@ impl ForecastFolder {
     /// Loads the forecaster.
     ///
     /// # Errors
-    /// A folder without one, or one of a later version.
+    /// A folder without one, one of a later version, or a damaged one.
     pub fn load(&self) -> Result<Forecaster> {
         if !self.holds_forecaster() {
             return Err(Error::new(format!(
@@ -178,7 +193,17 @@ impl ForecastFolder {
                 value["version"].as_str().unwrap_or("?"),
                 env!("CARGO_PKG_VERSION")
             ))),
-            _ => serde_json::from_value(value).map_err(wrong),
+            _ => {
+                let forecaster: Forecaster = serde_json::from_value(value).map_err(wrong)?;
+                let damaged = |what: String| {
+                    Error::new(format!(
+                        "{} is damaged: {what}; make the forecaster again",
+                        path.display()
+                    ))
+                };
+                forecaster.check().map_err(damaged)?;
+                Ok(forecaster)
+            }
         }
     }
 

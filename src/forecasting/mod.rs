@@ -6,7 +6,7 @@ Statistics: [`autocorrelation`], [`spectrum`], [`unit_roots`], [`seasonal_streng
 [`fourier`] terms), and those over others, [`decomposed`] and [`combination`]. [`model`] is the enum of all of them,
 [`method`] turns a name into one, [`selection`] weighs [`candidate`]s by a [`backtest`]. [`forecast`] is what models give, [`accuracy`]
 how it is measured, [`rolling`] a test window by one model, whose parameters may be estimated anew (`refitting`), [`folder`] what
-is kept. [`regressors`] are the columns that a model may use beside the values.
+is kept, and `consistency` what has to hold of it. [`regressors`] are the columns that a model may use beside the values.
 For networks, [`scaling`] takes season and level out of a [`numeric_series`], and [`windows`] are what they read of it.
 [`explanation`] is what is found in a series on the way to a model.
 */
@@ -18,6 +18,7 @@ pub mod backtest;
 pub mod box_cox;
 pub mod candidate;
 pub mod combination;
+mod consistency;
 pub mod decomposed;
 pub mod decomposition;
 pub mod ets;

@@ -1,4 +1,4 @@
-"""`carousel export --onnx` writes what the program computes: ONNX Runtime beside `carousel score`, within 1e-4.
+"""`carousel export --onnx` writes what the program computes: ONNX Runtime beside `carousel score` and `classify`, within 1e-4.
 
     pytest tests/python/test_onnx.py
 
@@ -33,6 +33,12 @@ NETWORKS = {
     "tied": "--cell lstm --tie-weights --hidden-size 24 --embedding-size 24",
     "rotary": "--cell transformer --num-layers 2",
     "places": "--cell transformer --positions learned",
+}
+
+CLASSIFIERS = {
+    "gru": "--cell gru",
+    "lstm": "--cell lstm --num-layers 2 --bidirectional --layer-norm --residual",
+    "skip": "--cell skip --skip 3 --initial-state learned",
 }
 
 
@@ -80,3 +86,38 @@ def log_probabilities(path, tokens):
 def beginning(begin):
     shape = [2 if size == "batch" else size for size in begin["shape"]]
     return numpy.broadcast_to(numpy.float32(begin.get("values", begin.get("value"))), shape).copy()
+
+
+@pytest.mark.parametrize("network", CLASSIFIERS)
+def test_classifiers(tmp_path, network):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    if not os.path.exists(CAROUSEL + "-train"):
+        pytest.skip("carousel-train is not built")
+    rows = [f"{label},the {kind} film of {who}" for who in range(20) for label, kind in (("good", "fine"), ("bad", "dull"))]
+    (tmp_path / "films.csv").write_text("\n".join(["label,text", *rows]) + "\n")
+    flags = [*CLASSIFIERS[network].split(), "--hidden-size", "24", "--level", "char", "--steps", "30", "-q"]
+    carousel("train-classifier", tmp_path / "films.csv", "-o", tmp_path / "model", *flags)
+    carousel("export", "-m", tmp_path / "model", "--onnx", tmp_path / "model.onnx")
+    onnx.checker.check_model(str(tmp_path / "model.onnx"), full_check=True)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    metadata = session.get_modelmeta().custom_metadata_map
+    labels = json.loads(metadata["labels"])
+    texts = ["the fine film", "dull", "the dull of the fine film"]
+    ids = json.loads((tmp_path / "model" / "tokenizer.json").read_text())["model"]["vocab"]
+    encoded = [[int(metadata["first_token"]), *(ids[character] for character in text)] for text in texts]
+    longest = max(map(len, encoded))
+    tokens = numpy.array([text + [3] * (longest - len(text)) for text in encoded])
+    logits = session.run(["logits"], {"tokens": tokens, "lengths": numpy.array([len(text) for text in encoded])})[0]
+    # What is beside the network is taken out of the model.
+    weights = safetensors.load_file(tmp_path / "model" / "model.safetensors")
+    calibration = json.loads(metadata["calibration"])
+    assert numpy.allclose(weights["calibration.scales"], [calibration["recurrent"], calibration["linear"]])
+    assert numpy.allclose(weights["calibration.bias"], calibration["bias"])
+    weights["calibration.scales"][:] = 1, 0
+    weights["calibration.bias"][:] = 0
+    safetensors.save_file(weights, tmp_path / "model" / "model.safetensors")
+    lines = carousel("classify", "-m", tmp_path / "model", "--json", "--precision", "f32", *texts).splitlines()
+    for line, found in zip(lines, numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True), strict=True):
+        expected = json.loads(line)["probabilities"]
+        assert max(abs(expected[label] - value) for label, value in zip(labels, found, strict=True)) < 1e-4
+    assert numpy.abs(logits).max() > 0.01

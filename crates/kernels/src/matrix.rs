@@ -353,8 +353,9 @@ struct Words(MmapMut);
 
 impl Words {
     fn zeros(count: usize) -> Self {
-        let map = MmapMut::map_anon(count.max(1) * size_of::<u32>());
-        let map = map.expect("memory for the weights");
+        let bytes = count.max(1) * size_of::<u32>();
+        let map = MmapMut::map_anon(bytes);
+        let map = map.unwrap_or_else(|e| panic!("{bytes} bytes for the weights: {e}"));
         // Without huge pages, ordinary ones do.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);

@@ -4,7 +4,7 @@ Failures of the library as exceptions of Python.
 
 use carousel::error::ErrorKind;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::exceptions::{PyException, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 create_exception!(
@@ -25,4 +25,11 @@ pub fn raised(error: carousel::error::Error) -> PyErr {
 /// A wrong argument.
 pub fn wrong(message: impl Into<String>) -> PyErr {
     PyValueError::new_err(message.into())
+}
+
+/// Warns of what was done otherwise than one may expect.
+pub fn warn(py: Python<'_>, note: &str) -> PyResult<()> {
+    // A name of a file or a series may hold anything but NUL, which no warning can.
+    let note = std::ffi::CString::new(note.replace('\0', " "))?;
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &note, 2)
 }

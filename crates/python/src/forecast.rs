@@ -2,7 +2,7 @@
 Forecasts of a series of numbers.
 */
 
-use carousel::cli::forecast_values::{self, ForecastOptions};
+use carousel::cli::forecast_values::{self, ForecastOptions, ValuesForecast};
 use carousel::forecasting::forecast::{Interval, LEVELS};
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -14,8 +14,12 @@ use crate::failure::raised;
 /// The next values of a series.
 #[pyclass(frozen, get_all, module = "carousel")]
 pub struct Forecast {
+    /// Name of the series; "values" of numbers that were given.
+    series: String,
     /// Name of the model.
     model: String,
+    /// The dates of the forecasts, or their numbers where the series has none.
+    dates: Vec<String>,
     /// The point forecasts: an array of float64.
     mean: Py<PyArray1<f64>>,
     /// The lower ends of the intervals: an array for each of their probabilities in percent, 80 and 95.
@@ -48,15 +52,7 @@ pub fn forecast(
         method: Some(method.to_string()),
     };
     let found = py.detach(|| forecast_values::forecast(&values, &options));
-    let found = found.map_err(raised)?;
-    let intervals = &found.forecast.intervals;
-    Ok(Forecast {
-        lower: by_level(py, intervals, |interval| &interval.lower)?,
-        upper: by_level(py, intervals, |interval| &interval.upper)?,
-        mean: PyArray1::from_slice(py, &found.forecast.mean).unbind(),
-        model: found.model,
-        season: found.season,
-    })
+    Forecast::of(py, found.map_err(raised)?)
 }
 
 /// An end of each interval, by its probability.
@@ -70,6 +66,22 @@ fn by_level(
         ends.set_item(level, PyArray1::from_slice(py, end(interval)))?;
     }
     Ok(ends.unbind())
+}
+
+impl Forecast {
+    /// As Python has it.
+    pub fn of(py: Python<'_>, found: ValuesForecast) -> PyResult<Self> {
+        let intervals = &found.forecast.intervals;
+        Ok(Forecast {
+            lower: by_level(py, intervals, |interval| &interval.lower)?,
+            upper: by_level(py, intervals, |interval| &interval.upper)?,
+            mean: PyArray1::from_slice(py, &found.forecast.mean).unbind(),
+            series: found.series,
+            model: found.model,
+            dates: found.dates,
+            season: found.season,
+        })
+    }
 }
 
 #[pymethods]

@@ -10,6 +10,7 @@ mod classifier;
 mod computing;
 mod failure;
 mod forecast;
+mod forecaster;
 mod model;
 mod translator;
 mod writer;
@@ -27,6 +28,8 @@ mod _carousel {
     use super::failure::Error;
     #[pymodule_export]
     use super::forecast::{Forecast, forecast};
+    #[pymodule_export]
+    use super::forecaster::Forecaster;
     #[pymodule_export]
     use super::model::load;
     #[pymodule_export]

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use carousel::checkpoint::parts::Head;
 use carousel::checkpoint::{Directory, models};
 use carousel::error::Result;
+use carousel::forecasting::folder::ForecastFolder;
 use carousel::inference::computation::{Computation, PrecisionChoice};
 use carousel::text::encoder::Encoder;
 use carousel::text::tokenizer::Tokenizer;
 use carousel_kernels::Precision;
 use numpy::PyArray1;
-use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 
 use crate::arguments::Count;
 use crate::classifier::Classifier;
-use crate::failure::{raised, wrong};
+use crate::failure::{raised, warn, wrong};
+use crate::forecaster::Forecaster;
 use crate::translator::Translator;
 use crate::writer::Writer;
 
@@ -60,8 +61,7 @@ impl Found {
     fn told_computation(&self, py: Python<'_>) -> PyResult<Computation> {
         let computation = self.computation(PrecisionChoice::Auto);
         if let Some(note) = computation.note {
-            let note = std::ffi::CString::new(note)?;
-            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &note, 2)?;
+            warn(py, note)?;
         }
         Ok(computation)
     }
@@ -84,10 +84,10 @@ impl Found {
     }
 }
 
-/// Open a model, by its folder or its name: a Writer, a Classifier or a Translator, as it was trained.
+/// Open a model, by its folder or its name: a Writer, a Classifier, a Translator or a Forecaster, as it was trained.
 ///
 /// precision is "auto", "f32", "bf16" or "int8"; the default is that of the commands. threads is the most threads that it
-/// computes with, by default one for each core, 8 at most.
+/// computes with, by default one for each core, 8 at most. A forecaster takes neither.
 #[pyfunction]
 #[pyo3(signature = (model, *, precision=None, threads=None))]
 pub fn load(
@@ -96,6 +96,12 @@ pub fn load(
     precision: Option<&str>,
     threads: Option<Count>,
 ) -> PyResult<Py<PyAny>> {
+    if ForecastFolder::at(&model).holds_forecaster() {
+        if precision.is_some() || threads.is_some() {
+            return Err(wrong("a forecaster takes neither precision nor threads"));
+        }
+        return Ok(Py::new(py, Forecaster::open(py, &model)?)?.into_any());
+    }
     let found = Found::find(&model, precision, threads)?;
     let config = found.directory.load_config().map_err(raised)?;
     Ok(match config.head {

@@ -195,6 +195,61 @@ def test_values_are_any_numbers(tmp_path):
     assert carousel.forecast(tuple(values), method="naive", horizon=2).mean.tolist() == [7, 7]
 
 
+def kept(tmp_path, rows, *flags):
+    file = tmp_path / "series.csv"
+    file.write_text("\n".join(rows) + "\n")
+    run("forecast", file, "-o", tmp_path / "kept", *flags)
+    return carousel.load(tmp_path / "kept")
+
+
+def check_kept(found, expected):
+    assert [(one.series, one.model) for one in found] == [(one["series"], one["model"]) for one in expected]
+    for own, other in zip(found, expected):
+        assert own.mean.tolist() == other["forecast"] and own.dates == other["dates"]
+        assert {str(level): ends.tolist() for level, ends in own.upper.items()} == other["upper"]
+
+
+def test_a_kept_forecaster_goes_on(tmp_path):
+    values = [3.0, 5, 4, 6, 5, 7, 6, 8, 7, 9, 8, 10]
+    forecaster = kept(tmp_path, ["value", *map(repr, values)], "--method", "theta,drift", "--horizon", 4)
+    assert type(forecaster) is carousel.Forecaster and forecaster.series == ["value"]
+    assert repr(forecaster) == "<carousel.Forecaster kept>"
+    check_kept(forecaster.forecast(), run("forecast", "-m", tmp_path / "kept"))
+    assert len(forecaster.forecast()[0].mean) == 4
+    more = tmp_path / "more.csv"
+    more.write_text("value\n9\n11\n")
+    expected = run("forecast", "-m", tmp_path / "kept", more, "--horizon", 2)
+    check_kept(forecaster.forecast(file=more, horizon=2), expected)
+    check_kept(forecaster.forecast([9, 11], 2), expected)
+    # New values are not kept.
+    check_kept(forecaster.forecast(), run("forecast", "-m", tmp_path / "kept"))
+
+
+def test_a_kept_forecaster_of_dated_series(tmp_path):
+    rows = [f"{name},2020-{month:02},{scale * month}" for name, scale in (("a", 1), ("b", 2)) for month in range(1, 13)]
+    forecaster = kept(tmp_path, ["id,month,value", *rows], "--method", "drift", "--horizon", 2)
+    assert forecaster.series == ["a", "b"]
+    found = forecaster.forecast()
+    check_kept(found, run("forecast", "-m", tmp_path / "kept"))
+    assert found[1].dates == ["2021-01", "2021-02"]
+    more = tmp_path / "more.csv"
+    more.write_text("id,month,value\na,2021-01,20\nc,2021-01,5\n")
+    with pytest.warns(UserWarning, match="1 series have no model"):
+        found = forecaster.forecast(file=more)
+    check_kept(found, run("forecast", "-m", tmp_path / "kept", more))
+    with pytest.raises(ValueError, match="has series with dates, or several"):
+        forecaster.forecast([1, 2])
+    with pytest.raises(ValueError, match="either values or a file"):
+        forecaster.forecast([1, 2], file=more)
+    with pytest.raises(ValueError, match="neither precision nor threads"):
+        carousel.load(tmp_path / "kept", threads=2)
+    with pytest.raises(carousel.Error, match="holds no forecaster"):
+        carousel.Forecaster.load(CHECKPOINTS / "reviews")
+    (tmp_path / "kept" / "model.json").write_text("{")
+    with pytest.raises(carousel.Error, match="model.json cannot be understood"):
+        carousel.load(tmp_path / "kept")
+
+
 def test_threads_share_a_model(writer, classifier, translator):
     def work(seed):
         return (

@@ -1,6 +1,7 @@
 """carousel: generate, score, classify and translate texts with recurrent networks, and forecast numbers.
 
-`load` opens a model, by its folder or its name, as a `Writer`, a `Classifier` or a `Translator`; `forecast` needs none.
+`load` opens a model, by its folder or its name, as a `Writer`, a `Classifier`, a `Translator` or a `Forecaster`; `forecast`
+needs none.
 The answers are those of the commands of the program `carousel`, defaults included.
 """
 
@@ -9,6 +10,7 @@ from ._carousel import (
     Classifier,
     Error,
     Forecast,
+    Forecaster,
     Score,
     Text,
     Translation,
@@ -24,6 +26,7 @@ __all__ = [
     "Classifier",
     "Error",
     "Forecast",
+    "Forecaster",
     "Score",
     "Text",
     "Translation",

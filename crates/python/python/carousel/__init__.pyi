@@ -24,11 +24,11 @@ class Error(Exception):
 
 def load(
     model: str | PathLike[str], *, precision: Precision | None = None, threads: int | None = None
-) -> Writer | Classifier | Translator:
+) -> Writer | Classifier | Translator | Forecaster:
     """Open a model, by its folder or its name: what comes depends on the task that it was trained for.
 
     precision is that of the commands by default; threads is the most threads that it computes with, by default one for each
-    core, 8 at most. Results do not depend on it.
+    core, 8 at most. Results do not depend on it. A forecaster takes neither.
     """
 
 @final
@@ -212,12 +212,41 @@ class Translation:
         """Natural logarithm of the probability."""
 
 @final
+class Forecaster:
+    """Models of series of numbers, which `carousel forecast -o` has kept in a folder. Threads may share it."""
+
+    @staticmethod
+    def load(model: str | PathLike[str]) -> Forecaster:
+        """Open a forecaster, by its folder; another kind of model is an Error."""
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+    @property
+    def series(self) -> list[str]:
+        """Names of the series."""
+    def forecast(
+        self, values: ArrayLike | None = None, horizon: int | None = None, *, file: str | PathLike[str] | None = None
+    ) -> list[Forecast]:
+        """Forecast the next values, as `carousel forecast -m` does: one Forecast for each series and model.
+
+        values are numbers after those of a single series without dates; file is a CSV with new rows of any series. They are
+        not kept. horizon is the number of steps, by default that of the command which made the forecaster. What cannot be
+        forecast, or has no model, is a UserWarning.
+        """
+
+@final
 class Forecast:
     """The next values of a series."""
 
     @property
+    def series(self) -> str:
+        """Name of the series; "values" of numbers that were given."""
+    @property
     def model(self) -> str:
         """Name of the model."""
+    @property
+    def dates(self) -> list[str]:
+        """Dates of the forecasts, or their numbers where the series has none."""
     @property
     def mean(self) -> NDArray[float64]:
         """The point forecasts."""
