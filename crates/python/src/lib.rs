@@ -11,6 +11,7 @@ mod computing;
 mod failure;
 mod forecast;
 mod forecaster;
+mod load;
 mod model;
 mod translator;
 mod writer;
@@ -31,7 +32,7 @@ mod _carousel {
     #[pymodule_export]
     use super::forecaster::Forecaster;
     #[pymodule_export]
-    use super::model::load;
+    use super::load::load;
     #[pymodule_export]
     use super::translator::{Translation, Translator};
     #[pymodule_export]

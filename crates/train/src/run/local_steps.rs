@@ -25,11 +25,6 @@ use carousel::error::Result;
 const OUTER_RATE: f64 = 1.0;
 const OUTER_MOMENTUM: f64 = 0.5;
 
-/// The momentum before the first step of all together.
-pub fn no_momentum(parameters: &NamedTensors) -> NamedTensors {
-    parameters.map(|parameter| parameter.detach().zeros_like())
-}
-
 impl<T: Task> Run<T> {
     /// Some steps of each process alone, and one of all together; `None` if a loss exploded or gradients were not finite.
     pub(super) fn local_steps(&mut self, notify: Notify) -> Result<Option<StepReport>> {

@@ -103,6 +103,12 @@ impl TrainingState {
         }
     }
 
+    /// Keeps a momentum of the steps that all processes take together, from now on.
+    pub fn keep_outer_momentum(&mut self) {
+        let zeros = |parameter: &tch::Tensor| parameter.detach().zeros_like();
+        self.outer_momentum = Some(self.network.parameters.map(zeros));
+    }
+
     /// The network with the weights that are validated and saved: the averaged weights, if there are any.
     pub fn averaged_network(&self) -> Network {
         let weights = self.averages.as_ref().unwrap_or(&self.network.parameters);

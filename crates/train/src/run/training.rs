@@ -11,7 +11,6 @@ use super::base::Base;
 use super::clock::{self, MOST_RESCUES, Moment};
 use super::event::{Event, Notify, Plan, StepReport};
 use super::explosion::{self, GradientWatch};
-use super::local_steps;
 use super::report;
 use super::resume::Snapshot;
 use super::state::TrainingState;
@@ -188,7 +187,7 @@ impl<T: Task> Run<T> {
         let streams = State::before_training(&config, task.streams(), device);
         let mut state = TrainingState::new(network, training.ema > 0.0, streams);
         if training.sync_every > 1 {
-            state.outer_momentum = Some(local_steps::no_momentum(&state.network.parameters));
+            state.keep_outer_momentum();
         }
         let mut good = Snapshot::of(&state);
         if let Some(saved) = saved {
