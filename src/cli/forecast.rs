@@ -441,7 +441,7 @@ fn succeeded<T>(all: Vec<Result<T>>) -> Result<(Vec<T>, Vec<Error>)> {
 }
 
 /// Tells the first few failures.
-fn tell_failures(failures: &[Error]) {
+pub(super) fn tell_failures(failures: &[Error]) {
     let told = failures
         .iter()
         .take(TOLD)
@@ -549,57 +549,65 @@ pub(super) fn filled(
 fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
     let mut forecaster = folder.load()?;
     if let Some(file) = &arguments.file {
-        extend(
+        let failures = extend(
             &mut forecaster,
             (file, &arguments.reading()),
             arguments.quiet,
         )?;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
     }
     Ok(forecaster)
 }
 
-/// Adds the values of a file to those of a forecaster. The file is read as asked for, or as the forecaster's own was.
+/// Adds the values of a file to those of a forecaster, and returns why those of some series could not be: they do not belong
+/// to those that are there. The file is read as asked for, or as the forecaster's own was.
 ///
 /// # Errors
-/// A file that cannot be read, or whose values do not belong to those that are there.
+/// A file that cannot be read.
 pub(super) fn extend(
     forecaster: &mut Forecaster,
     (file, given): (&Path, &SeriesOptions),
     quiet: bool,
-) -> Result<()> {
+) -> Result<Vec<Error>> {
     let reading = match *given == SeriesOptions::default() {
         true => &forecaster.reading,
         false => given,
     };
     let new = read(file, reading, quiet)?.series;
-    let unknown = extend_by(forecaster, new, quiet)?;
+    let (unknown, failures) = extend_by(forecaster, new, quiet);
     if unknown > 0 {
         standard::notes(&[format!(
             "{unknown} series of {} have no model, and are left out",
             file.display()
         )]);
     }
-    Ok(())
+    Ok(failures)
 }
 
-/// Adds values to those of a forecaster; returns the number of series that it has no model of.
-///
-/// # Errors
-/// Values that do not belong to those that are there.
+/// Adds values to those of a forecaster; returns the number of series that it has no model of, and why values of others do not
+/// belong to those that are there.
 pub(super) fn extend_by(
     forecaster: &mut Forecaster,
     new: Vec<Series>,
     quiet: bool,
-) -> Result<usize> {
+) -> (usize, Vec<Error>) {
     let is_alone = new.len() == 1 && forecaster.series.len() == 1;
-    let mut unknown = 0;
+    let (mut unknown, mut failures) = (0, Vec::new());
     for new in new {
         let mut known = forecaster.series.iter_mut();
         let Some(fitted) = known.find(|known| is_alone || known.series.id == new.id) else {
             unknown += 1;
             continue;
         };
-        let extension = fitted.series.extend(&new)?;
+        let extension = match fitted.series.extend(&new) {
+            Ok(extension) => extension,
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
         if !quiet {
             let parts = [
                 (extension.added, "new"),
@@ -622,7 +630,7 @@ pub(super) fn extend_by(
             ));
         }
     }
-    Ok(unknown)
+    (unknown, failures)
 }
 
 /// The forecasts of all models, and why others failed.
