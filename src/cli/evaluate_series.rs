@@ -7,7 +7,7 @@ use std::path::Path;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::forecast::{extend, filled, forecast_by, tell_failures};
+use super::forecast::{extend, filled_for, forecast_by, tell_failures};
 use super::forecast_answer::Asked;
 use super::forecast_networks;
 use super::forecast_output::add_errors;
@@ -164,7 +164,7 @@ fn errors_of(
     for model in models.iter().chain(&naive) {
         let forecast = forecast_by(model, asked, forecaster.fill, None).map_err(named)?;
         if let Some(forecast) = forecast {
-            let known = filled(known, model.method, forecaster.fill, options);
+            let known = filled_for(&model.model, known, forecaster.fill, options);
             add(model.method.name(), &forecast, &known);
         }
     }

@@ -30,9 +30,11 @@ use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
 use crate::forecasting::forecast::Forecast;
 use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::model::Model;
 use crate::forecasting::panel_seasons::panel_seasons;
 use crate::forecasting::regressors::{Usable, columns, steps_ahead};
 use crate::forecasting::rolling::{Window, rolled};
+use crate::forecasting::selection::leaves_gaps;
 use crate::text::escape::escaped;
 
 /// Number of steps that are forecast where the series has no season.
@@ -531,14 +533,24 @@ fn default_horizon(seasons: &[usize]) -> usize {
 }
 
 /// Values with what a method needs in the place of missing ones.
-pub(super) fn filled(
+fn filled(values: &[f64], method: Method, fill: Option<Fill>, options: &FitOptions) -> Vec<f64> {
+    let leaves = method.takes_missing() || (method == Method::Auto && leaves_gaps(values));
+    filled_unless(leaves, values, fill, options.season())
+}
+
+/// Values with what a model needs in the place of missing ones.
+pub(super) fn filled_for(
+    model: &Model,
     values: &[f64],
-    method: Method,
     fill: Option<Fill>,
     options: &FitOptions,
 ) -> Vec<f64> {
-    let season = options.season();
-    let suitable = || match method.takes_missing() {
+    filled_unless(model.leaves_gaps(), values, fill, options.season())
+}
+
+/// Values filled as was asked for; or else as suits them, unless gaps may be left.
+fn filled_unless(leaves: bool, values: &[f64], fill: Option<Fill>, season: usize) -> Vec<f64> {
+    let suitable = || match leaves {
         true => Fill::None,
         false => Fill::suitable(values, season),
     };
@@ -693,7 +705,7 @@ fn answer(
     let forecast = forecast_by(model, &asked, fill, refit)?;
     let forecast = forecast.ok_or_else(|| too_large(&series.id, &name))?;
     let known = &series.values[..asked.range.start];
-    let known = filled(known, model.method, fill, &fitted.options);
+    let known = filled_for(&model.model, known, fill, &fitted.options);
     let predictions = match arguments.output {
         Some(_) => {
             let columns = columns(series, &model.regressors, 0..asked.range.end)?;
@@ -727,7 +739,7 @@ pub(super) fn forecast_by(
     } = asked.fitted;
     let columns = columns(series, &model.regressors, 0..asked.range.end)?;
     // Gaps are filled from what came before a forecast alone.
-    let history = |end: usize| filled(&series.values[..end], model.method, fill, options);
+    let history = |end: usize| filled_for(&model.model, &series.values[..end], fill, options);
     let window = Window {
         history: &|origin| Cow::Owned(history(origin)),
         columns: &columns,
