@@ -17,6 +17,7 @@ use super::candidate::Candidate;
 use super::combination::weighted_forecast;
 use super::decomposed::Seasons;
 use super::decomposition::gaps::filled;
+use super::ets::form::TrendKind;
 use super::forecast::{Forecast, NORMAL_QUANTILES};
 use super::model::Model;
 use super::naive::NaiveKind;
@@ -297,7 +298,10 @@ fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
         .iter()
         .map(|&s| Candidate::Naive(NaiveKind::SeasonalNaive, s));
     candidates.extend(seasonal);
-    candidates.push(Candidate::Ets(season));
+    match (2..=MONTHS).contains(&season) {
+        true => candidates.extend(of_months(values, season)),
+        false => candidates.push(Candidate::Ets(season)),
+    }
     if held.len() > 1 || held.iter().any(|&s| s > LONGEST_SEASON) {
         candidates.extend(decomposed(values, &held));
     }
@@ -319,13 +323,31 @@ fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
             )),
         }
     }
-    candidates.retain(|candidate| {
-        !matches!(candidate, Candidate::LogArima(_)) || values.iter().all(|value| *value > 0.0)
-    });
+    let of_logarithms = |candidate: &Candidate| {
+        matches!(candidate, Candidate::LogArima(_) | Candidate::LogTheta(_))
+    };
+    candidates
+        .retain(|candidate| !of_logarithms(candidate) || values.iter().all(|value| *value > 0.0));
     Field {
         candidates,
         left_out,
     }
+}
+
+/// Candidates for a season of a few steps, which differ by how they see trend and season: the mean of M3's monthly and
+/// quarterly series gains by them.
+fn of_months(values: &[f64], season: usize) -> [Candidate; 5] {
+    let seasons = Seasons {
+        lengths: vec![season],
+        logarithms: values.iter().all(|value| *value > 0.0),
+    };
+    [
+        Candidate::EtsWith(TrendKind::None, season),
+        Candidate::EtsWith(TrendKind::Damped, season),
+        Candidate::Theta(ThetaKind::Optimised, season),
+        Candidate::LogTheta(season),
+        Candidate::DecomposedTheta(seasons),
+    ]
 }
 
 /// Candidates that take several seasons, or a long one, out first.
