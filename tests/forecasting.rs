@@ -798,6 +798,45 @@ fn infinite_numbers_are_told_or_shown() {
     assert!(objects[0]["forecast"][8].is_number());
 }
 
+/// Of seven series, the new rows of six lie 90 years later.
+#[test]
+fn series_that_cannot_be_evaluated_are_told_and_left_out() {
+    let sandbox = Sandbox::new();
+    let rows = |dates: &dyn Fn(&str) -> Vec<String>| {
+        let rows = ["a", "b", "c", "d", "e", "f", "g"].map(|name| {
+            let dates = dates(name).into_iter();
+            let rows = dates
+                .zip(3..)
+                .map(|(date, value)| format!("{name},{date},{value}\n"));
+            rows.collect::<String>()
+        });
+        format!("id,date,value\n{}", rows.concat())
+    };
+    let days = |year: &str, days: std::ops::Range<u32>| -> Vec<String> {
+        days.map(|day| format!("{year}-01-{day:02}")).collect()
+    };
+    sandbox.write("old.csv", rows(&|_| days("2020", 1..9)));
+    let year = |name: &str| if name == "c" { "2020" } else { "2110" };
+    sandbox.write("some.csv", rows(&|name| days(year(name), 9..12)));
+    sandbox.write("none.csv", rows(&|_| days("2110", 9..12)));
+    let line = "forecast old.csv --method drift --season 1 --horizon 2 -o kept";
+    sandbox.carousel(line).success();
+    let outcome = sandbox.carousel("evaluate -m kept some.csv").success();
+    let told = outcome
+        .err
+        .lines()
+        .filter(|line| line.contains("left out: "));
+    let told: Vec<&str> = told.collect();
+    assert_eq!(told.len(), 6, "{}", outcome.err);
+    assert!(told[0].contains("the new rows of a are"), "{}", told[0]);
+    assert!(told[5].ends_with("left out: 1 more series"), "{}", told[5]);
+    assert!(outcome.err.contains("3 values of 1 series, 2 at a time"));
+    let error = failure(&sandbox, "evaluate -m kept none.csv").err;
+    assert!(error.contains("the new rows of a are"), "{error}");
+    let error = failure(&sandbox, "forecast -m kept some.csv").err;
+    assert!(error.contains("the new rows of a are"), "{error}");
+}
+
 /// Drift expects 5, and after that 6, or 6 at once; the last value is 4, and after that 5.
 #[test]
 fn a_forecaster_is_evaluated_on_later_rows_beside_the_naive_forecasts() {

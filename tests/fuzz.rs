@@ -529,7 +529,7 @@ fn series_of_any_bytes() {
 
 #[test]
 fn forecasts_of_any_bytes() {
-    let line = "forecast series.csv --horizon 3 --method theta --json";
+    let line = "forecast series.csv --horizon 3 --json";
     fuzz_program(
         "forecasts",
         100,

@@ -7,7 +7,7 @@ use std::path::Path;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::forecast::{extend, filled, forecast_by};
+use super::forecast::{extend, filled_for, forecast_by, tell_failures};
 use super::forecast_answer::Asked;
 use super::forecast_networks;
 use super::forecast_output::add_errors;
@@ -17,7 +17,9 @@ use crate::data::series::dates::Split;
 use crate::data::series::options::SeriesOptions;
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::Accuracy;
-use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
+use crate::forecasting::folder::{
+    FittedModel, FittedSeries, ForecastFolder, Forecaster, NetworkName,
+};
 use crate::forecasting::forecast::Forecast;
 use crate::forecasting::method::Method;
 use crate::forecasting::model::Model;
@@ -44,12 +46,12 @@ impl SeriesEvaluation<'_> {
     /// Forecasts the rows that come after the forecaster's own values, and prints the errors.
     ///
     /// # Errors
-    /// A file that cannot be read, or has no such rows.
+    /// A file that cannot be read, or has no such rows; rows none of which can be forecast.
     pub fn run(&self, json: bool) -> Result<()> {
         let mut forecaster = self.folder.load()?;
         let lengths = forecaster.series.iter().map(|one| one.series.values.len());
         let lengths: Vec<usize> = lengths.collect();
-        extend(
+        let mut failures = extend(
             &mut forecaster,
             (self.file, &SeriesOptions::default()),
             json,
@@ -60,18 +62,30 @@ impl SeriesEvaluation<'_> {
             .map(|(fitted, &before)| self.asked(fitted, before))
             .collect();
         let Some(first) = asked.first() else {
-            return Err(self.without_rows(&forecaster));
+            let failure = failures.into_iter().next();
+            return Err(failure.unwrap_or_else(|| self.without_rows(&forecaster)));
         };
+        let networks = self.networks(&forecaster)?;
         let mut errors = Errors::default();
+        let (mut evaluated, mut values) = (0, 0);
         for asked in &asked {
-            self.models(&forecaster, asked, &mut errors)?;
+            match errors_of(asked, &forecaster, &networks) {
+                Ok(own) => {
+                    errors.add(own);
+                    evaluated += 1;
+                    values += asked.known();
+                }
+                Err(error) => failures.push(error),
+            }
         }
-        self.networks(&forecaster, &asked, &mut errors)?;
-        let values: usize = asked.iter().map(Asked::known).sum();
+        if evaluated == 0 && !failures.is_empty() {
+            return Err(failures.remove(0));
+        }
+        tell_failures(&failures);
         if json {
             return json_line(&json!({
                 "horizon": first.horizon,
-                "series": asked.len(),
+                "series": evaluated,
                 "values": values,
                 "models": errors.objects(),
             }));
@@ -79,7 +93,7 @@ impl SeriesEvaluation<'_> {
         message(format!(
             "evaluated   {} values of {} series, {} at a time",
             HumanCount(values as u64),
-            HumanCount(asked.len() as u64),
+            HumanCount(evaluated as u64),
             first.horizon
         ));
         errors.print()
@@ -115,41 +129,51 @@ impl SeriesEvaluation<'_> {
         ))
     }
 
-    /// Adds the errors of a series' models and of the naive forecasts.
-    fn models(&self, forecaster: &Forecaster, asked: &Asked, errors: &mut Errors) -> Result<()> {
-        let FittedSeries {
-            series,
-            options,
-            models,
-        } = asked.fitted;
-        let naive = naive(models, options.season());
-        for model in models.iter().chain(&naive) {
-            let forecast = forecast_by(model, asked, forecaster.fill, None)
-                .map_err(|error| Error::new(format!("{}: {error}", series.id)))?;
-            let known = &series.values[..asked.range.start];
-            let known = filled(known, model.method, forecaster.fill, options);
-            if let Some(forecast) = forecast {
-                errors.add(model.method.name(), asked, &forecast, &known);
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the errors of the networks.
-    fn networks(&self, forecaster: &Forecaster, all: &[Asked], errors: &mut Errors) -> Result<()> {
-        for name in &forecaster.networks {
+    /// The networks, with what they are called.
+    fn networks(&self, forecaster: &Forecaster) -> Result<Vec<(String, QuantileForecaster)>> {
+        let open = |name: &NetworkName| {
             let directory = Directory::at(self.folder.path().join(name.folder()));
-            let network = QuantileForecaster::open(&directory, 1)?;
-            for asked in all {
-                let calendar = &forecaster.calendar;
-                let numbers = forecast_networks::numbers_for(&network, asked, calendar);
-                let forecast = forecast_networks::forecast_by(&network, &numbers, asked)?;
-                let known = &asked.fitted.series.values[..asked.range.start];
-                errors.add(&name.shown(), asked, &forecast, known);
-            }
-        }
-        Ok(())
+            Ok((name.shown(), QuantileForecaster::open(&directory, 1)?))
+        };
+        forecaster.networks.iter().map(open).collect()
     }
+}
+
+/// Errors of each model and each network in a series, beside those of the naive forecasts.
+///
+/// # Errors
+/// A series that one of them cannot forecast.
+fn errors_of(
+    asked: &Asked,
+    forecaster: &Forecaster,
+    networks: &[(String, QuantileForecaster)],
+) -> Result<Vec<(String, Accuracy)>> {
+    let FittedSeries {
+        series,
+        options,
+        models,
+    } = asked.fitted;
+    let named = |error: Error| Error::new(format!("{}: {error}", series.id));
+    let known = &series.values[..asked.range.start];
+    let mut errors = Vec::new();
+    let mut add = |name: &str, forecast: &Forecast, known: &[f64]| {
+        let accuracy = asked.accuracy(forecast, known);
+        errors.extend(accuracy.map(|accuracy| (name.to_string(), accuracy)));
+    };
+    let naive = naive(models, options.season());
+    for model in models.iter().chain(&naive) {
+        let forecast = forecast_by(model, asked, forecaster.fill, None).map_err(named)?;
+        if let Some(forecast) = forecast {
+            let known = filled_for(&model.model, known, forecaster.fill, options);
+            add(model.method.name(), &forecast, &known);
+        }
+    }
+    for (name, network) in networks {
+        let numbers = forecast_networks::numbers_for(network, asked, &forecaster.calendar);
+        let forecast = forecast_networks::forecast_by(network, &numbers, asked).map_err(named)?;
+        add(name, &forecast, known);
+    }
+    Ok(errors)
 }
 
 /// The naive forecasts that are not among a series' models.
@@ -172,14 +196,13 @@ fn naive(models: &[FittedModel], season: usize) -> Vec<FittedModel> {
 }
 
 impl Errors {
-    /// Adds those of a forecast of a series.
-    fn add(&mut self, model: &str, asked: &Asked, forecast: &Forecast, known: &[f64]) {
-        let Some(accuracy) = asked.accuracy(forecast, known) else {
-            return;
-        };
-        match self.models.iter_mut().find(|(name, _)| name == model) {
-            Some((_, all)) => all.push(accuracy),
-            None => self.models.push((model.to_string(), vec![accuracy])),
+    /// Adds those of a series.
+    fn add(&mut self, own: Vec<(String, Accuracy)>) {
+        for (model, accuracy) in own {
+            match self.models.iter_mut().find(|(name, _)| *name == model) {
+                Some((_, all)) => all.push(accuracy),
+                None => self.models.push((model, vec![accuracy])),
+            }
         }
     }
 

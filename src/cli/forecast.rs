@@ -30,9 +30,11 @@ use crate::forecasting::explanation::Explanation;
 use crate::forecasting::folder::{FittedModel, FittedSeries, ForecastFolder, Forecaster};
 use crate::forecasting::forecast::Forecast;
 use crate::forecasting::method::{FitOptions, Method, fit};
+use crate::forecasting::model::Model;
 use crate::forecasting::panel_seasons::panel_seasons;
 use crate::forecasting::regressors::{Usable, columns, steps_ahead};
 use crate::forecasting::rolling::{Window, rolled};
+use crate::forecasting::selection::leaves_gaps;
 use crate::text::escape::escaped;
 
 /// Number of steps that are forecast where the series has no season.
@@ -441,7 +443,7 @@ fn succeeded<T>(all: Vec<Result<T>>) -> Result<(Vec<T>, Vec<Error>)> {
 }
 
 /// Tells the first few failures.
-fn tell_failures(failures: &[Error]) {
+pub(super) fn tell_failures(failures: &[Error]) {
     let told = failures
         .iter()
         .take(TOLD)
@@ -531,14 +533,24 @@ fn default_horizon(seasons: &[usize]) -> usize {
 }
 
 /// Values with what a method needs in the place of missing ones.
-pub(super) fn filled(
+fn filled(values: &[f64], method: Method, fill: Option<Fill>, options: &FitOptions) -> Vec<f64> {
+    let leaves = method.takes_missing() || (method == Method::Auto && leaves_gaps(values));
+    filled_unless(leaves, values, fill, options.season())
+}
+
+/// Values with what a model needs in the place of missing ones.
+pub(super) fn filled_for(
+    model: &Model,
     values: &[f64],
-    method: Method,
     fill: Option<Fill>,
     options: &FitOptions,
 ) -> Vec<f64> {
-    let season = options.season();
-    let suitable = || match method.takes_missing() {
+    filled_unless(model.leaves_gaps(), values, fill, options.season())
+}
+
+/// Values filled as was asked for; or else as suits them, unless gaps may be left.
+fn filled_unless(leaves: bool, values: &[f64], fill: Option<Fill>, season: usize) -> Vec<f64> {
+    let suitable = || match leaves {
         true => Fill::None,
         false => Fill::suitable(values, season),
     };
@@ -549,57 +561,65 @@ pub(super) fn filled(
 fn go_on(folder: &ForecastFolder, arguments: &Arguments) -> Result<Forecaster> {
     let mut forecaster = folder.load()?;
     if let Some(file) = &arguments.file {
-        extend(
+        let failures = extend(
             &mut forecaster,
             (file, &arguments.reading()),
             arguments.quiet,
         )?;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
     }
     Ok(forecaster)
 }
 
-/// Adds the values of a file to those of a forecaster. The file is read as asked for, or as the forecaster's own was.
+/// Adds the values of a file to those of a forecaster, and returns why those of some series could not be: they do not belong
+/// to those that are there. The file is read as asked for, or as the forecaster's own was.
 ///
 /// # Errors
-/// A file that cannot be read, or whose values do not belong to those that are there.
+/// A file that cannot be read.
 pub(super) fn extend(
     forecaster: &mut Forecaster,
     (file, given): (&Path, &SeriesOptions),
     quiet: bool,
-) -> Result<()> {
+) -> Result<Vec<Error>> {
     let reading = match *given == SeriesOptions::default() {
         true => &forecaster.reading,
         false => given,
     };
     let new = read(file, reading, quiet)?.series;
-    let unknown = extend_by(forecaster, new, quiet)?;
+    let (unknown, failures) = extend_by(forecaster, new, quiet);
     if unknown > 0 {
         standard::notes(&[format!(
             "{unknown} series of {} have no model, and are left out",
             file.display()
         )]);
     }
-    Ok(())
+    Ok(failures)
 }
 
-/// Adds values to those of a forecaster; returns the number of series that it has no model of.
-///
-/// # Errors
-/// Values that do not belong to those that are there.
+/// Adds values to those of a forecaster; returns the number of series that it has no model of, and why values of others do not
+/// belong to those that are there.
 pub(super) fn extend_by(
     forecaster: &mut Forecaster,
     new: Vec<Series>,
     quiet: bool,
-) -> Result<usize> {
+) -> (usize, Vec<Error>) {
     let is_alone = new.len() == 1 && forecaster.series.len() == 1;
-    let mut unknown = 0;
+    let (mut unknown, mut failures) = (0, Vec::new());
     for new in new {
         let mut known = forecaster.series.iter_mut();
         let Some(fitted) = known.find(|known| is_alone || known.series.id == new.id) else {
             unknown += 1;
             continue;
         };
-        let extension = fitted.series.extend(&new)?;
+        let extension = match fitted.series.extend(&new) {
+            Ok(extension) => extension,
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
         if !quiet {
             let parts = [
                 (extension.added, "new"),
@@ -622,7 +642,7 @@ pub(super) fn extend_by(
             ));
         }
     }
-    Ok(unknown)
+    (unknown, failures)
 }
 
 /// The forecasts of all models, and why others failed.
@@ -685,7 +705,7 @@ fn answer(
     let forecast = forecast_by(model, &asked, fill, refit)?;
     let forecast = forecast.ok_or_else(|| too_large(&series.id, &name))?;
     let known = &series.values[..asked.range.start];
-    let known = filled(known, model.method, fill, &fitted.options);
+    let known = filled_for(&model.model, known, fill, &fitted.options);
     let predictions = match arguments.output {
         Some(_) => {
             let columns = columns(series, &model.regressors, 0..asked.range.end)?;
@@ -719,7 +739,7 @@ pub(super) fn forecast_by(
     } = asked.fitted;
     let columns = columns(series, &model.regressors, 0..asked.range.end)?;
     // Gaps are filled from what came before a forecast alone.
-    let history = |end: usize| filled(&series.values[..end], model.method, fill, options);
+    let history = |end: usize| filled_for(&model.model, &series.values[..end], fill, options);
     let window = Window {
         history: &|origin| Cow::Owned(history(origin)),
         columns: &columns,

@@ -2,6 +2,7 @@
 `carousel forecast --backtest`: methods side by side at several origins of each series.
 */
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use super::standard::{json_line, line};
 use crate::error::{Error, Result};
 use crate::forecasting::accuracy::Accuracy;
 use crate::forecasting::backtest::{backtest, origins};
+use crate::forecasting::decomposition::gaps;
 use crate::forecasting::method::{FitOptions, Method, fit};
 use crate::forecasting::naive2::Naive2;
 
@@ -75,7 +77,7 @@ pub(super) fn series_backtest(
         )));
     }
     let naive2 = backtest(values, horizon, season, &origins, |history, steps| {
-        let history = &filled(history, Method::Auto);
+        let history = &filled(history, Method::Naive);
         Ok::<_, Error>(Naive2::fit(history, season)?.forecast(history, steps))
     })?;
     let methods = methods.iter().map(|&method| {
@@ -86,11 +88,12 @@ pub(super) fn series_backtest(
         };
         let all = backtest(values, horizon, season, &origins, |history, steps| {
             let history = &filled(history, method);
-            Ok::<_, Error>(
-                fit(method, history, columns, options)?
-                    .model
-                    .forecast(history, columns, steps),
-            )
+            let model = fit(method, history, columns, options)?.model;
+            let history = match model.leaves_gaps() {
+                true => Cow::Borrowed(&history[..]),
+                false => gaps::filled(history),
+            };
+            Ok::<_, Error>(model.forecast(&history, columns, steps))
         });
         let seconds = start.elapsed().as_secs_f64() / origins.len() as f64;
         all.ok().map(|all| (Accuracy::mean(&all), seconds))

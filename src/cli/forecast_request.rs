@@ -46,7 +46,10 @@ pub(super) fn answer(request: &ForecastRequest) -> Result<Value> {
     };
     if request.folder.is_some() && !request.csv.is_empty() {
         let new = series(request, &forecaster.reading)?;
-        extend_by(&mut forecaster, new, true)?;
+        let (_, failures) = extend_by(&mut forecaster, new, true);
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
     }
     let horizon = |options: &crate::forecasting::method::FitOptions| {
         arguments

@@ -21,8 +21,14 @@ pub enum Candidate {
     Ses,
     /// The exponential smoothing of the least AICc, of those whose trend, if any, is damped.
     Ets(usize),
+    /// The same of those with such a trend alone.
+    EtsWith(TrendKind, usize),
     /// Theta, with the season that is taken out if there is one.
     Theta(ThetaKind, usize),
+    /// Theta of logarithms.
+    LogTheta(usize),
+    /// Seasons taken out by MSTL, Theta of what is left.
+    DecomposedTheta(Seasons),
     /// The ARIMA of the least AICc.
     Arima(usize),
     /// The same with the columns beside the values, of which others know nothing.
@@ -45,7 +51,15 @@ impl Candidate {
             Candidate::Naive(NaiveKind::Mean, _) => "mean".to_string(),
             Candidate::Ses => "simple exponential smoothing".to_string(),
             Candidate::Ets(_) => "ETS".to_string(),
+            Candidate::EtsWith(TrendKind::None, _) => "ETS without a trend".to_string(),
+            Candidate::EtsWith(..) => "ETS with a trend".to_string(),
             Candidate::Theta(ThetaKind::Dynamic, _) => "dynamic Theta".to_string(),
+            Candidate::Theta(ThetaKind::Optimised, _) => "optimised Theta".to_string(),
+            Candidate::LogTheta(_) => "Theta of logarithms".to_string(),
+            Candidate::DecomposedTheta(seasons) => match seasons.logarithms {
+                true => "log MSTL + Theta".to_string(),
+                false => "MSTL + Theta".to_string(),
+            },
             Candidate::Theta(..) => "Theta".to_string(),
             Candidate::Arima(_) => "ARIMA".to_string(),
             Candidate::Regression(_) => "ARIMA with regressors".to_string(),
@@ -69,31 +83,59 @@ impl Candidate {
             })),
             Candidate::Ses => Ets::fit(values, EtsForm::SIMPLE, 1).map(Model::Ets),
             Candidate::Ets(season) => damped_ets(values, *season).map(Model::Ets),
+            Candidate::EtsWith(trend, season) => {
+                let mut forms = EtsForm::sensible(*season > 1);
+                forms.retain(|form| form.trend == *trend);
+                Ets::select(values, *season, &forms).map(Model::Ets)
+            }
             Candidate::Theta(kind, season) => Theta::fit(values, *kind, *season).map(Model::Theta),
+            Candidate::LogTheta(season) => of_logarithms(values, |logarithms| {
+                Theta::fit(logarithms, ThetaKind::Standard, *season).map(Model::Theta)
+            }),
             Candidate::Arima(season) => arima(values, *season, &[]),
             Candidate::Regression(season) => arima(values, *season, columns),
             Candidate::LogArima(season) => {
-                let transformation = BoxCox { lambda: 0.0 };
-                if values.iter().any(|value| *value <= 0.0) {
-                    return Err(Error::new("there are values that have no logarithm"));
-                }
-                let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
-                Ok(Model::Transformed {
-                    transformation,
-                    model: Box::new(arima(&logarithms, *season, &[])?),
-                })
+                of_logarithms(values, |logarithms| arima(logarithms, *season, &[]))
             }
             Candidate::Decomposed(seasons) => {
-                if seasons.logarithms && values.iter().any(|value| *value <= 0.0) {
-                    return Err(Error::new("there are values that have no logarithm"));
-                }
-                let adjusted = seasons.parts(values)?.adjusted;
-                Ok(Model::Decomposed {
-                    seasons: seasons.clone(),
-                    model: Box::new(Model::Ets(damped_ets(&adjusted, 1)?)),
-                })
+                of_rest(values, seasons, |rest| Ok(Model::Ets(damped_ets(rest, 1)?)))
             }
+            Candidate::DecomposedTheta(seasons) => of_rest(values, seasons, |rest| {
+                Theta::fit(rest, ThetaKind::Standard, 1).map(Model::Theta)
+            }),
         }
+    }
+}
+
+/// A model of the values' logarithms.
+fn of_logarithms(values: &[f64], fit: impl FnOnce(&[f64]) -> Result<Model>) -> Result<Model> {
+    check_logarithms(values)?;
+    let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
+    Ok(Model::Transformed {
+        transformation: BoxCox { lambda: 0.0 },
+        model: Box::new(fit(&logarithms)?),
+    })
+}
+
+/// A model of what is left of values without their seasons.
+fn of_rest(
+    values: &[f64],
+    seasons: &Seasons,
+    fit: impl FnOnce(&[f64]) -> Result<Model>,
+) -> Result<Model> {
+    if seasons.logarithms {
+        check_logarithms(values)?;
+    }
+    Ok(Model::Decomposed {
+        seasons: seasons.clone(),
+        model: Box::new(fit(&seasons.parts(values)?.adjusted)?),
+    })
+}
+
+fn check_logarithms(values: &[f64]) -> Result<()> {
+    match values.iter().any(|value| *value <= 0.0) {
+        true => Err(Error::new("there are values that have no logarithm")),
+        false => Ok(()),
     }
 }
 
@@ -128,7 +170,12 @@ mod tests {
             Candidate::Naive(NaiveKind::SeasonalNaive, 12),
             Candidate::Ses,
             Candidate::Ets(12),
+            Candidate::EtsWith(TrendKind::None, 12),
+            Candidate::EtsWith(TrendKind::Damped, 12),
             Candidate::Theta(ThetaKind::Dynamic, 12),
+            Candidate::Theta(ThetaKind::Optimised, 12),
+            Candidate::LogTheta(12),
+            Candidate::DecomposedTheta(seasons(true)),
             Candidate::Arima(12),
             Candidate::LogArima(12),
             Candidate::Decomposed(seasons(false)),
@@ -142,8 +189,9 @@ mod tests {
             });
             let limit = match candidate {
                 Candidate::Ses => 120.0,
-                Candidate::Naive(..) => 13.0,
-                Candidate::Theta(..) => 15.0,
+                Candidate::Naive(..) | Candidate::EtsWith(TrendKind::None, _) => 13.0,
+                Candidate::Theta(..) | Candidate::LogTheta(_) => 15.0,
+                Candidate::DecomposedTheta(_) => 15.0,
                 _ => 8.0,
             };
             let worst = worst.fold(0.0, f64::max);

@@ -170,6 +170,15 @@ impl Model {
         }
     }
 
+    /// Whether missing values may stay missing in the history that it is given.
+    pub fn leaves_gaps(&self) -> bool {
+        match self {
+            Model::Arima(_) => true,
+            Model::Transformed { model, .. } => model.leaves_gaps(),
+            _ => false,
+        }
+    }
+
     /// Corrected information criterion of Akaike, of a model that has a likelihood.
     pub fn aicc(&self) -> Option<f64> {
         match self {

@@ -141,23 +141,14 @@ impl Scaling {
     pub fn smooth(&self, values: &[f64]) -> Smoothed {
         let values = transformed(values, self.logarithm);
         let start = Start::of(&values, self.season);
-        let (mut level, mut levels) = (start.level, Vec::with_capacity(values.len()));
-        let mut seasonal = start.seasonal;
-        seasonal.reserve(values.len());
-        let most = MOST_UNITS * self.unit;
-        for (index, value) in values.iter().enumerate() {
-            let error = (value - level - seasonal[index]).clamp(-most, most);
-            let error = if error.is_nan() { 0.0 } else { error };
-            level += self.level * error;
-            levels.push(level);
-            seasonal.push(seasonal[index] + self.seasonal * error);
-        }
-        Smoothed {
+        let mut smoothed = Smoothed {
             scaling: self.clone(),
-            values,
-            level: levels,
-            seasonal,
-        }
+            values: Vec::with_capacity(values.len()),
+            level: Vec::with_capacity(values.len()),
+            seasonal: start.seasonal,
+        };
+        smoothed.follow(start.level, &values);
+        smoothed
     }
 }
 
@@ -197,6 +188,33 @@ impl Start {
 }
 
 impl Smoothed {
+    /// Goes on by values that came after the last.
+    pub fn extend(&mut self, values: &[f64]) {
+        let level = self.level.last().copied().unwrap_or_default();
+        self.follow(level, &transformed(values, self.scaling.logarithm));
+    }
+
+    /// Goes on by transformed values, from the level before them.
+    fn follow(&mut self, mut level: f64, values: &[f64]) {
+        let Scaling {
+            level: of_level,
+            seasonal: of_season,
+            unit,
+            ..
+        } = self.scaling;
+        let most = MOST_UNITS * unit;
+        self.seasonal.reserve(values.len());
+        for value in values {
+            let season = self.seasonal[self.values.len()];
+            let error = (value - level - season).clamp(-most, most);
+            let error = if error.is_nan() { 0.0 } else { error };
+            level += of_level * error;
+            self.values.push(*value);
+            self.level.push(level);
+            self.seasonal.push(season + of_season * error);
+        }
+    }
+
     /// Number of steps.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -333,7 +351,7 @@ mod tests {
             .map(|i| 50.0 + (f64::from(i) * 1.7).sin() * 9.0)
             .collect();
         let scaling = Scaling::fit(&values, 7, false);
-        let (all, first) = (scaling.smooth(&values), scaling.smooth(&values[..40]));
+        let (all, mut first) = (scaling.smooth(&values), scaling.smooth(&values[..40]));
         for lag in 0..30 {
             assert_eq!(all.past(39, lag), first.past(39, lag));
             assert_eq!(
@@ -341,6 +359,10 @@ mod tests {
                 first.restore(39, lag + 1, 0.7)
             );
         }
+        first.extend(&values[40..50]);
+        first.extend(&values[50..]);
+        assert_eq!((first.len(), first.past(59, 9)), (60, all.past(59, 9)));
+        assert_eq!(first.restore(59, 8, 0.7), all.restore(59, 8, 0.7));
     }
 
     #[test]

@@ -11,11 +11,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
+use super::arima::{Arima, Orders, Terms};
 use super::backtest::origins;
 use super::candidate::Candidate;
 use super::combination::weighted_forecast;
 use super::decomposed::Seasons;
 use super::decomposition::gaps::filled;
+use super::ets::form::TrendKind;
 use super::forecast::{Forecast, NORMAL_QUANTILES};
 use super::model::Model;
 use super::naive::NaiveKind;
@@ -86,9 +88,32 @@ struct Field {
     left_out: Vec<String>,
 }
 
+/// Whether most of the values are missing, and those that are known are few: what gaps are filled with would outnumber what is
+/// known, and candidates would be weighed by it. The choice then is one of an ARIMA that leaves the gaps as they are.
+pub fn leaves_gaps(values: &[f64]) -> bool {
+    let known = values.iter().filter(|value| value.is_finite()).count();
+    2 * known < values.len() && known <= MOST_FOR_ARIMA
+}
+
+impl Field {
+    /// Leaves out what takes long on values that lie on lines, `missing` of `count`.
+    fn leave_out_arima(&mut self, missing: usize, count: usize) {
+        self.candidates.retain(|candidate| {
+            !matches!(
+                candidate,
+                Candidate::Arima(_) | Candidate::LogArima(_) | Candidate::Regression(_)
+            )
+        });
+        self.left_out.push(format!(
+            "ARIMA, as {missing} of {count} values are missing and too little is known between the gaps"
+        ));
+    }
+}
+
 /// Chooses a model for a series that may have seasons of some lengths, by what it says of the next `horizon` values. Gaps
-/// (NaN) are filled by lines. With columns of regressors an ARIMA with these is among the candidates. The columns, each at
-/// least as long as the values, are known ahead: at each origin of the backtest those of the steps after it are given.
+/// (NaN) are filled by lines, unless [`leaves_gaps`]. With columns of regressors an ARIMA with these is among the candidates.
+/// The columns, each at least as long as the values, are known ahead: at each origin of the backtest those of the steps after
+/// it are given.
 ///
 /// # Errors
 /// Values none of which is known.
@@ -101,11 +126,19 @@ pub fn select(
     if !values.iter().any(|value| value.is_finite()) {
         return Err(Error::new("every value is missing"));
     }
+    let is_sparse = leaves_gaps(values);
+    if let Some(Ok(selection)) = is_sparse.then(|| with_gaps(values, columns, seasons)) {
+        return Ok(selection);
+    }
+    let missing = values.iter().filter(|value| !value.is_finite()).count();
     let values = filled(values);
     let begin = values.len().saturating_sub(LONGEST);
     let (values, all) = (&values[begin..], values.len());
     let columns: Vec<Vec<f64>> = columns.iter().map(|one| one[begin..all].to_vec()).collect();
     let mut field = field(values, &columns, seasons);
+    if is_sparse {
+        field.leave_out_arima(missing, all);
+    }
     if begin > 0 {
         field.left_out.push(format!(
             "the first {begin} of {all} values: candidates are fitted to the last {LONGEST}"
@@ -156,6 +189,42 @@ pub fn select(
         scores,
         origins: trials.origins.len(),
         left_out: field.left_out,
+    })
+}
+
+/// An ARIMA of a series most of whose values are missing, without a backtest.
+///
+/// # Errors
+/// Values between which there is too little to estimate one.
+fn with_gaps(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Result<Selection> {
+    let count = values.len();
+    let model = match count <= MOST_FOR_SEASONAL_ARIMA {
+        true => {
+            let season = seasons.iter().copied().find(|&s| s <= MONTHS);
+            Candidate::Regression(season.unwrap_or(1)).fit(values, columns)?
+        }
+        // A level that walks at random, seen through errors.
+        false => {
+            let terms = Terms {
+                regressors: columns,
+                ..Terms::default()
+            };
+            Model::Arima(Arima::fit(values, Orders::new(0, 1, 1), &terms)?)
+        }
+    };
+    let missing = values.iter().filter(|value| !value.is_finite()).count();
+    Ok(Selection {
+        scores: vec![Score {
+            name: model.name(),
+            smape: None,
+            weight: 1.0,
+        }],
+        model,
+        origins: 0,
+        left_out: vec![format!(
+            "all candidates but ARIMA, as {missing} of {count} values are missing and the others need every value; --fill \
+             linear makes them up"
+        )],
     })
 }
 
@@ -229,11 +298,15 @@ fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
         .iter()
         .map(|&s| Candidate::Naive(NaiveKind::SeasonalNaive, s));
     candidates.extend(seasonal);
-    candidates.push(Candidate::Ets(season));
+    let is_months = (2..=MONTHS).contains(&season);
+    match is_months && held.len() == 1 && columns.is_empty() {
+        true => candidates.extend(of_months(values, season)),
+        false => candidates.push(Candidate::Ets(season)),
+    }
     if held.len() > 1 || held.iter().any(|&s| s > LONGEST_SEASON) {
         candidates.extend(decomposed(values, &held));
     }
-    let most = match (2..=MONTHS).contains(&season) {
+    let most = match is_months {
         true => MOST_FOR_SEASONAL_ARIMA,
         false => MOST_FOR_ARIMA,
     };
@@ -251,13 +324,31 @@ fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
             )),
         }
     }
-    candidates.retain(|candidate| {
-        !matches!(candidate, Candidate::LogArima(_)) || values.iter().all(|value| *value > 0.0)
-    });
+    let of_logarithms = |candidate: &Candidate| {
+        matches!(candidate, Candidate::LogArima(_) | Candidate::LogTheta(_))
+    };
+    candidates
+        .retain(|candidate| !of_logarithms(candidate) || values.iter().all(|value| *value > 0.0));
     Field {
         candidates,
         left_out,
     }
+}
+
+/// Candidates for values with nothing but a season of a few steps, which differ by how they see trend and season: the mean of M3's
+/// monthly series gains by them.
+fn of_months(values: &[f64], season: usize) -> [Candidate; 5] {
+    let seasons = Seasons {
+        lengths: vec![season],
+        logarithms: values.iter().all(|value| *value > 0.0),
+    };
+    [
+        Candidate::EtsWith(TrendKind::None, season),
+        Candidate::EtsWith(TrendKind::Damped, season),
+        Candidate::Theta(ThetaKind::Optimised, season),
+        Candidate::LogTheta(season),
+        Candidate::DecomposedTheta(seasons),
+    ]
 }
 
 /// Candidates that take several seasons, or a long one, out first.
@@ -494,6 +585,33 @@ mod tests {
         let left_out = select(&values, &[], &[24, 365], 12).unwrap().left_out;
         assert!(left_out.iter().any(|one| one.starts_with("ARIMA, for")));
         assert!(left_out.iter().any(|one| one.contains("season of 365")));
+    }
+
+    /// Twelve values of which one came 40 years later: what lies between is not taken for known.
+    #[test]
+    fn gaps_that_are_most_of_a_series_stay_gaps() {
+        let mut values = vec![f64::NAN; 480];
+        let known = [3.0, 5.0, 4.0, 6.0, 5.0, 7.0, 6.0, 8.0, 7.0, 6.0, 8.0];
+        values[..11].copy_from_slice(&known);
+        values.push(9.0);
+        assert!(leaves_gaps(&values) && !leaves_gaps(&known));
+        let selection = select(&values, &[], &[12], 3).unwrap();
+        assert!(matches!(selection.model, Model::Arima(_)));
+        assert!(selection.left_out[0].contains("469 of 481 values are missing"));
+        let forecast = selection.model.forecast(&values, &[], 1);
+        let interval = &forecast.intervals[1];
+        assert!(interval.upper[0] - interval.lower[0] > 2.0, "{forecast:?}");
+        // Three values are too few for an ARIMA.
+        values[3..11].fill(f64::NAN);
+        values[1] = f64::NAN;
+        let selection = select(&values, &[], &[12], 3).unwrap();
+        assert!(selection.left_out[0].starts_with("ARIMA, as 478 of 481"));
+        assert!(
+            selection
+                .scores
+                .iter()
+                .all(|score| !score.name.contains("ARIMA"))
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 Windows of series, as a network reads them: for each step a row of inputs, and the values that are to be predicted.
 */
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::numeric_series::NumericSeries;
@@ -74,7 +76,8 @@ pub struct Windows {
     horizon: usize,
     values: Smoothed,
     others: Vec<Smoothed>,
-    known: Vec<Vec<f64>>,
+    /// Shared by paths that go on differently from here.
+    known: Arc<[Vec<f64>]>,
 }
 
 impl Windows {
@@ -117,6 +120,14 @@ impl Windows {
         })
     }
 
+    /// Goes on by values that came after the last; of the columns of which the past is known, nothing is known there.
+    pub fn extend(&mut self, values: &[f64]) {
+        self.values.extend(values);
+        let missing = vec![f64::NAN; values.len()];
+        let others = self.others.iter_mut();
+        others.for_each(|other| other.extend(&missing));
+    }
+
     /// Number of steps of the series.
     pub fn steps(&self) -> usize {
         self.values.len()
@@ -138,7 +149,7 @@ impl Windows {
         let ahead = 1..=numbers.long_season_ahead(self.horizon);
         let before = ahead.map(|ahead| numbers.long_season - ahead);
         inputs.extend(before.map(|lag| self.values.past(now, lag) as f32));
-        for column in &self.known {
+        for column in self.known.iter() {
             let at = |step: Option<usize>| step.and_then(|step| column.get(step)).copied();
             let ahead = 1..=self.horizon;
             inputs.extend(
@@ -235,6 +246,31 @@ mod tests {
         inputs.clear();
         windows.read(3, &mut inputs);
         assert_eq!(inputs[4..6], [-1.0, 1.0]);
+    }
+
+    /// What is read and restored after them is what it is in a series that had them from the start.
+    #[test]
+    fn windows_go_on_by_values() {
+        let values: Vec<f64> = (0..30).map(|i| f64::from(i * 7 % 13)).collect();
+        let whole = NumericSeries {
+            others: vec![[&values[..24], &[f64::NAN; 6]].concat()],
+            known: vec![(0..33).map(|i| f64::from(i % 5)).collect()],
+            ..NumericSeries::of_values("d", values.clone())
+        };
+        let scaling = SeriesScaling::fit(&whole, &numbers(7));
+        let windows =
+            |series: &NumericSeries| Windows::new(series, &scaling, &numbers(7), 3).unwrap();
+        let (whole, mut part) = (windows(&whole), windows(&whole.until(24)));
+        part.extend(&values[24..28]);
+        part.extend(&values[28..]);
+        assert_eq!(part.steps(), 30);
+        for now in 20..30 {
+            let [mut expected, mut found] = [Vec::new(), Vec::new()];
+            whole.read(now, &mut expected);
+            part.read(now, &mut found);
+            assert_eq!(found, expected);
+            assert_eq!(part.restore(now, 2, 0.5), whole.restore(now, 2, 0.5));
+        }
     }
 
     #[test]

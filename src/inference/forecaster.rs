@@ -155,7 +155,7 @@ impl QuantileForecaster {
         let first = self.quantiles(&[(&windows, windows.steps() - 1)]).remove(0);
         let mut quantiles: Vec<Vec<f64>> = first;
         if horizon > quantiles.len() {
-            quantiles = self.repeated(series, quantiles, horizon)?;
+            quantiles = self.repeated(&windows, quantiles, horizon);
         }
         quantiles.truncate(horizon);
         let mean: Vec<f64> = quantiles.iter().map(|all| self.median(all)).collect();
@@ -175,50 +175,35 @@ impl QuantileForecaster {
     }
 
     /// Quantiles of `horizon` steps, of which the `first` are predicted from the series and the others from drawn paths.
-    fn repeated(
-        &self,
-        series: &NumericSeries,
-        first: Vec<Vec<f64>>,
-        horizon: usize,
-    ) -> Result<Vec<Vec<f64>>> {
-        let (count, scaling) = (series.values.len(), self.scaling(series)?);
-        let mut random = ChaCha8Rng::seed_from_u64(count as u64);
+    fn repeated(&self, series: &Windows, first: Vec<Vec<f64>>, horizon: usize) -> Vec<Vec<f64>> {
+        let mut random = ChaCha8Rng::seed_from_u64(series.steps() as u64);
         // The first path is that of the medians.
-        let mut paths: Vec<NumericSeries> = (0..=PATHS).map(|_| series.clone()).collect();
-        let mut ahead = vec![first.clone(); paths.len()];
+        let mut windows: Vec<Windows> = vec![series.clone(); PATHS + 1];
+        let mut paths: Vec<Vec<f64>> = vec![Vec::with_capacity(horizon); windows.len()];
+        let mut ahead = vec![first.clone(); windows.len()];
         loop {
             for (index, (path, ahead)) in paths.iter_mut().zip(&ahead).enumerate() {
                 let rank = match index {
                     0 => 0.5,
                     _ => random.random_range(0.0..1.0),
                 };
-                self.go_on(path, ahead, rank);
+                let drawn = ahead.iter();
+                let drawn = drawn.map(|all| interpolated(&self.values.quantiles, all, rank));
+                let begin = path.len();
+                path.extend(drawn);
+                windows[index].extend(&path[begin..]);
             }
-            if paths[0].values.len() >= count + horizon {
+            if paths[0].len() >= horizon {
                 break;
             }
-            let windows = paths.iter().map(|path| self.windows(path, &scaling));
-            let windows: Vec<Windows> = windows.collect::<Result<_>>()?;
-            let ends: Vec<_> = windows.iter().map(|all| (all, all.steps() - 1)).collect();
-            ahead = self.quantiles(&ends);
+            let ends = windows.iter().map(|all| (all, all.steps() - 1));
+            ahead = self.quantiles(&ends.collect::<Vec<_>>());
         }
-        let later = (count + first.len()..count + horizon).map(|step| {
-            let drawn = paths[1..].iter().map(|path| path.values[step]);
-            self.quantiles_around(drawn.collect(), paths[0].values[step])
+        let later = (first.len()..horizon).map(|step| {
+            let drawn = paths[1..].iter().map(|path| path[step]);
+            self.quantiles_around(drawn.collect(), paths[0][step])
         });
-        Ok(first.iter().cloned().chain(later).collect())
-    }
-
-    /// Appends to a path what was predicted, at the same rank of all steps.
-    fn go_on(&self, path: &mut NumericSeries, ahead: &[Vec<f64>], rank: f64) {
-        let drawn = ahead
-            .iter()
-            .map(|all| interpolated(&self.values.quantiles, all, rank));
-        path.values.extend(drawn);
-        let length = path.values.len();
-        path.others
-            .iter_mut()
-            .for_each(|other| other.resize(length, f64::NAN));
+        first.iter().cloned().chain(later).collect()
     }
 
     /// The quantiles of drawn values, around a median that is known.
