@@ -127,7 +127,10 @@ impl KeptForecaster {
         let mut forecaster = self.forecaster.clone();
         let mut notes = Vec::new();
         if let Some(new) = new {
-            let unknown = extend_by(&mut forecaster, self.new_series(new)?, true)?;
+            let (unknown, misfits) = extend_by(&mut forecaster, self.new_series(new)?, true);
+            if let Some(misfit) = misfits.into_iter().next() {
+                return Err(misfit);
+            }
             if unknown > 0 {
                 notes.push(format!("{unknown} series have no model, and are left out"));
             }

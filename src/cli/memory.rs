@@ -34,7 +34,10 @@ pub fn tell_refusals() {
 }
 
 fn text(info: &PanicHookInfo) -> String {
-    info.payload_as_str().unwrap_or_default().to_string()
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| Some(payload.downcast_ref::<String>()?));
+    text.unwrap_or_default().to_string()
 }
 
 /// What was refused, if that is what a panic says.

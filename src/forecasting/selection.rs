@@ -157,13 +157,40 @@ pub fn select(
     let mut weights = trials.weights();
     let fitted = fitted(values, &columns, &field.candidates, &mut weights);
     let spread = trials.spread(&weights);
-    let mut scores = Vec::new();
-    let (mut models, mut kept) = (Vec::new(), Vec::new());
-    let results = trials.smape.iter().zip(&weights).zip(fitted);
-    for (candidate, ((&smape, &weight), fitted)) in field.candidates.iter().zip(results) {
-        let (name, model) = match fitted {
-            Fitted::New(model) => (model.name(), Some(*model)),
-            Fitted::Failed => (candidate.name(), None),
+    let (scores, models) = scored(&field.candidates, (&trials.smape, &weights), fitted);
+    let (models, weights) = models.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    if models.is_empty() {
+        return Err(Error::new("no method can forecast the series"));
+    }
+    Ok(Selection {
+        model: Model::Mean {
+            models,
+            weights,
+            spread,
+        },
+        scores,
+        origins: trials.origins.len(),
+        left_out: field.left_out,
+    })
+}
+
+/// How candidates did, those of the greatest weight first, and the models that were fitted, with their weights. `figures` are the
+/// candidates' errors and weights.
+fn scored(
+    candidates: &[Candidate],
+    figures: (&[Option<f64>], &[f64]),
+    fitted: Vec<Fitted>,
+) -> (Vec<Score>, Vec<(Model, f64)>) {
+    let (mut scores, mut models) = (Vec::new(), Vec::new());
+    let figures = figures.0.iter().zip(figures.1);
+    for ((candidate, fitted), (&smape, &weight)) in candidates.iter().zip(fitted).zip(figures) {
+        let name = match fitted {
+            Fitted::New(model) => {
+                let name = model.name();
+                models.push((*model, weight));
+                name
+            }
+            Fitted::Failed => candidate.name(),
             Fitted::Repeated => continue,
         };
         scores.push(Score {
@@ -171,25 +198,9 @@ pub fn select(
             smape,
             weight,
         });
-        if let Some(model) = model {
-            models.push(model);
-            kept.push(weight);
-        }
     }
     scores.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-    if models.is_empty() {
-        return Err(Error::new("no method can forecast the series"));
-    }
-    Ok(Selection {
-        model: Model::Mean {
-            models,
-            weights: kept,
-            spread,
-        },
-        scores,
-        origins: trials.origins.len(),
-        left_out: field.left_out,
-    })
+    (scores, models)
 }
 
 /// An ARIMA of a series most of whose values are missing, without a backtest.
@@ -269,10 +280,8 @@ fn fitted(
     all
 }
 
-/// The candidates for a series.
-fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
-    let count = values.len();
-    let mut left_out = Vec::new();
+/// The seasons that so many values hold twice, the shortest first.
+fn held_seasons(count: usize, seasons: &[usize], left_out: &mut Vec<String>) -> Vec<usize> {
     let mut held: Vec<usize> = seasons.iter().copied().filter(|&s| s > 1).collect();
     held.sort_unstable();
     held.retain(|&season| {
@@ -284,6 +293,14 @@ fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
         }
         fits
     });
+    held
+}
+
+/// The candidates for a series.
+fn field(values: &[f64], columns: &[Vec<f64>], seasons: &[usize]) -> Field {
+    let count = values.len();
+    let mut left_out = Vec::new();
+    let held = held_seasons(count, seasons, &mut left_out);
     let short = held.iter().copied().find(|&s| s <= LONGEST_SEASON);
     let season = short.unwrap_or(1);
     let mut candidates = vec![
