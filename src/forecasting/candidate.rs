@@ -190,8 +190,9 @@ mod tests {
             let limit = match candidate {
                 Candidate::Ses => 120.0,
                 Candidate::Naive(..) | Candidate::EtsWith(TrendKind::None, _) => 13.0,
-                Candidate::Theta(..) | Candidate::LogTheta(_) => 15.0,
-                Candidate::DecomposedTheta(_) => 15.0,
+                Candidate::Theta(..) | Candidate::DecomposedTheta(_) => 15.0,
+                // Neither the line nor the season grows by a factor.
+                Candidate::LogTheta(_) => 20.0,
                 _ => 8.0,
             };
             let worst = worst.fold(0.0, f64::max);

@@ -281,7 +281,10 @@ mod tests {
         });
         let fitted = FittedSeries {
             series,
-            options: FitOptions::default(),
+            options: FitOptions {
+                horizon: 4,
+                ..FitOptions::default()
+            },
             models: vec![FittedModel {
                 method: Method::Drift,
                 model,
