@@ -10,7 +10,7 @@ DATA = $${XDG_DATA_HOME:-$$HOME/.local/share}/carousel
 .PHONY: help demo test test-python test-browser fuzz build install libtorch lint light bench bench-distributed dist test-faults miri minimal-versions deny
 
 help:
-	@echo "make demo      go on from a model that ships to the tales in corpora/ for a minute, and write one; forecast a series; translate; train a classifier, and classify"
+	@echo "make demo      go on from a model that ships to the tales in corpora/ for half a minute, and write one; forecast a series; translate; train a classifier, and classify"
 	@echo "make test      every check and every test"
 	@echo "make fuzz      a minute of damaged and random bytes for everything that is read (CAROUSEL_FUZZ_SECONDS for each)"
 	@echo "make test-faults  runs killed at 100 moments of each task, disks that fill at each system call"
@@ -29,7 +29,7 @@ help:
 
 demo: build
 	rm -rf $(DEMO)
-	$(BINARIES)/carousel train corpora/tales --from reviews -o $(DEMO) --time 60s
+	$(BINARIES)/carousel train corpora/tales --from reviews -o $(DEMO) --time 30s
 	$(BINARIES)/carousel generate -m $(DEMO) -p "The old man" --length 150 --seed 1
 	$(BINARIES)/carousel forecast corpora/series/monthly.csv --horizon 6
 	$(BINARIES)/carousel translate "Where is the station?" "I would like a coffee with milk."
