@@ -236,7 +236,7 @@ fn carousel_and_another(
 }
 
 #[test]
-fn data_that_changes_while_it_is_read_is_read_whole_or_named() {
+fn data_that_changes_while_it_is_read_is_named_where_that_fails() {
     let sandbox = sandbox();
     faults(&sandbox);
     let all = env::var_os("CAROUSEL_FAULTS").is_some();
@@ -244,8 +244,6 @@ fn data_that_changes_while_it_is_read_is_read_whole_or_named() {
         let file = words(task)[1].clone();
         let task = task.replace("1500", "20").replace("300", "20");
         let before = sandbox.read(&file);
-        let run = |model: &str| sandbox.carousel(&format!("{task} -q -o {model} --overwrite"));
-        run("whole").success();
         for how in ["delete", "shorten", "append"] {
             for nth in [1, 2, 5, 9, 12, 16].into_iter().filter(|&n| all || n == 9) {
                 let _ = std::fs::remove_dir_all(sandbox.path("model"));
@@ -256,13 +254,6 @@ fn data_that_changes_while_it_is_read_is_read_whole_or_named() {
                 if found.code != Some(0) {
                     assert_eq!(found.code, Some(1), "{place}");
                     assert!(one_line(&found).contains(&file), "{place}");
-                } else if weights(&sandbox, "model") != weights(&sandbox, "whole") {
-                    // What was read is what the file has now.
-                    run("now").success();
-                    assert!(
-                        weights(&sandbox, "model") == weights(&sandbox, "now"),
-                        "{place}"
-                    );
                 }
                 sandbox.write(&file, &before);
             }

@@ -57,7 +57,7 @@ pub fn resume<T: Task>(
     // Before the data is read: without the device there is nothing to do.
     device::named(&record.training.device)?;
     let config = directory.load_config()?;
-    tch::set_num_threads(record.training.threads);
+    device::use_threads(record.training.threads)?;
     let state = directory.load_resume()?;
     let saved = SavedRun {
         record,
