@@ -22,6 +22,7 @@ pub mod parts;
 pub mod record;
 mod recorded_paths;
 mod succession;
+pub mod training_check;
 pub mod transformer;
 pub mod transformer_encoder_decoder;
 pub mod transformer_layer;

@@ -9,8 +9,6 @@ use carousel::error::{Error, Result};
 use carousel::files;
 
 const MIB: u64 = 1 << 20;
-/// Most threads that a run is continued with.
-const MOST_THREADS: i32 = 1024;
 
 /// The device that was asked for.
 ///
@@ -29,20 +27,6 @@ pub fn device(asked: DeviceChoice) -> Result<Device> {
             "libtorch finds no GPU number {number}; use --device cpu, or a libtorch with CUDA (make libtorch CUDA=1)"
         ))),
     }
-}
-
-/// Makes libtorch compute with the number of threads that a run began with, which affects rounding.
-///
-/// # Errors
-/// A number that no run begins with.
-pub fn use_threads(threads: i32) -> Result<()> {
-    if !(1..=MOST_THREADS).contains(&threads) {
-        return Err(Error::new(format!(
-            "training.json is damaged: it has a run on {threads} threads; start again with -o"
-        )));
-    }
-    tch::set_num_threads(threads);
-    Ok(())
 }
 
 /// The device that a run began on.

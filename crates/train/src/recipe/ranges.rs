@@ -8,6 +8,7 @@ use carousel::checkpoint::arguments::{
 };
 use carousel::checkpoint::config::{LARGEST_SIZE, MOST_LAYERS};
 use carousel::checkpoint::record::{Budget, TrainingConfig};
+use carousel::checkpoint::training_check::fraction;
 use carousel::error::{Error, Result};
 use carousel_kernels::recurrent::Activation;
 
@@ -32,35 +33,24 @@ pub fn training(
             "there are no kernels for --layer-norm yet; leave --gradients kernels away",
         ));
     }
-    let drop =
-        |name: &str, given: Option<f64>, default: f64| fraction(name, given.unwrap_or(default));
-    Ok(TrainingConfig {
+    let training = TrainingConfig {
         budget,
         batch_size,
         bptt,
-        learning_rate: positive(
-            "--learning-rate",
-            arguments.learning_rate.unwrap_or(defaults.learning_rate),
-        )?,
+        learning_rate: arguments.learning_rate.unwrap_or(defaults.learning_rate),
         schedule: arguments.schedule.unwrap_or(defaults.schedule),
-        warmup: at_most_one("--warmup", arguments.warmup.unwrap_or(defaults.warmup))?,
-        weight_decay: not_negative("--weight-decay", arguments.weight_decay.unwrap_or(0.01))?,
-        clip_norm: not_negative("--clip-norm", arguments.clip_norm.unwrap_or(1.0))?,
-        embedding_dropout: drop(
-            "--embedding-dropout",
-            arguments.embedding_dropout,
-            defaults.embedding_dropout,
-        )?,
-        input_dropout: drop(
-            "--input-dropout",
-            arguments.input_dropout,
-            defaults.input_dropout,
-        )?,
-        weight_drop: drop("--weight-drop", arguments.weight_drop, defaults.weight_drop)?,
-        adversarial: not_negative("--adversarial", arguments.adversarial.unwrap_or(0.0))?,
-        label_smoothing: drop("--label-smoothing", arguments.label_smoothing, 0.0)?,
+        warmup: arguments.warmup.unwrap_or(defaults.warmup),
+        weight_decay: arguments.weight_decay.unwrap_or(0.01),
+        clip_norm: arguments.clip_norm.unwrap_or(1.0),
+        embedding_dropout: arguments
+            .embedding_dropout
+            .unwrap_or(defaults.embedding_dropout),
+        input_dropout: arguments.input_dropout.unwrap_or(defaults.input_dropout),
+        weight_drop: arguments.weight_drop.unwrap_or(defaults.weight_drop),
+        adversarial: arguments.adversarial.unwrap_or(0.0),
+        label_smoothing: arguments.label_smoothing.unwrap_or(0.0),
         candidates: arguments.candidates.unwrap_or(defaults.candidates),
-        ema: fraction("--ema", arguments.ema.unwrap_or(0.0))?,
+        ema: arguments.ema.unwrap_or(0.0),
         patience: arguments.patience.unwrap_or(defaults.patience),
         evaluate_every: 0,
         seed: seed(arguments),
@@ -72,7 +62,9 @@ pub fn training(
         world_size: 1,
         gradient_precision: arguments.gradient_precision.unwrap_or_default(),
         sync_every: arguments.sync_every.unwrap_or(1),
-    })
+    };
+    training.check(|name| format!("--{}", name.replace('_', "-")))?;
+    Ok(training)
 }
 
 /// What the recurrent weights begin as: with rectified units the identity (Le et al. 2015), else orthogonal matrices.
@@ -106,7 +98,7 @@ pub fn network(arguments: &TrainArguments) -> Result<()> {
         }
     }
     let dropout = arguments.dropout.unwrap_or(0.0);
-    fraction("--dropout", dropout).map(|_| ())
+    fraction("--dropout", dropout)
 }
 
 /// Checks that a size of a batch, if it was given, is not zero.
@@ -119,45 +111,5 @@ pub fn not_zero(name: &str, given: Option<usize>) -> Result<()> {
             "{name} 0 trains nothing; give 1 or more"
         ))),
         _ => Ok(()),
-    }
-}
-
-fn positive(name: &str, value: f64) -> Result<f64> {
-    in_range(
-        name,
-        value,
-        value > 0.0 && value.is_finite(),
-        "a number above 0",
-    )
-}
-
-fn not_negative(name: &str, value: f64) -> Result<f64> {
-    in_range(name, value, value >= 0.0 && value.is_finite(), "0 or more")
-}
-
-fn fraction(name: &str, value: f64) -> Result<f64> {
-    in_range(
-        name,
-        value,
-        (0.0..1.0).contains(&value),
-        "a fraction from 0 to below 1",
-    )
-}
-
-fn at_most_one(name: &str, value: f64) -> Result<f64> {
-    in_range(
-        name,
-        value,
-        (0.0..=1.0).contains(&value),
-        "a fraction from 0 to 1",
-    )
-}
-
-fn in_range(name: &str, value: f64, is_in: bool, what: &str) -> Result<f64> {
-    match is_in {
-        true => Ok(value),
-        false => Err(Error::usage(format!(
-            "{name} {value} is out of range; give {what}"
-        ))),
     }
 }

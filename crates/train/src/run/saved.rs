@@ -57,7 +57,11 @@ pub fn resume<T: Task>(
     // Before the data is read: without the device there is nothing to do.
     device::named(&record.training.device)?;
     let config = directory.load_config()?;
-    device::use_threads(record.training.threads)?;
+    record.training.check(str::to_string).map_err(|error| {
+        let place = directory.path().display();
+        Error::new(format!("training.json of {place} is damaged: {error}"))
+    })?;
+    tch::set_num_threads(record.training.threads);
     let state = directory.load_resume()?;
     let saved = SavedRun {
         record,
